@@ -1,0 +1,1 @@
+"""Radiance fields as values: points in, colour and density out."""

@@ -1,0 +1,75 @@
+"""Outputs are written whole or not at all: under a temporary name first, then renamed."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gen3d_tools.errors import Gen3DError, InputError
+
+
+def check_writable(path: Path, *, overwrite: bool = False) -> None:
+    """Say before any work is done whether `path` can be written.
+
+    Args:
+        path: The file or folder about to be written. Missing parents are fine, they are made later.
+        overwrite: Whether an existing output may be replaced.
+
+    Raises:
+        InputError: `path` exists and `overwrite` is off.
+        Gen3DError: The folder it would live in does not accept files.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; give another name with -o, or add --overwrite to replace it")
+    parent = path.parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise Gen3DError(f"cannot write {path}: {parent} is not a writable folder; choose another place with -o")
+
+
+@contextmanager
+def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path` and rename it to `path` when the block succeeds.
+
+    The temporary name keeps the suffix (writers choose the format by it). It may become a file or a
+    folder. If the block raises, Ctrl-C included, whatever was written is removed.
+
+    Args:
+        path: Where the finished output will be.
+        overwrite: Whether an existing output may be replaced. The old one stays until the new one is whole.
+
+    Raises:
+        InputError: `path` exists and `overwrite` is off.
+        Gen3DError: The disk is full or the place is not writable.
+    """
+    check_writable(path, overwrite=overwrite)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _translate(error, path) from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _translate(error: OSError, path: Path) -> Gen3DError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Gen3DError(f"the disk is full: {path} was not written; free some space or choose another place with -o")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        return Gen3DError(f"cannot write {path}: {error.strerror}; choose another place with -o")
+    return Gen3DError(f"writing {path} failed: {error.strerror or error}")

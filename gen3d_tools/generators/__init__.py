@@ -1,0 +1,1 @@
+"""Networks from seeds and classes to tri-planes."""

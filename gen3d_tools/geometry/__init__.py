@@ -1,0 +1,1 @@
+"""From density to a triangle mesh in world units."""

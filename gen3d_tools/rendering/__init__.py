@@ -1,0 +1,1 @@
+"""Volume rendering: rays, sample positions, blending, images."""
