@@ -1,0 +1,145 @@
+"""The radiance field: what renderer and mesher know of a scene. Points in, values and density out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.fields.render_config import RenderConfig
+
+DensityActivation = Literal["softplus", "relu"]
+
+EMPTY_RAW_DENSITY = -1e6
+"""Raw density of empty space: every activation maps it to exactly 0, also averaged with a real neighbour."""
+
+
+def activate_density(
+    raw_density: Float[Tensor, "*points"], activation: DensityActivation, shift: float = 0.0
+) -> Float[Tensor, "*points"]:
+    """Turn raw network output into density per world unit: `activation(raw + shift)`, never negative."""
+    shifted = raw_density + shift
+    return F.softplus(shifted) if activation == "softplus" else F.relu(shifted)
+
+
+class RadianceField(ABC):
+    """A scene as a value: density and colour at any world point.
+
+    Attributes:
+        box_side: Full side of the cube around the origin that holds the object, in world units.
+        bounded: The density is exactly 0 outside that cube, so rays may be cut to it.
+        iso_level: Suggested surface for meshing, as activated density.
+        render_config: How this field wants to be rendered.
+        density_activation: Name of the function from raw density to density.
+        density_shift: Added to the raw density before that function.
+    """
+
+    box_side: float
+    bounded: bool
+    iso_level: float
+    render_config: RenderConfig
+    density_activation: DensityActivation
+    density_shift: float
+
+    @abstractmethod
+    def __call__(
+        self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
+    ) -> tuple[Float[Tensor, "*points channels"], Float[Tensor, "*points"]]:
+        """Evaluate the field.
+
+        Args:
+            points: World coordinates.
+            directions: Unit viewing directions, for fields that depend on them.
+
+        Returns:
+            Values (the first three channels are colour, nominally 0..1; further ones are features for a
+            super-resolution) and the raw density before activation.
+        """
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the field's numbers live; points must be there too."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "RadianceField":
+        """Give the same field on another device."""
+
+    @property
+    def background(self) -> str:
+        """What shines through where the field is transparent."""
+        return self.render_config.background
+
+    def activate(self, raw_density: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
+        """Turn raw density into density per world unit."""
+        return activate_density(raw_density, self.density_activation, self.density_shift)
+
+    def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
+        """Evaluate the density before activation."""
+        return self(points)[1]
+
+    def density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
+        """Evaluate the density per world unit, after activation."""
+        return self.activate(self.raw_density(points))
+
+    def rgb_density(
+        self, points: Float[Tensor, "*points 3"]
+    ) -> tuple[Float[Tensor, "*points 3"], Float[Tensor, "*points"]]:
+        """Evaluate colour, clamped to 0..1, and density after activation."""
+        values, raw = self(points)
+        return values[..., :3].clamp(0, 1), self.activate(raw)
+
+
+def constant_grey(points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
+    """Colour every point middle grey."""
+    return torch.full_like(points, 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionField(RadianceField):
+    """A field from two plain functions of the points; a ball or a slab in one line.
+
+    The functions must be elementwise over leading axes and follow the device of their points.
+    """
+
+    raw_density_fn: Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
+    values_fn: Callable[[Tensor], Tensor] = constant_grey  # [*points, 3] -> [*points, channels]
+    box_side: float = 2.0
+    bounded: bool = False
+    iso_level: float = 10.0
+    render_config: RenderConfig = field(default_factory=lambda: RenderConfig(near="box", far="box"))
+    density_activation: DensityActivation = "relu"
+    density_shift: float = 0.0
+    on_device: str = "cpu"
+
+    def __call__(
+        self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
+    ) -> tuple[Float[Tensor, "*points channels"], Float[Tensor, "*points"]]:
+        """Evaluate both functions; the directions are not used."""
+        return self.values_fn(points), self.raw_density(points)
+
+    def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
+        """Evaluate the density function alone, `EMPTY_RAW_DENSITY` outside the box of a bounded field."""
+        raw = self.raw_density_fn(points)
+        return empty_outside(raw, points, self.box_side) if self.bounded else raw
+
+    @property
+    def device(self) -> torch.device:
+        """Where points are expected."""
+        return torch.device(self.on_device)
+
+    def to(self, device: torch.device | str) -> "FunctionField":
+        """Give the same functions, asking for points on another device."""
+        return replace(self, on_device=str(device))
+
+
+def empty_outside(
+    raw_density: Float[Tensor, "*points"], points: Float[Tensor, "*points 3"], box_side: float
+) -> Float[Tensor, "*points"]:
+    """Replace the raw density outside the cube of side `box_side` by empty space."""
+    inside = (points.abs() <= box_side / 2).all(-1)
+    return torch.where(inside, raw_density, EMPTY_RAW_DENSITY)
