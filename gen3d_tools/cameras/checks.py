@@ -1,0 +1,101 @@
+"""What may go into a camera: numbers of any kind become float32 tensors, anything else one clear line."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.errors import InputError
+
+Numbers = float | Sequence[float] | np.ndarray | Tensor
+"""What the named constructors take: one number, several, an array or a tensor. All broadcast."""
+
+ROTATION_TOLERANCE = 1e-3  # largest accepted entry of |R^T R - 1|
+
+
+def common_device(*values: object) -> torch.device:
+    """The accelerator if any argument lives on one, else the CPU."""
+    devices = [value.device for value in values if isinstance(value, Tensor)]
+    return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
+
+
+def float_tensor(name: str, value: object, device: torch.device | str = "cpu") -> Float[Tensor, "..."]:
+    """`value` as a finite float32 tensor; `name` is what the error calls it.
+
+    Raises:
+        InputError: Not numbers, or not finite.
+    """
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float32, device=device)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{name} must be numbers, got {one_line(value)}") from error
+    finite = tensor.isfinite()
+    if not finite.all():
+        bad = tensor[~finite][0].item()
+        raise InputError(f"{name} must be finite, got {'nan' if math.isnan(bad) else f'{bad:+g}'}")
+    return tensor
+
+
+def vectors(name: str, value: object, device: torch.device | str = "cpu") -> Float[Tensor, "*b 3"]:
+    """`value` as points or directions over any leading axes."""
+    tensor = float_tensor(name, value, device)
+    if tensor.ndim == 0 or tensor.shape[-1] != 3:
+        raise InputError(f"{name} must be x, y, z (shape [..., 3]), got shape {list(tensor.shape)}")
+    return tensor
+
+
+def matrix_tensor(name: str, value: object, side: int) -> Float[Tensor, "*b side side"]:
+    """`value`, a tensor, as square float32 matrices over any leading axes."""
+    if not isinstance(value, Tensor):
+        raise InputError(f"{name} must be a tensor of shape [..., {side}, {side}], got {type(value).__name__}")
+    if value.ndim < 2 or value.shape[-2:] != (side, side):
+        raise InputError(f"{name} must be a tensor of shape [..., {side}, {side}], got {list(value.shape)}")
+    return float_tensor(name, value, value.device)
+
+
+def broadcast(**tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in one common shape; the error lists each one's name and shape."""
+    try:
+        common = np.broadcast_shapes(*(tensor.shape for tensor in tensors.values()))
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
+        raise InputError(f"shapes do not fit together: {shapes}") from error
+    return tuple(tensor.expand(common) for tensor in tensors.values())
+
+
+def check_rigid(cam2world: Float[Tensor, "*b 4 4"]) -> None:
+    """Refuse matrices that scale, shear, mirror or are transposed."""
+    rotation = cam2world[..., :3, :3]
+    error = (rotation.mT @ rotation - torch.eye(3, device=cam2world.device)).abs()
+    if not (error <= ROTATION_TOLERANCE).all():
+        raise InputError(
+            f"cam2world's rotation part is not orthonormal (off by {error.max().item():.3g}, up to "
+            f"{ROTATION_TOLERANCE:g} is accepted); remove its scale or shear"
+        )
+    if (torch.linalg.det(rotation) < 0).any():
+        raise InputError("cam2world mirrors (determinant -1), but a camera's x, y, z axes are right-handed; flip one")
+    _check_last_row("cam2world", cam2world)
+
+
+def check_lens(intrinsics: Float[Tensor, "*b 3 3"]) -> None:
+    """Refuse focal lengths that are not positive, and transposed matrices."""
+    focal = torch.stack([intrinsics[..., 0, 0], intrinsics[..., 1, 1]])
+    if not (focal > 0).all():
+        raise InputError(f"focal lengths must be positive, got {focal.min().item():g}")
+    _check_last_row("intrinsics", intrinsics)
+
+
+def _check_last_row(name: str, matrix: Float[Tensor, "*b side side"]) -> None:
+    wanted = torch.eye(matrix.shape[-1], device=matrix.device)[-1]
+    if ((matrix[..., -1, :] - wanted).abs() > ROTATION_TOLERANCE).any():
+        row = " ".join(f"{number:g}" for number in wanted.tolist())
+        raise InputError(f"the last row of {name} must be {row}; is the matrix transposed?")
+
+
+def one_line(value: object) -> str:
+    """A short one-line rendering for messages."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
