@@ -78,19 +78,10 @@ class Camera:
             InputError: `position` equals `target`, or an argument is out of its range.
         """
         device = common_device(position, target, up, fov_y_deg)
-        eye, aim, upward = broadcast(
-            position=vectors("position", position, device),
-            target=vectors("target", target, device),
-            up=vectors("up", up, device),
+        cam2world = look_at_matrix(
+            vectors("position", position, device), vectors("target", target, device), vectors("up", up, device)
         )
-        offset = aim - eye
-        if (offset.norm(dim=-1) == 0).any():
-            raise InputError("position and target are the same point, so there is no direction to look in; move one")
-        if (upward.norm(dim=-1) == 0).any():
-            raise InputError("up must have a length; (0, 1, 0) is the world's up")
-        forward = torch.nn.functional.normalize(offset, dim=-1)
-        right = _right_of(forward, torch.nn.functional.normalize(upward, dim=-1))
-        return cls._assemble(right, forward, eye, float_tensor("fov_y_deg", fov_y_deg, device))
+        return cls._with_lens(cam2world, float_tensor("fov_y_deg", fov_y_deg, device))
 
     @classmethod
     def from_spherical(
@@ -124,7 +115,7 @@ class Camera:
         outward = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], dim=-1)
         offset, aim = broadcast(offset=distance[..., None] * outward, target=vectors("target", target, device))
         right = torch.stack([yaw.cos(), torch.zeros_like(yaw), -yaw.sin()], dim=-1)
-        return cls._assemble(right, -outward, aim + offset, float_tensor("fov_y_deg", fov_y_deg, device))
+        return cls._with_lens(_rigid(right, -outward, aim + offset), float_tensor("fov_y_deg", fov_y_deg, device))
 
     @classmethod
     def from_eg3d_label(cls, label: Float[Tensor, "*b numbers"]) -> "Camera":
@@ -139,19 +130,9 @@ class Camera:
         return torch.cat([self.cam2world.flatten(-2), self.intrinsics.flatten(-2)], dim=-1)
 
     @classmethod
-    def _assemble(
-        cls,
-        right: Float[Tensor, "*#b 3"],
-        forward: Float[Tensor, "*#b 3"],
-        position: Float[Tensor, "*#b 3"],
-        fov_y_deg: Float[Tensor, "..."],
-    ) -> "Camera":
-        columns = broadcast(right=right, down=torch.linalg.cross(forward, right), forward=forward, position=position)
-        fov, _ = broadcast(fov_y_deg=fov_y_deg, camera=columns[0][..., 0])
-        batch = fov.shape
-        upper = torch.stack(columns, dim=-1).expand(*batch, 3, 4)
-        last_row = upper.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*batch, 1, 4)
-        return cls(torch.cat([upper, last_row], dim=-2), intrinsics_from_fov(fov))
+    def _with_lens(cls, cam2world: Float[Tensor, "*c 4 4"], fov_y_deg: Float[Tensor, "*f"]) -> "Camera":
+        fov, _ = broadcast(fov_y_deg=fov_y_deg, camera=cam2world[..., 0, 0])
+        return cls(cam2world.expand(*fov.shape, 4, 4), intrinsics_from_fov(fov))
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -248,6 +229,24 @@ def stack_cameras(cameras: Sequence[Camera]) -> Camera:
     )
 
 
+def look_at_matrix(
+    position: Float[Tensor, "... 3"], target: Float[Tensor, "... 3"], up: Float[Tensor, "... 3"]
+) -> Float[Tensor, "*b 4 4"]:
+    """The cam2world behind `Camera.look_at`.
+
+    Raises:
+        InputError: `position` equals `target`, `up` has no length, or the shapes do not broadcast.
+    """
+    position, target, up = broadcast(position=position, target=target, up=up)
+    offset = target - position
+    if (offset.norm(dim=-1) == 0).any():
+        raise InputError("position and target are the same point, so there is no direction to look in; move one")
+    if (up.norm(dim=-1) == 0).any():
+        raise InputError("up must have a length; (0, 1, 0) is the world's up")
+    forward = torch.nn.functional.normalize(offset, dim=-1)
+    return _rigid(_right_of(forward, torch.nn.functional.normalize(up, dim=-1)), forward, position)
+
+
 def intrinsics_from_fov(fov_y_deg: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
     """Square pixels, principal point in the middle, focal length 0.5 / tan(fov / 2) image sides.
 
@@ -268,9 +267,19 @@ def intrinsics_from_focal(focal: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]
     return entries.reshape(*focal.shape, 3, 3)
 
 
-def _right_of(forward: Float[Tensor, "*#b 3"], up: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
+def _rigid(
+    right: Float[Tensor, "*#b 3"], forward: Float[Tensor, "*#b 3"], position: Float[Tensor, "*#b 3"]
+) -> Float[Tensor, "*b 4 4"]:
+    """The cam2world of two unit axes and the position; the third axis, down, is their cross product."""
+    down = torch.linalg.cross(forward, right)
+    columns = broadcast(right=right, down=down, forward=forward, position=position)
+    upper = torch.stack(columns, dim=-1)
+    last_row = upper.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*upper.shape[:-2], 1, 4)
+    return torch.cat([upper, last_row], dim=-2)
+
+
+def _right_of(forward: Float[Tensor, "*b 3"], up: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
     """Unit vector to the picture's right; both arguments are unit vectors."""
-    forward, up = broadcast(forward=forward, up=up)
     right = torch.linalg.cross(forward, up)
     # A view along `up`: world x, or -z should that be `up` itself, made perpendicular to the view.
     x_axis, z_axis = forward.new_tensor([1.0, 0.0, 0.0]), forward.new_tensor([0.0, 0.0, -1.0])

@@ -13,6 +13,7 @@ from gen3d_tools.errors import InputError
 Numbers = float | Sequence[float] | np.ndarray | Tensor
 """What the named constructors take: one number, several, an array or a tensor. All broadcast."""
 
+MAX_SEED = 2**32 - 1
 ROTATION_TOLERANCE = 1e-3  # largest accepted entry of |R^T R - 1|
 
 
@@ -93,6 +94,23 @@ def _check_last_row(name: str, matrix: Float[Tensor, "*b side side"]) -> None:
     if ((matrix[..., -1, :] - wanted).abs() > ROTATION_TOLERANCE).any():
         row = " ".join(f"{number:g}" for number in wanted.tolist())
         raise InputError(f"the last row of {name} must be {row}; is the matrix transposed?")
+
+
+def check_frames(frames: int) -> None:
+    """Refuse a number of frames below one."""
+    if frames < 1:
+        raise InputError(f"frames must be at least 1, got {frames}")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds numpy's `RandomState` cannot take.
+
+    Raises:
+        InputError: A seed outside 0 .. 2**32 - 1.
+    """
+    for seed in seeds:
+        if not 0 <= seed <= MAX_SEED:
+            raise InputError(f"a seed must lie between 0 and {MAX_SEED}, got {seed}")
 
 
 def one_line(value: object) -> str:

@@ -1,0 +1,233 @@
+"""Where cameras stand at random: named distributions for `config.json`, and EG3D's own samplers.
+
+One seed names one camera, whatever else is drawn with it. The stream of a seed is numpy's
+`RandomState([seed, CAMERA_STREAM])`; latents use `RandomState(seed)`, so picture and view of one seed
+are independent draws.
+
+EG3D's angles are its scripts' own: `yaw_rad` is pi/2 in front and grows towards +x; `pitch_v` is no angle
+but runs linearly in the height, pi/2 at the equator and 0 straight above (polar angle arccos(1 - 2 v / pi)).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal, look_at_matrix
+from gen3d_tools.cameras.checks import Numbers, broadcast, check_seeds, common_device, float_tensor, vectors
+from gen3d_tools.errors import CheckpointError, InputError
+
+CAMERA_STREAM = 0x63616D  # second word of a camera's seed, "cam"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What all distributions share: a distance from a target, and a lens."""
+
+    kind: ClassVar[str]
+
+    radius: float  # distance from the target, world units
+    fov_y_deg: float  # vertical field of view
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)  # the point in the middle of the picture
+
+    def __post_init__(self) -> None:
+        self._at(0.0, 0.0)  # refuses a radius, target or field of view that no camera can have
+
+    def _at(self, yaw_deg: Numbers, pitch_deg: Numbers) -> Camera:
+        return Camera.from_spherical(yaw_deg, pitch_deg, self.radius, fov_y_deg=self.fov_y_deg, target=self.target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `config.json`; `distribution_from_dict` reads them back."""
+        values = {name: list(value) if name == "target" else value for name, value in dataclasses.asdict(self).items()}
+        return {"kind": self.kind, **values}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformSphere(_Around):
+    """Uniform in area on a sphere, or on a band of it: yaw is uniform, and so is sin(pitch)."""
+
+    kind: ClassVar[str] = "uniform_sphere"
+
+    pitch_min_deg: float = -90.0
+    pitch_max_deg: float = 90.0
+    yaw_min_deg: float = -180.0
+    yaw_max_deg: float = 180.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not -90 <= self.pitch_min_deg <= self.pitch_max_deg <= 90:
+            bounds = f"pitch_min_deg={self.pitch_min_deg:g}, pitch_max_deg={self.pitch_max_deg:g}"
+            raise InputError(f"need -90 <= pitch_min_deg <= pitch_max_deg <= 90, got {bounds}")
+        if not 0 <= self.yaw_max_deg - self.yaw_min_deg <= 360:
+            bounds = f"yaw_min_deg={self.yaw_min_deg:g}, yaw_max_deg={self.yaw_max_deg:g}"
+            raise InputError(f"need yaw_min_deg <= yaw_max_deg, at most one turn apart, got {bounds}")
+
+    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+        """Draw `n` cameras, one per seed.
+
+        Raises:
+            InputError: `n` differs from the number of seeds, or a seed is out of range.
+        """
+        draws = torch.from_numpy(_uniform_draws(n, seeds, per_seed=2))
+        return self._band(draws[:, 0], draws[:, 1])
+
+    def mean(self) -> Camera:
+        """The camera in the middle of the band: as much area above as below it, to its left as to its right."""
+        middle = torch.tensor(0.5, dtype=torch.float64)
+        return self._band(middle, middle)
+
+    def _band(self, along: Float[Tensor, "*b"], across: Float[Tensor, "*b"]) -> Camera:
+        """The camera at fractions of the band's yaw range and height, each 0 to 1."""
+        low, high = (math.sin(math.radians(pitch)) for pitch in (self.pitch_min_deg, self.pitch_max_deg))
+        yaw = self.yaw_min_deg + (self.yaw_max_deg - self.yaw_min_deg) * along
+        height = (low + (high - low) * across).clamp(-1, 1)
+        return self._at(yaw, torch.asin(height).rad2deg())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedCamera(_Around):
+    """Every seed gets the same camera."""
+
+    kind: ClassVar[str] = "fixed"
+
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.mean()  # refuses numbers that no camera can have
+
+    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+        """The camera `n` times.
+
+        Raises:
+            InputError: `n` differs from the number of seeds, or a seed is out of range.
+        """
+        _uniform_draws(n, seeds, per_seed=0)
+        return self._at(torch.full((n,), self.yaw_deg), self.pitch_deg)
+
+    def mean(self) -> Camera:
+        """The camera."""
+        return self._at(self.yaw_deg, self.pitch_deg)
+
+
+CameraDistribution = UniformSphere | FixedCamera
+_KINDS: dict[str, type[UniformSphere] | type[FixedCamera]] = {one.kind: one for one in (UniformSphere, FixedCamera)}
+
+
+def distribution_from_dict(data: Mapping[str, Any]) -> CameraDistribution:
+    """Read what `to_dict` wrote.
+
+    Raises:
+        CheckpointError: An unknown kind, an unknown or missing key, or a value no camera can have.
+    """
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise CheckpointError(f"unknown camera distribution {kind!r}; known are {', '.join(_KINDS)}")
+    fields = dataclasses.fields(_KINDS[kind])
+    if unknown := sorted(set(data) - {field.name for field in fields} - {"kind"}):
+        raise CheckpointError(f"unknown key {unknown[0]!r} in camera distribution {kind!r}")
+    if missing := [field.name for field in fields if field.default is dataclasses.MISSING and field.name not in data]:
+        raise CheckpointError(f"missing key {missing[0]!r} in camera distribution {kind!r}")
+    try:
+        return _KINDS[kind](**{name: _plain_value(name, value) for name, value in data.items() if name != "kind"})
+    except (InputError, OverflowError) as error:
+        raise CheckpointError(f"camera distribution {kind!r}: {error}") from error
+
+
+def _plain_value(name: str, value: Any) -> Any:
+    numbers = value if name == "target" else [value]
+    if (
+        not isinstance(numbers, list | tuple)
+        or len(numbers) != (3 if name == "target" else 1)
+        or any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers)
+    ):
+        wanted = "three numbers" if name == "target" else "a number"
+        raise CheckpointError(f"{name} of a camera distribution must be {wanted}, got {value!r}")
+    plain = tuple(float(number) for number in numbers)
+    return plain if name == "target" else plain[0]
+
+
+def _uniform_draws(n: int, seeds: Sequence[int], *, per_seed: int) -> np.ndarray:
+    """Uniform numbers in [0, 1), [n, per_seed] float64, each row from its own seed's camera stream."""
+    if n != len(seeds):
+        raise InputError(f"one seed names one camera: {n} cameras were asked for, but {len(seeds)} seeds were given")
+    check_seeds(seeds)
+    rows = [np.random.RandomState([seed, CAMERA_STREAM]).random_sample(per_seed) for seed in seeds]
+    return np.stack(rows) if rows else np.empty((0, per_seed))
+
+
+def eg3d_look_at(yaw_rad: Numbers, pitch_v: Numbers, pivot: Numbers, radius: Numbers) -> Float[Tensor, "*b 4 4"]:
+    """EG3D's look-at pose sampler: cam2world on a sphere around the *origin*, aimed at `pivot`.
+
+    The orbit does not move with the pivot; only the aim does. pi/2, pi/2 stands on +z.
+
+    Args:
+        yaw_rad: EG3D's horizontal angle, pi/2 = in front, growing towards +x, [*b].
+        pitch_v: EG3D's vertical value, pi/2 = level, less = from above, [*b]. Clamped to [1e-5, pi - 1e-5].
+        pivot: World point in the middle of the picture, [*b, 3].
+        radius: Distance from the world origin, [*b].
+    """
+    device = common_device(yaw_rad, pitch_v, pivot, radius)
+    yaw, height, distance = broadcast(
+        yaw_rad=float_tensor("yaw_rad", yaw_rad, device),
+        pitch_v=float_tensor("pitch_v", pitch_v, device),
+        radius=float_tensor("radius", radius, device),
+    )
+    polar = torch.arccos(1 - 2 * height.clamp(1e-5, math.pi - 1e-5) / math.pi)
+    outward = [polar.sin() * torch.cos(math.pi - yaw), polar.cos(), polar.sin() * torch.sin(math.pi - yaw)]
+    position = distance[..., None] * torch.stack(outward, dim=-1)
+    return look_at_matrix(position, vectors("pivot", pivot, device), position.new_tensor([0.0, 1.0, 0.0]))
+
+
+def eg3d_angles(
+    n: int,
+    *,
+    spread_yaw_rad: float,
+    spread_pitch_v: float,
+    mean_yaw_rad: float = math.pi / 2,
+    mean_pitch_v: float = math.pi / 2,
+    shape: Literal["gaussian", "uniform"] = "gaussian",
+    generator: torch.Generator | None = None,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """EG3D's random angles, to be given to `eg3d_look_at`: all yaws are drawn first, then all pitches.
+
+    Args:
+        n: How many; the values depend on it, as in EG3D.
+        spread_yaw_rad: Standard deviation (gaussian) or half the range (uniform).
+        spread_pitch_v: The same for the vertical value. A spread of 0 still draws.
+        mean_yaw_rad: Middle of the horizontal angle.
+        mean_pitch_v: Middle of the vertical value.
+        shape: Which of EG3D's samplers.
+        generator: Source of randomness; `None` gives the means.
+    """
+    yaw, height = torch.full((n,), mean_yaw_rad), torch.full((n,), mean_pitch_v)
+    if generator is None:
+        return yaw, height
+    if shape == "gaussian":
+        draws = [torch.randn(n, generator=generator) for _ in range(2)]
+    else:
+        draws = [2 * torch.rand(n, generator=generator) - 1 for _ in range(2)]
+    return yaw + spread_yaw_rad * draws[0], height + spread_pitch_v * draws[1]
+
+
+def eg3d_intrinsics(fov_diagonal_deg: Numbers) -> Float[Tensor, "*b 3 3"]:
+    """Intrinsics from the number EG3D's scripts call field of view, with their constants 3.14159 and 1.414.
+
+    It is a *diagonal* field of view: 18.837 means 13.4 degrees from top to bottom.
+    """
+    fov = float_tensor("fov_diagonal_deg", fov_diagonal_deg)
+    if not ((fov > 0) & (fov < 180)).all():
+        raise InputError(f"fov_diagonal_deg must lie between 0 and 180 degrees, got {fov.flatten().tolist()[:4]}")
+    return intrinsics_from_focal(1 / (torch.tan(fov * 3.14159 / 360) * 1.414))
+
+
+def eg3d_sample_views(pivot: Numbers, radius: float, intrinsics: Float[Tensor, "3 3"]) -> Camera:
+    """The three views of EG3D's image script, left to right: yaw +0.4, 0, -0.4, all from slightly above, [3]."""
+    yaw = math.pi / 2 + torch.tensor([0.4, 0.0, -0.4])
+    return Camera(eg3d_look_at(yaw, math.pi / 2 - 0.2, pivot, radius), intrinsics.expand(3, 3, 3))
