@@ -1,0 +1,159 @@
+"""What people type becomes latents: seeds and classes are parsed, seeds become z, keyframes become films."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.interpolate import CubicSpline
+from torch import Tensor
+
+from gen3d_tools.cameras.checks import check_seeds, one_line
+from gen3d_tools.errors import InputError
+
+MAX_SEEDS = 100_000  # more in one list is a slip of the keyboard
+_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
+
+
+def latent_z(seeds: Sequence[int], z_dim: int) -> Float[Tensor, "n z_dim"]:
+    """The Gaussian latent of each seed, `RandomState(seed).randn(z_dim)` as the original scripts draw it.
+
+    One seed is one sample: row i depends on seed i alone.
+
+    Raises:
+        InputError: A seed outside 0 .. 2**32 - 1.
+    """
+    check_seeds(seeds)
+    z = np.empty((len(seeds), z_dim), dtype=np.float32)
+    for row, seed in enumerate(seeds):
+        z[row] = np.random.RandomState(seed).randn(z_dim)
+    return torch.from_numpy(z)
+
+
+def interpolate_ws(
+    keyframes: Float[Tensor, "k num_ws w_dim"], frames_per_keyframe: int, *, loop: bool = True
+) -> Float[Tensor, "frames num_ws w_dim"]:
+    """Pass through latents on a cubic spline, as EG3D's video script does.
+
+    Frame `i * frames_per_keyframe` is keyframe i. A loop sees the keyframes repeated twice before and twice
+    after, so it is smooth where it closes, and gives k * frames_per_keyframe frames without repeating the
+    first one. Otherwise it ends on the last keyframe: (k - 1) * frames_per_keyframe + 1 frames.
+
+    Args:
+        keyframes: The latents to pass through.
+        frames_per_keyframe: Frames from one keyframe to the next.
+        loop: Whether to return to the first keyframe.
+
+    Raises:
+        InputError: No keyframes, or `frames_per_keyframe` below 1.
+    """
+    count = len(keyframes)
+    if count < 1 or frames_per_keyframe < 1:
+        raise InputError(f"need at least 1 keyframe and 1 frame each, got {count} and {frames_per_keyframe}")
+    if count == 1:
+        return keyframes.float().repeat(frames_per_keyframe if loop else 1, 1, 1)
+    knots = keyframes.detach().double().cpu().numpy()
+    wraps = 2 if loop else 0
+    times = np.arange(-wraps * count, (wraps + 1) * count)
+    spline = CubicSpline(times, np.tile(knots, (2 * wraps + 1, 1, 1)), axis=0)
+    frames = count * frames_per_keyframe if loop else (count - 1) * frames_per_keyframe + 1
+    values = spline(np.arange(frames) / frames_per_keyframe)
+    return torch.from_numpy(values).float().to(keyframes.device)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read "0,2,5-9": numbers and ranges, both ends included, in the order given.
+
+    Raises:
+        InputError: Anything else, a seed out of range, or more than 100 000 seeds.
+    """
+    seeds: list[int] = []
+    for item in _items(text, "seeds"):
+        span = _span(item)
+        if span is None:
+            raise InputError(
+                f"cannot read seed {one_line(item)!r}; seeds are whole numbers from 0 and ranges, such as 0,2,5-9"
+            )
+        check_seeds(span[:1])
+        check_seeds(span[-1:])
+        if len(seeds) + len(span) > MAX_SEEDS:
+            raise InputError(f"{one_line(text)!r} names more than {MAX_SEEDS} seeds; split the work into several runs")
+        seeds.extend(span)
+    return seeds
+
+
+def parse_classes(text: str, class_names: Sequence[str]) -> list[int]:
+    """Read class names, indices and ranges of indices, such as "mug,3,5-7", in the order given.
+
+    A name wins over an index, and capitals do not matter. A name that contains a comma is given alone.
+
+    Args:
+        text: What was typed.
+        class_names: The model's classes, in index order.
+
+    Returns:
+        Class indices, repeated ones included.
+
+    Raises:
+        InputError: The model has no classes, or something is neither a class nor an index of one.
+    """
+    if not class_names:
+        raise InputError(f"this model has no classes, so {one_line(text)!r} cannot be chosen; leave the class out")
+    whole = _named(text.strip(), class_names)
+    if whole is not None:
+        return [whole]
+    indices: list[int] = []
+    for item in _items(text, "classes"):
+        name = _named(item, class_names)
+        indices.extend([name] if name is not None else _class_span(item, class_names))
+    return indices
+
+
+def _class_span(item: str, class_names: Sequence[str]) -> range:
+    span = _span(item)
+    if span is None:
+        raise InputError(_unknown_class(item, class_names))
+    if span[-1] >= len(class_names):
+        last = len(class_names) - 1
+        raise InputError(f"there is no class {span[-1]}; indices run from 0 to {last} ({class_names[last]})")
+    return span
+
+
+def _unknown_class(item: str, class_names: Sequence[str]) -> str:
+    lowered = {name.lower(): name for name in class_names}
+    close = [lowered[name] for name in difflib.get_close_matches(item.lower(), lowered, n=3, cutoff=0.5)]
+    hint = f"; did you mean {' or '.join(close)}?" if close else ";"
+    listed = ", ".join(class_names[:12]) + (f", ... ({len(class_names)} in all)" if len(class_names) > 12 else "")
+    return f"unknown class {one_line(item)!r}{hint} classes: {listed}"
+
+
+def _named(name: str, class_names: Sequence[str]) -> int | None:
+    if name in class_names:
+        return class_names.index(name)
+    lowered = [known.lower() for known in class_names]
+    return lowered.index(name.lower()) if name.lower() in lowered else None
+
+
+def _items(text: str, what: str) -> list[str]:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise InputError(f"{what} {one_line(text)!r} are empty somewhere; write them as 0,2,5-9")
+    return items
+
+
+def _span(item: str) -> range | None:
+    """The numbers of "7" or "5-9"; None if it is neither."""
+    if item.isdecimal() and item.isascii():
+        return _bounded(item, item)
+    match = _RANGE.fullmatch(item)
+    return _bounded(*match.groups()) if match and item.isascii() else None
+
+
+def _bounded(first: str, last: str) -> range:
+    if max(len(first), len(last)) > 20:
+        raise InputError(f"{one_line(max(first, last, key=len))} is too large a number")
+    if int(last) < int(first):
+        raise InputError(f"range {first}-{last} runs backwards; write {last}-{first}")
+    return range(int(first), int(last) + 1)
