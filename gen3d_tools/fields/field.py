@@ -143,3 +143,16 @@ def empty_outside(
     """Replace the raw density outside the cube of side `box_side` by empty space."""
     inside = (points.abs() <= box_side / 2).all(-1)
     return torch.where(inside, raw_density, EMPTY_RAW_DENSITY)
+
+
+def chunked(
+    fn: Callable[[Tensor], Tensor], points: Float[Tensor, "n 3"], chunk: int = 1 << 16
+) -> Float[Tensor, "n *shape"]:
+    """Evaluate `fn` on a long list of points piece by piece, so that memory stays bounded.
+
+    Args:
+        fn: Pointwise function, such as `field.density`.
+        points: World coordinates.
+        chunk: Points per piece.
+    """
+    return torch.cat([fn(piece) for piece in torch.split(points, chunk)])

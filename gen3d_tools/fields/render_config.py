@@ -58,6 +58,8 @@ class RenderConfig:
             )
         if self.fine_samples and self.coarse_samples < 4:
             raise InputError(f"importance sampling needs coarse_samples >= 4, got {self.coarse_samples}")
+        if self.background == "last" and self.marcher != "classical":
+            raise InputError(f'background "last" needs the classical marcher, got {self.marcher!r}')
         if self.last_interval is not None and not self.last_interval > 0:
             raise InputError(f"last_interval is {self.last_interval}, it must be positive or None")
 

@@ -43,6 +43,7 @@ def test_a_stored_value_that_does_not_fit_is_a_broken_checkpoint(name, value):
         {"coarse_samples": 3},
         {"fine_samples": -1},
         {"last_interval": 0.0},
+        {"background": "last"},
     ],
 )
 def test_contradicting_settings_are_refused(change):

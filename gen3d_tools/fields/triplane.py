@@ -1,0 +1,116 @@
+"""The tri-plane field (EG3D, section 3.2): three feature planes, looked up, combined and decoded.
+
+A world point is projected on three planes that cross the box of side `box_side`; each plane answers with a
+bilinear mix of its texels, a small decoder turns the combined features into colour and density.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3d_tools.fields.field import DensityActivation, RadianceField, empty_outside
+from gen3d_tools.fields.render_config import RenderConfig
+
+PlaneAxes = Literal["xy-xz-zx", "xy-xz-yz", "xy-xz-zy"]
+
+PLANE_AXES: dict[PlaneAxes, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
+    "xy-xz-zx": ((0, 1), (0, 2), (2, 0)),  # EG3D's released weights: the third plane repeats the second, transposed
+    "xy-xz-yz": ((0, 1), (0, 2), (1, 2)),  # EpiGRAF, 3DGP
+    "xy-xz-zy": ((0, 1), (0, 2), (2, 1)),  # EG3D with the third plane repaired, for newly trained weights
+}
+"""For each plane the world axes along its width and its height."""
+
+
+def sample_planes(
+    planes: Float[Tensor, "b 3 c h w"],
+    points: Float[Tensor, "b n 3"],
+    *,
+    plane_axes: PlaneAxes,
+    box_side: float,
+    align_corners: bool,
+) -> Float[Tensor, "b 3 n c"]:
+    """Look points up in three feature planes, bilinearly, with zeros outside.
+
+    Args:
+        planes: Feature planes; the box [-box_side/2, box_side/2]^3 covers them.
+        points: World coordinates.
+        plane_axes: Which world axes run along each plane's width and height.
+        box_side: Full side of the box in world units.
+        align_corners: The box ends at the centres of the outermost texels (True) or at their outer edges (False).
+
+    Returns:
+        The features of every point in each plane.
+    """
+    unit = points * (2 / box_side)
+    grid = rearrange(unit[..., PLANE_AXES[plane_axes]], "b n plane uv -> (b plane) 1 n uv")
+    images = rearrange(planes, "b plane c h w -> (b plane) c h w")
+    features = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=align_corners)
+    return rearrange(features, "(b plane) c 1 n -> b plane n c", plane=3)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TriplaneField(RadianceField):
+    """One scene: its planes and the decoder that reads them.
+
+    Gradients reach the planes and the decoder's parameters unless the caller switches them off.
+    """
+
+    planes: Float[Tensor, "3 c h w"]
+    decoder: Callable[[Tensor], tuple[Tensor, Tensor]]  # features [*points, c] -> values [*points, k], raw [*points]
+    render_config: RenderConfig
+    box_side: float
+    plane_axes: PlaneAxes
+    align_corners: bool
+    combine: Literal["mean", "sum"] = "mean"
+    # "decode": outside the box the decoder reads fading, then zero features, as the published networks do;
+    # "empty": there is nothing outside, so rays and meshes may stop at the box. The colour is the decoder's in both.
+    outside: Literal["decode", "empty"] = "decode"
+    density_activation: DensityActivation = "softplus"
+    density_shift: float = 0.0
+    iso_level: float = 10.0
+
+    @property
+    def bounded(self) -> bool:  # type: ignore[override]
+        """The density is exactly 0 outside the box."""
+        return self.outside == "empty"
+
+    def features(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+        """Look points up and combine the three planes."""
+        looked_up = sample_planes(
+            self.planes[None],
+            points[None],
+            plane_axes=self.plane_axes,
+            box_side=self.box_side,
+            align_corners=self.align_corners,
+        )[0]
+        return looked_up.mean(0) if self.combine == "mean" else looked_up.sum(0)
+
+    def __call__(
+        self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
+    ) -> tuple[Float[Tensor, "*points channels"], Float[Tensor, "*points"]]:
+        """Evaluate colour (or features) and raw density; the directions are not used."""
+        shape = points.shape[:-1]
+        flat = points.reshape(-1, 3)
+        values, raw = self.decoder(self.features(flat))
+        if self.bounded:
+            raw = empty_outside(raw, flat, self.box_side)
+        return values.reshape(*shape, -1), raw.reshape(shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the planes are."""
+        return self.planes.device
+
+    def to(self, device: torch.device | str) -> "TriplaneField":
+        """Give the same field elsewhere; a decoder that is a module is copied, the original stays where it is."""
+        decoder = self.decoder
+        if isinstance(decoder, nn.Module):
+            decoder = copy.deepcopy(decoder).to(device)
+        return replace(self, planes=self.planes.to(device), decoder=decoder)

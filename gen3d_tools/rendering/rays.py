@@ -1,0 +1,51 @@
+"""One ray per pixel, row by row from the top left, with unit directions in world axes."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.render_config import PixelGrid
+
+
+def pixel_coordinates(
+    resolution: int, pixel_grid: PixelGrid = "centers", *, supersample: int = 1, device: torch.device | str = "cpu"
+) -> Float[Tensor, "pixels 2"]:
+    """Image coordinates of every pixel in image sides, (0, 0) the top left corner, x first.
+
+    Args:
+        resolution: Pixels along each side.
+        pixel_grid: "centers" puts a ray through the middle of each pixel; "corners" spreads the middles so that
+            the outermost lie on the picture's edges.
+        supersample: Evenly spaced coordinates along each side of a pixel, around its middle.
+        device: Where to put them.
+    """
+    index = (torch.arange(resolution * supersample, device=device, dtype=torch.float32) + 0.5) / supersample
+    axis = index / resolution if pixel_grid == "centers" else (index - 0.5) / max(resolution - 1, 1)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([x, y], -1).reshape(-1, 2)
+
+
+def rays_through(
+    cam2world: Float[Tensor, "*b 4 4"], intrinsics: Float[Tensor, "*b 3 3"], pixels: Float[Tensor, "pixels 2"]
+) -> tuple[Float[Tensor, "*b pixels 3"], Float[Tensor, "*b pixels 3"]]:
+    """Origins and unit directions of the rays through image coordinates.
+
+    Inverts the pinhole projection with skew, `K (x, y, 1)`, at z = 1 and turns the result into world axes.
+    """
+    fx, fy, skew = intrinsics[..., 0, 0, None], intrinsics[..., 1, 1, None], intrinsics[..., 0, 1, None]
+    cx, cy = intrinsics[..., 0, 2, None], intrinsics[..., 1, 2, None]
+    y = (pixels[:, 1] - cy) / fy
+    x = (pixels[:, 0] - cx - skew * y) / fx
+    towards = torch.stack([x, y, torch.ones_like(x)], -1) @ cam2world[..., :3, :3].mT
+    origins = cam2world[..., None, :3, 3].expand_as(towards)
+    return origins, F.normalize(towards, dim=-1)
+
+
+def camera_rays(
+    camera: Camera, resolution: int, pixel_grid: PixelGrid = "centers", *, supersample: int = 1
+) -> tuple[Float[Tensor, "*b pixels 3"], Float[Tensor, "*b pixels 3"]]:
+    """Origins and unit directions of a square picture's rays; pixel (row, column) is `row * resolution + column`."""
+    pixels = pixel_coordinates(resolution, pixel_grid, supersample=supersample, device=camera.cam2world.device)
+    return rays_through(camera.cam2world, camera.intrinsics, pixels)

@@ -1,0 +1,277 @@
+"""Follow rays through a field: limits, a coarse pass, a fine pass, blending (NeRF, section 5; EG3D, section 4)."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.rendering.chunks import in_chunks, rays_per_chunk
+from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march
+from gen3d_tools.rendering.sampling import (
+    box_limits,
+    coarse_shares,
+    importance_samples,
+    place_on_rays,
+    repaired_limits,
+    tight_limits,
+)
+
+_NOTHING = 1e-3  # blending weight below which a ray has met nothing, so that its mean distance says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class RayOutputs:
+    """What rays saw, one row per ray."""
+
+    values: Float[Tensor, "rays channels"]
+    """Blended colours (the first three channels) and features, with the background; nominally 0..1."""
+    distance: Float[Tensor, " rays"]
+    """Mean distance along the unit ray, in world units; see `render_rays` for rays that met nothing."""
+    opacity: Float[Tensor, " rays"]
+    """Light stopped on the way, 0..1."""
+    transmittance: Float[Tensor, " rays"]
+    """Light left behind the last interval."""
+    transmittance_before_last: Float[Tensor, " rays"]
+    """Light that reaches the last interval; some backgrounds are blended with it."""
+    samples: dict[str, Tensor] = field(default_factory=dict)
+    """On request the steps on the way, [rays, ...], of those rays that were followed: `coarse_distances`,
+    `coarse_weights` (which placed the fine samples), `fine_distances`; `distances`, `raw_density` (ascending) and
+    `ray_weights` of the final pass."""
+
+
+def render_rays(
+    field: RadianceField,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    config: RenderConfig | None = None,
+    *,
+    exact: bool = False,
+    limits: tuple[Float[Tensor, " rays"], Float[Tensor, " rays"]] | None = None,
+    coarse_offsets: Float[Tensor, "rays coarse"] | None = None,
+    fine_positions: Float[Tensor, "rays fine"] | None = None,
+    chunk_rays: int | None = None,
+    keep_samples: bool = False,
+) -> RayOutputs:
+    """Blend what each ray meets, differentiably. Where the samples lie carries no gradient.
+
+    By default coarse samples stay within the limits, rays are cut to the box of a bounded field (and of one with
+    "box" limits), and rays beside it are background at no cost. A ray that meets nothing has the distance of the
+    scene's far end: `config.far`, or the camera's distance to the far side of the box's bounding sphere.
+
+    `exact` follows the settings to the letter. There, with the "mean" rule, distances are clamped to the nearest
+    and farthest sample of the whole call, and a ray that meets nothing gets the farthest (EG3D).
+
+    Args:
+        field: What to look at.
+        origins: Where the rays start.
+        directions: Unit vectors.
+        config: Instead of the field's own settings.
+        exact: Use the settings' sampling scheme to the letter.
+        limits: First and last distance of each ray, instead of those that the settings ask for.
+        coarse_offsets: Random numbers in [0, 1) for the jitter of the coarse samples; without them, 0.5.
+        fine_positions: Random numbers in [0, 1) that place the fine samples; without them, (i + 0.5) / n.
+        chunk_rays: Rays worked on at a time. Changes memory and time, not the result.
+        keep_samples: Give the steps on the way too.
+
+    Raises:
+        InputError: `chunk_rays` is below 1.
+        OutOfMemoryError: Not even one ray fits into memory.
+    """
+    if chunk_rays is not None and chunk_rays < 1:
+        raise InputError(f"chunk_rays is {chunk_rays}, it must be at least 1")
+    config = config or field.render_config
+    if not exact:
+        config = replace(config, jitter="intervals", coarse_unit="world")
+    if limits is None:
+        near, far, hit, config = _ray_limits(field, origins, directions, config, exact)
+    else:
+        near, far = limits
+        hit = torch.ones_like(near, dtype=torch.bool)
+    offsets, positions = _fixed_or_given(config, origins, coarse_offsets, fine_positions)
+    rays = [tensor if hit.all() else tensor[hit] for tensor in (origins, directions, near, far, offsets, positions)]
+
+    pieces = in_chunks(
+        lambda rows: _trace(field, config, *(tensor[rows] for tensor in rays), keep_samples=keep_samples),
+        count=len(rays[0]),
+        chunk=chunk_rays or rays_per_chunk(config.samples, origins.device),
+    )
+    if not pieces:
+        return _nothing(field, config, origins)
+    traced = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+    distance = _exact_distance(traced, config) if exact else _mean_distance(traced, scene_end(field, config, rays[0]))
+    seen = RayOutputs(
+        values=add_background(traced.pop("values"), traced["opacity"], config.background),
+        distance=distance,
+        opacity=traced.pop("opacity"),
+        transmittance=traced.pop("transmittance"),
+        transmittance_before_last=traced.pop("transmittance_before_last"),
+        samples={name: tensor for name, tensor in traced.items() if name in _SAMPLE_NAMES},
+    )
+    return seen if hit.all() else _among_missed(seen, _nothing(field, config, origins), hit)
+
+
+_SAMPLE_NAMES = ("coarse_distances", "coarse_weights", "fine_distances", "distances", "raw_density", "ray_weights")
+
+
+def scene_end(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> Float[Tensor, " rays"]:
+    """Distance given to rays that meet nothing: `config.far`, or the far side of the box's bounding sphere."""
+    if not isinstance(config.far, str):
+        return origins.new_full(origins.shape[:1], config.far)
+    to_center: Tensor = torch.linalg.vector_norm(origins, dim=-1)
+    return to_center + math.sqrt(3) / 2 * field.box_side
+
+
+def _ray_limits(
+    field: RadianceField,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    config: RenderConfig,
+    exact: bool,
+) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"], Bool[Tensor, " rays"], RenderConfig]:
+    """First and last distance of each ray, which rays to follow, and the settings without what the cut made idle."""
+    boxed = config.near == "box"
+    closed = config.last_interval is not None and not field.bounded
+    if not exact and (boxed or field.bounded) and not closed and config.background != "last":
+        bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
+        near, far, hit = tight_limits(origins, directions, field.box_side, *bounds)
+        return near, far, hit, replace(config, last_interval=None)
+    if isinstance(config.near, str) or isinstance(config.far, str):
+        near, far = repaired_limits(*box_limits(origins, directions, field.box_side), config.missed_rays)
+    else:
+        near, far = (origins.new_full(origins.shape[:1], limit) for limit in (config.near, config.far))
+    return near, far, torch.ones_like(near, dtype=torch.bool), config
+
+
+def _fixed_or_given(
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    coarse_offsets: Float[Tensor, "rays coarse"] | None,
+    fine_positions: Float[Tensor, "rays fine"] | None,
+) -> tuple[Float[Tensor, "rays coarse"], Float[Tensor, "rays fine"]]:
+    """Random numbers for both passes, or the middle of each interval where none are given."""
+    if coarse_offsets is None:
+        coarse_offsets = origins.new_full((1, 1), 0.5).expand(len(origins), config.coarse_samples)
+    if fine_positions is None:
+        steps = torch.arange(config.fine_samples, device=origins.device, dtype=origins.dtype)
+        fine_positions = ((steps + 0.5) / max(config.fine_samples, 1)).expand(len(origins), -1)
+    return coarse_offsets, fine_positions
+
+
+def _trace(
+    field: RadianceField,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    near: Float[Tensor, " rays"],
+    far: Float[Tensor, " rays"],
+    offsets: Float[Tensor, "rays coarse"],
+    positions: Float[Tensor, "rays fine"],
+    *,
+    keep_samples: bool,
+) -> dict[str, Tensor]:
+    """Follow a few rays; no background yet, and the distance as two sums."""
+    shares = coarse_shares(config.jitter, offsets)
+    distances = place_on_rays(shares, near, far, config.spacing)
+    values, raw = _evaluate(field, origins, directions, distances)
+    passes, steps = [values], {"coarse_distances": distances}
+    if config.fine_samples:
+        with torch.no_grad():
+            metric = shares if config.coarse_unit == "ray" else distances
+            coarse = _march(field, config, raw, metric, last=config.last_in_coarse_pass)
+            fine = importance_samples(distances, coarse.ray_weights, positions, config.importance)
+        fine_values, fine_raw = _evaluate(field, origins, directions, fine)
+        steps |= {"coarse_weights": coarse.ray_weights, "fine_distances": fine}
+        passes, distances, raw = [values, fine_values], torch.cat([distances, fine], -1), torch.cat([raw, fine_raw], -1)
+
+    distances, order = distances.sort(dim=-1)
+    raw = raw.gather(-1, order)
+    marched = _march(field, config, raw, distances, last=True)
+    # Weights go back to the order of evaluation: they are small, sorting all the values would move a lot of memory.
+    weights = torch.zeros_like(marched.sample_weights).scatter(-1, order, marched.sample_weights)
+    split = torch.split(weights, [piece.shape[-2] for piece in passes], -1)
+    traced = {
+        "values": torch.stack([blend(*pair) for pair in zip(split, passes, strict=True)]).sum(0),
+        "distance_sum": (marched.sample_weights * distances).sum(-1),
+        "weight_sum": marched.sample_weights.sum(-1),
+        "nearest": distances[:, 0],
+        "farthest": distances[:, -1],
+        "opacity": marched.opacity,
+        "transmittance": marched.transmittance,
+        "transmittance_before_last": marched.transmittance_before_last,
+    }
+    if keep_samples:
+        traced |= steps | {"distances": distances, "raw_density": raw, "ray_weights": marched.ray_weights}
+    return traced
+
+
+def _evaluate(
+    field: RadianceField,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    distances: Float[Tensor, "rays samples"],
+) -> tuple[Float[Tensor, "rays samples channels"], Float[Tensor, "rays samples"]]:
+    """Ask the field at distances along the rays."""
+    points = origins[:, None] + distances[..., None] * directions[:, None]
+    return field(points, directions[:, None].expand_as(points))
+
+
+def _march(
+    field: RadianceField,
+    config: RenderConfig,
+    raw_density: Float[Tensor, "rays samples"],
+    distances: Float[Tensor, "rays samples"],
+    *,
+    last: bool,
+) -> MarchedRays:
+    """Weigh the samples as the settings say; `last` lets a background "last" have its effect."""
+    return march(
+        raw_density,
+        distances,
+        field.activate,
+        marcher=config.marcher,
+        last_interval=config.last_interval,
+        last_takes_rest=last and config.background == "last",
+    )
+
+
+def _mean_distance(traced: dict[str, Tensor], end: Float[Tensor, " rays"]) -> Float[Tensor, " rays"]:
+    """The mean distance of what a ray met, or the scene's end."""
+    total = traced["weight_sum"]
+    return torch.where(total > _NOTHING, traced["distance_sum"] / total.clamp_min(_NOTHING), end)
+
+
+def _exact_distance(traced: dict[str, Tensor], config: RenderConfig) -> Float[Tensor, " rays"]:
+    """The distance by the settings' rule; extrema are those of all samples of the call."""
+    if config.distance_rule == "sum":
+        return traced["distance_sum"]
+    mean = torch.nan_to_num(traced["distance_sum"] / traced["weight_sum"], nan=float("inf"))
+    return mean.clamp(traced["nearest"].min(), traced["farthest"].max())
+
+
+def _nothing(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> RayOutputs:
+    """What rays that meet nothing see: the background, at the scene's end."""
+    channels = field(origins[:1])[0].shape[-1]
+    opacity = torch.zeros_like(origins[:, 0])
+    values = add_background(origins.new_zeros(len(origins), channels), opacity, config.background)
+    return RayOutputs(values, scene_end(field, config, origins), opacity, 1 - opacity, 1 - opacity)
+
+
+def _among_missed(seen: RayOutputs, nothing: RayOutputs, hit: Bool[Tensor, " rays"]) -> RayOutputs:
+    """Put followed rays back among those that met nothing."""
+
+    def among(followed: Tensor, missed: Tensor) -> Tensor:
+        return missed.to(followed.dtype).index_put((hit,), followed)
+
+    return RayOutputs(
+        values=among(seen.values, nothing.values),
+        distance=among(seen.distance, nothing.distance),
+        opacity=among(seen.opacity, nothing.opacity),
+        transmittance=among(seen.transmittance, nothing.transmittance),
+        transmittance_before_last=among(seen.transmittance_before_last, nothing.transmittance_before_last),
+        samples=seen.samples,
+    )
