@@ -1,0 +1,53 @@
+# Every target works as the first command in a fresh clone: the environment is made on demand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Errors only; pip's own settings (PIP_INDEX_URL and the like) are honoured.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+CONSTRAINED := -c constraints.txt --build-constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+demo: $(STAMP) ## show what gen3d does: videos, a mesh, an inversion, one page, in gen3d-out/demo
+	@$(BIN)/gen3d demo --overwrite -o gen3d-out/demo
+
+test: $(STAMP) ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, tests
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## fix what ruff can fix, and format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(STAMP) ## time the fast paths against the plain procedure
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the environment, caches and outputs
+	rm -rf $(VENV) build dist gen3d-out *.egg-info .coverage
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find gen3d_tools tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first, so that nothing else decides which build of it comes.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is missing or older than 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "$(PYTHON) lacks the venv module; install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@$(PIP) install --upgrade pip==$$(sed -n 's/^pip==//p' constraints.txt)
+	@echo "Installing PyTorch into $(VENV) (the largest part, once)"
+	@$(PIP) install -c constraints.txt torch
+	@echo "Installing gen3d_tools and its tools into $(VENV)"
+	@$(PIP) install $(CONSTRAINED) -e '.[dev]'
+	@touch $@
