@@ -111,6 +111,20 @@ def parse_classes(text: str, class_names: Sequence[str]) -> list[int]:
     return indices
 
 
+def class_index(name: str | int, class_names: Sequence[str]) -> int:
+    """Find one class by name, or check its index.
+
+    Raises:
+        InputError: No such class, or more than one is named.
+    """
+    if isinstance(name, int):
+        return _class_span(str(name), class_names)[0] if name >= 0 else parse_classes(str(name), class_names)[0]
+    found = parse_classes(name, class_names)
+    if len(found) != 1:
+        raise InputError(f"{one_line(name)!r} names {len(found)} classes, one is needed here")
+    return found[0]
+
+
 def _class_span(item: str, class_names: Sequence[str]) -> range:
     span = _span(item)
     if span is None:

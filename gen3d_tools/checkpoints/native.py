@@ -1,0 +1,156 @@
+"""Our own checkpoint: a folder with `config.json` and `model.safetensors` (and a model card, README.md).
+
+Reading is strict: unknown and missing keys, unreadable or non-finite tensors are refused by name, and
+nothing is loaded partially. Reading a folder runs no code from it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gen3d_tools.errors import CheckpointError, NotFoundError
+from gen3d_tools.files import atomic_path
+
+FORMAT = "gen3d-tools"
+VERSION = 1
+CONFIG_NAME = "config.json"
+TENSORS_NAME = "model.safetensors"
+CARD_NAME = "README.md"
+_SECTIONS: dict[str, type | tuple[type, ...]] = {
+    "format": str,
+    "version": int,
+    "family": str,
+    "network": dict,
+    "rendering": dict,
+    "cameras": dict,
+    "iso_level": (int, float),
+    "class_names": list,
+    "provenance": dict,
+    "licence": str,
+}
+_MAX_CONFIG_BYTES = 4 * 2**20
+
+
+def check_keys(found: Mapping[str, Any], expected: Iterable[str], where: str) -> None:
+    """Refuse unknown and missing keys by name.
+
+    Raises:
+        CheckpointError: One line that lists both.
+    """
+    if not isinstance(found, Mapping):
+        raise CheckpointError(f"{where} is {type(found).__name__}, it must be a table of settings")
+    wanted = set(expected)
+    parts = [
+        f"{what} {', '.join(sorted(keys))}"
+        for what, keys in (("unknown key", set(found) - wanted), ("missing key", wanted - set(found)))
+        if keys
+    ]
+    if parts:
+        raise CheckpointError(f"{where}: {'; '.join(parts)}; the folder was made for another version, or was edited")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read and check `config.json`.
+
+    Raises:
+        NotFoundError: The folder or the file is not there.
+        CheckpointError: It is not a gen3d-tools config of this version.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise NotFoundError(f"{folder} holds no {CONFIG_NAME}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {CONFIG_NAME}")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(f'{path} is no gen3d-tools model: its "format" must be "{FORMAT}"')
+    if config.get("version") != VERSION:
+        found = config.get("version")
+        raise CheckpointError(f"{path} has format version {found!r}, this gen3d_tools reads {VERSION}; upgrade it")
+    check_keys(config, _SECTIONS, str(path))
+    for key, kind in _SECTIONS.items():
+        if not isinstance(config[key], kind) or isinstance(config[key], bool):
+            raise CheckpointError(f"{path}: {key} is {config[key]!r:.60}, which is not what belongs there")
+    if not all(isinstance(name, str) for name in config["class_names"]):
+        raise CheckpointError(f"{path}: class_names must be a list of names")
+    return config
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read every tensor of `model.safetensors` as float32.
+
+    Raises:
+        NotFoundError: The file is not there.
+        CheckpointError: It is truncated or corrupt, or a tensor holds a value that is not finite.
+    """
+    path = folder / TENSORS_NAME
+    if not path.is_file():
+        raise NotFoundError(f"{folder} holds no {TENSORS_NAME}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} is corrupt or cut short ({reason}); copy or download it again") from error
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; the weights are unusable")
+    return tensors
+
+
+def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
+    """Refuse missing, surplus and wrongly shaped tensors by name.
+
+    Raises:
+        CheckpointError: One line with the first few differences and their number.
+    """
+    missing = [f"{name} is missing" for name in expected if name not in found]
+    surplus = [f"{name} is unknown" for name in found if name not in expected]
+    shapes = [
+        f"{name} is {list(found[name].shape)}, the config asks for {list(expected[name].shape)}"
+        for name in expected
+        if name in found and found[name].shape != expected[name].shape
+    ]
+    problems = missing + surplus + shapes
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        raise CheckpointError(f"{where}: tensors do not fit the config: {'; '.join(problems[:3])}{more}")
+
+
+def write_folder(
+    folder: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    card: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    overwrite: bool = False,
+) -> None:
+    """Write a model folder, whole or not at all.
+
+    Args:
+        folder: Where to. Its name is the model's name.
+        config: The sections of `config.json` without `format` and `version`.
+        tensors: The state dict.
+        card: Text of the model card.
+        dtype: Stored precision; float16 halves the size.
+        overwrite: Replace an existing folder.
+    """
+    complete = {"format": FORMAT, "version": VERSION, **config}
+    check_keys(complete, _SECTIONS, CONFIG_NAME)
+    stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+    with atomic_path(folder, overwrite=overwrite) as temporary:
+        temporary.mkdir(parents=True)
+        (temporary / CONFIG_NAME).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
+        save_file(stored, temporary / TENSORS_NAME, metadata={"format": "pt"})
+        if card is not None:
+            (temporary / CARD_NAME).write_text(card, encoding="utf-8")

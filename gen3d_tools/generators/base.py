@@ -1,0 +1,197 @@
+"""What every generator can do, whatever its family: seeds and classes to latents, latents to fields."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.checkpoints.native import check_tensors, write_folder
+from gen3d_tools.errors import InputError
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.latents import class_index, latent_z
+from gen3d_tools.generators.settings import ModelSettings
+
+
+class Generator(nn.Module, ABC):
+    """A trained 3D-aware generator: `seeds, classes -> ws -> planes -> fields`.
+
+    Attributes:
+        config: What the network is (a frozen dataclass of the family).
+        settings: How it wants to be used (rendering, cameras, classes, origin).
+    """
+
+    family: ClassVar[str]
+    config: Any
+    settings: ModelSettings
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> Self:
+        """Build the generator a `config.json` describes, with fresh weights.
+
+        Raises:
+            CheckpointError: The network section does not fit the family.
+        """
+
+    @property
+    @abstractmethod
+    def num_ws(self) -> int:
+        """Number of latents `planes` reads, one per layer."""
+
+    @abstractmethod
+    def map(
+        self,
+        z: Float[Tensor, "b z_dim"],
+        class_onehot: Float[Tensor, "b classes"] | None = None,
+        camera_cond: Float[Tensor, "b 25"] | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Float[Tensor, "b num_ws w_dim"]:
+        """Map Gaussian latents to one latent per layer.
+
+        Args:
+            z: Gaussian latents.
+            class_onehot: Class of each sample; soft labels blend classes.
+            camera_cond: EG3D's 25 camera numbers, for families conditioned on them.
+            truncation_psi: 1 = off, 0 = the (class) mean.
+            truncation_cutoff: Truncate only the first rows.
+        """
+
+    @abstractmethod
+    def planes(self, ws: Float[Tensor, "b num_ws w_dim"]) -> Float[Tensor, "b 3 channels h w"]:
+        """Synthesise the tri-planes. Deterministic; follows autograd."""
+
+    @abstractmethod
+    def field(self, planes: Float[Tensor, "3 channels h w"]) -> TriplaneField:
+        """Wrap one sample's planes and the decoder into a radiance field."""
+
+    def fields(self, ws: Float[Tensor, "b num_ws w_dim"]) -> list[TriplaneField]:
+        """Compute each sample's planes once and give them as fields.
+
+        One sample at a time, so that a sample does not depend on its batch, not even in the last digit.
+        """
+        return [self.field(self.planes(ws[i : i + 1])[0]) for i in range(len(ws))]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; empty for an unconditional generator."""
+        return self.settings.class_names
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return next(self.parameters()).device
+
+    def latents(
+        self,
+        seeds: Sequence[int],
+        classes: Sequence[str | int] | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Float[Tensor, "b num_ws w_dim"]:
+        """Map seeds to latents; a seed gives the same sample in every batch and order.
+
+        Args:
+            seeds: `z = numpy.random.RandomState(seed).randn(z_dim)`, as the original scripts do.
+            classes: Name or index per seed. None lets the seed choose (`RandomState(seed).choice`).
+            truncation_psi: See `map`.
+            truncation_cutoff: See `map`.
+
+        Raises:
+            InputError: Unknown class, or not as many classes as seeds.
+        """
+        onehots = self.class_onehots(seeds, classes)
+        rows = []
+        for i, seed in enumerate(seeds):
+            z = latent_z([seed], self.config.z_dim).to(self.device)
+            onehot = None if onehots is None else onehots[i : i + 1]
+            rows.append(self.map(z, onehot, None, truncation_psi, truncation_cutoff))
+        if not rows:
+            raise InputError("no seeds given; name at least one")
+        return torch.cat(rows)
+
+    def class_indices(self, seeds: Sequence[int], classes: Sequence[str | int] | None = None) -> list[int]:
+        """Resolve class names; without `classes` each seed draws its own.
+
+        Raises:
+            InputError: Unknown class, classes for an unconditional generator, or not one per seed.
+        """
+        if not self.class_names:
+            if classes is not None:
+                raise InputError("this generator is unconditional: it has no classes; leave the class out")
+            return []
+        if classes is None:
+            every = np.arange(len(self.class_names))
+            return [int(np.random.RandomState(seed).choice(every)) for seed in seeds]
+        if len(classes) != len(seeds):
+            raise InputError(f"got {len(classes)} classes for {len(seeds)} seeds; give one class per seed")
+        return [class_index(name, self.class_names) for name in classes]
+
+    def class_onehots(
+        self, seeds: Sequence[int], classes: Sequence[str | int] | None = None
+    ) -> Float[Tensor, "b classes"] | None:
+        """Give `class_indices` as one-hot rows; None for an unconditional generator."""
+        if not self.class_names:
+            self.class_indices(seeds, classes)
+            return None
+        labels = torch.tensor(self.class_indices(seeds, classes), device=self.device)
+        return nn.functional.one_hot(labels, len(self.class_names)).float()
+
+    def sample_cameras(
+        self,
+        n: int,
+        seeds: Sequence[int],
+        z: Float[Tensor, "b z_dim"] | None = None,
+        classes: Sequence[str | int] | None = None,
+    ) -> Camera:
+        """Draw cameras from the distribution the generator was trained with.
+
+        Args:
+            n: Number of cameras.
+            seeds: One per camera.
+            z: Latents, for families with a learned camera generator.
+            classes: Classes, for those families.
+        """
+        return self.settings.camera_distribution.sample(n, seeds).to(self.device)
+
+    def default_camera(self) -> Camera:
+        """Give the camera that shows a sample best."""
+        return self.settings.default_view.mean().to(self.device)
+
+    def num_parameters(self) -> int:
+        """Count the trained numbers."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def load_tensors(self, tensors: dict[str, Tensor], where: str) -> None:
+        """Take over a checkpoint's tensors; strict in names and shapes.
+
+        Raises:
+            CheckpointError: A tensor is missing, surplus or wrongly shaped.
+        """
+        check_tensors(tensors, self.state_dict(), where)
+        self.load_state_dict(tensors, assign=True)
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        card: str | None = None,
+        dtype: torch.dtype = torch.float32,
+        overwrite: bool = False,
+    ) -> None:
+        """Write a native checkpoint that `load_generator` reads.
+
+        Args:
+            folder: Where to; written whole or not at all.
+            card: Text of the model card (README.md).
+            dtype: Stored precision of the tensors.
+            overwrite: Replace an existing folder.
+        """
+        config = {"family": self.family, "network": self.config.to_dict(), **self.settings.to_dict()}
+        write_folder(Path(folder), config, self.state_dict(), card=card, dtype=dtype, overwrite=overwrite)

@@ -1,0 +1,178 @@
+"""The layers of StyleGAN2 in plain torch: equalised linear layers and modulated convolutions.
+
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), in the form the
+3D-aware generators use: 3x3 modulated convolutions without fan-in scaling and the [1, 3, 3, 1]
+low-pass filter. No custom kernel: convolutions run in the order scale input by style -> shared
+weight -> scale output by demodulation, which is the same mathematics as per-sample weights and
+much faster on CPU.
+
+Letters: `x` feature maps [b, c, h, w]; `w` one latent per sample [b, w_dim].
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Activation = Literal["linear", "lrelu", "softplus"]
+NoiseMode = Literal["const", "random", "none"]
+
+LRELU_SLOPE = 0.2
+LRELU_GAIN = math.sqrt(2.0)
+_EPSILON = 1e-8
+
+
+def normalize_second_moment(x: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch features"]:
+    """Scale each vector to unit root mean square (StyleGAN2's normalisation of `z`)."""
+    return x * (x.square().mean(-1, keepdim=True) + _EPSILON).rsqrt()
+
+
+def low_pass_filter(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "4 4"]:
+    """Return the outer product of [1, 3, 3, 1] with itself, summing to 1."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=dtype, device=device)
+    return torch.outer(taps, taps) / 64
+
+
+def upsample_image(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
+    """Upsample x2 with the [1, 3, 3, 1] filter and zeros beyond the border (the skip path).
+
+    That filter is bilinear interpolation everywhere except that the border sees zeros, so one ring
+    of zeros is added, interpolated along, and cut off again.
+    """
+    padded = F.pad(image, (1, 1, 1, 1))
+    doubled = F.interpolate(padded, scale_factor=2, mode="bilinear", align_corners=False)
+    return doubled[:, :, 2:-2, 2:-2]
+
+
+class FullyConnected(nn.Module):
+    """A linear layer with equalised learning rate.
+
+    `y = act(x (W lr / sqrt(in))^T + b lr) gain`, gain sqrt(2) for "lrelu" and 1 otherwise.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        activation: Activation = "linear",
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.lr_multiplier = lr_multiplier
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
+
+    def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        """Apply the layer to the last axis."""
+        gain = self.lr_multiplier / math.sqrt(self.weight.shape[1])
+        bias = self.bias if self.lr_multiplier == 1 else self.bias * self.lr_multiplier
+        y = F.linear(x, self.weight * gain, bias)
+        if self.activation == "lrelu":
+            return F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN
+        return F.softplus(y) if self.activation == "softplus" else y
+
+
+def modulated_conv2d(
+    x: Float[Tensor, "b in_channels h w"],
+    weight: Float[Tensor, "out_channels in_channels k k"],
+    styles: Float[Tensor, "b in_channels"],
+    *,
+    up: int = 1,
+    demodulate: bool = True,
+    gain: float = 1.0,
+) -> Float[Tensor, "b out_channels h2 w2"]:
+    """Convolve with weights scaled per sample by `styles` (StyleGAN2, section 2.2, eq. 1-3).
+
+    Args:
+        x: Feature maps; computation runs in their dtype.
+        weight: Shared kernel, correlation orientation, odd size.
+        styles: Scale of each input channel, per sample.
+        up: 2 doubles the size: transposed convolution with stride 2, then the low-pass filter.
+        demodulate: Divide each output channel by the norm of its scaled kernel.
+        gain: Multiplies the result (used to fold an activation gain into the demodulation).
+    """
+    y = x * styles[:, :, None, None].to(x.dtype)
+    kernel = weight.to(x.dtype)
+    if up == 1:
+        y = F.conv2d(y, kernel, padding=weight.shape[-1] // 2)
+    else:
+        y = F.conv_transpose2d(y, kernel.transpose(0, 1), stride=2)
+        taps = low_pass_filter(y.dtype, y.device) * 4
+        y = F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), padding=1, groups=y.shape[1])
+    if demodulate:
+        scale = (styles.square() @ weight.square().sum((2, 3)).T + _EPSILON).rsqrt() * gain
+        return y * scale[:, :, None, None].to(y.dtype)
+    return y if gain == 1 else y * gain
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU with gain sqrt(2), optional clamp."""
+
+    noise_const: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        w_dim: int,
+        resolution: int,
+        up: int = 1,
+        use_noise: bool = True,
+        conv_clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.up, self.resolution, self.use_noise, self.conv_clamp = up, resolution, use_noise, conv_clamp
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        if use_noise:
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+            self.noise_strength = nn.Parameter(torch.zeros([]))
+
+    def forward(
+        self,
+        x: Float[Tensor, "b in_channels h w"],
+        w: Float[Tensor, "b w_dim"],
+        *,
+        noise_mode: NoiseMode = "const",
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "b out_channels h2 w2"]:
+        """Apply the layer. The gain sqrt(2) is folded in before the ReLU, which commutes with it."""
+        y = modulated_conv2d(x, self.weight, self.affine(w), up=self.up, gain=LRELU_GAIN)
+        shift = self.bias[:, None, None] * LRELU_GAIN
+        if self.use_noise and noise_mode != "none":
+            shift = shift + self._noise(noise_mode, len(x), generator) * LRELU_GAIN
+        y = F.leaky_relu(y + shift.to(y.dtype), LRELU_SLOPE)
+        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+
+    def _noise(self, mode: NoiseMode, batch: int, generator: torch.Generator | None) -> Tensor:
+        if mode == "const":
+            return self.noise_const * self.noise_strength
+        size = (batch, 1, self.resolution, self.resolution)
+        return torch.randn(size, generator=generator, device=self.weight.device) * self.noise_strength
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution without demodulation: what a block adds to the running image."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, w_dim: int, conv_clamp: float | None = None) -> None:
+        super().__init__()
+        self.conv_clamp = conv_clamp
+        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(
+        self, x: Float[Tensor, "b in_channels h w"], w: Float[Tensor, "b w_dim"]
+    ) -> Float[Tensor, "b out_channels h w"]:
+        """Return the block's float32 contribution to the image."""
+        styles = self.affine(w) / math.sqrt(self.weight.shape[1])
+        y = modulated_conv2d(x, self.weight, styles, demodulate=False).float() + self.bias[:, None, None]
+        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)

@@ -1,0 +1,98 @@
+"""`load_generator`: a bundled name, a folder, or a Hugging Face repository becomes a generator."""
+
+import difflib
+import logging
+import re
+from pathlib import Path
+
+import torch
+
+from gen3d_tools.checkpoints.bundled import bundled_models
+from gen3d_tools.checkpoints.hub import download
+from gen3d_tools.checkpoints.native import TENSORS_NAME, read_config, read_tensors
+from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.settings import ModelSettings
+
+FAMILIES: dict[str, type[Generator]] = {family.family: family for family in (GeometryAwareGenerator,)}
+"""Every family that can be loaded; a new one is added here."""
+
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_log = logging.getLogger(__name__)
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Resolve "auto" to cuda, else mps, else cpu; anything else is taken as it is.
+
+    Raises:
+        InputError: No such device here.
+    """
+    if device == "auto":
+        found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(found)
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {device!r} is not available here; try auto, or cpu") from error
+    return chosen
+
+
+def resolve_folder(source: str | Path) -> Path:
+    """Find the model folder that `source` names; see `load_generator`.
+
+    Raises:
+        NotFoundError: Nothing by that name; the message lists the nearest bundled names.
+    """
+    path = Path(source)
+    bundled = bundled_models()
+    if path.is_dir():
+        return path
+    if str(source) in bundled:
+        return bundled[str(source)]
+    if path.is_file():
+        raise CheckpointError(f"{path} is a file; a model is a folder with config.json and {TENSORS_NAME}")
+    if _REPO_ID.fullmatch(str(source)):
+        return download(str(source))
+    near = difflib.get_close_matches(str(source), bundled, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"bundled: {', '.join(bundled) or 'none'}"
+    raise NotFoundError(f"no model {str(source)!r}: {hint}; or give a model folder or a Hugging Face id org/name")
+
+
+def load_settings(source: str | Path) -> tuple[Path, type[Generator], dict[str, object], ModelSettings]:
+    """Read what a model is without its weights: folder, family, network section, settings.
+
+    Raises:
+        NotFoundError: No such model.
+        CheckpointError: The config is refused.
+    """
+    folder = resolve_folder(source)
+    config = read_config(folder)
+    family = FAMILIES.get(config["family"])
+    if family is None:
+        raise CheckpointError(f"{folder}: unknown family {config['family']!r}; supported: {', '.join(FAMILIES)}")
+    return folder, family, config["network"], ModelSettings.from_dict(config)
+
+
+def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
+    """Load a trained generator, in evaluation mode and without gradients of its parameters.
+
+    Args:
+        source: Bundled name ("shapes"), model folder, or Hugging Face repository id ("org/name").
+            A folder of that name in the current directory comes first.
+        device: "auto" is cuda, else mps, else cpu; the choice is logged.
+
+    Raises:
+        NotFoundError: No such model.
+        CheckpointError: The checkpoint is refused or broken; nothing of it is loaded.
+        InputError: No such device.
+    """
+    folder, family, network, settings = load_settings(source)
+    chosen = choose_device(device)
+    tensors = read_tensors(folder)
+    with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
+        generator = family.from_config(network, settings)
+    generator.load_tensors(tensors, str(folder / TENSORS_NAME))
+    _log.info("loaded %s (%s) on %s", folder.name, family.family, chosen)
+    return generator.to(chosen).eval().requires_grad_(False)

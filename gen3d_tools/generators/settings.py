@@ -1,0 +1,76 @@
+"""How a trained generator wants to be used: everything in `config.json` that is not the network itself."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gen3d_tools.cameras.distributions import CameraDistribution, FixedCamera, distribution_from_dict
+from gen3d_tools.checkpoints.native import check_keys
+from gen3d_tools.errors import CheckpointError
+from gen3d_tools.fields.render_config import RenderConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustedViews:
+    """From where the training data was seen; outside, a GAN's picture is a guess. Degrees."""
+
+    yaw_min_deg: float = -180.0
+    yaw_max_deg: float = 180.0
+    pitch_min_deg: float = -90.0
+    pitch_max_deg: float = 90.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Rendering defaults, cameras, classes and origin of one trained generator."""
+
+    render_config: RenderConfig
+    camera_distribution: CameraDistribution
+    default_view: FixedCamera
+    trusted_views: TrustedViews = TrustedViews()
+    iso_level: float = 10.0  # suggested surface for meshing, as activated density
+    class_names: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # source, sha256, converter, training figures
+    licence: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the sections of `config.json`."""
+        return {
+            "rendering": self.render_config.to_dict(),
+            "cameras": {
+                "distribution": self.camera_distribution.to_dict(),
+                "default": self.default_view.to_dict(),
+                "trusted": asdict(self.trusted_views),
+            },
+            "iso_level": self.iso_level,
+            "class_names": list(self.class_names),
+            "provenance": dict(self.provenance),
+            "licence": self.licence,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelSettings":
+        """Read what `to_dict` wrote.
+
+        Raises:
+            CheckpointError: A key is unknown or missing, or a value does not fit.
+        """
+        cameras = values["cameras"]
+        check_keys(cameras, ("distribution", "default", "trusted"), "cameras")
+        check_keys(cameras["trusted"], tuple(asdict(TrustedViews())), "cameras.trusted")
+        default = distribution_from_dict(cameras["default"])
+        if not isinstance(default, FixedCamera):
+            raise CheckpointError(f'cameras.default is of kind "{default.kind}", it must be "{FixedCamera.kind}"')
+        iso_level = values["iso_level"]
+        if isinstance(iso_level, bool) or not isinstance(iso_level, int | float) or not iso_level > 0:
+            raise CheckpointError(f"iso_level is {iso_level!r}, it must be a positive number")
+        return cls(
+            render_config=RenderConfig.from_dict(values["rendering"]),
+            camera_distribution=distribution_from_dict(cameras["distribution"]),
+            default_view=default,
+            trusted_views=TrustedViews(**cameras["trusted"]),
+            iso_level=float(iso_level),
+            class_names=tuple(values["class_names"]),
+            provenance=values["provenance"],
+            licence=values["licence"],
+        )
