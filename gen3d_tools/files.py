@@ -51,17 +51,34 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        _put_in_place(temporary, path)
     except OSError as error:
         raise _translate(error, path) from error
     finally:
         _remove(temporary)
 
 
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename onto `path`. A folder cannot be renamed onto a full one, so the old one steps aside first."""
+    if not _is_folder(path):
+        os.replace(temporary, path)
+        return
+    old = temporary.with_suffix(".old")
+    os.replace(path, old)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.replace(old, path)
+        raise
+    _remove(old)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if _is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from gen3d_tools import files
+from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.files import atomic_path, check_writable
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refuse(code: int):
+    def raise_os_error(*_args, **_options):
+        raise OSError(code, os.strerror(code))
+
+    return raise_os_error
+
+
+def write_half(path: Path, failure: BaseException | type[BaseException], *, overwrite: bool = False) -> None:
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        if path.suffix:
+            temporary.write_bytes(b"half")
+        else:
+            temporary.mkdir()
+            (temporary / "0000.png").touch()
+        raise failure
+
+
+def test_the_file_appears_whole_and_alone(tmp_path):
+    with atomic_path(tmp_path / "picture.png") as temporary:
+        temporary.write_bytes(b"whole")
+        assert names_in(tmp_path) == [temporary.name]
+    assert (tmp_path / "picture.png").read_bytes() == b"whole"
+    assert names_in(tmp_path) == ["picture.png"]
+
+
+def test_the_temporary_name_keeps_the_suffix_and_hides(tmp_path):
+    with atomic_path(tmp_path / "video.mp4") as temporary:
+        temporary.touch()
+        assert temporary.suffix == ".mp4"
+        assert temporary.name.startswith(".")
+        assert temporary.parent == tmp_path
+
+
+def test_missing_folders_are_made(tmp_path):
+    with atomic_path(tmp_path / "a" / "b" / "mesh.ply") as temporary:
+        temporary.touch()
+    assert (tmp_path / "a" / "b" / "mesh.ply").is_file()
+
+
+@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("name", ["mesh.glb", "frames"], ids=["file", "folder"])
+def test_an_interrupted_write_leaves_nothing(tmp_path, name, stop):
+    with pytest.raises(stop):
+        write_half(tmp_path / name, stop)
+    assert names_in(tmp_path) == []
+
+
+def test_an_existing_file_is_refused_before_any_work(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text("old")
+    with pytest.raises(InputError, match="--overwrite"), atomic_path(path):
+        pytest.fail("the block ran")
+    assert path.read_text() == "old"
+
+
+def test_overwrite_keeps_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text("old")
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_a_failed_overwrite_keeps_the_old_file(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(path, KeyboardInterrupt, overwrite=True)
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["mesh.obj"]
+
+
+def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "stale.json").touch()
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.mkdir()
+        (temporary / "config.json").touch()
+    assert names_in(path) == ["config.json"]
+    assert names_in(tmp_path) == ["model"]
+
+
+def test_a_file_replaces_a_folder(tmp_path):
+    path = tmp_path / "output"
+    path.mkdir()
+    (path / "stale.png").touch()
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_a_folder_without_write_permission_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(Gen3DError, match="not a writable folder"), atomic_path(tmp_path / "mesh.ply"):
+        pytest.fail("the block ran")
+
+
+def test_a_file_in_the_way_of_a_folder_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(Gen3DError, match="not a writable folder"):
+        check_writable(tmp_path / "file" / "deep" / "mesh.ply")
+
+
+def test_a_place_that_is_free_is_fine(tmp_path):
+    check_writable(tmp_path / "not" / "yet" / "there.png")
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EROFS, "cannot write"),
+        (errno.EIO, r"writing .* failed"),
+    ],
+)
+def test_a_refusal_of_the_system_becomes_one_line_and_leaves_nothing(tmp_path, code, message):
+    with pytest.raises(Gen3DError, match=message) as caught:
+        write_half(tmp_path / "video.mp4", OSError(code, os.strerror(code)))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "video.mp4") in str(caught.value)
+    assert names_in(tmp_path) == []
+
+
+def test_a_refused_rename_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "mesh.ply"
+    path.write_text("old")
+    monkeypatch.setattr(files.os, "replace", refuse(errno.EACCES))
+    with pytest.raises(Gen3DError, match="cannot write"), atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["mesh.ply"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(Gen3DError, match=r"writing .* failed"), atomic_path(tmp_path / "mesh.ply"):
+        pass
+
+
+@pytest.mark.parametrize("refused", [1, 2], ids=["stepping aside", "taking the place"])
+def test_a_refused_folder_keeps_the_old_folder(tmp_path, monkeypatch, refused):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").touch()
+    calls = iter(range(1, 10))
+    rename = os.replace
+    monkeypatch.setattr(
+        files.os, "replace", lambda *ends: refuse(errno.ENOSPC)() if next(calls) == refused else rename(*ends)
+    )
+    with pytest.raises(Gen3DError, match="the disk is full"), atomic_path(path, overwrite=True) as temporary:
+        temporary.mkdir()
+    assert names_in(path) == ["config.json"]
+    assert names_in(tmp_path) == ["model"]
