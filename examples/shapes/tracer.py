@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 ROUNDS, STEPS_PER_ROUND = 16, 8  # rays that have arrived are dropped between rounds
 STEP_FACTOR = 0.9
+SHORTEST_STEP = 0.004  # so that rays along a face get past it; no part is nearly this thin
 BALL = 0.48  # radius around the origin outside which there is nothing
 HIT = 0.0005  # rays this close to the surface have arrived
 
@@ -75,10 +76,10 @@ def _trace(
         ahead, heading = travelled.gather(1, rays), directions.gather(1, rays[..., None].expand(-1, -1, 3))
         for _ in range(STEPS_PER_ROUND):
             step = signed_distance(origins + ahead[..., None] * heading, u, class_index)
-            ahead = torch.where(step > HIT, ahead + STEP_FACTOR * step, ahead)
+            ahead = torch.where(step > HIT, ahead + (STEP_FACTOR * step).clamp_min(SHORTEST_STEP), ahead)
         travelled, gap = travelled.scatter(1, rays, ahead), gap.scatter(1, rays, step)
     hit = (gap <= HIT) & (travelled < end)
-    return torch.where(hit, travelled, end), hit
+    return torch.where(hit, travelled + gap, end), hit  # back out of the surface where the last step went in
 
 
 def _shade(
