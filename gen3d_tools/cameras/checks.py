@@ -14,6 +14,7 @@ Numbers = float | Sequence[float] | np.ndarray | Tensor
 """What the named constructors take: one number, several, an array or a tensor. All broadcast."""
 
 MAX_SEED = 2**32 - 1
+LARGEST = 3e38  # about the largest float32
 ROTATION_TOLERANCE = 1e-3  # largest accepted entry of |R^T R - 1|
 
 
@@ -94,6 +95,30 @@ def _check_last_row(name: str, matrix: Float[Tensor, "*b side side"]) -> None:
     if ((matrix[..., -1, :] - wanted).abs() > ROTATION_TOLERANCE).any():
         row = " ".join(f"{number:g}" for number in wanted.tolist())
         raise InputError(f"the last row of {name} must be {row}; is the matrix transposed?")
+
+
+def plain_numbers(what: str, value: object, count: int) -> list[float]:
+    """A list of `count` finite numbers out of a file; `what` is how the error calls it.
+
+    Raises:
+        InputError: Not a list, another length, or something that is not a finite number.
+    """
+    if not isinstance(value, list):
+        raise InputError(f"{what} must be {count} numbers, got {one_line(value)}")
+    if len(value) != count:
+        raise InputError(f"{what} must be {count} numbers, got {len(value)}")
+    return [plain_number(what, number) for number in value]
+
+
+def plain_number(what: str, value: object) -> float:
+    """One finite number out of a file.
+
+    Raises:
+        InputError: Anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        raise InputError(f"{what} must hold finite numbers, got {one_line(value)}")
+    return float(value)
 
 
 def check_frames(frames: int) -> None:

@@ -1,0 +1,163 @@
+"""COLMAP's text model: a folder with cameras.txt (lenses), images.txt (poses) and points3D.txt (none here).
+
+A pose there is world-to-camera, a quaternion w x y z and a translation; the camera axes are OpenCV's like
+ours. Lenses are in pixels, with (0, 0) the picture's corner.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.checks import one_line, plain_numbers
+from gen3d_tools.errors import InputError, NotFoundError
+from gen3d_tools.files import atomic_path
+
+_LENS_NUMBERS = {"SIMPLE_PINHOLE": 3, "PINHOLE": 4}  # f cx cy; fx fy cx cy
+
+
+def is_colmap(path: Path) -> bool:
+    """Whether `path` is one of the text files of a model."""
+    return path.name in ("cameras.txt", "images.txt")
+
+
+def write_colmap(
+    folder: str | Path,
+    cameras: Camera,
+    *,
+    width: int = 512,
+    height: int = 512,
+    names: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write cameras as a COLMAP text model without points.
+
+    Args:
+        folder: The folder to make.
+        cameras: The cameras, [n].
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        names: The picture of each camera; `0000.png`, ... if not given.
+        overwrite: Whether an existing folder may be replaced.
+
+    Raises:
+        InputError: A lens with skew, another number of names than cameras, or the folder exists.
+    """
+    if len(cameras.batch_shape) != 1 or not len(cameras):
+        raise InputError(f"a file holds a batch [n] of at least one camera, got {list(cameras.batch_shape)}")
+    files = [f"{index:04d}.png" for index in range(len(cameras))] if names is None else list(names)
+    if len(files) != len(cameras):
+        raise InputError(f"need one name per camera, got {len(files)} names for {len(cameras)} cameras")
+    lens = cameras.intrinsics.cpu().double().numpy()
+    if np.abs(lens[:, 0, 1]).max() > 1e-4:
+        raise InputError("COLMAP's PINHOLE cannot hold skew; write EG3D labels instead")
+    pixels = lens[:, [0, 1, 0, 1], [0, 1, 2, 2]] * [width, height, width, height]
+    cam2world = cameras.cam2world.cpu().double().numpy()
+    world2cam = Rotation.from_matrix(cam2world[:, :3, :3]).inv()
+    quaternions = np.roll(world2cam.as_quat(canonical=True), 1, axis=1)  # scipy's are x y z w
+    translations = -world2cam.apply(cam2world[:, :3, 3])
+    lens_lines = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"]
+    image_lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME", "# POINTS2D[] as (X, Y, POINT3D_ID)"]
+    for index, file in enumerate(files):
+        lens_lines.append(f"{index + 1} PINHOLE {width} {height} {_numbers(pixels[index])}")
+        pose = _numbers([*quaternions[index], *translations[index]])
+        image_lines += [f"{index + 1} {pose} {index + 1} {file}", ""]
+    with atomic_path(Path(folder), overwrite=overwrite) as temporary:
+        temporary.mkdir()
+        (temporary / "cameras.txt").write_text("\n".join(lens_lines) + "\n", encoding="utf-8")
+        (temporary / "images.txt").write_text("\n".join(image_lines) + "\n", encoding="utf-8")
+        (temporary / "points3D.txt").write_text("# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n", encoding="utf-8")
+
+
+def read_colmap(path: str | Path) -> Camera:
+    """Read a COLMAP text model, [n], in the order of its image ids.
+
+    Args:
+        path: The model's folder, or one of its text files.
+
+    Raises:
+        NotFoundError: The folder or one of the two files is not there.
+        InputError: A line that is no lens or no pose, or a lens with distortion.
+    """
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    lenses = dict(_lens(line, where) for line, where in _lines(folder / "cameras.txt") if line)
+    poses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    lines = _lines(folder / "images.txt")
+    for line, where in lines:
+        if not line:
+            continue
+        words = line.split(maxsplit=9)
+        if len(words) != 10 or words[8] not in lenses:
+            raise InputError(f"{where}: must be id, 4 + 3 numbers, a camera id and a name, got {one_line(line)!r}")
+        poses[_whole(words[0], where)] = _pose(words[1:8], where), lenses[words[8]]
+        next(lines, None)  # the image's 2D points, possibly none
+    if not poses:
+        raise InputError(f"{folder / 'images.txt'} holds no cameras")
+    cam2world, intrinsics = zip(*(poses[image] for image in sorted(poses)), strict=True)
+    try:
+        return Camera(torch.from_numpy(np.stack(cam2world)), torch.from_numpy(np.stack(intrinsics)))
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+
+
+def _lens(line: str, where: str) -> tuple[str, np.ndarray]:
+    """The camera id and its intrinsics in image sides."""
+    words = line.split()
+    model = words[1] if len(words) > 1 else "nothing"
+    if model not in _LENS_NUMBERS:
+        known = " and ".join(_LENS_NUMBERS)
+        raise InputError(f"{where}: lens model {one_line(model)} is not known, {known} are; undistort the pictures")
+    values = _floats(words[2:], _LENS_NUMBERS[model] + 2, where)
+    width, height = values[:2]
+    if min(width, height) <= 0:
+        raise InputError(f"{where}: width and height must be positive, got {width:g} and {height:g}")
+    fx, fy, cx, cy = values[2:] if model == "PINHOLE" else [values[2], *values[2:]]
+    return words[0], np.array([[fx / width, 0, cx / width], [0, fy / height, cy / height], [0, 0, 1]])
+
+
+def _pose(words: list[str], where: str) -> np.ndarray:
+    """cam2world from the quaternion and translation of world2cam."""
+    values = _floats(words, 7, where)
+    w, x, y, z = values[:4]
+    if math.hypot(w, x, y, z) < 1e-6:
+        raise InputError(f"{where}: the quaternion has no length")
+    cam2world = np.eye(4)
+    world2cam = Rotation.from_quat([x, y, z, w])
+    cam2world[:3, :3] = world2cam.inv().as_matrix()
+    cam2world[:3, 3] = -world2cam.inv().apply(values[4:])
+    return cam2world
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Stripped lines without comments, each with its place for messages."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        hint = "a binary model becomes text by colmap model_converter --output_type TXT"
+        raise NotFoundError(f"no COLMAP {path.name} in {path.parent}; {hint}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as text: {one_line(error)}") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("#"):
+            yield line.strip(), f"{path}, line {number}"
+
+
+def _floats(words: Sequence[str], count: int, where: str) -> list[float]:
+    try:
+        return plain_numbers(f"{where}: the line", [float(word) for word in words], count)
+    except ValueError as error:
+        raise (error if isinstance(error, InputError) else InputError(f"{where}: {one_line(error)}")) from error
+
+
+def _whole(word: str, where: str) -> int:
+    if not word.isdecimal() or len(word) > 18:
+        raise InputError(f"{where}: the image id must be a whole number, got {one_line(word)!r}")
+    return int(word)
+
+
+def _numbers(values: Sequence[float] | np.ndarray) -> str:
+    return " ".join(repr(float(value)) for value in values)

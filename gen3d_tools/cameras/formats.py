@@ -1,0 +1,282 @@
+"""Cameras in other programs' files: nerfstudio's two JSON files and EG3D's labels (COLMAP: `colmap.py`).
+
+nerfstudio, Blender and instant-ngp use OpenGL camera axes (x right, y up, z backward); ours are OpenCV's.
+The world is taken as it is. Lenses in these files are in pixels or degrees, ours in image sides.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.checks import one_line, plain_number, plain_numbers
+from gen3d_tools.cameras.colmap import is_colmap, read_colmap
+from gen3d_tools.errors import InputError, NotFoundError
+from gen3d_tools.files import atomic_path
+
+_FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))  # OpenGL camera axes <-> OpenCV ones
+
+
+def load_cameras(path: str | Path) -> Camera:
+    """Read the cameras of a file, [n], whatever program wrote it; the content decides, not the name.
+
+    Known are nerfstudio's camera path ("camera_path") and `transforms.json` ("frames"), EG3D's `dataset.json`
+    ("labels"), and COLMAP's text model (a folder with cameras.txt and images.txt).
+
+    Raises:
+        NotFoundError: There is nothing at `path`.
+        InputError: It is none of these, or something in it is no camera; the message says which one.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise NotFoundError(f"no camera file at {path}; check the name")
+    if path.is_dir() or is_colmap(path):
+        return read_colmap(path)
+    data = _read_json(path)
+    for key, reader in _READERS.items():
+        if key in data:
+            with _in_file(path):
+                return reader(data)
+    raise InputError(
+        f"{path} holds no cameras: none of the keys {', '.join(_READERS)} is in it; give a nerfstudio camera path, "
+        "a transforms.json, an EG3D dataset.json or a COLMAP text folder"
+    )
+
+
+def read_eg3d_labels(path: str | Path) -> tuple[list[str], Camera]:
+    """Read an EG3D `dataset.json`: the image names, and the camera of each, [n].
+
+    Raises:
+        NotFoundError: There is nothing at `path`.
+        InputError: It is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NotFoundError(f"no EG3D dataset.json at {path}; check the name")
+    data = _read_json(path)
+    with _in_file(path):
+        return _eg3d_labels(data)
+
+
+def write_camera_path(
+    path: str | Path, cameras: Camera, *, height: int = 512, fps: float = 30.0, overwrite: bool = False
+) -> None:
+    """Write a nerfstudio camera path; the picture's width follows from the lens.
+
+    Args:
+        path: The JSON file to write.
+        cameras: The path, [n]. The format knows centred lenses only, and one aspect for all.
+        height: Picture height in pixels.
+        fps: Pictures per second.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        InputError: A lens the format cannot hold, or the file exists.
+    """
+    lens = _flat(cameras)
+    aspect = lens[:, 4] / lens[:, 0]  # square pixels: width / height = fy / fx in image sides
+    centred = (lens[:, [2, 5]] - 0.5).abs().max() < 1e-4 and lens[:, 1].abs().max() < 1e-4
+    if not centred or (aspect / aspect[0] - 1).abs().max() > 1e-3:
+        raise InputError("a nerfstudio camera path holds centred lenses of one aspect only; write a transforms.json")
+    fovs = cameras.fov_y_deg.tolist()
+    poses = [
+        {"camera_to_world": matrix, "fov": fov, "aspect": aspect[0].item()}
+        for matrix, fov in zip(_to_opengl(cameras).flatten(1).tolist(), fovs, strict=True)
+    ]
+    _write_json(
+        path,
+        {
+            "camera_type": "perspective",
+            "render_height": height,
+            "render_width": round(height * aspect[0].item()),
+            "camera_path": poses,
+            "fps": fps,
+            "seconds": len(cameras) / fps,
+            "smoothness_value": 0,
+            "is_cycle": False,
+        },
+        overwrite=overwrite,
+    )
+
+
+def write_transforms(
+    path: str | Path,
+    cameras: Camera,
+    *,
+    width: int = 512,
+    height: int = 512,
+    names: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a `transforms.json` (nerfstudio, instant-ngp).
+
+    Args:
+        path: The JSON file to write.
+        cameras: The cameras, [n].
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        names: The picture of each camera relative to the file; `images/0000.png`, ... if not given.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        InputError: A lens with skew, another number of names than cameras, or the file exists.
+    """
+    lens = _flat(cameras)
+    if lens[:, 1].abs().max() > 1e-4:
+        raise InputError("a transforms.json cannot hold skew; write EG3D labels instead")
+    files = [f"images/{index:04d}.png" for index in range(len(cameras))] if names is None else list(names)
+    if len(files) != len(cameras):
+        raise InputError(f"need one name per camera, got {len(files)} names for {len(cameras)} cameras")
+    pixels = lens[:, [0, 4, 2, 5]].double() * torch.tensor([width, height, width, height], dtype=torch.float64)
+    frames = [
+        {"file_path": file, **dict(zip(("fl_x", "fl_y", "cx", "cy"), numbers, strict=True)), "transform_matrix": matrix}
+        for file, numbers, matrix in zip(files, pixels.tolist(), _to_opengl(cameras).tolist(), strict=True)
+    ]
+    _write_json(path, {"camera_model": "PINHOLE", "w": width, "h": height, "frames": frames}, overwrite=overwrite)
+
+
+def _camera_path(data: Mapping[str, Any]) -> Camera:
+    height, width = _picture_size(data, "render_height", "render_width") or (1.0, 1.0)
+    matrices, lenses = [], []
+    for index, pose in enumerate(_entries(data, "camera_path")):
+        what = f"camera_path[{index}]"
+        numbers = plain_numbers(f"{what}.camera_to_world", _need(pose, "camera_to_world", what), 16)
+        fy = _focal(f"{what}.fov", math.radians(plain_number(f"{what}.fov", _need(pose, "fov", what))))
+        matrices.append([numbers[row : row + 4] for row in range(0, 16, 4)])
+        lenses.append([fy * height / width, fy, 0.5, 0.5])
+    return _from_opengl(matrices, lenses)
+
+
+def _transforms(data: Mapping[str, Any]) -> Camera:
+    matrices, lenses = [], []
+    for index, frame in enumerate(_entries(data, "frames")):
+        what = f"frames[{index}]"
+        rows = _need(frame, "transform_matrix", what)
+        if not isinstance(rows, list) or len(rows) != 4:
+            raise InputError(f"{what}.transform_matrix must be 4 rows of 4 numbers, got {one_line(rows)}")
+        matrices.append([plain_numbers(f"{what}.transform_matrix", row, 4) for row in rows])
+        lenses.append(_transforms_lens({**data, **frame}, what))
+    return _from_opengl(matrices, lenses)
+
+
+def _transforms_lens(values: Mapping[str, Any], what: str) -> list[float]:
+    """fx, fy, cx, cy in image sides, from pixels (`fl_x`, ...) or from angles (`camera_angle_x`)."""
+    size = _picture_size(values, "h", "w")
+    if "fl_x" in values:
+        if size is None:
+            raise InputError(f"{what}: fl_x is in pixels, but the picture's size w and h is missing")
+        height, width = size
+        fx = plain_number(f"{what}: fl_x", values["fl_x"]) / width
+        fy = plain_number(f"{what}: fl_y", values["fl_y"]) / height if "fl_y" in values else fx * width / height
+        cx = plain_number(f"{what}: cx", values.get("cx", width / 2)) / width
+        cy = plain_number(f"{what}: cy", values.get("cy", height / 2)) / height
+        return [fx, fy, cx, cy]
+    if "camera_angle_x" not in values:
+        raise InputError(f"{what}: the field of view is missing; need camera_angle_x, or fl_x with w and h")
+    height, width = size or (1.0, 1.0)
+    fx = _focal(f"{what}: camera_angle_x", plain_number(f"{what}: camera_angle_x", values["camera_angle_x"]))
+    if "camera_angle_y" not in values:
+        return [fx, fx * width / height, 0.5, 0.5]
+    angle_y = plain_number(f"{what}: camera_angle_y", values["camera_angle_y"])
+    return [fx, _focal(f"{what}: camera_angle_y", angle_y), 0.5, 0.5]
+
+
+def _eg3d_labels(data: Mapping[str, Any]) -> tuple[list[str], Camera]:
+    names, labels = [], []
+    for index, entry in enumerate(_entries(data, "labels", of=list)):
+        what = f"labels[{index}]"
+        if len(entry) != 2 or not isinstance(entry[0], str):
+            raise InputError(f"{what} must be an image name and 25 numbers, got {one_line(entry)}")
+        names.append(entry[0])
+        labels.append(plain_numbers(f"{what} ({one_line(entry[0])})", entry[1], 25))
+    return names, Camera.from_eg3d_label(torch.tensor(labels, dtype=torch.float32))
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Camera]] = {
+    "camera_path": _camera_path,
+    "frames": _transforms,
+    "labels": lambda data: _eg3d_labels(data)[1],
+}
+
+
+def _entries(data: Mapping[str, Any], key: str, of: type = dict) -> list[Any]:
+    entries = data.get(key)
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"there are no cameras in it, {key} is {one_line(entries) if key in data else 'missing'}")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, of):
+            kind = "an object" if of is dict else "a list"
+            raise InputError(f"{key}[{index}] must be {kind}, got {one_line(entry)}")
+    return entries
+
+
+def _need(entry: Mapping[str, Any], key: str, what: str) -> Any:
+    if key not in entry:
+        raise InputError(f"{what} has no {key}")
+    return entry[key]
+
+
+def _picture_size(values: Mapping[str, Any], height: str, width: str) -> tuple[float, float] | None:
+    """Height and width if the file names both."""
+    if height not in values or width not in values:
+        return None
+    size = plain_number(height, values[height]), plain_number(width, values[width])
+    if min(size) <= 0:
+        raise InputError(f"{height} and {width} must be positive, got {size[0]:g} and {size[1]:g}")
+    return size
+
+
+def _focal(what: str, angle_rad: float) -> float:
+    if not 0 < angle_rad < math.pi:
+        raise InputError(f"{what} must lie between 0 and 180 degrees, got {math.degrees(angle_rad):g}")
+    return 0.5 / math.tan(angle_rad / 2)
+
+
+def _from_opengl(matrices: list[list[list[float]]], lenses: list[list[float]]) -> Camera:
+    intrinsics = torch.eye(3).repeat(len(lenses), 1, 1)
+    intrinsics[:, [0, 1, 0, 1], [0, 1, 2, 2]] = torch.tensor(lenses, dtype=torch.float32)
+    return Camera(torch.tensor(matrices, dtype=torch.float32) @ _FLIP, intrinsics)
+
+
+def _to_opengl(cameras: Camera) -> Float[Tensor, "n 4 4"]:
+    return cameras.cam2world.cpu() @ _FLIP
+
+
+def _flat(cameras: Camera) -> Float[Tensor, "n 9"]:
+    """The intrinsics of a batch [n], row by row."""
+    if len(cameras.batch_shape) != 1 or not len(cameras):
+        raise InputError(f"a file holds a batch [n] of at least one camera, got {list(cameras.batch_shape)}")
+    return cameras.intrinsics.cpu().flatten(1)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {one_line(error)}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path} holds no cameras: it must be a JSON object, got a {type(data).__name__}")
+    return data
+
+
+def _write_json(path: str | Path, data: Mapping[str, Any], *, overwrite: bool) -> None:
+    with atomic_path(Path(path), overwrite=overwrite) as temporary:
+        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _in_file(path: Path) -> Iterator[None]:
+    """Say which file an error is in."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
