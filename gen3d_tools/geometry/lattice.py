@@ -1,0 +1,171 @@
+"""A regular lattice over the field's box, and functions evaluated on it in pieces that fit into memory.
+
+Point [i, j, k] of an n^3 lattice lies at (axis[i], axis[j], axis[k]), the axis running from
+-box_side / 2 to box_side / 2 with both ends included. The indices are whole numbers: the scripts
+published with EG3D and 3DGP divide flat indices without flooring, which shears the lattice and moves
+their meshes by up to a voxel towards low x and y.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.errors import Gen3DError, InputError, OutOfMemoryError
+
+logger = logging.getLogger(__name__)
+
+MIN_RESOLUTION = 8
+MAX_RESOLUTION = 1024
+CHUNK_POINTS = 1 << 16  # 2^13 to 2^18 take the same time on a CPU
+
+PointFunction = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
+Progress = Callable[[int, int], None]  # called with (done, total)
+
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def lattice_axis(resolution: int, box_side: float) -> Float[np.ndarray, " n"]:
+    """Coordinates of the lattice along each axis, ascending, both faces of the box included."""
+    return ((np.arange(resolution) / (resolution - 1) - 0.5) * box_side).astype(np.float32)
+
+
+def check_resolution(resolution: int) -> None:
+    """Refuse a lattice that is too coarse to mean anything, too fine to be useful, or too big for this machine.
+
+    Raises:
+        InputError: The resolution is outside 8..1024.
+        OutOfMemoryError: Its lattice does not fit into the memory that is free.
+    """
+    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        raise InputError(f"resolution is {resolution}, it must be {MIN_RESOLUTION} to {MAX_RESOLUTION}; try 256")
+    needed, free = lattice_bytes(resolution), free_memory()
+    if free is not None and needed > free:
+        fitting = max(MIN_RESOLUTION, int((free / 4) ** (1 / 3) - 2) // 8 * 8)
+        raise OutOfMemoryError(
+            f"a lattice of resolution {resolution} needs {needed / 1e9:.2g} GB, {free / 1e9:.2g} GB are free; "
+            f"try resolution {fitting}"
+        )
+
+
+def lattice_bytes(resolution: int) -> int:
+    """Bytes of the lattice with its border; everything else the mesher holds is small beside it."""
+    return 4 * (resolution + 2) ** 3
+
+
+def free_memory() -> int | None:
+    """Bytes that can still be allocated, or None on systems that do not say (all but Linux)."""
+    try:
+        meminfo = Path("/proc/meminfo").read_text()
+    except OSError:
+        return None
+    available = re.search(r"MemAvailable:\s+(\d+) kB", meminfo)
+    return int(available.group(1)) * 1024 if available else None
+
+
+def sample_lattice(
+    function: PointFunction,
+    *,
+    resolution: int,
+    box_side: float,
+    device: torch.device | str = "cpu",
+    chunk_points: int = CHUNK_POINTS,
+    out: Float[np.ndarray, "n n n"] | None = None,
+    progress: Progress | None = None,
+) -> Float[np.ndarray, "n n n"]:
+    """Evaluate a function of the points on the lattice.
+
+    Args:
+        function: What to evaluate, without gradients; a field's `raw_density` or `density`.
+        resolution: Points along each side, n.
+        box_side: Side of the cube around the origin, in world units.
+        device: Where the function expects its points.
+        chunk_points: Points per call, about; fewer when memory runs out. The values do not depend on it.
+        out: Where to put the values; a view into a larger array is fine.
+        progress: Called after each chunk with the points done and the points in all.
+
+    Returns:
+        The values, float32, indexed [x, y, z].
+
+    Raises:
+        Gen3DError: The function is not finite somewhere.
+        OutOfMemoryError: Not even one row of the lattice fits.
+    """
+    values = np.empty((resolution,) * 3, np.float32) if out is None else out
+    axis = torch.from_numpy(lattice_axis(resolution, box_side)).to(device)
+
+    def fill(rows: slice) -> None:
+        x, y = np.divmod(np.arange(rows.start, rows.stop), resolution)
+        points = _rows_of_points(axis, x, y)
+        row_values = function(points).float().cpu()
+        _check_finite(row_values, points)
+        values[x, y] = row_values.numpy()
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done * resolution, total * resolution)
+
+    in_chunks(fill, resolution**2, max(1, chunk_points // resolution), report)
+    return values
+
+
+def in_chunks(
+    work: Callable[[slice], None], count: int, chunk: int = CHUNK_POINTS, progress: Progress | None = None
+) -> None:
+    """Call `work` without gradients on consecutive slices of `range(count)`; halve them when memory runs out.
+
+    Raises:
+        OutOfMemoryError: Not even a slice of one fits.
+    """
+    start = 0
+    while start < count:
+        stop = min(start + chunk, count)
+        if _fits(work, slice(start, stop)):
+            start = stop
+            if progress is not None:
+                progress(start, count)
+            continue
+        if chunk == 1:
+            raise OutOfMemoryError("out of memory with the smallest chunk of points; free some memory, or try the CPU")
+        chunk = max(1, min(chunk, count - start) // 2)
+        logger.warning("Out of memory; going on with chunks half as large.")
+
+
+@torch.no_grad()
+def _fits(work: Callable[[slice], None], part: slice) -> bool:
+    """Do the work; False when memory ran out, with everything the failed attempt held released."""
+    try:
+        work(part)
+        return True
+    except MemoryError:
+        pass
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in _OUT_OF_MEMORY):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return False
+
+
+def _rows_of_points(axis: Float[Tensor, " n"], x: np.ndarray, y: np.ndarray) -> Float[Tensor, "rows n 3"]:
+    """World points of the lattice rows along z at the given x and y indices."""
+    shape = (len(x), len(axis))
+    columns = (axis[torch.from_numpy(x)][:, None], axis[torch.from_numpy(y)][:, None], axis)
+    return torch.stack([column.expand(shape) for column in columns], dim=-1)
+
+
+def _check_finite(values: Float[Tensor, "rows n"], points: Float[Tensor, "rows n 3"]) -> None:
+    finite = values.isfinite()
+    if finite.all():
+        return
+    row, column = (~finite).nonzero()[0].tolist()
+    place = ", ".join(f"{coordinate:.3g}" for coordinate in points[row, column].tolist())
+    raise Gen3DError(
+        f"the field is {values[row, column].item()} at ({place}), a mesh needs finite densities; "
+        "try another seed or a smaller truncation, and check the model's weights"
+    )
