@@ -16,7 +16,7 @@ from torch import Tensor
 
 Coord = Float[Tensor, "b n"]
 Size = float | Float[Tensor, "b 1"]
-Color = Float[Tensor, "b m 3"]  # m is 1 or n
+Color = Float[Tensor, "b _ 3"]  # one colour per shape or one per point
 
 EDGE = 0.005  # half the width over which a painted edge blends, world units
 
@@ -167,7 +167,7 @@ def inside(distance: Coord) -> Coord:
     return (0.5 - distance / (2 * EDGE)).clamp(0, 1)
 
 
-def mix(under: Color, over: Color, mask: Coord) -> Color:
+def mix(under: Color, over: Color, mask: Coord) -> Float[Tensor, "b n 3"]:
     """Paint `over` on `under` where `mask` is 1."""
     return under + (over - under) * mask[..., None]
 
