@@ -17,3 +17,54 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def tiny_generator():
+    """A class-conditional generator with random weights, small enough for every test."""
+    import torch
+
+    from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
+    from gen3d_tools.fields.render_config import RenderConfig
+    from gen3d_tools.generators.geometry_aware import GeometryAwareConfig, GeometryAwareGenerator
+    from gen3d_tools.generators.settings import ModelSettings
+
+    config = GeometryAwareConfig(
+        z_dim=8,
+        w_dim=16,
+        num_classes=2,
+        embed_dim=4,
+        mapping_lr_multiplier=1.0,
+        plane_resolution=16,
+        plane_channels=4,
+        channel_base=256,
+        channel_max=16,
+        decoder_hidden=(8, 8),
+        density_gain=100.0,
+        box_side=1.0,
+        bounded=True,
+    )
+    settings = ModelSettings(
+        render_config=RenderConfig(near=2.2, far=3.2, coarse_samples=12, fine_samples=8, background="white"),
+        camera_distribution=UniformSphere(radius=2.7, fov_y_deg=20.0, pitch_min_deg=-10.0, pitch_max_deg=60.0),
+        default_view=FixedCamera(radius=2.7, fov_y_deg=20.0, yaw_deg=35.0, pitch_deg=22.0),
+        iso_level=10.0,
+        class_names=("ball", "cube"),
+        licence="Apache-2.0",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = GeometryAwareGenerator(config, settings).eval().requires_grad_(False)
+        mapping = generator.backbone.mapping
+        mapping.w_avg.copy_(torch.randn_like(mapping.w_avg))
+        for _, _, block in generator.backbone.synthesis.blocks():  # fresh extra blocks are silent; let them speak
+            block.torgb.weight.normal_()
+    return generator
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny_generator, tmp_path_factory):
+    """`tiny_generator` on disk. Copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_generator.save(folder)
+    return folder

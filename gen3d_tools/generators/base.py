@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class Generator(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> Self:
+    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "Generator":
         """Build the generator a `config.json` describes, with fresh weights.
 
         Raises:
@@ -104,16 +104,16 @@ class Generator(nn.Module, ABC):
             truncation_cutoff: See `map`.
 
         Raises:
-            InputError: Unknown class, or not as many classes as seeds.
+            InputError: Unknown class, not as many classes as seeds, or no seeds.
         """
+        if not seeds:
+            raise InputError("no seeds given; name at least one")
         onehots = self.class_onehots(seeds, classes)
         rows = []
         for i, seed in enumerate(seeds):
             z = latent_z([seed], self.config.z_dim).to(self.device)
             onehot = None if onehots is None else onehots[i : i + 1]
             rows.append(self.map(z, onehot, None, truncation_psi, truncation_cutoff))
-        if not rows:
-            raise InputError("no seeds given; name at least one")
         return torch.cat(rows)
 
     def class_indices(self, seeds: Sequence[int], classes: Sequence[str | int] | None = None) -> list[int]:

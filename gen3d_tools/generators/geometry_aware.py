@@ -10,7 +10,7 @@ Not in the paper and chosen here: every size and rate, the label embedding, no s
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, get_args
 
 from einops import rearrange
 from jaxtyping import Float
@@ -150,9 +150,13 @@ class GeometryAwareGenerator(Generator):
         self.decoder = build_decoder(config)
 
     @classmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> Self:
+    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "GeometryAwareGenerator":
         """Build the generator a `config.json` describes, with fresh weights."""
-        return cls(GeometryAwareConfig.from_dict(network), settings)
+        config = GeometryAwareConfig.from_dict(network)
+        try:
+            return cls(config, settings)
+        except ValueError as error:
+            raise CheckpointError(f"network config: {error}") from error
 
     @property
     def num_ws(self) -> int:

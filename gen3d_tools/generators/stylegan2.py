@@ -186,6 +186,8 @@ class SynthesisNetwork(nn.Module):
         super().__init__()
         if resolution < 4 or resolution & (resolution - 1):
             raise ValueError(f"a synthesis network needs a power of two >= 4 as resolution, got {resolution}")
+        if min(channel_base // resolution, channel_max) < 1:
+            raise ValueError(f"channel_base {channel_base} leaves no channel at resolution {resolution}")
         self.w_dim, self.resolution, self.image_channels = w_dim, resolution, image_channels
         self.block_names: list[str] = []
         self.num_ws = 1

@@ -1,0 +1,159 @@
+"""Native checkpoints: round trips, and every way a folder can be wrong."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
+from gen3d_tools.generators.loading import choose_device, load_generator
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A copy of the tiny model that a test may spoil."""
+    return shutil.copytree(tiny_folder, tmp_path / "model")
+
+
+def edit(folder, change):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def test_saved_and_loaded_is_the_same_generator(tiny_generator, tmp_path):
+    tiny_generator.save(tmp_path / "copy", card="# A model card\n")
+    loaded = load_generator(tmp_path / "copy", device="cpu")
+    assert loaded.config == tiny_generator.config
+    assert loaded.settings == tiny_generator.settings
+    for name, tensor in tiny_generator.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert (tmp_path / "copy" / "README.md").read_text() == "# A model card\n"
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(tiny_generator, tiny_folder, tmp_path):
+    tiny_generator.save(tmp_path / "half", dtype=torch.float16)
+    loaded = load_generator(tmp_path / "half")
+    assert all(tensor.dtype == torch.float32 for tensor in loaded.state_dict().values())
+    sizes = [(path / "model.safetensors").stat().st_size for path in (tmp_path / "half", tiny_folder)]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_loaded_generators_need_no_gradients(tiny_folder):
+    assert not any(parameter.requires_grad for parameter in load_generator(tiny_folder).parameters())
+
+
+def test_an_existing_folder_is_kept_unless_overwritten(tiny_generator, folder):
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        tiny_generator.save(folder)
+    assert (folder / "config.json").read_bytes() == before
+    tiny_generator.save(folder, overwrite=True)
+    assert load_generator(folder).config == tiny_generator.config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(wings=1), "unknown key wings"),
+        (lambda c: c.pop("licence"), "missing key licence"),
+        (lambda c: c["network"].update(wings=1), "unknown key wings"),
+        (lambda c: c["network"].pop("z_dim"), "missing key z_dim"),
+        (lambda c: c["rendering"].update(wings=1), "unknown wings"),
+        (lambda c: c["rendering"].update(near=4.0), "near < far"),
+        (lambda c: c["cameras"].pop("default"), "missing key default"),
+        (lambda c: c["cameras"].update(default=c["cameras"]["distribution"]), 'must be "fixed"'),
+        (lambda c: c.update(format="other"), "no gen3d-tools model"),
+        (lambda c: c.update(version=99), "format version 99"),
+        (lambda c: c.update(family="dreams"), "unknown family 'dreams'"),
+        (lambda c: c.update(iso_level=-1), "iso_level is -1"),
+        (lambda c: c.update(class_names=["a", 2]), "class_names must be a list of names"),
+        (lambda c: c.update(class_names=["a"]), "holds 1 names"),
+        (lambda c: c.update(network=[]), "network is"),
+        (lambda c: c["network"].update(w_dim=32), "the config asks for"),
+        (lambda c: c["network"].update(plane_resolution=24), "power of two"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(folder, change, message):
+    edit(folder, change)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_generator(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+def test_a_config_that_is_not_json_is_refused(folder, content):
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError):
+        load_generator(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, -1])
+def test_truncated_tensors_are_refused(folder, keep):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="corrupt or cut short"):
+        load_generator(folder)
+
+
+def test_tensors_must_fit_the_config_exactly(folder):
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    taken = tensors.pop("decoder.net.0.bias")
+    save_file(tensors | {"decoder.net.0.bass": taken}, path)
+    with pytest.raises(CheckpointError, match=r"decoder\.net\.0\.bias is missing; decoder\.net\.0\.bass is unknown"):
+        load_generator(folder)
+
+
+def test_tensors_with_nan_are_refused_by_name(folder):
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    tensors["decoder.net.0.weight"][0, 0] = float("nan")
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=r"decoder\.net\.0\.weight holds NaN"):
+        load_generator(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(NotFoundError, match=f"holds no {name}"):
+        load_generator(folder)
+
+
+def test_an_unknown_model_gets_a_suggestion():
+    with pytest.raises(NotFoundError, match="no model 'nonsense'"):
+        load_generator("nonsense")
+
+
+def test_a_file_is_not_a_model_folder(folder):
+    with pytest.raises(CheckpointError, match="is a file; a model is a folder"):
+        load_generator(folder / "config.json")
+
+
+def test_offline_the_hub_says_so(monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def offline(*args, **kwargs):
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(NotFoundError, match=r"hub cannot be reached \(offline\?\)"):
+        load_generator("someone/some-model")
+
+
+def test_a_hub_repository_is_a_folder_in_its_cache(monkeypatch, tiny_folder):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(tiny_folder))
+    assert load_generator("someone/some-model").class_names == ("ball", "cube")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "teapot"])
+def test_a_device_that_is_not_here_is_refused(device):
+    with pytest.raises(InputError, match="not available here"):
+        choose_device(device)
