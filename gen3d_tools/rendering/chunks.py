@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_POINTS_PER_CHUNK = {"cpu": 1 << 13, "default": 1 << 18}  # on a CPU few enough to stay in its cache
+_POINTS_PER_CHUNK = {"cpu": 1 << 16, "default": 1 << 18}  # 32 features, 64 hidden: 0.1 GB, 0.4 GB
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 

@@ -18,7 +18,7 @@ def box_limits(
 
     Returns:
         `near` and `far`; (-1, -2) for rays that miss; a negative `near` where the ray starts inside. A ray that
-        runs exactly in the plane of a face gets NaN.
+        runs exactly in the plane of a face gets NaN in one of them.
     """
     half = box_side / 2
     side = torch.where(1 / directions < 0, half, -half)  # the face of each axis that is met first; 1/d has -0's sign
