@@ -23,7 +23,7 @@ check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, tes
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest
 
 lint: $(STAMP) ## fix what ruff can fix, and format
