@@ -36,7 +36,7 @@ bench: $(STAMP) ## time the fast paths against the plain procedure
 clean: ## remove the environment, caches and outputs
 	rm -rf $(VENV) build dist gen3d-out *.egg-info .coverage
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find gen3d_tools tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first, so that nothing else decides which build of it comes.
 $(STAMP): pyproject.toml constraints.txt
