@@ -1,0 +1,140 @@
+"""Pictures: tensors to image files and back, depth and normals as colours.
+
+Every image is a float tensor `[3, h, w]` with values in [0, 1], sRGB as displayed.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from gen3d_tools.errors import InputError, NotFoundError
+from gen3d_tools.files import atomic_path, check_writable
+
+# Pillow's format name and how to save well in it. JPEG without chroma subsampling keeps thin coloured edges.
+_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".webp": ("WEBP", {"quality": 92}),
+}
+
+
+def to_uint8(image: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Round an image to 8 bits, rows first as Pillow and ffmpeg expect; values outside [0, 1] are clipped."""
+    pixels = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(rearrange(pixels.cpu().numpy(), "c h w -> h w c"))
+
+
+def from_uint8(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:
+    """The inverse of `to_uint8`."""
+    return torch.from_numpy(rearrange(pixels, "h w c -> c h w").astype(np.float32) / 255)
+
+
+def check_image_path(path: str | Path, *, overwrite: bool = False) -> None:
+    """Say before any work is done whether `write_image` will accept `path`.
+
+    Raises:
+        InputError: The suffix is unknown, or the file exists and `overwrite` is off.
+        Gen3DError: The folder does not accept files.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise InputError(f"cannot write {path}: unknown image suffix '{path.suffix}'; choose one of {known}")
+    check_writable(path, overwrite=overwrite)
+
+
+def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: bool = False) -> None:
+    """Write an image whole or not at all; the suffix chooses the format.
+
+    Args:
+        path: Ends in .png (exact), .jpg, .jpeg or .webp.
+        image: Values in [0, 1].
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        InputError: The suffix is unknown, or the file exists and `overwrite` is off.
+    """
+    path = Path(path)
+    check_image_path(path, overwrite=overwrite)
+    image_format, options = _FORMATS[path.suffix.lower()]
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        Image.fromarray(to_uint8(image)).save(temporary, format=image_format, **options)
+
+
+def read_image(path: str | Path) -> Float[Tensor, "3 h w"]:
+    """Read any picture Pillow knows, upright (EXIF orientation applied), transparency laid on white.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InputError: The file is not a picture, is cut short, or is too large to open safely.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NotFoundError(f"no image at {path}; check the path")
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            if picture.has_transparency_data:
+                picture = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+            return from_uint8(np.asarray(picture.convert("RGB")))
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        raise InputError(f"cannot read {path} as an image ({error}); give a whole .png, .jpg or .webp") from error
+
+
+def depth_picture(
+    depth: Float[Tensor, "1 h w"],
+    opacity: Float[Tensor, "1 h w"],
+    near: float | None = None,
+    far: float | None = None,
+) -> Float[Tensor, "3 h w"]:
+    """Show depth in colours: near is bright, far is dark, empty is white.
+
+    Args:
+        depth: Depth along the camera's z, world units.
+        opacity: How much of each pixel the object covers, in [0, 1].
+        near: Depth that gets the brightest colour; the nearest surface of this picture if None.
+            Give `near` and `far` for the frames of a video, else the colours drift.
+        far: Depth that gets the darkest colour; the farthest surface of this picture if None.
+    """
+    surface = depth[opacity > 0.5]
+    if near is None:
+        near = float(surface.min()) if surface.numel() else 0.0
+    if far is None:
+        far = float(surface.max()) if surface.numel() else 1.0
+    closeness = 1 - ((depth - near) / max(far - near, 1e-6)).clamp(0, 1)
+    return _on_white(_cubehelix(0.12 + 0.7 * closeness[0]), opacity)
+
+
+def normal_picture(normals: Float[Tensor, "3 h w"], opacity: Float[Tensor, "1 h w"]) -> Float[Tensor, "3 h w"]:
+    """Show unit normals as colours: x, y, z in [-1, 1] become red, green, blue in [0, 1]; empty is white."""
+    return _on_white((normals + 1) / 2, opacity)
+
+
+def _on_white(colours: Float[Tensor, "3 h w"], opacity: Float[Tensor, "1 h w"]) -> Float[Tensor, "3 h w"]:
+    """Blend with white; `where` keeps the undefined depth or normal of an empty pixel out of the picture."""
+    cover = opacity.clamp(0, 1)
+    return torch.where(cover > 0, colours.clamp(0, 1) * cover + (1 - cover), 1.0)
+
+
+def _cubehelix(brightness: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
+    """A colour map whose perceived brightness is exactly its argument (Green 2011, "cubehelix", eq. 2).
+
+    From dark to bright it winds half a turn around the grey axis: dark violet, blue, green.
+    """
+    start, turns, saturation = 0.4, -0.55, 1.1
+    angle = 2 * math.pi * (start / 3 + turns * brightness)
+    amplitude = saturation * brightness * (1 - brightness) / 2
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    red = -0.14861 * cosine + 1.78277 * sine
+    green = -0.29227 * cosine - 0.90649 * sine
+    blue = 1.97294 * cosine
+    return (brightness + amplitude * torch.stack([red, green, blue])).clamp(0, 1)
