@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gen3d_tools.errors import CheckpointError, NotFoundError
@@ -151,6 +151,6 @@ def write_folder(
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)
         (temporary / CONFIG_NAME).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
-        save_file(stored, temporary / TENSORS_NAME, metadata={"format": "pt"})
+        (temporary / TENSORS_NAME).write_bytes(save(stored, metadata={"format": "pt"}))  # save_file hides it: mode 600
         if card is not None:
             (temporary / CARD_NAME).write_text(card, encoding="utf-8")

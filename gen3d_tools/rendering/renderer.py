@@ -184,7 +184,7 @@ def surface_normals(
 def normals(
     field: RadianceField, camera: Camera, frames: Frames, *, step: float | None = None, chunk: int = 1 << 13
 ) -> Float[Tensor, "*b 3 n n"]:
-    """Picture of the surface's normals: world x, y, z in -1..1 as red, green, blue in 0..1.
+    """Find the surface's normal at every pixel.
 
     Args:
         field: The field of `frames`.
@@ -194,13 +194,13 @@ def normals(
         chunk: Points worked on at a time.
 
     Returns:
-        The pictures; middle grey, the zero vector, where opacity is 0.5 or less.
+        Unit vectors away from the surface in world axes; zero where opacity is 0.5 or less.
     """
     resolution = frames.distance.shape[-1]
     origins, directions = camera_rays(camera.to(field.device), resolution, field.render_config.pixel_grid)
     solid = frames.opacity.flatten(-3) > 0.5
     points = (origins + directions * frames.distance.flatten(-3)[..., None])[solid]
-    rgb = torch.full_like(origins, 0.5)
+    vectors = torch.zeros_like(origins)
     if len(points):
-        rgb[solid] = (chunked(lambda piece: surface_normals(field, piece, step), points, chunk) + 1) / 2
-    return rearrange(rgb, "... (y x) c -> ... c y x", y=resolution)
+        vectors[solid] = chunked(lambda piece: surface_normals(field, piece, step), points, chunk)
+    return rearrange(vectors, "... (y x) c -> ... c y x", y=resolution)

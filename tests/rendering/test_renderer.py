@@ -180,23 +180,23 @@ def test_surface_normals_point_away_from_the_ball():
     torch.testing.assert_close(found, directions, atol=1e-3, rtol=0)
 
 
-def test_normal_picture_shows_world_axes_where_the_ball_is():
+def test_normals_are_world_axes_where_the_ball_is():
     cameras = Camera.from_spherical(torch.tensor([0.0, 90.0]), 0.0, 3.0, fov_y_deg=40.0)
     frames = render(SMOOTH_BALL, cameras, resolution=32)
     picture = normals(SMOOTH_BALL, cameras, frames)
     assert picture.shape == (2, 3, 32, 32)
     solid = (frames.opacity > 0.5).expand_as(picture)
-    assert (picture[~solid] == 0.5).all()
+    assert (picture[~solid] == 0).all()
     _, miss, points, _ = ball_hits(cameras[0], 32)
     inside = (miss < 0.9 * RADIUS).expand(3, -1, -1)
-    expected = ((points - CENTER[:, None, None]) / RADIUS + 1) / 2
+    expected = (points - CENTER[:, None, None]) / RADIUS
     torch.testing.assert_close(picture[0][inside], expected[inside], atol=0.02, rtol=0)
     assert picture[1, 0].max() > 0.99  # from +x the surface faces +x
 
 
-def test_normals_of_an_empty_picture_are_grey():
+def test_normals_of_an_empty_picture_are_zero():
     empty = FunctionField(raw_density_fn=lambda p: 0 * p[..., 0], render_config=CONFIG)
-    assert (normals(empty, FRONT, render(empty, FRONT, resolution=4)) == 0.5).all()
+    assert (normals(empty, FRONT, render(empty, FRONT, resolution=4)) == 0).all()
 
 
 def test_pictures_keep_no_graph():

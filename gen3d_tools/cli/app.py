@@ -1,0 +1,64 @@
+"""The command `gen3d`: assembles the commands and turns errors into one line and an exit code.
+
+Exit codes: 0 done; 1 failed; 2 usage; 3 file or model not found; 4 checkpoint refused or broken;
+5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted.
+Nothing here imports torch: `gen3d --help` must answer at once.
+"""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from gen3d_tools.cli import sample
+from gen3d_tools.cli.console import print_error
+from gen3d_tools.errors import Gen3DError
+
+OUT_OF_MEMORY = 6
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Images, videos and meshes from trained 3D-aware GANs. Try: `gen3d demo`",
+)
+for register in (sample.register,):
+    register(app)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        from gen3d_tools import __version__
+
+        sys.stdout.write(f"gen3d {__version__}\n")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Images, videos and meshes from trained 3D-aware GANs."""
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    try:
+        app()
+    except Gen3DError as error:
+        print_error(str(error))
+        sys.exit(error.exit_code)
+    except MemoryError:
+        print_error("out of memory; try a smaller --size or --resolution, or fewer samples")
+        sys.exit(OUT_OF_MEMORY)
+    except Exception as error:
+        if os.environ.get("GEN3D_TRACEBACK"):
+            raise
+        print_error(f"unexpected {type(error).__name__}: {error}; set GEN3D_TRACEBACK=1 to see where, and report it")
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,90 @@
+"""What people see (stderr) and what programs read (stdout)."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from gen3d_tools.workflows.reporting import Reporter
+
+if TYPE_CHECKING:
+    from gen3d_tools.workflows.runs import Run
+
+
+def stderr_console() -> Console:
+    """Make a console for people; it honours NO_COLOR and the width of the terminal."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_error(message: str) -> None:
+    """Print one red line."""
+    line = " ".join(message.split())
+    stderr_console().print(f"[bold red]error:[/] {escape(line)}")
+
+
+class ConsoleReporter(Reporter):
+    """A workflow's reporter that draws on stderr; a bar only where stderr is a terminal.
+
+    Args:
+        quiet: Print nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = stderr_console()
+        self.quiet = quiet
+
+    def say(self, message: str) -> None:
+        """Print one line."""
+        if not self.quiet:
+            self.console.print(escape(message))
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Draw a bar with the number done, the time taken and the time left."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        visible = self.console.is_terminal and not self.quiet
+        with Progress(*columns, console=self.console, transient=True, disable=not visible) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+
+def set_verbosity(*, quiet: bool, verbose: bool) -> None:
+    """Choose which of the library's log messages are shown."""
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    handler = RichHandler(console=stderr_console(), show_time=False, show_path=verbose, show_level=True)
+    logger = logging.getLogger("gen3d_tools")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(level)
+
+
+def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
+    """Print a finished run: paths (or one JSON object) on stdout, everything else on stderr."""
+    if as_json:
+        sys.stdout.write(json.dumps(run.record()) + "\n")
+    else:
+        sys.stdout.writelines(f"{path}\n" for path in run.outputs)
+    if quiet:
+        return
+    console = stderr_console()
+    for path, line in zip(run.outputs, run.lines, strict=False):
+        size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+        console.print(f"[green]wrote[/] {escape(str(path))} [dim]({escape(line)}, {_bytes(size)})[/]")
+    console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]" if run.next_command else "")
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"

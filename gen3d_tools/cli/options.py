@@ -1,0 +1,29 @@
+"""The options several commands share, declared once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str, typer.Argument(help="Bundled name (shapes), model folder, or Hugging Face id org/name.")]
+Seeds = Annotated[str, typer.Option("--seeds", "-s", help="Seeds, such as 0,2,5-9.")]
+Classes = Annotated[
+    str | None,
+    typer.Option("--class", "-c", help="Class names or indices, such as mug,3,5-7, or all. Default: the seed chooses."),
+]
+Psi = Annotated[float, typer.Option("--psi", help="Truncation: 1 = as trained, 0 = the class mean.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Output file or folder. Default: a new folder in ./gen3d-out.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of paths.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what happens.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
+Size = Annotated[int, typer.Option("--size", help="Side of a picture in pixels.")]
+Yaw = Annotated[float | None, typer.Option("--yaw", help="Degrees; 0 = front, growing to the object's left.")]
+Pitch = Annotated[float | None, typer.Option("--pitch", help="Degrees; 0 = level, positive = from above.")]
+Fov = Annotated[float | None, typer.Option("--fov", help="Vertical field of view in degrees.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Use the model family's own sampling scheme.")]
+Supersample = Annotated[int, typer.Option("--supersample", min=1, max=4, help="Rays per pixel along each side.")]

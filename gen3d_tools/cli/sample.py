@@ -1,0 +1,63 @@
+"""`gen3d sample`."""
+
+from typing import Annotated
+
+import typer
+
+from gen3d_tools.cli import options
+from gen3d_tools.cli.running import run_workflow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sample")(sample)
+
+
+def sample(
+    model: options.Model,
+    seeds: options.Seeds = "0",
+    classes: options.Classes = None,
+    psi: options.Psi = 1.0,
+    show: Annotated[str, typer.Option("--show", help="Any of rgb,depth,normal.")] = "rgb",
+    size: options.Size = 256,
+    views: Annotated[int, typer.Option("--views", help="Pictures around the object, evenly spaced.")] = 1,
+    grid: Annotated[bool, typer.Option("--grid", help="One labelled sheet instead of files.")] = False,
+    yaw: options.Yaw = None,
+    pitch: options.Pitch = None,
+    fov: options.Fov = None,
+    exact: options.Exact = False,
+    supersample: options.Supersample = 1,
+    out: options.Out = None,
+    device: options.Device = "auto",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Render pictures of samples: one PNG each, or a labelled grid.
+
+    Example: `gen3d sample shapes --class car,mug --seeds 0-3 --grid --show rgb,depth,normal`
+    """
+    from gen3d_tools.workflows.sample import Look
+    from gen3d_tools.workflows.sample import sample as workflow
+
+    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample)
+    run_workflow(
+        lambda reporter: workflow(
+            model,
+            seeds=seeds,
+            classes=classes,
+            psi=psi,
+            show=show,
+            views=views,
+            grid=grid,
+            look=look,
+            out=out,
+            device=device,
+            overwrite=overwrite,
+            reporter=reporter,
+        ),
+        as_json=json,
+        quiet=quiet,
+        verbose=verbose,
+    )

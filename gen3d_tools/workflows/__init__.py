@@ -1,0 +1,1 @@
+"""One function per thing a user wants. They load, compute, write whole outputs and say what they wrote."""

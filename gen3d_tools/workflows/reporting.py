@@ -1,0 +1,16 @@
+"""How a workflow talks while it works. The library's reporter is silent; the command line draws progress."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Reporter:
+    """Takes messages and progress and keeps them to itself."""
+
+    def say(self, message: str) -> None:
+        """Tell the user one line."""
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show that `total` steps of `what` lie ahead; the function given takes the number done so far."""
+        yield lambda done: None

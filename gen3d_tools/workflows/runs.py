@@ -1,0 +1,100 @@
+"""One run of a command: where its outputs go, and the record kept beside them."""
+
+import hashlib
+import json
+import platform
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gen3d_tools.checkpoints.native import TENSORS_NAME
+from gen3d_tools.files import atomic_path, check_writable
+from gen3d_tools.generators.loading import resolve_folder
+
+OUTPUT_ROOT = Path("gen3d-out")
+RECORD_NAME = "run.json"
+
+
+@dataclass
+class Run:
+    """What one command did. `finish` turns it into the record on disk and on stdout."""
+
+    command: str
+    model: str
+    options: dict[str, Any]
+    started: float = field(default_factory=time.monotonic)
+    outputs: list[Path] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)  # for people: one line per output or finding
+    next_command: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the run began."""
+        return time.monotonic() - self.started
+
+    def add(self, path: Path, line: str = "", **details: Any) -> None:
+        """Note an output that is complete on disk."""
+        self.outputs.append(path)
+        if line:
+            self.lines.append(line)
+        if details:
+            self.details.setdefault("outputs", {})[path.name] = details
+
+    def record(self) -> dict[str, Any]:
+        """Give the run as plain JSON values."""
+        return {
+            "command": self.command,
+            "model": self.model,
+            "model_sha256": model_digest(self.model) if self.model else None,
+            "options": self.options,
+            "outputs": [str(path) for path in self.outputs],
+            "details": self.details,
+            "seconds": round(self.seconds, 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {
+                "gen3d_tools": version("gen3d-tools"),
+                "torch": version("torch"),
+                "python": platform.python_version(),
+            },
+        }
+
+    def finish(self, beside: Path, *, next_command: str = "") -> "Run":
+        """Write the record: into `beside` if it is a folder of outputs, else next to that file.
+
+        Args:
+            beside: The folder, or the one file, that the run made.
+            next_command: What to suggest to the user.
+        """
+        self.next_command = next_command
+        path = beside / RECORD_NAME if beside.is_dir() else beside.with_name(f"{beside.stem}.{RECORD_NAME}")
+        with atomic_path(path, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
+        return self
+
+
+def model_digest(source: str) -> str:
+    """Compute the SHA-256 of a model's tensors."""
+    with (resolve_folder(source) / TENSORS_NAME).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_name(source: str) -> str:
+    """Give a short name for outputs: the last part of a path or repository id."""
+    return re.sub(r"[^\w.-]+", "-", Path(source).resolve().name if Path(source).exists() else source.split("/")[-1])
+
+
+def output_folder(command: str, model: str, parts: Sequence[str] = ()) -> Path:
+    """Choose a folder that does not exist yet: `gen3d-out/<command>-<model>-<parts>`, numbered when taken."""
+    name = re.sub(r"[^\w.,-]+", "-", "-".join([command, model_name(model), *(part for part in parts if part)]))[:100]
+    candidate, number = OUTPUT_ROOT / name, 1
+    while candidate.exists():
+        number += 1
+        candidate = OUTPUT_ROOT / f"{name}-{number}"
+    check_writable(candidate)
+    return candidate

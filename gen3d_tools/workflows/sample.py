@@ -1,0 +1,175 @@
+"""`gen3d sample`: pictures of seeds, as files or as one labelled grid."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.errors import InputError
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
+from gen3d_tools.media.sheets import contact_sheet
+from gen3d_tools.rendering.renderer import normals, render
+from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.runs import Run, output_folder
+from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields
+
+KINDS = ("rgb", "depth", "normal")
+MAX_SIZE = 2048
+MAX_VIEWS = 64
+
+
+def check_size(size: int, largest: int = MAX_SIZE) -> int:
+    """Refuse a picture size out of range.
+
+    Raises:
+        InputError: Not within 1..`largest`.
+    """
+    if not 1 <= size <= largest:
+        raise InputError(f"size is {size}; it must lie in 1..{largest} pixels")
+    return size
+
+
+def parse_kinds(text: str) -> list[str]:
+    """Read `--show rgb,depth,normal`.
+
+    Raises:
+        InputError: Something else is asked for.
+    """
+    kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        raise InputError(f"cannot show {', '.join(unknown) or 'nothing'}; choose from {', '.join(KINDS)}")
+    return list(dict.fromkeys(kinds))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a picture is taken: angles in degrees (None = the model's default view), size, quality."""
+
+    yaw: float | None = None
+    pitch: float | None = None
+    fov: float | None = None
+    size: int = 256
+    exact: bool = False
+    supersample: int = 1
+
+    def camera(self, generator: Generator, turn: float = 0.0) -> Camera:
+        """Place the camera on the model's sphere, `turn` degrees further round.
+
+        Raises:
+            InputError: The pitch is not within -90..90, or the field of view not within 0..180.
+        """
+        view = generator.settings.default_view
+        pitch = view.pitch_deg if self.pitch is None else self.pitch
+        if not -90 <= pitch <= 90:
+            raise InputError(f"pitch is {pitch:g}; it must lie in -90..90 degrees (90 = straight from above)")
+        return Camera.from_spherical(
+            (view.yaw_deg if self.yaw is None else self.yaw) + turn,
+            pitch,
+            view.radius,
+            fov_y_deg=view.fov_y_deg if self.fov is None else self.fov,
+            target=view.target,
+        ).to(generator.device)
+
+
+def picture(field: RadianceField, camera: Camera, kind: str, look: Look) -> Float[Tensor, "3 size size"]:
+    """Render one view as colour, depth or normals, on the CPU."""
+    frames = render(field, camera, resolution=look.size, exact=look.exact, supersample=look.supersample)
+    if kind == "depth":
+        return depth_picture(frames.depth, frames.opacity).cpu()
+    if kind == "normal":
+        return normal_picture(normals(field, camera, frames), frames.opacity).cpu()
+    return frames.rgb.cpu()
+
+
+def sample(
+    model: str,
+    *,
+    seeds: str = "0",
+    classes: str | None = None,
+    psi: float = 1.0,
+    show: str = "rgb",
+    views: int = 1,
+    grid: bool = False,
+    look: Look | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Render samples to pictures.
+
+    Args:
+        model: Whatever `load_generator` takes.
+        seeds: "0,2,5-9".
+        classes: Names or indices, or "all"; every class is combined with every seed.
+        psi: Truncation, 1 = off.
+        show: Any of "rgb", "depth", "normal", separated by commas.
+        views: Pictures around the object, evenly spaced in yaw.
+        grid: One labelled sheet instead of files. Also when `out` is one picture and there are several.
+        look: Angles, size and quality.
+        out: A picture (by its suffix) or a folder; None makes a folder in `gen3d-out`.
+        device: "auto", "cpu", "cuda", ...
+        overwrite: Replace existing outputs.
+        reporter: Takes messages and progress.
+
+    Raises:
+        Gen3DError: See the tree in `gen3d_tools.errors`.
+    """
+    look, reporter, kinds = look or Look(), reporter or Reporter(), parse_kinds(show)
+    check_size(look.size)
+    if not 1 <= views <= MAX_VIEWS:
+        raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
+    target = out or output_folder("sample", model, [classes or "", f"seeds-{seeds}"])
+    one_file = bool(target.suffix) and out is not None
+    if one_file:
+        check_image_path(target, overwrite=overwrite)
+    generator = load_generator(model, device=device)
+    samples = choose_samples(generator, seeds, classes)
+    run = Run("sample", model, {"seeds": seeds, "classes": classes, "psi": psi, "show": kinds, "views": views})
+    run.options |= asdict(look)
+    rows = _render_rows(generator, samples, psi, kinds, views, look, reporter)
+    columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
+    if grid or (one_file and len(samples) * len(columns) > 1):
+        path = target if one_file else target / "grid.png"
+        sheet = contact_sheet(list(rows), [one.label for one in samples], columns if len(columns) > 1 else None)
+        write_image(path, sheet, overwrite=overwrite)
+        run.add(path, f"{len(samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
+    else:
+        for one, row in zip(samples, rows, strict=True):
+            for name, image in zip(columns, row, strict=True):
+                suffix = "" if len(columns) == 1 else f"-{name.replace(' ', '-').removesuffix('°')}"
+                path = target if one_file else target / f"{one.stem}{suffix}.png"
+                write_image(path, image, overwrite=overwrite)
+                run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
+    class_option = f" --class {samples[0].class_name}" if samples[0].class_name else ""
+    return run.finish(target, next_command=f"gen3d video {model}{class_option} --seeds {samples[0].seed}")
+
+
+def _render_rows(
+    generator: Generator,
+    samples: Sequence[Sample],
+    psi: float,
+    kinds: Sequence[str],
+    views: int,
+    look: Look,
+    reporter: Reporter,
+) -> Iterator[list[Tensor]]:
+    """Render one sample after the other: its kinds of picture, each from all views."""
+    cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
+    per_sample = len(kinds) * views
+    with reporter.progress("rendering", len(samples) * per_sample) as done:
+        for index, one in enumerate(samples):
+            [field] = make_fields(generator, [one], psi)
+            row: list[Tensor] = []
+            for kind in kinds:
+                for camera in cameras:
+                    row.append(picture(field, camera, kind, look))
+                    done(index * per_sample + len(row))
+            yield row

@@ -1,0 +1,169 @@
+"""`gen3d sample` end to end on a tiny generator."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FAST = ("--size", 16)
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_one_png_per_sample_in_a_new_folder(gen3d, tiny_folder):
+    result = gen3d("sample", tiny_folder, "--class", "ball", "--seeds", "0,2", *FAST)
+    assert result.code == 0, result.err
+    assert result.paths == [f"gen3d-out/sample-tiny-ball-seeds-0,2/ball-000{seed}.png" for seed in (0, 2)]
+    assert pixels(result.paths[0]).shape == (16, 16, 3)
+    assert "gen3d video" in result.err
+    again = gen3d("sample", tiny_folder, "--class", "ball", "--seeds", "0,2", *FAST)
+    assert again.paths[0] == "gen3d-out/sample-tiny-ball-seeds-0,2-2/ball-0000.png"
+
+
+def test_same_seed_same_picture_alone_and_in_a_batch(gen3d, tiny_folder):
+    alone = gen3d("sample", tiny_folder, "--class", "cube", "--seeds", 7, "-o", "alone.png", *FAST)
+    together = gen3d("sample", tiny_folder, "--class", "all", "--seeds", "5-7", "-o", "folder", *FAST)
+    assert alone.code == together.code == 0
+    pictures = [pixels(path) for path in ("alone.png", "folder/cube-0007.png")]
+    assert np.array_equal(*pictures)
+
+
+def test_every_class_with_every_seed(gen3d, tiny_folder):
+    result = gen3d("sample", tiny_folder, "--class", "all", "--seeds", "1-2", "-o", "out", *FAST)
+    assert [Path(path).name for path in result.paths] == [
+        "ball-0001.png",
+        "ball-0002.png",
+        "cube-0001.png",
+        "cube-0002.png",
+    ]
+
+
+def test_grid_and_kinds_give_one_sheet(gen3d, tiny_folder):
+    shown = ("--show", "rgb,depth,normal", "--views", 2)
+    result = gen3d("sample", tiny_folder, "--seeds", "0-1", "--grid", *shown, "-o", "sheet.png", *FAST)
+    assert result.code == 0, result.err
+    assert result.paths == ["sheet.png"]
+    height, width, _ = pixels("sheet.png").shape
+    assert width > 6 * 16
+    assert height > 2 * 16
+
+
+def test_kinds_become_files_of_their_own(gen3d, tiny_folder):
+    result = gen3d("sample", tiny_folder, "--class", "ball", "--show", "rgb,normal", "-o", "out", *FAST)
+    assert [Path(path).name for path in result.paths] == ["ball-0000-rgb.png", "ball-0000-normal.png"]
+
+
+def test_json_is_one_object_with_the_record(gen3d, tiny_folder):
+    result = gen3d("sample", tiny_folder, "--class", "ball", "-o", "x.png", "--json", *FAST)
+    record = result.json
+    assert result.err == ""
+    assert record["outputs"] == ["x.png"]
+    assert record["options"]["seeds"] == "0"
+    assert len(record["model_sha256"]) == 64
+    assert json.loads(Path("x.run.json").read_text())["outputs"] == ["x.png"]
+
+
+def test_record_lies_in_the_folder(gen3d, tiny_folder):
+    gen3d("sample", tiny_folder, "--class", "ball", "-o", "out", *FAST)
+    assert json.loads(Path("out/run.json").read_text())["command"] == "sample"
+
+
+def test_quiet_prints_paths_only(gen3d, tiny_folder):
+    result = gen3d("sample", tiny_folder, "--class", "ball", "-o", "x.png", "-q", *FAST)
+    assert (result.out, result.err) == ("x.png\n", "")
+
+
+def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
+    Path("x.png").write_text("precious")
+    refused = gen3d("sample", tiny_folder, "--class", "ball", "-o", "x.png", *FAST)
+    assert refused.code == 2
+    assert "--overwrite" in refused.error
+    assert Path("x.png").read_text() == "precious"
+    assert gen3d("sample", tiny_folder, "--class", "ball", "-o", "x.png", "--overwrite", *FAST).code == 0
+    assert pixels("x.png").shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--class", "bal"], 2, "did you mean ball?"),
+        (["--seeds", "a"], 2, "seeds"),
+        (["--seeds", "5-2"], 2, "write 2-5"),
+        (["--size", "0"], 2, "size is 0"),
+        (["--size", "4096"], 2, "1..2048"),
+        (["--psi", "9"], 2, "psi is 9"),
+        (["--psi", "nan"], 2, "psi is nan"),
+        (["--fov", "0"], 2, "0"),
+        (["--fov", "180"], 2, "180"),
+        (["--pitch", "91"], 2, "pitch is 91"),
+        (["--show", "rgb,smell"], 2, "cannot show smell"),
+        (["--views", "0"], 2, "views is 0"),
+        (["-o", "x.tiff"], 2, "unknown image suffix '.tiff'"),
+        (["--device", "teapot"], 2, "not available here"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
+    result = gen3d("sample", tiny_folder, *arguments, *(() if "--size" in arguments else FAST))
+    assert result.code == code
+    assert message in result.error
+    assert leftovers() == []
+
+
+def test_an_unknown_model_is_exit_code_3(gen3d):
+    result = gen3d("sample", "nothing-like-it")
+    assert result.code == 3
+    assert "no model 'nothing-like-it'" in result.error
+
+
+def test_a_broken_checkpoint_is_exit_code_4(gen3d, tiny_folder, tmp_path):
+    import shutil
+
+    broken = shutil.copytree(tiny_folder, tmp_path / "broken")
+    tensors = broken / "model.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:1000])
+    result = gen3d("sample", broken, *FAST)
+    assert result.code == 4
+    assert "corrupt or cut short" in result.error
+
+
+def test_ctrl_c_keeps_what_is_finished(gen3d, tiny_folder, monkeypatch):
+    from gen3d_tools.workflows import sample as workflow
+
+    real, calls = workflow.picture, []
+
+    def stop_at_the_second(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(workflow, "picture", stop_at_the_second)
+    result = gen3d("sample", tiny_folder, "--class", "all", "-o", "out", *FAST)
+    assert result.code == 130
+    assert "interrupted" in result.error
+    assert [path.name for path in Path("out").iterdir()] == ["ball-0000.png"]
+
+
+def test_a_full_disk_leaves_no_half_written_file(gen3d, tiny_folder, monkeypatch, leftovers):
+    import errno
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    result = gen3d("sample", tiny_folder, "--class", "ball", "-o", "x.png", *FAST)
+    assert result.code == 1
+    assert "disk is full" in result.error
+    assert leftovers() == []
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_folder):
+    Path("file").write_text("in the way")
+    result = gen3d("sample", tiny_folder, "-o", "file/x.png", *FAST)
+    assert result.code == 1
+    assert "not a writable folder" in result.error
