@@ -10,6 +10,9 @@ from pathlib import Path
 
 from gen3d_tools.errors import Gen3DError, InputError
 
+OUTPUT_MARKS = {"run.json", "config.json"}
+"""A folder with one of these was written by us and may be replaced."""
+
 
 def check_writable(path: Path, *, overwrite: bool = False) -> None:
     """Say before any work is done whether `path` can be written.
@@ -19,11 +22,13 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
         overwrite: Whether an existing output may be replaced.
 
     Raises:
-        InputError: `path` exists and `overwrite` is off.
+        InputError: `path` exists and `overwrite` is off, or it is a folder with other things than outputs in it.
         Gen3DError: The folder it would live in does not accept files.
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already; give another name with -o, or add --overwrite to replace it")
+    if _is_folder(path) and not _is_output(path):
+        raise InputError(f"{path} holds more than an earlier output and is not replaced; give another name with -o")
     parent = path.parent
     while not parent.exists():
         parent = parent.parent
@@ -43,7 +48,7 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         overwrite: Whether an existing output may be replaced. The old one stays until the new one is whole.
 
     Raises:
-        InputError: `path` exists and `overwrite` is off.
+        InputError: `path` exists and `overwrite` is off, or something of another kind stands there.
         Gen3DError: The disk is full or the place is not writable.
     """
     check_writable(path, overwrite=overwrite)
@@ -60,6 +65,9 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def _put_in_place(temporary: Path, path: Path) -> None:
     """Rename onto `path`. A folder cannot be renamed onto a full one, so the old one steps aside first."""
+    if path.exists() and _is_folder(path) != _is_folder(temporary):
+        kinds = ("folder", "file") if _is_folder(path) else ("file", "folder")
+        raise InputError(f"{path} is a {kinds[0]}, the output is a {kinds[1]}; give another name with -o")
     if not _is_folder(path):
         os.replace(temporary, path)
         return
@@ -71,6 +79,12 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         os.replace(old, path)
         raise
     _remove(old)
+
+
+def _is_output(folder: Path) -> bool:
+    """Tell whether a folder holds what we wrote: a model, a run, numbered frames; or nothing."""
+    names = [child.name for child in folder.iterdir()]
+    return bool(OUTPUT_MARKS & set(names)) or all(name.endswith(".png") and name[:-4].isdigit() for name in names)
 
 
 def _is_folder(path: Path) -> bool:

@@ -89,6 +89,7 @@ def test_a_failed_overwrite_keeps_the_old_file(tmp_path):
 def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
+    (path / "config.json").touch()
     (path / "stale.json").touch()
     with atomic_path(path, overwrite=True) as temporary:
         temporary.mkdir()
@@ -97,13 +98,32 @@ def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
     assert names_in(tmp_path) == ["model"]
 
 
-def test_a_file_replaces_a_folder(tmp_path):
-    path = tmp_path / "output"
-    path.mkdir()
-    (path / "stale.png").touch()
-    with atomic_path(path, overwrite=True) as temporary:
-        temporary.write_text("new")
-    assert path.read_text() == "new"
+@pytest.mark.parametrize("mark", ["run.json", "config.json", "00001.png", None])
+def test_a_folder_of_our_own_may_be_replaced(tmp_path, mark):
+    target = tmp_path / "out"
+    target.mkdir()
+    if mark:
+        (target / mark).touch()
+    with atomic_path(target, overwrite=True) as temporary:
+        temporary.mkdir()
+    assert list(target.iterdir()) == []
+
+
+def test_a_folder_with_foreign_files_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="holds more than an earlier output"), atomic_path(tmp_path, overwrite=True):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("folder_first", [True, False])
+def test_file_and_folder_never_replace_each_other(tmp_path, folder_first):
+    target = tmp_path / "out"
+    target.mkdir() if folder_first else target.write_text("kept")
+    with pytest.raises(InputError, match="give another name"), atomic_path(target, overwrite=True) as temporary:
+        temporary.write_text("new") if folder_first else temporary.mkdir()
+    assert [child.name for child in tmp_path.iterdir()] == ["out"]
+    assert target.is_dir() == folder_first
 
 
 def test_a_folder_without_write_permission_is_said_before_any_work(tmp_path, monkeypatch):
