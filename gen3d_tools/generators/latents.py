@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -52,15 +52,31 @@ def interpolate_ws(
     count = len(keyframes)
     if count < 1 or frames_per_keyframe < 1:
         raise InputError(f"need at least 1 keyframe and 1 frame each, got {count} and {frames_per_keyframe}")
-    if count == 1:
-        return keyframes.float().repeat(frames_per_keyframe if loop else 1, 1, 1)
-    knots = keyframes.detach().double().cpu().numpy()
-    wraps = 2 if loop else 0
-    times = np.arange(-wraps * count, (wraps + 1) * count)
-    spline = CubicSpline(times, np.tile(knots, (2 * wraps + 1, 1, 1)), axis=0)
     frames = count * frames_per_keyframe if loop else (count - 1) * frames_per_keyframe + 1
-    values = spline(np.arange(frames) / frames_per_keyframe)
-    return torch.from_numpy(values).float().to(keyframes.device)
+    return ws_spline(keyframes, loop=loop)(np.arange(frames) / frames_per_keyframe)
+
+
+def ws_spline(
+    keyframes: Float[Tensor, "k num_ws w_dim"], *, loop: bool = True
+) -> Callable[[np.ndarray], Float[Tensor, "times num_ws w_dim"]]:
+    """The curve of `interpolate_ws` as a function of time, so that a long film need not hold all its latents.
+
+    Args:
+        keyframes: The latents to pass through, at times 0, 1, ..., k - 1. One alone stands still.
+        loop: Whether time k is the first keyframe again.
+
+    Raises:
+        InputError: No keyframes.
+    """
+    count = len(keyframes)
+    if count < 1:
+        raise InputError("there are no latents to pass through; give at least 1 keyframe")
+    if count == 1:
+        return lambda times: keyframes.float().repeat(len(times), 1, 1)
+    wraps = 2 if loop else 0
+    knots = np.tile(keyframes.detach().double().cpu().numpy(), (2 * wraps + 1, 1, 1))
+    spline = CubicSpline(np.arange(-wraps * count, (wraps + 1) * count), knots, axis=0)
+    return lambda times: torch.from_numpy(spline(times)).float().to(keyframes.device)
 
 
 def parse_seeds(text: str) -> list[int]:

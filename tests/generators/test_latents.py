@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.generators.latents import interpolate_ws, latent_z, parse_classes, parse_seeds
+from gen3d_tools.generators.latents import interpolate_ws, latent_z, parse_classes, parse_seeds, ws_spline
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden" / "eg3d" / "camera.safetensors")
 CLASSES = ["car", "chair", "lamp", "mug", "Table", "7", "tench, Tinca tinca"]
@@ -64,7 +64,17 @@ def test_an_open_path_of_two_is_a_straight_line():
     assert_close(frames.flatten(), torch.tensor([0.0, 1.0, 2.0, 3.0]))
 
 
+def test_the_curve_gives_single_frames_of_the_film_and_closes():
+    keyframes = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(0))
+    curve = ws_spline(keyframes)
+    assert torch.equal(curve(np.array([1.25])), interpolate_ws(keyframes, 4)[5:6])
+    assert_close(curve(np.array([3.0])), keyframes[:1], atol=1e-5, rtol=1e-5)
+    assert torch.equal(ws_spline(keyframes[:1])(np.array([0.0, 7.5])), keyframes[[0, 0]])
+
+
 def test_nothing_to_interpolate_is_refused():
+    with pytest.raises(InputError, match="at least 1 keyframe"):
+        ws_spline(torch.zeros(0, 1, 1))
     with pytest.raises(InputError, match="at least 1 keyframe"):
         interpolate_ws(torch.zeros(0, 1, 1), 3)
     with pytest.raises(InputError, match="1 frame each, got 2 and 0"):
