@@ -50,6 +50,28 @@ def load_cameras(path: str | Path) -> Camera:
     )
 
 
+def camera_path_timing(path: str | Path) -> tuple[float | None, bool]:
+    """Read the pictures per second of a nerfstudio camera path, and whether it is a closed round.
+
+    Returns:
+        None where the file does not say; (None, False) for the other formats `load_cameras` reads.
+
+    Raises:
+        InputError: The number is not positive, or the file is not JSON.
+    """
+    path = Path(path)
+    if path.is_dir() or is_colmap(path):
+        return None, False
+    data = _read_json(path)
+    if "camera_path" not in data or data.get("fps") is None:
+        return None, bool(data.get("is_cycle", False))
+    with _in_file(path):
+        fps = plain_number("fps", data["fps"])
+        if fps <= 0:
+            raise InputError(f"fps must be positive, got {fps:g}")
+    return fps, bool(data.get("is_cycle", False))
+
+
 def read_eg3d_labels(path: str | Path) -> tuple[list[str], Camera]:
     """Read an EG3D `dataset.json`: the image names, and the camera of each, [n].
 

@@ -12,7 +12,13 @@ from torch.testing import assert_close
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.colmap import read_colmap, write_colmap
-from gen3d_tools.cameras.formats import load_cameras, read_eg3d_labels, write_camera_path, write_transforms
+from gen3d_tools.cameras.formats import (
+    camera_path_timing,
+    load_cameras,
+    read_eg3d_labels,
+    write_camera_path,
+    write_transforms,
+)
 from gen3d_tools.errors import InputError, NotFoundError
 
 FRONT_OPENGL = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]]  # unrotated: looks along -z, up is +y
@@ -42,6 +48,19 @@ def test_camera_path_round_trip(tmp_path):
     assert_same(load_cameras(tmp_path / "path.json"), cameras())
     data = json.loads((tmp_path / "path.json").read_text())
     assert (data["render_height"], data["render_width"], data["fps"], data["seconds"]) == (300, 300, 25, 0.2)
+
+
+def test_only_a_camera_path_knows_its_timing(tmp_path):
+    write_camera_path(tmp_path / "path.json", cameras(), fps=25)
+    write_transforms(tmp_path / "transforms.json", cameras())
+    assert camera_path_timing(tmp_path / "path.json") == (25, False)
+    assert camera_path_timing(tmp_path / "transforms.json") == (None, False)
+    data = json.loads((tmp_path / "path.json").read_text())
+    (tmp_path / "path.json").write_text(json.dumps({**data, "fps": 0, "is_cycle": True}))
+    with pytest.raises(InputError, match=r"path\.json: fps must be positive, got 0"):
+        camera_path_timing(tmp_path / "path.json")
+    (tmp_path / "path.json").write_text(json.dumps({**data, "fps": None, "is_cycle": True}))
+    assert camera_path_timing(tmp_path / "path.json") == (None, True)
 
 
 def test_transforms_round_trip(tmp_path):
