@@ -53,8 +53,7 @@ def clean(
     Raises:
         InputError: `keep` is not a share.
     """
-    if not 0 <= keep <= 1:
-        raise InputError(f"keep is {keep:g}, it must be a share from 0 (every part) to 1 (the largest only)")
+    check_keep(keep)
     welded, welded_vertices = weld(vertices, faces)
     folded = (welded == np.roll(welded, 1, axis=1)).any(axis=1)
     solid = welded[~folded]
@@ -72,6 +71,16 @@ def clean(
         degenerate_faces=int(folded.sum()),
     )
     return *drop_unused(vertices, kept), report
+
+
+def check_keep(keep: float) -> None:
+    """Say before any work is done whether a share of the largest part makes sense.
+
+    Raises:
+        InputError: It is not within 0..1.
+    """
+    if not 0 <= keep <= 1:
+        raise InputError(f"keep is {keep:g}, it must be a share from 0 (every part) to 1 (the largest only)")
 
 
 def weld(

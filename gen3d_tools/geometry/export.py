@@ -52,8 +52,7 @@ def write_mesh(path: str | Path, mesh: trimesh.Trimesh, *, up: str = "y", overwr
     """
     path = Path(path)
     encode = _encoder(path)
-    if up not in ("y", "z"):
-        raise InputError(f"up is {up!r}, it must be y or z")
+    check_up(up)
     turned = mesh.copy()
     turned.metadata.clear()  # it would end up in .glb files
     if up == "z":
@@ -92,6 +91,16 @@ def check_mesh_suffix(path: str | Path) -> None:
         InputError: It does not.
     """
     _encoder(Path(path))
+
+
+def check_up(up: str) -> None:
+    """Say before any work is done whether `write_mesh` knows the upward axis.
+
+    Raises:
+        InputError: It is neither "y" nor "z".
+    """
+    if up not in ("y", "z"):
+        raise InputError(f"up is {up!r}, it must be y or z")
 
 
 def _encoder(path: Path) -> Callable[[trimesh.Trimesh], bytes]:

@@ -107,14 +107,23 @@ def march(bordered: Float[np.ndarray, "m m m"], *, box_side: float, iso_level: f
     return (vertices - 1) * (box_side / cells) - box_side / 2, faces.astype(np.int64)
 
 
-def raw_iso_level(iso_level: float, activation: str, shift: float) -> float:
-    """Raw density at which the activated density is `iso_level`: the inverse of `activation(raw + shift)`.
+def check_iso_level(iso_level: float) -> None:
+    """Say before any work is done whether a density can be a surface.
 
     Raises:
         InputError: The level is not a positive number; a density of 0 is no surface.
     """
     if not 0 < iso_level < math.inf:
         raise InputError(f"iso level is {iso_level:g}, it must be a density above 0; try 10")
+
+
+def raw_iso_level(iso_level: float, activation: str, shift: float) -> float:
+    """Raw density at which the activated density is `iso_level`: the inverse of `activation(raw + shift)`.
+
+    Raises:
+        InputError: The level is not a positive number; a density of 0 is no surface.
+    """
+    check_iso_level(iso_level)
     if activation == "relu":
         return iso_level - shift
     if activation == "softplus":

@@ -6,7 +6,6 @@ published with EG3D and 3DGP divide flat indices without flooring, which shears 
 their meshes by up to a voxel towards low x and y.
 """
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.errors import Gen3DError, InputError, OutOfMemoryError
-
-logger = logging.getLogger(__name__)
+from gen3d_tools.memory import in_chunks
 
 MIN_RESOLUTION = 8
 MAX_RESOLUTION = 1024
@@ -26,8 +24,6 @@ CHUNK_POINTS = 1 << 16  # 2^13 to 2^18 take the same time on a CPU
 
 PointFunction = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
 Progress = Callable[[int, int], None]  # called with (done, total)
-
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def lattice_axis(resolution: int, box_side: float) -> Float[np.ndarray, " n"]:
@@ -110,46 +106,9 @@ def sample_lattice(
         if progress is not None:
             progress(done * resolution, total * resolution)
 
-    in_chunks(fill, resolution**2, max(1, chunk_points // resolution), report)
+    with torch.no_grad():
+        in_chunks(fill, resolution**2, max(1, chunk_points // resolution), what="rows", progress=report)
     return values
-
-
-def in_chunks(
-    work: Callable[[slice], None], count: int, chunk: int = CHUNK_POINTS, progress: Progress | None = None
-) -> None:
-    """Call `work` without gradients on consecutive slices of `range(count)`; halve them when memory runs out.
-
-    Raises:
-        OutOfMemoryError: Not even a slice of one fits.
-    """
-    start = 0
-    while start < count:
-        stop = min(start + chunk, count)
-        if _fits(work, slice(start, stop)):
-            start = stop
-            if progress is not None:
-                progress(start, count)
-            continue
-        if chunk == 1:
-            raise OutOfMemoryError("out of memory with the smallest chunk of points; free some memory, or try the CPU")
-        chunk = max(1, min(chunk, count - start) // 2)
-        logger.warning("Out of memory; going on with chunks half as large.")
-
-
-@torch.no_grad()
-def _fits(work: Callable[[slice], None], part: slice) -> bool:
-    """Do the work; False when memory ran out, with everything the failed attempt held released."""
-    try:
-        work(part)
-        return True
-    except MemoryError:
-        pass
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in _OUT_OF_MEMORY):
-            raise
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return False
 
 
 def _rows_of_points(axis: Float[Tensor, " n"], x: np.ndarray, y: np.ndarray) -> Float[Tensor, "rows n 3"]:

@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.cleanup import clean, component_labels
 from gen3d_tools.geometry.isosurface import Surface, bordered_lattice, check_level, march, raw_iso_level, span
-from gen3d_tools.geometry.lattice import Progress, in_chunks
+from gen3d_tools.geometry.lattice import CHUNK_POINTS, Progress
+from gen3d_tools.memory import in_chunks
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ def vertex_colors(field: RadianceField, vertices: Float[np.ndarray, "vertices 3"
         rgb, _ = field.rgb_density(points)
         pixels[part] = (rgb.float() * 255).round().byte().cpu().numpy()
 
-    in_chunks(fill, len(vertices))
+    with torch.no_grad():
+        in_chunks(fill, len(vertices), CHUNK_POINTS)
     return pixels
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gen3d_tools.errors import OutOfMemoryError
-from gen3d_tools.rendering.chunks import in_chunks, rays_per_chunk
+from gen3d_tools.memory import in_chunks
 
 CPU_MESSAGE = "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
 
@@ -15,7 +15,9 @@ def test_slices_cover_the_range_once_and_in_order():
     assert in_chunks(lambda s: s, 0, 3) == []
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(CPU_MESSAGE)])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(CPU_MESSAGE), MemoryError()]
+)
 def test_out_of_memory_halves_the_chunk_and_goes_on_with_one_warning(error, caplog):
     def work(rows):
         if rows.stop - rows.start > 3:
@@ -29,12 +31,12 @@ def test_out_of_memory_halves_the_chunk_and_goes_on_with_one_warning(error, capl
     assert "smaller chunks" in caplog.text
 
 
-def test_one_ray_that_does_not_fit_is_our_error():
+def test_one_that_does_not_fit_is_our_error():
     def work(rows):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(OutOfMemoryError, match="one ray at a time"):
-        in_chunks(work, 5, 4)
+    with pytest.raises(OutOfMemoryError, match="one of 5 rays at a time"):
+        in_chunks(work, 5, 4, what="rays")
 
 
 def test_other_errors_pass_through():
@@ -43,8 +45,3 @@ def test_other_errors_pass_through():
 
     with pytest.raises(RuntimeError, match="shapes"):
         in_chunks(work, 5, 4)
-
-
-def test_there_is_always_at_least_one_ray_per_chunk():
-    assert rays_per_chunk(10**9, torch.device("cpu")) == 1
-    assert rays_per_chunk(96, torch.device("cpu")) > 100
