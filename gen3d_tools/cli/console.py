@@ -81,9 +81,13 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         return
     console = stderr_console()
     for path, line in zip(run.outputs, run.lines, strict=False):
+        if run.dry_run:
+            console.print(f"[yellow]would write[/] {escape(str(path))} [dim]({escape(line)})[/]")
+            continue
         size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
         console.print(f"[green]wrote[/] {escape(str(path))} [dim]({escape(line)}, {_bytes(size)})[/]")
-    console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]" if run.next_command else "")
+    if run.next_command:
+        console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]")
 
 
 def _bytes(size: int) -> str:

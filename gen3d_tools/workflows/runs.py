@@ -32,6 +32,7 @@ class Run:
     details: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)  # for people: one line per output or finding
     next_command: str = ""
+    dry_run: bool = False  # outputs are a plan: nothing was computed, nothing is on disk
 
     @property
     def seconds(self) -> float:
@@ -39,7 +40,7 @@ class Run:
         return time.monotonic() - self.started
 
     def add(self, path: Path, line: str = "", **details: Any) -> None:
-        """Note an output that is complete on disk."""
+        """Note an output that is complete on disk, or would be, in a dry run."""
         self.outputs.append(path)
         if line:
             self.lines.append(line)
@@ -53,6 +54,7 @@ class Run:
             "model": self.model,
             "model_sha256": model_digest(self.model) if self.model else None,
             "options": self.options,
+            "dry_run": self.dry_run,
             "outputs": [str(path) for path in self.outputs],
             "details": self.details,
             "seconds": round(self.seconds, 3),
