@@ -1,6 +1,7 @@
 """Runs `gen3d` as a user does: arguments in; exit code, stdout and stderr out."""
 
 import json
+import logging
 import sys
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ def gen3d(tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
+    logger = logging.getLogger("gen3d_tools")
+    before = logger.handlers, logger.propagate, logger.level
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["gen3d", *map(str, arguments)])
@@ -45,7 +48,9 @@ def gen3d(tmp_path, monkeypatch, capsys):
         captured = capsys.readouterr()
         return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
 
-    return run
+    yield run
+    logger.handlers, logger.propagate = before[:2]  # a command sets up logging for its whole process
+    logger.setLevel(before[2])
 
 
 @pytest.fixture

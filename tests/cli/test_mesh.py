@@ -1,0 +1,267 @@
+"""`gen3d mesh` end to end on a tiny generator."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gen3d_tools.geometry.export import read_mesh
+from gen3d_tools.geometry.mesh import extract_mesh
+
+FAST = ("--resolution", 16)
+
+
+@pytest.fixture(scope="module")
+def cube(tiny_generator):
+    """What the library says `cube 1` looks like."""
+    [field] = tiny_generator.fields(tiny_generator.latents([1], ["cube"]))
+    return extract_mesh(field, resolution=16)
+
+
+def colors(mesh):
+    return np.asarray(mesh.visual.vertex_colors)[:, :3]
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".gltf", ".ply", ".obj", ".stl", ".off"])
+def test_suffix_chooses_the_format_and_the_surface_comes_back(gen3d, tiny_folder, cube, suffix):
+    result = gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 1, "-o", f"x{suffix}", *FAST)
+    assert result.code == 0, result.err
+    assert result.paths == [f"x{suffix}"]
+    found = read_mesh(f"x{suffix}")
+    assert found.bounds == pytest.approx(cube.bounds, abs=1e-5)  # world units
+    assert len(found.faces) == len(cube.faces)
+    found.merge_vertices()
+    assert found.is_watertight
+    assert found.volume == pytest.approx(cube.volume, rel=1e-4)  # positive: outward
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".ply", ".obj"])
+def test_colours_are_those_of_the_field(gen3d, tiny_folder, cube, suffix):
+    gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 1, "-o", f"x{suffix}", *FAST)
+    assert np.array_equal(colors(read_mesh(f"x{suffix}")), colors(cube))
+    assert len(np.unique(colors(cube), axis=0)) > 50  # else the test sees nothing
+
+
+def test_colours_can_be_left_out(gen3d, tiny_folder):
+    gen3d("mesh", tiny_folder, "--class", "cube", "--no-color", "-o", "x.ply", *FAST)
+    assert read_mesh("x.ply").visual.kind is None
+
+
+def test_z_up_turns_the_front_to_minus_y(gen3d, tiny_folder, cube):
+    gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 1, "--up", "z", "-o", "x.ply", *FAST)
+    x, y, z = cube.vertices.T
+    assert read_mesh("x.ply").vertices == pytest.approx(np.stack([x, -z, y], axis=1), abs=1e-5)
+
+
+def test_level_and_keep_reach_the_mesher(gen3d, tiny_folder, tiny_generator):
+    [field] = tiny_generator.fields(tiny_generator.latents([2], ["cube"]))
+    gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 2, "--level", 15, "--keep", 1, "-o", "x.ply", *FAST)
+    expected = extract_mesh(field, resolution=16, iso_level=15, keep=1)
+    assert len(expected.faces) != len(extract_mesh(field, resolution=16).faces)
+    assert len(read_mesh("x.ply").faces) == len(expected.faces)
+
+
+def test_truncation_reaches_the_generator(gen3d, tiny_folder):
+    for seed in (0, 1):
+        gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", seed, "--psi", 0, "-o", f"{seed}.ply", *FAST)
+    assert Path("0.ply").read_bytes() == Path("1.ply").read_bytes()
+
+
+def test_folder_holds_one_mesh_per_sample(gen3d, tiny_folder):
+    result = gen3d("mesh", tiny_folder, "--class", "all", "--seeds", "1-2", "-o", "out/", "--format", "ply", *FAST)
+    assert result.code == 0, result.err
+    names = ["ball-0001.ply", "ball-0002.ply", "cube-0001.ply", "cube-0002.ply"]
+    assert [Path(path).name for path in result.paths] == names
+    assert sorted(path.name for path in Path("out").iterdir()) == [*names, "run.json"]
+
+
+def test_default_is_glb_in_a_new_folder(gen3d, tiny_folder):
+    paths = [gen3d("mesh", tiny_folder, "--class", "ball", *FAST).paths for _ in range(2)]
+    assert paths[0] == ["gen3d-out/mesh-tiny-ball-seeds-0/ball-0000.glb"]
+    assert paths[1] == ["gen3d-out/mesh-tiny-ball-seeds-0-2/ball-0000.glb"]
+
+
+def test_folder_with_a_dot_in_its_name_is_a_folder_once_it_exists(gen3d, tiny_folder):
+    Path("v1.2").mkdir()
+    assert gen3d("mesh", tiny_folder, "--class", "ball", "-o", "v1.2", *FAST).paths == ["v1.2/ball-0000.glb"]
+
+
+def test_a_seed_named_twice_is_meshed_once(gen3d, tiny_folder):
+    result = gen3d("mesh", tiny_folder, "--class", "ball", "--seeds", "1,1", "-o", "out", *FAST)
+    assert result.paths == ["out/ball-0001.glb"]
+
+
+def test_health_is_a_line_for_people_and_numbers_in_the_record(gen3d, tiny_folder, cube):
+    result = gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 1, "-o", "x.glb", *FAST)
+    assert f"cube 1: {len(cube.vertices):,} vertices, {len(cube.faces):,} faces, watertight, 1 part" in result.err
+    assert "volume 0.4221" in result.err
+    record = json.loads(Path("x.run.json").read_text())
+    health = record["details"]["outputs"]["x.glb"]
+    assert health["vertices"] == len(cube.vertices)
+    assert health["watertight"] is True
+    assert health["parts"] == 1
+    assert health["volume"] == pytest.approx(cube.volume)
+    assert record["options"]["level"] == 10.0  # the model's own, spelled out
+
+
+def test_json_is_one_object_and_nothing_else(gen3d, tiny_folder):
+    result = gen3d("mesh", tiny_folder, "--class", "ball", "-o", "x.glb", "--json", *FAST)
+    assert result.err == ""
+    assert result.json["outputs"] == ["x.glb"]
+    assert result.json["details"]["outputs"]["x.glb"]["faces"] > 0
+
+
+def test_quiet_prints_paths_only(gen3d, tiny_folder):
+    result = gen3d("mesh", tiny_folder, "--class", "ball", "-o", "x.glb", "-q", *FAST)
+    assert (result.out, result.err) == ("x.glb\n", "")
+
+
+def test_verbose_says_what_was_cleaned(gen3d, tiny_folder):
+    result = gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 2, "-o", "x.glb", "-v", *FAST)
+    assert "parts removed" in result.err
+
+
+def test_dry_run_names_the_files_and_writes_none(gen3d, tiny_folder, leftovers):
+    result = gen3d("mesh", tiny_folder, "--class", "all", "--dry-run", *FAST)
+    assert result.code == 0
+    assert [Path(path).name for path in result.paths] == ["ball-0000.glb", "cube-0000.glb"]
+    assert "would write" in result.err
+    assert "level 10" in result.err
+    assert gen3d("mesh", tiny_folder, "--class", "ball", "--dry-run", "--json", *FAST).json["dry_run"] is True
+    assert leftovers() == []
+
+
+def test_dry_run_finds_bad_input_too(gen3d, tiny_folder):
+    assert gen3d("mesh", tiny_folder, "--dry-run", "--level", 0).code == 2
+
+
+def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
+    from contextlib import contextmanager
+
+    from gen3d_tools.workflows.mesh import Surface, mesh
+    from gen3d_tools.workflows.reporting import Reporter
+
+    seen = []
+
+    class Recorder(Reporter):
+        @contextmanager
+        def progress(self, what, total):
+            seen.append(total)
+            yield seen.append
+
+    surface = Surface(resolution=16)
+    mesh(str(tiny_folder), seeds="1", classes="all", surface=surface, out=tmp_path / "out", reporter=Recorder())
+    total, *steps = seen
+    assert total == steps[-1] == 2 * 16**3
+    assert steps == sorted(steps)
+
+
+def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
+    for place in ("x.glb", "out/ball-0000.glb"):
+        Path(place).parent.mkdir(exist_ok=True)
+        Path(place).write_text("precious")
+    for out, place in (("x.glb", "x.glb"), ("out", "out/ball-0000.glb")):
+        refused = gen3d("mesh", tiny_folder, "--class", "ball", "-o", out, *FAST)
+        assert refused.code == 2
+        assert "--overwrite" in refused.error
+        assert Path(place).read_text() == "precious"
+        assert gen3d("mesh", tiny_folder, "--class", "ball", "-o", out, "--overwrite", *FAST).code == 0
+        assert read_mesh(place).is_watertight
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--class", "bal"], 2, "did you mean ball?"),
+        (["--class", "2"], 2, "there is no class 2"),
+        (["--seeds", "a"], 2, "seeds"),
+        (["--seeds", "5-2"], 2, "write 2-5"),
+        (["--seeds", "0-1", "--class", "ball", "-o", "x.glb"], 2, "one file, but there are 2 samples; give a folder"),
+        (["--psi", "9"], 2, "psi is 9"),
+        (["--psi", "nan"], 2, "psi is nan"),
+        (["--level", "0"], 2, "iso level is 0"),
+        (["--level", "-3"], 2, "iso level is -3"),
+        (["--level", "nan"], 2, "iso level is nan"),
+        (["--level", "inf"], 2, "iso level is inf"),
+        (["--level", "500", "--class", "ball"], 1, "ball 0: no surface at level 500: densities span"),
+        (["--resolution", "7"], 2, "resolution is 7"),
+        (["--resolution", "1025"], 2, "8 to 1024"),
+        (["--keep", "1.5"], 2, "keep is 1.5"),
+        (["--keep", "nan"], 2, "keep is nan"),
+        (["--up", "x"], 2, "up is 'x', it must be y or z"),
+        (["-o", "x.fbx"], 2, "meshes are written as one of .glb"),
+        (["--format", "fbx"], 2, "'.fbx'"),
+        (["-o", "x.ply", "--format", "obj"], 2, "format is obj, but the output is x.ply"),
+        (["--device", "teapot"], 2, "not available here"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
+    result = gen3d("mesh", tiny_folder, *arguments, *(() if "--resolution" in arguments else FAST))
+    assert result.code == code
+    assert message in result.error
+    assert leftovers() == []
+
+
+def test_the_level_suggested_gives_a_surface(gen3d, tiny_folder):
+    import re
+
+    refused = gen3d("mesh", tiny_folder, "--class", "ball", "--level", 500, "-o", "x.glb", *FAST)
+    lowest, highest, suggested = map(float, re.findall(r"span (\S+) to (\S+); try --level (\S+)", refused.error)[0])
+    assert lowest < suggested < highest
+    accepted = gen3d("mesh", tiny_folder, "--class", "ball", "--level", suggested, "-o", "x.glb", *FAST)
+    assert accepted.code == 0, accepted.err
+
+
+@pytest.mark.parametrize("arguments", [["-o", "x.fbx"], ["--level", "0"], ["--resolution", "4"], ["--keep", "2"]])
+def test_slips_are_found_before_the_model_is_read(gen3d, arguments):
+    assert gen3d("mesh", "nothing-like-it", *arguments).code == 2
+
+
+def test_an_unknown_model_is_exit_code_3(gen3d):
+    result = gen3d("mesh", "nothing-like-it")
+    assert result.code == 3
+    assert "no model 'nothing-like-it'" in result.error
+
+
+def test_ctrl_c_keeps_what_is_finished(gen3d, tiny_folder, monkeypatch):
+    from gen3d_tools.workflows import mesh as workflow
+
+    real, calls = workflow.extract_mesh, []
+
+    def stop_at_the_second(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(workflow, "extract_mesh", stop_at_the_second)
+    result = gen3d("mesh", tiny_folder, "--class", "all", "-o", "out", *FAST)
+    assert result.code == 130
+    assert "interrupted" in result.error
+    assert [path.name for path in Path("out").iterdir()] == ["ball-0000.glb"]
+
+
+def test_a_full_disk_leaves_no_half_written_file(gen3d, tiny_folder, monkeypatch, leftovers):
+    import errno
+
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = gen3d("mesh", tiny_folder, "--class", "ball", "-o", "x.glb", *FAST)
+    assert result.code == 1
+    assert "disk is full" in result.error
+    assert leftovers() == []
+
+
+@pytest.mark.parametrize("out", ["file/x.glb", "file/folder"])
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_folder, monkeypatch, out):
+    from gen3d_tools.workflows import mesh as workflow
+
+    monkeypatch.setattr(workflow, "extract_mesh", None)
+    Path("file").write_text("in the way")
+    result = gen3d("mesh", tiny_folder, "--class", "ball", "-o", out, *FAST)
+    assert result.code == 1
+    assert "not a writable folder" in result.error
