@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from gen3d_tools.fields.triplane import TriplaneField
     from gen3d_tools.generators.base import Generator
     from gen3d_tools.generators.loading import load_generator
+    from gen3d_tools.geometry.export import write_mesh
     from gen3d_tools.geometry.mesh import extract_mesh
+    from gen3d_tools.media.images import write_image
+    from gen3d_tools.media.video import VideoWriter
     from gen3d_tools.rendering.renderer import Frames, render, render_frames
 
 __version__ = "0.1.0"
@@ -45,6 +48,7 @@ __all__ = [
     "RadianceField",
     "RenderConfig",
     "TriplaneField",
+    "VideoWriter",
     "__version__",
     "extract_mesh",
     "front_circle",
@@ -56,6 +60,8 @@ __all__ = [
     "render_frames",
     "spiral",
     "wiggle",
+    "write_image",
+    "write_mesh",
 ]
 
 _NAMES_OF_MODULE = {
@@ -76,7 +82,10 @@ _NAMES_OF_MODULE = {
     "fields.triplane": ("TriplaneField",),
     "generators.base": ("Generator",),
     "generators.loading": ("load_generator",),
+    "geometry.export": ("write_mesh",),
     "geometry.mesh": ("extract_mesh",),
+    "media.images": ("write_image",),
+    "media.video": ("VideoWriter",),
     "rendering.renderer": ("Frames", "render", "render_frames"),
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
