@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from jaxtyping import Float
@@ -138,7 +139,7 @@ def sample(
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
     if grid or (one_file and len(samples) * len(columns) > 1):
         path = target if one_file else target / "grid.png"
-        sheet = contact_sheet(list(rows), [one.label for one in samples], columns if len(columns) > 1 else None)
+        sheet = _sheet(samples, list(rows), columns)
         write_image(path, sheet, overwrite=overwrite)
         run.add(path, f"{len(samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
     else:
@@ -150,6 +151,23 @@ def sample(
                 run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
     class_option = f" --class {samples[0].class_name}" if samples[0].class_name else ""
     return run.finish(target, next_command=f"gen3d video {model}{class_option} --seeds {samples[0].seed}")
+
+
+def _sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:
+    """Lay pictures out as a labelled table: a row per class and a column per seed where that works.
+
+    Args:
+        samples: What was rendered, class by class.
+        pictures: The pictures of each sample.
+        columns: What each of a sample's pictures shows; not worth saying when it is only one.
+    """
+    classes = list(dict.fromkeys(one.class_name for one in samples))
+    seeds = list(dict.fromkeys(one.seed for one in samples))
+    shows = columns if len(columns) > 1 else [""]
+    if [(one.class_name, one.seed) for one in samples] == [(name, seed) for name in classes for seed in seeds]:
+        rows = [list(chain(*pictures[i : i + len(seeds)])) for i in range(0, len(samples), len(seeds))]
+        return contact_sheet(rows, classes, [f"{seed} {what}".strip() for seed in seeds for what in shows])
+    return contact_sheet(pictures, [one.label for one in samples], columns if len(columns) > 1 else None)
 
 
 def _render_rows(

@@ -167,3 +167,10 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_fol
     result = gen3d("sample", tiny_folder, "-o", "file/x.png", *FAST)
     assert result.code == 1
     assert "not a writable folder" in result.error
+
+
+def test_the_grid_has_a_row_per_class_and_a_column_per_seed(gen3d, tiny_folder):
+    gen3d("sample", tiny_folder, "--class", "all", "--seeds", "0-4", "--grid", "-o", "wide.png", *FAST)
+    gen3d("sample", tiny_folder, "--class", "all", "--seeds", "0", "--grid", "-o", "narrow.png", *FAST)
+    assert pixels("wide.png").shape[0] == pixels("narrow.png").shape[0]
+    assert pixels("wide.png").shape[1] > pixels("narrow.png").shape[1] + 4 * 16
