@@ -4,6 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
@@ -69,8 +72,12 @@ def check_psi(psi: float) -> float:
     return psi
 
 
+def make_ws(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -> Float[Tensor, "samples num_ws w_dim"]:
+    """Compute the latents of every sample."""
+    classes = None if samples[0].class_index is None else [sample.class_index or 0 for sample in samples]
+    return generator.latents([sample.seed for sample in samples], classes, truncation_psi=check_psi(psi))
+
+
 def make_fields(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -> list[TriplaneField]:
     """Compute the field of every sample."""
-    classes = None if samples[0].class_index is None else [sample.class_index or 0 for sample in samples]
-    ws = generator.latents([sample.seed for sample in samples], classes, truncation_psi=check_psi(psi))
-    return generator.fields(ws)
+    return generator.fields(make_ws(generator, samples, psi))
