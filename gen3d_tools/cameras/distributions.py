@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal, look_at_matrix
+from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal, intrinsics_from_fov, look_at_matrix
 from gen3d_tools.cameras.checks import Numbers, broadcast, check_seeds, common_device, float_tensor, vectors
 from gen3d_tools.errors import CheckpointError, InputError
 
@@ -27,10 +27,20 @@ CAMERA_STREAM = 0x63616D  # second word of a camera's seed, "cam"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Around:
-    """What all distributions share: a distance from a target, and a lens."""
+class _Distribution:
+    """What all distributions share: a name and plain values."""
 
     kind: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `config.json`; `distribution_from_dict` reads them back."""
+        values = {name: list(value) if name == "target" else value for name, value in dataclasses.asdict(self).items()}
+        return {"kind": self.kind, **values}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Around(_Distribution):
+    """A distance from a target, and a lens."""
 
     radius: float  # distance from the target, world units
     fov_y_deg: float  # vertical field of view
@@ -41,11 +51,6 @@ class _Around:
 
     def _at(self, yaw_deg: Numbers, pitch_deg: Numbers) -> Camera:
         return Camera.from_spherical(yaw_deg, pitch_deg, self.radius, fov_y_deg=self.fov_y_deg, target=self.target)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for `config.json`; `distribution_from_dict` reads them back."""
-        values = {name: list(value) if name == "target" else value for name, value in dataclasses.asdict(self).items()}
-        return {"kind": self.kind, **values}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +121,49 @@ class FixedCamera(_Around):
         return self._at(self.yaw_deg, self.pitch_deg)
 
 
-CameraDistribution = UniformSphere | FixedCamera
-_KINDS: dict[str, type[UniformSphere] | type[FixedCamera]] = {one.kind: one for one in (UniformSphere, FixedCamera)}
+@dataclass(frozen=True, kw_only=True)
+class GaussianLookAt(_Distribution):
+    """EG3D's look-at sampler: positions on a sphere around the *origin*, most of them in front, aimed at `target`.
+
+    The angles are EG3D's, see the module: the yaw is normal around the front, the height around the equator.
+    """
+
+    kind: ClassVar[str] = "gaussian_look_at"
+
+    radius: float  # distance from the origin, world units
+    fov_y_deg: float  # vertical field of view
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)  # the point in the middle of the picture
+    spread_yaw_rad: float = 0.3  # standard deviations; EG3D's samples of faces have these
+    spread_pitch_v: float = 0.155
+
+    def __post_init__(self) -> None:
+        if not (self.radius > 0 and self.spread_yaw_rad >= 0 and self.spread_pitch_v >= 0):
+            spreads = f"spread_yaw_rad={self.spread_yaw_rad:g}, spread_pitch_v={self.spread_pitch_v:g}"
+            raise InputError(f"need radius > 0 and spreads of 0 or more, got radius={self.radius:g}, {spreads}")
+        self.mean()  # refuses a target or field of view that no camera can have
+
+    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+        """Draw `n` cameras, one per seed.
+
+        Raises:
+            InputError: `n` differs from the number of seeds, or a seed is out of range.
+        """
+        uniform = torch.from_numpy(_uniform_draws(n, seeds, per_seed=2)).clamp_min(1e-12)
+        yaw, pitch = torch.special.ndtri(uniform).unbind(-1)
+        return self._at(self.spread_yaw_rad * yaw, self.spread_pitch_v * pitch)
+
+    def mean(self) -> Camera:
+        """The camera straight in front."""
+        return self._at(torch.zeros(()), torch.zeros(()))
+
+    def _at(self, yaw_shift: Float[Tensor, "*b"], pitch_shift: Float[Tensor, "*b"]) -> Camera:
+        cam2world = eg3d_look_at(math.pi / 2 + yaw_shift, math.pi / 2 + pitch_shift, self.target, self.radius)
+        lens = intrinsics_from_fov(float_tensor("fov_y_deg", self.fov_y_deg))
+        return Camera(cam2world, lens.expand(*cam2world.shape[:-2], 3, 3))
+
+
+CameraDistribution = UniformSphere | FixedCamera | GaussianLookAt
+_KINDS: dict[str, type[CameraDistribution]] = {one.kind: one for one in (UniformSphere, FixedCamera, GaussianLookAt)}
 
 
 def distribution_from_dict(data: Mapping[str, Any]) -> CameraDistribution:

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from gen3d_tools.cameras.distributions import (
     FixedCamera,
+    GaussianLookAt,
     UniformSphere,
     distribution_from_dict,
     eg3d_angles,
@@ -168,6 +169,33 @@ def test_eg3d_image_script_views_match():
     assert_close(cameras.cam2world, GOLDEN["out.gen_samples.cam2world"], atol=2e-6, rtol=0)
     front = eg3d_look_at([math.pi / 2], math.pi / 2, PIVOT, 2.7)
     assert_close(front, GOLDEN["out.gen_samples.conditioning_cam2world"], atol=2e-6, rtol=0)
+
+
+def test_gaussian_look_at_has_its_mean_and_spread_around_the_origin():
+    prior = GaussianLookAt(radius=2.7, fov_y_deg=13.4, target=(0.0, 0.0, 0.2))
+    cameras = prior.sample(400, range(400))
+    assert_close(cameras.position.norm(dim=-1), torch.full((400,), 2.7), atol=1e-5, rtol=0)
+    yaw = torch.atan2(cameras.position[:, 0], cameras.position[:, 2])
+    assert yaw.mean().item() == pytest.approx(0, abs=0.05)
+    assert yaw.std().item() == pytest.approx(0.3, abs=0.03)
+    assert (math.pi / 2 * cameras.position[:, 1] / 2.7).std().item() == pytest.approx(0.155, abs=0.02)
+    aim = torch.nn.functional.normalize(torch.tensor(prior.target) - cameras.position, dim=-1)
+    assert_close(cameras.forward, aim, atol=1e-6, rtol=0)
+    front = eg3d_look_at(math.pi / 2, math.pi / 2, prior.target, 2.7)
+    assert_close(prior.mean().cam2world, front, atol=1e-6, rtol=0)
+    assert prior.mean().fov_y_deg.item() == pytest.approx(13.4)
+
+
+def test_gaussian_look_at_gives_each_seed_its_camera_and_survives_json():
+    prior = GaussianLookAt(radius=1.7, fov_y_deg=30.0, spread_yaw_rad=1.0)
+    assert torch.equal(prior.sample(3, [4, 7, 9]).cam2world[1], prior.sample(1, [7]).cam2world[0])
+    assert distribution_from_dict(json.loads(json.dumps(prior.to_dict()))) == prior
+
+
+@pytest.mark.parametrize("change", [{"radius": 0.0}, {"spread_yaw_rad": -0.1}, {"fov_y_deg": 0.0}])
+def test_gaussian_look_at_refuses_impossible_numbers(change):
+    with pytest.raises(InputError):
+        GaussianLookAt(**({"radius": 2.0, "fov_y_deg": 30.0} | change))
 
 
 @pytest.mark.parametrize("fov", [0, 180, -3])
