@@ -10,7 +10,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,8 +197,8 @@ class Trainer:
                 last = time.monotonic()
 
 
-def parse_options() -> argparse.Namespace:
-    """Read the command line."""
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, or `arguments` instead of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for checkpoint.pt and log.jsonl")
     parser.add_argument("--minutes", type=float, default=120, help="time budget; more goes on paying off")
@@ -211,7 +211,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--adam-lr", type=float, default=0.01)
     parser.add_argument("--color-weight", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

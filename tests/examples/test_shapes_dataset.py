@@ -1,22 +1,8 @@
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from scipy import ndimage
-
-SHAPES_FOLDER = str(Path(__file__).parents[2] / "examples" / "shapes")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shapes_on_path():
-    sys.path.insert(0, SHAPES_FOLDER)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
-    yield
-    torch.set_num_threads(threads)
-    sys.path.remove(SHAPES_FOLDER)
 
 
 @pytest.fixture(scope="module")
