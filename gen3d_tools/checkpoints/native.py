@@ -5,7 +5,8 @@ nothing is loaded partially. Reading a folder runs no code from it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ _SECTIONS: dict[str, type | tuple[type, ...]] = {
     "provenance": dict,
     "licence": str,
 }
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
 _MAX_CONFIG_BYTES = 4 * 2**20
 
 
@@ -92,19 +94,46 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         NotFoundError: The file is not there.
         CheckpointError: It is truncated or corrupt, or a tensor holds a value that is not finite.
     """
+    with _open_tensors(folder) as file:
+        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            where = folder / TENSORS_NAME
+            raise CheckpointError(f"{where}: tensor {name} holds NaN or infinity; the weights are unusable")
+    return tensors
+
+
+def read_layout(folder: Path) -> dict[str, Tensor]:
+    """Read name, shape and stored precision of every tensor, from the header of `model.safetensors` alone.
+
+    Returns:
+        Tensors without values, on the device "meta".
+
+    Raises:
+        NotFoundError: The file is not there.
+        CheckpointError: It is truncated or corrupt, or holds tensors of another kind than ours.
+    """
+    with _open_tensors(folder) as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        layout = {name: (one.get_shape(), one.get_dtype()) for name, one in slices.items()}
+    strange = sorted({dtype for _, dtype in layout.values()} - set(_DTYPES))
+    if strange:
+        raise CheckpointError(f"{folder / TENSORS_NAME} holds tensors of type {strange[0]}, not {', '.join(_DTYPES)}")
+    return {name: torch.empty(shape, dtype=_DTYPES[dtype], device="meta") for name, (shape, dtype) in layout.items()}
+
+
+@contextmanager
+def _open_tensors(folder: Path) -> Iterator[Any]:
+    """Open `model.safetensors`; what goes wrong in the block while reading it is a broken checkpoint."""
     path = folder / TENSORS_NAME
     if not path.is_file():
         raise NotFoundError(f"{folder} holds no {TENSORS_NAME}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is corrupt or cut short ({reason}); copy or download it again") from error
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; the weights are unusable")
-    return tensors
 
 
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:

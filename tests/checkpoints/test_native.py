@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gen3d_tools.checkpoints.native import read_layout
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.loading import choose_device, load_generator
 
@@ -157,3 +158,20 @@ def test_a_hub_repository_is_a_folder_in_its_cache(monkeypatch, tiny_folder):
 def test_a_device_that_is_not_here_is_refused(device):
     with pytest.raises(InputError, match="not available here"):
         choose_device(device)
+
+
+def test_layout_has_names_shapes_and_precision_without_values(tiny_generator, folder):
+    layout = read_layout(folder)
+    expected = tiny_generator.state_dict()
+    assert {name: tensor.shape for name, tensor in layout.items()} == {
+        name: tensor.shape for name, tensor in expected.items()
+    }
+    assert {tensor.dtype for tensor in layout.values()} == {torch.float32}
+    assert all(tensor.is_meta for tensor in layout.values())
+
+
+def test_layout_names_a_precision_that_is_not_ours(folder):
+    path = folder / "model.safetensors"
+    save_file({"numbers": torch.zeros(3, dtype=torch.int64)}, path)
+    with pytest.raises(CheckpointError, match="type I64"):
+        read_layout(folder)
