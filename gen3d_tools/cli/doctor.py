@@ -1,0 +1,67 @@
+"""`gen3d doctor`."""
+
+import json as json_format
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gen3d_tools.cli import options
+from gen3d_tools.cli.console import ConsoleReporter, stderr_console
+
+if TYPE_CHECKING:
+    from gen3d_tools.workflows.doctor import Check, Report
+
+STYLES = {"ok": "green", "optional": "dim", "warning": "yellow", "missing": "bold red", "failed": "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(json: options.Json = False) -> None:
+    """Check that everything needed works here, and say how to mend what does not.
+
+    Ends with 0 if all is well (what is optional may be missing), 5 if a needed dependency is missing, else 1.
+    """
+    from gen3d_tools.workflows.doctor import doctor as workflow
+
+    report = workflow(ConsoleReporter(quiet=json))
+    if json:
+        sys.stdout.write(json_format.dumps(report.record()) + "\n")
+    else:
+        Console(highlight=False).print(_table(report))
+        stderr_console().print(_verdict(report))
+    raise typer.Exit(report.exit_code)
+
+
+def _table(report: "Report") -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in report.checks:
+        table.add_row(Text(check.status, STYLES[check.status]), check.name, _finding(check))
+    return table
+
+
+def _finding(check: "Check") -> Text:
+    finding = Text(check.found)
+    if check.fix:
+        finding.append("\nfix: ", "bold")
+        finding.append(check.fix, "cyan")
+    return finding
+
+
+def _verdict(report: "Report") -> str:
+    from gen3d_tools.workflows.doctor import Status
+
+    broken = report.count(Status.MISSING) + report.count(Status.FAILED)
+    if broken:
+        lines = "1 line needs a fix" if broken == 1 else f"{broken} lines need a fix"
+        return f"[bold red]{lines}[/]; then run [bold]gen3d doctor[/] again"
+    return "[green]everything needed works.[/] Next: [bold]gen3d demo[/]"

@@ -1,0 +1,64 @@
+"""Which system library an import misses, and how to get it: wheels bring no graphics or USB libraries."""
+
+import ctypes
+import re
+import sys
+
+DEBIAN_PACKAGES = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libX11.so.6": "libx11-6",
+    "libc++.so.1": "libc++1",
+    "libc++abi.so.1": "libc++abi1",
+    "libgomp.so.1": "libgomp1",
+    "libidn2.so.0": "libidn2-0",
+    "libstdc++.so.6": "libstdc++6",
+    "libtbb.so.12": "libtbb12",
+    "libudev.so.1": "libudev1",
+    "libusb-1.0.so.0": "libusb-1.0-0",
+}
+"""Debian's and Ubuntu's package of each library that our dependencies ask for."""
+
+OPEN3D_NEEDS = ("libEGL.so.1", "libGL.so.1", "libX11.so.6", "libidn2.so.0", "libudev.so.1", "libusb-1.0.so.0")
+"""What open3d's Linux wheel asks the system for. (`libtbb` and `libgomp` come with it.)"""
+
+_LIBRARY = re.compile(r"\blib[\w+.-]*?\.(?:so(?:\.\d+)*|dylib)")
+
+
+def library_fix(message: str, also: tuple[str, ...] = ()) -> str | None:
+    """Read the error of a failed import and say how to install the system library it lacks.
+
+    Args:
+        message: Such as "libGL.so.1: cannot open shared object file: No such file or directory".
+        also: Libraries to look for as well: the loader names only the first one it misses.
+
+    Returns:
+        What to run, or None if the error is not about a system library.
+    """
+    if "DLL load failed" in message:
+        return "install the Microsoft Visual C++ Redistributable"
+    found = _LIBRARY.search(message)
+    if found is None or not ("cannot open shared object" in message or "Library not loaded" in message):
+        return None
+    if found[0].endswith(".dylib"):
+        return f"brew install {found[0].removesuffix('.dylib')}"
+    return _apt_install(sorted({found[0], *filter(_is_missing, also)}))
+
+
+def _is_missing(library: str) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return True
+    return False
+
+
+def _apt_install(libraries: list[str]) -> str:
+    """Name the packages of Debian and Ubuntu; elsewhere the libraries' names are what to search for."""
+    unknown = [library for library in libraries if library not in DEBIAN_PACKAGES]
+    if unknown:
+        return f"install the system package that holds {', '.join(unknown)} (Debian, Ubuntu: apt-file search)"
+    packages = " ".join(DEBIAN_PACKAGES[library] for library in libraries)
+    return f"apt install {packages}  (Fedora: dnf install {' '.join(f'*/{library}' for library in libraries)})"
