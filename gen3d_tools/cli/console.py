@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from gen3d_tools.workflows.reporting import Reporter
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 def stderr_console() -> Console:
     """Make a console for people; it honours NO_COLOR and the width of the terminal."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout. Where no terminal sets a width, nothing is wrapped and no line ends in spaces."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def print_error(message: str) -> None:
@@ -85,10 +94,11 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
             console.print(f"[yellow]would write[/] {escape(str(path))} [dim]({escape(line)})[/]")
             continue
         size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        console.print(f"[green]wrote[/] {escape(str(path))} [dim]({escape(line)}, {_bytes(size)})[/]")
+        console.print(f"[green]wrote[/] {escape(str(path))} [dim]({escape(line)}, {file_size(size)})[/]")
     if run.next_command:
         console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]")
 
 
-def _bytes(size: int) -> str:
+def file_size(size: int) -> str:
+    """Write a number of bytes for people."""
     return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"

@@ -1,7 +1,9 @@
 """What every command does around its workflow: verbosity, Ctrl-C, and printing the result."""
 
+import json
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -31,3 +33,30 @@ def run_workflow(
         print_error("interrupted; finished outputs are kept, the one in progress was removed")
         raise typer.Exit(INTERRUPTED) from None
     print_run(run, as_json=as_json, quiet=quiet or as_json)
+
+
+def run_query(
+    ask: Callable[[], dict[str, Any]],
+    show: Callable[[dict[str, Any]], None],
+    *,
+    as_json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Answer a question about a model; the answer is the result, so it goes to stdout.
+
+    Args:
+        ask: Gives the answer as plain JSON values.
+        show: Prints it for people.
+        as_json: Print one JSON object instead.
+        verbose: Log messages on stderr too.
+    """
+    set_verbosity(quiet=False, verbose=verbose)
+    try:
+        answer = ask()
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        sys.stdout.write(json.dumps(answer) + "\n")
+    else:
+        show(answer)

@@ -1,0 +1,33 @@
+"""`gen3d classes`."""
+
+import sys
+from typing import Any
+
+import typer
+
+from gen3d_tools.cli import options
+from gen3d_tools.cli.console import stderr_console
+from gen3d_tools.cli.running import run_query
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("classes")(classes)
+
+
+def classes(model: options.Model, json: options.Json = False, verbose: options.Verbose = False) -> None:
+    """List a model's classes: index and name, both good for `--class`.
+
+    Example: `gen3d classes shapes`
+    """
+    from gen3d_tools.workflows.describe import classes_record
+
+    run_query(lambda: classes_record(model), _show, as_json=json, verbose=verbose)
+
+
+def _show(record: dict[str, Any]) -> None:
+    rows = record["classes"]
+    if not rows:
+        stderr_console().print("no classes: this model is unconditional; leave --class out")
+    width = len(str(len(rows) - 1))
+    sys.stdout.writelines(f"{row['index']:>{width}}  {row['name']}\n" for row in rows)

@@ -1,0 +1,85 @@
+"""`gen3d info`."""
+
+from typing import Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gen3d_tools.cli import options
+from gen3d_tools.cli.console import file_size, print_table
+from gen3d_tools.cli.running import run_query
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("info")(info)
+
+
+def info(model: options.Model, json: options.Json = False, verbose: options.Verbose = False) -> None:
+    """Say what a model is: family, classes, size, cameras, rendering, origin, licence. Reads no weights.
+
+    With `--json` every setting of the network and of the rendering is there. Example: `gen3d info shapes`
+    """
+    from gen3d_tools.workflows.describe import model_record
+
+    run_query(lambda: model_record(model), _show, as_json=json, verbose=verbose)
+
+
+def _show(record: dict[str, Any]) -> None:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _rows(record):
+        table.add_row(name, escape(text))
+    print_table(table)
+
+
+def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Put the record into words."""
+    network, cameras, names = record["network"], record["cameras"], record["class_names"]
+    channels = network["plane_channels"]
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return [
+        ("model", record["name"]),
+        ("folder", record["folder"]),
+        ("family", record["family"]),
+        ("classes", f"{len(names)}: {listed}" if names else "none (unconditional)"),
+        ("parameters", f"{record['parameters']:,}"),
+        ("on disk", f"{file_size(record['size_bytes'])}, stored as {record['precision']}"),
+        ("planes", f"3 of {network['plane_resolution']} x {network['plane_resolution']}, {channels} channels each"),
+        ("box side", f"{network['box_side']:g} world units"),
+        ("iso-level", f"{record['iso_level']:g} (density at the surface of a mesh)"),
+        ("default view", _camera(cameras["default"])),
+        ("cameras in training", _camera(cameras["distribution"])),
+        ("trusted views", _range("yaw", cameras["trusted"]) + ", " + _range("pitch", cameras["trusted"])),
+        ("rendering", _rendering(record["rendering"])),
+        ("licence", record["licence"] or "not stated"),
+        ("provenance", _provenance(record["provenance"]) or "not stated"),
+        ("sha256", record["sha256"]),
+    ]
+
+
+def _camera(camera: dict[str, Any]) -> str:
+    """Write a camera or a distribution of cameras, such as `fixed: yaw 35°, pitch 22°, radius 2.7, fov 20°`."""
+    if "yaw_deg" in camera:
+        angles = f"yaw {camera['yaw_deg']:g}°, pitch {camera['pitch_deg']:g}°"
+    else:
+        angles = f"{_range('yaw', camera)}, {_range('pitch', camera)}"
+    target = ", ".join(f"{coordinate:g}" for coordinate in camera["target"])
+    lens = f"radius {camera['radius']:g}, fov {camera['fov_y_deg']:g}°, target ({target})"
+    return f"{camera['kind'].replace('_', ' ')}: {angles}, {lens}"
+
+
+def _range(angle: str, values: dict[str, Any]) -> str:
+    return f"{angle} {values[f'{angle}_min_deg']:g}° to {values[f'{angle}_max_deg']:g}°"
+
+
+def _rendering(config: dict[str, Any]) -> str:
+    limits = "through the box" if config["near"] == "box" else f"from {config['near']:g} to {config['far']:g}"
+    samples = f"{config['coarse_samples']} + {config['fine_samples']} samples per ray"
+    return f"rays {limits}, {samples}, {config['marcher']} marcher, background {config['background']}"
+
+
+def _provenance(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())

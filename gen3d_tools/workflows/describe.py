@@ -1,0 +1,153 @@
+"""`gen3d info`, `models`, `classes`: what a model is, from its config and the header of its tensors.
+
+No weights are read into memory, so a model of any size answers at once.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gen3d_tools.checkpoints.bundled import bundled_models
+from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, check_tensors, read_layout
+from gen3d_tools.errors import Gen3DError
+from gen3d_tools.generators.loading import load_settings
+from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.workflows.runs import model_digest, model_name
+
+MODELS_FOLDER = Path("models")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """One model, as far as can be told without its weights."""
+
+    name: str
+    folder: Path
+    family: str
+    settings: ModelSettings
+    network: dict[str, Any]  # the network's config
+    parameters: int  # trained numbers
+    precision: str  # how they are stored, such as "float16"
+    size_bytes: int  # of the folder's files
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return {
+            "name": self.name,
+            "folder": str(self.folder),
+            "family": self.family,
+            "parameters": self.parameters,
+            "precision": self.precision,
+            "size_bytes": self.size_bytes,
+            "network": self.network,
+            **self.settings.to_dict(),
+        }
+
+
+def describe_model(source: str | Path) -> ModelInfo:
+    """Describe a model and check that its tensors have the names and shapes its config asks for.
+
+    Args:
+        source: Whatever `load_generator` takes.
+
+    Raises:
+        NotFoundError: No such model.
+        CheckpointError: The config is refused, the tensors' file is cut short, or the two do not fit together.
+    """
+    folder, family, network, settings = load_settings(source)
+    layout = read_layout(folder)
+    with torch.device("meta"):  # shapes only
+        generator = family.from_config(network, settings)
+    check_tensors(layout, generator.state_dict(), str(folder / TENSORS_NAME))
+    precisions = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in layout.values()})
+    return ModelInfo(
+        name=model_name(str(source)),
+        folder=folder,
+        family=family.family,
+        settings=settings,
+        network=dict(network),
+        parameters=generator.num_parameters(),
+        precision=", ".join(precisions),
+        size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+    )
+
+
+def model_record(source: str) -> dict[str, Any]:
+    """Give `describe_model` and the SHA-256 of the tensors as plain JSON values.
+
+    Raises:
+        Gen3DError: See `describe_model`.
+    """
+    return describe_model(source).to_dict() | {"sha256": model_digest(source)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLine:
+    """One model in a list: enough to choose by."""
+
+    source: str  # what to type for it
+    family: str = ""
+    classes: int = 0
+    parameters: int = 0
+    size_bytes: int = 0
+    licence: str = ""
+    problem: str = ""  # why it cannot be used; then the other fields are empty
+
+
+def list_models() -> list[ModelLine]:
+    """List the bundled models, then the model folders in `./models` and in the current directory."""
+    sources = [*bundled_models(), *_model_folders()]
+    return [_line(source) for source in sources]
+
+
+def classes_record(source: str) -> dict[str, Any]:
+    """Give a model's classes, in index order, as plain JSON values; none for an unconditional model.
+
+    Raises:
+        NotFoundError: No such model.
+        CheckpointError: The config is refused.
+    """
+    names = load_settings(source)[3].class_names
+    return {"model": source, "classes": [{"index": index, "name": name} for index, name in enumerate(names)]}
+
+
+def models_record() -> dict[str, Any]:
+    """Give `list_models` as plain JSON values."""
+    return {"models": [asdict(line) for line in list_models()]}
+
+
+def _model_folders() -> list[str]:
+    """Find folders that say they are ours: `models/x`, `models/org/x`, `./x`."""
+    found: dict[Path, str] = {folder.resolve(): "" for folder in bundled_models().values()}
+    for pattern in (f"{MODELS_FOLDER}/*", f"{MODELS_FOLDER}/*/*", "*"):
+        for config in sorted(Path().glob(f"{pattern}/{CONFIG_NAME}")):
+            if config.parent.resolve() not in found and _is_ours(config):
+                found[config.parent.resolve()] = str(config.parent)
+    return [source for source in found.values() if source]
+
+
+def _is_ours(config: Path) -> bool:
+    """Tell our config from the many others of that name."""
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def _line(source: str) -> ModelLine:
+    try:
+        info = describe_model(source)
+    except Gen3DError as error:
+        return ModelLine(source=source, problem=str(error))
+    return ModelLine(
+        source=source,
+        family=info.family,
+        classes=len(info.settings.class_names),
+        parameters=info.parameters,
+        size_bytes=info.size_bytes,
+        licence=info.settings.licence,
+    )
