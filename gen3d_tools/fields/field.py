@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.super_resolution import SuperResolution
 
 DensityActivation = Literal["softplus", "relu"]
 
@@ -36,6 +37,9 @@ class RadianceField(ABC):
         render_config: How this field wants to be rendered.
         density_activation: Name of the function from raw density to density.
         density_shift: Added to the raw density before that function.
+        density_noise: Standard deviation of the Gaussian noise that the network saw on its raw density in training.
+            Only an exact rendering with a random generator adds it again.
+        super_resolution: Makes the final picture of the rendered values; None where those are the picture.
     """
 
     box_side: float
@@ -44,6 +48,8 @@ class RadianceField(ABC):
     render_config: RenderConfig
     density_activation: DensityActivation
     density_shift: float
+    density_noise: float = 0.0
+    super_resolution: SuperResolution | None = None
 
     @abstractmethod
     def __call__(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gen3d_tools.fields.field import DensityActivation, RadianceField, empty_outside
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.super_resolution import SuperResolution
 
 PlaneAxes = Literal["xy-xz-zx", "xy-xz-yz", "xy-xz-zy"]
 
@@ -74,7 +75,9 @@ class TriplaneField(RadianceField):
     outside: Literal["decode", "empty"] = "decode"
     density_activation: DensityActivation = "softplus"
     density_shift: float = 0.0
+    density_noise: float = 0.0
     iso_level: float = 10.0
+    super_resolution: SuperResolution | None = None
 
     @property
     def bounded(self) -> bool:  # type: ignore[override]
@@ -113,4 +116,5 @@ class TriplaneField(RadianceField):
         decoder = self.decoder
         if isinstance(decoder, nn.Module):
             decoder = copy.deepcopy(decoder).to(device)
-        return replace(self, planes=self.planes.to(device), decoder=decoder)
+        upscaler = None if self.super_resolution is None else self.super_resolution.to(device)
+        return replace(self, planes=self.planes.to(device), decoder=decoder, super_resolution=upscaler)

@@ -1,7 +1,7 @@
 """Pictures of a field: colour, depth, opacity and normals, from any number of cameras."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,13 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.rendering.rays import camera_rays
+from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
 from gen3d_tools.rendering.tracing import render_rays
+
+DEFAULT_RESOLUTION = 256
+"""Pixels along each side of a picture of a field without super-resolution."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,8 @@ class Frames:
     """Share of light stopped by the field, 0..1."""
     distance: Float[Tensor, "*b 1 n n"]
     """Distance from the camera along each pixel's ray, in world units."""
+    raw: "Frames | None" = None
+    """With a super-resolution, what the rays themselves saw; `depth`, `opacity` and `distance` are interpolated."""
 
 
 @torch.no_grad()
@@ -36,128 +43,149 @@ def render(
     field: RadianceField,
     camera: Camera,
     *,
-    resolution: int = 256,
+    resolution: int | None = None,
     config: RenderConfig | None = None,
     generator: torch.Generator | None = None,
     exact: bool = False,
     chunk_rays: int | None = None,
     supersample: int = 1,
+    super_resolution: bool = True,
 ) -> Frames:
     """Render one picture per camera. For gradients use `rendering.tracing.render_rays`.
 
     Args:
         field: What to look at.
         camera: One camera or a batch of them.
-        resolution: Pixels along each side.
+        resolution: Pixels along each side; by default what the field's super-resolution gives, or 256.
         config: Instead of the field's own settings.
         generator: Makes the samples random; without it pictures are deterministic and do not flicker.
         exact: Follow the settings' own sampling scheme to the letter, as published results were made.
         chunk_rays: Rays worked on at a time; changes memory and time, not the pictures.
-        supersample: Rays per pixel along each side. Their colour, opacity and distance are averaged, the latter
-            weighted by opacity.
+        supersample: Rays per pixel along each side. What they see is averaged, distances weighted by opacity.
+        super_resolution: Use the field's super-resolution if it has one: rays make a small picture, the network
+            the large one. False sends rays through every pixel instead: sharper depth, and the field's own colours.
 
     Raises:
         InputError: A size is below 1.
         OutOfMemoryError: Not even one ray fits into memory.
     """
-    frames = list(
-        render_frames(
-            field,
-            camera,
-            resolution=resolution,
-            config=config,
-            generator=generator,
-            exact=exact,
-            chunk_rays=chunk_rays,
-            supersample=supersample,
-        )
+    frames = render_frames(
+        field,
+        camera,
+        resolution=resolution,
+        config=config,
+        generator=generator,
+        exact=exact,
+        chunk_rays=chunk_rays,
+        supersample=supersample,
+        super_resolution=super_resolution,
     )
-    shape = camera.batch_shape
+    return _stacked(list(frames), camera.batch_shape)
+
+
+def _stacked(frames: Sequence[Frames], shape: tuple[int, ...]) -> Frames:
+    """Put single frames together over leading axes."""
 
     def stacked(name: str) -> Tensor:
         pictures = torch.stack([getattr(frame, name) for frame in frames])
         return pictures.reshape(*shape, *pictures.shape[1:])
 
-    return Frames(stacked("rgb"), stacked("depth"), stacked("opacity"), stacked("distance"))
+    raw = [frame.raw for frame in frames if frame.raw is not None]
+    rgb, depth, opacity, distance = (stacked(name) for name in ("rgb", "depth", "opacity", "distance"))
+    return Frames(rgb, depth, opacity, distance, raw=_stacked(raw, shape) if raw else None)
 
 
 def render_frames(
     field: RadianceField,
     cameras: Camera,
     *,
-    resolution: int = 256,
+    resolution: int | None = None,
     config: RenderConfig | None = None,
     generator: torch.Generator | None = None,
     exact: bool = False,
     chunk_rays: int | None = None,
     supersample: int = 1,
+    super_resolution: bool = True,
 ) -> Iterator[Frames]:
     """Render cameras one after another, each as `Frames` without leading axes, so that memory does not grow.
 
     The arguments are those of `render`.
     """
+    upscaler = field.super_resolution if super_resolution else None
+    if resolution is None:
+        resolution = DEFAULT_RESOLUTION if upscaler is None else upscaler.resolution
     if resolution < 1 or supersample < 1:
         raise InputError(f"need resolution >= 1 and supersample >= 1, got {resolution} and {supersample}")
     cameras = cameras.flatten().to(field.device)
     config = config or field.render_config
+    side = resolution if upscaler is None else upscaler.render_resolution
     for index in range(len(cameras)):
         with torch.no_grad():
-            frame = _render_one(field, cameras[index], resolution, config, generator, exact, chunk_rays, supersample)
+            seen = _ray_picture(field, cameras[index], side, config, generator, exact, chunk_rays, supersample)
+            if upscaler is None:
+                frame = _frames(torch.cat([seen[:3], seen[-3:]]))
+            else:
+                frame = _enlarged(seen, upscaler, resolution, generator, exact)
         yield frame
 
 
-def _render_one(
+def _ray_picture(
     field: RadianceField,
     camera: Camera,
-    resolution: int,
+    side: int,
     config: RenderConfig,
     generator: torch.Generator | None,
     exact: bool,
     chunk_rays: int | None,
     supersample: int,
-) -> Frames:
-    """Render a single camera."""
-    origins, directions = camera_rays(camera, resolution, config.pixel_grid, supersample=supersample)
-    offsets, positions = _random_numbers(config, len(origins), generator, origins.device)
-    seen = render_rays(
-        field,
-        origins,
-        directions,
-        config,
-        exact=exact,
-        coarse_offsets=offsets,
-        fine_positions=positions,
-        chunk_rays=chunk_rays,
-    )
+) -> Float[Tensor, "channels {side} {side}"]:
+    """What the rays of a single camera see: the field's values, then distance, depth and opacity."""
+    origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
+    numbers: RandomNumbers = {}
+    if generator is not None:
+        noise = field.density_noise if exact else 0.0
+        numbers = random_numbers(config, len(origins), generator, origins.device, density_noise=noise)
+    seen = render_rays(field, origins, directions, config, exact=exact, chunk_rays=chunk_rays, **numbers)
     per_ray = torch.stack([seen.distance, seen.distance * (directions @ camera.forward), seen.opacity], -1)
-    rays = torch.cat([seen.values[:, :3].clamp(0, 1), per_ray], -1)
-    picture = rearrange(rays, "(y x) c -> c y x", y=resolution * supersample)
-    if supersample > 1:
-        picture = _shrink(picture, supersample)
-    rgb, distance, depth, opacity = torch.split(picture, [3, 1, 1, 1])
-    return Frames(rgb.contiguous(), depth.contiguous(), opacity.contiguous(), distance.contiguous())
+    picture = rearrange(torch.cat([seen.values, per_ray], -1), "(y x) c -> c y x", y=side * supersample)
+    return picture if supersample == 1 else _shrink(picture, supersample)
 
 
-def _shrink(picture: Float[Tensor, "6 fine fine"], factor: int) -> Float[Tensor, "6 coarse coarse"]:
-    """Average boxes of pixels; channels 3 and 4, distance and depth, weighted by channel 5, opacity."""
-    weight = picture[5:] + 1e-6  # a box without any opacity has the plain mean
-    weighted = torch.cat([picture[:3], picture[3:5] * weight, picture[5:], weight])
+def _frames(picture: Float[Tensor, "6 n n"]) -> Frames:
+    """Name the channels: colour, distance, depth, opacity."""
+    rgb, distance, depth, opacity = (part.contiguous() for part in torch.split(picture, [3, 1, 1, 1]))
+    return Frames(rgb.clamp(0, 1), depth, opacity, distance)
+
+
+def _enlarged(
+    seen: Float[Tensor, "channels n n"],
+    upscaler: SuperResolution,
+    resolution: int,
+    generator: torch.Generator | None,
+    exact: bool,
+) -> Frames:
+    """The super-resolution's picture, and the rays' own beside it."""
+    values, geometry = seen[:-3], seen[-3:]
+    image, published_raw = upscaler(values, generator)
+    final = torch.cat([_resized(image, resolution), _resized(geometry, resolution)])
+    raw = torch.cat([published_raw if exact else values[:3], geometry])
+    return replace(_frames(final), raw=_frames(raw))
+
+
+def _resized(picture: Float[Tensor, "c n n"], resolution: int) -> Float[Tensor, "c {resolution} {resolution}"]:
+    """Interpolate bilinearly, low-passed where it shrinks."""
+    if picture.shape[-1] == resolution:
+        return picture
+    size = (resolution, resolution)
+    return F.interpolate(picture[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+def _shrink(picture: Float[Tensor, "channels fine fine"], factor: int) -> Float[Tensor, "channels coarse coarse"]:
+    """Average boxes of pixels; the last three channels are distance and depth, weighted by opacity."""
+    weight = picture[-1:] + 1e-6  # a box without any opacity has the plain mean
+    weighted = torch.cat([picture[:-3], picture[-3:-1] * weight, picture[-1:], weight])
     small = F.avg_pool2d(weighted[None], factor)[0]
-    return torch.cat([small[:3], small[3:5] / small[6:], small[5:6]])
-
-
-def _random_numbers(
-    config: RenderConfig, rays: int, generator: torch.Generator | None, device: torch.device
-) -> tuple[Float[Tensor, "rays coarse"] | None, Float[Tensor, "rays fine"] | None]:
-    """Draw the numbers of both passes for a whole picture, in the order of the published code."""
-    if generator is None:
-        return None, None
-    if config.near == "box":  # EG3D's tensor is laid out sample by sample there, and the draw follows memory
-        offsets = torch.rand(config.coarse_samples, rays, generator=generator, device=generator.device).T
-    else:
-        offsets = torch.rand(rays, config.coarse_samples, generator=generator, device=generator.device)
-    positions = torch.rand(rays, config.fine_samples, generator=generator, device=generator.device)
-    return offsets.to(device), positions.to(device)
+    return torch.cat([small[:-4], small[-4:-2] / small[-1:], small[-2:-1]])
 
 
 def surface_normals(

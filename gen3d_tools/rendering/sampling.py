@@ -3,12 +3,14 @@
 Distances run along unit rays. All functions work ray by ray, except `repaired_limits`, which says so.
 """
 
+from typing import TypedDict
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gen3d_tools.fields.render_config import Importance, Jitter, MissedRays, Spacing
+from gen3d_tools.fields.render_config import Importance, Jitter, MissedRays, RenderConfig, Spacing
 
 
 def box_limits(
@@ -143,3 +145,45 @@ def importance_samples(
     prepared = smoothed_weights(ray_weights) if importance == "smoothed" else ray_weights + 1e-5
     middles = (distances[..., 1:] + distances[..., :-1]) / 2
     return inverse_cdf_samples(middles[..., : prepared.shape[-1] - 1], prepared[..., 1:-1], positions)
+
+
+class RandomNumbers(TypedDict, total=False):
+    """What makes `render_rays` random, by the names of its arguments."""
+
+    coarse_offsets: Tensor
+    coarse_noise: Tensor
+    fine_positions: Tensor
+    fine_noise: Tensor
+
+
+def random_numbers(
+    config: RenderConfig, rays: int, generator: torch.Generator, device: torch.device, *, density_noise: float = 0.0
+) -> RandomNumbers:
+    """Draw the numbers of both passes, for all rays of a call at once and in the order of the published code.
+
+    Args:
+        config: Says how many numbers, and how they lie in memory.
+        rays: How many rays.
+        generator: Source of randomness; it may live on another device.
+        device: Where the numbers go.
+        density_noise: Standard deviation of the noise on raw densities; 0 draws none.
+    """
+    shape = (rays, config.coarse_samples)
+    # With "box" limits EG3D's tensor is laid out sample by sample, and the draw follows memory.
+    offsets = _rand(shape[::-1], generator).T if config.near == "box" else _rand(shape, generator)
+    numbers: RandomNumbers = {"coarse_offsets": offsets.to(device)}
+    if density_noise:
+        numbers["coarse_noise"] = _randn(shape, generator).to(device) * density_noise
+    shape = (rays, config.fine_samples)
+    numbers["fine_positions"] = _rand(shape, generator).to(device)
+    if density_noise:
+        numbers["fine_noise"] = _randn(shape, generator).to(device) * density_noise
+    return numbers
+
+
+def _rand(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def _randn(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)

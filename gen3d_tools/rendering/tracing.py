@@ -55,6 +55,9 @@ def render_rays(
     limits: tuple[Float[Tensor, " rays"], Float[Tensor, " rays"]] | None = None,
     coarse_offsets: Float[Tensor, "rays coarse"] | None = None,
     fine_positions: Float[Tensor, "rays fine"] | None = None,
+    coarse_noise: Float[Tensor, "rays coarse"] | None = None,
+    fine_noise: Float[Tensor, "rays fine"] | None = None,
+    distance_range: tuple[float, float] | None = None,
     chunk_rays: int | None = None,
     keep_samples: bool = False,
 ) -> RayOutputs:
@@ -76,6 +79,9 @@ def render_rays(
         limits: First and last distance of each ray, instead of those that the settings ask for.
         coarse_offsets: Random numbers in [0, 1) for the jitter of the coarse samples; without them, 0.5.
         fine_positions: Random numbers in [0, 1) that place the fine samples; without them, (i + 0.5) / n.
+        coarse_noise: Added to the raw density of the coarse samples.
+        fine_noise: Added to the raw density of the fine samples.
+        distance_range: What `exact` clamps mean distances to, if not the extremes of this call's own samples.
         chunk_rays: Rays worked on at a time. Changes memory and time, not the result.
         keep_samples: Give the steps on the way too.
 
@@ -93,8 +99,8 @@ def render_rays(
     else:
         near, far = limits
         hit = torch.ones_like(near, dtype=torch.bool)
-    offsets, positions = _fixed_or_given(config, origins, coarse_offsets, fine_positions)
-    rays = [tensor if hit.all() else tensor[hit] for tensor in (origins, directions, near, far, offsets, positions)]
+    numbers = _fixed_or_given(config, origins, coarse_offsets, fine_positions, coarse_noise, fine_noise)
+    rays = [tensor if hit.all() else tensor[hit] for tensor in (origins, directions, near, far, *numbers)]
 
     pieces = in_chunks(
         lambda rows: _trace(field, config, *(tensor[rows] for tensor in rays), keep_samples=keep_samples),
@@ -105,7 +111,10 @@ def render_rays(
     if not pieces:
         return _nothing(field, config, origins)
     traced = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
-    distance = _exact_distance(traced, config) if exact else _mean_distance(traced, scene_end(field, config, rays[0]))
+    if exact:
+        distance = _exact_distance(traced, config, distance_range)
+    else:
+        distance = _mean_distance(traced, scene_end(field, config, rays[0]))
     seen = RayOutputs(
         values=add_background(traced.pop("values"), traced["opacity"], config.background),
         distance=distance,
@@ -148,11 +157,21 @@ def _ray_limits(
         bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
         near, far, hit = tight_limits(origins, directions, field.box_side, *bounds)
         return near, far, hit, replace(config, last_interval=None)
-    if isinstance(config.near, str) or isinstance(config.far, str):
-        near, far = repaired_limits(*box_limits(origins, directions, field.box_side), config.missed_rays)
-    else:
-        near, far = (origins.new_full(origins.shape[:1], limit) for limit in (config.near, config.far))
+    near, far = exact_limits(field, origins, directions, config)
     return near, far, torch.ones_like(near, dtype=torch.bool), config
+
+
+def exact_limits(
+    field: RadianceField,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    config: RenderConfig,
+) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"]]:
+    """First and last distance of each ray, to the letter: rays beside the box take over those of the other rays."""
+    if isinstance(config.near, str) or isinstance(config.far, str):
+        return repaired_limits(*box_limits(origins, directions, field.box_side), config.missed_rays)
+    near, far = (origins.new_full(origins.shape[:1], limit) for limit in (config.near, config.far))
+    return near, far
 
 
 def _fixed_or_given(
@@ -160,14 +179,25 @@ def _fixed_or_given(
     origins: Float[Tensor, "rays 3"],
     coarse_offsets: Float[Tensor, "rays coarse"] | None,
     fine_positions: Float[Tensor, "rays fine"] | None,
-) -> tuple[Float[Tensor, "rays coarse"], Float[Tensor, "rays fine"]]:
-    """Random numbers for both passes, or the middle of each interval where none are given."""
-    if coarse_offsets is None:
-        coarse_offsets = origins.new_full((1, 1), 0.5).expand(len(origins), config.coarse_samples)
+    coarse_noise: Float[Tensor, "rays coarse"] | None,
+    fine_noise: Float[Tensor, "rays fine"] | None,
+) -> tuple[
+    Float[Tensor, "rays coarse"], Float[Tensor, "rays fine"], Float[Tensor, "rays coarse"], Float[Tensor, "rays fine"]
+]:
+    """Random numbers for both passes; where none are given, the middle of each interval, and no noise."""
+
+    def filled(value: float, samples: int) -> Tensor:
+        return origins.new_full((1, 1), value).expand(len(origins), samples)
+
     if fine_positions is None:
         steps = torch.arange(config.fine_samples, device=origins.device, dtype=origins.dtype)
         fine_positions = ((steps + 0.5) / max(config.fine_samples, 1)).expand(len(origins), -1)
-    return coarse_offsets, fine_positions
+    return (
+        filled(0.5, config.coarse_samples) if coarse_offsets is None else coarse_offsets,
+        fine_positions,
+        filled(0.0, config.coarse_samples) if coarse_noise is None else coarse_noise,
+        filled(0.0, config.fine_samples) if fine_noise is None else fine_noise,
+    )
 
 
 def _trace(
@@ -179,6 +209,8 @@ def _trace(
     far: Float[Tensor, " rays"],
     offsets: Float[Tensor, "rays coarse"],
     positions: Float[Tensor, "rays fine"],
+    coarse_noise: Float[Tensor, "rays coarse"],
+    fine_noise: Float[Tensor, "rays fine"],
     *,
     keep_samples: bool,
 ) -> dict[str, Tensor]:
@@ -186,6 +218,7 @@ def _trace(
     shares = coarse_shares(config.jitter, offsets)
     distances = place_on_rays(shares, near, far, config.spacing)
     values, raw = _evaluate(field, origins, directions, distances)
+    raw = raw + coarse_noise
     passes, steps = [values], {"coarse_distances": distances}
     if config.fine_samples:
         with torch.no_grad():
@@ -194,7 +227,8 @@ def _trace(
             fine = importance_samples(distances, coarse.ray_weights, positions, config.importance)
         fine_values, fine_raw = _evaluate(field, origins, directions, fine)
         steps |= {"coarse_weights": coarse.ray_weights, "fine_distances": fine}
-        passes, distances, raw = [values, fine_values], torch.cat([distances, fine], -1), torch.cat([raw, fine_raw], -1)
+        passes, distances = [values, fine_values], torch.cat([distances, fine], -1)
+        raw = torch.cat([raw, fine_raw + fine_noise], -1)
 
     distances, order = distances.sort(dim=-1)
     raw = raw.gather(-1, order)
@@ -253,11 +287,15 @@ def _mean_distance(traced: dict[str, Tensor], end: Float[Tensor, " rays"]) -> Fl
     return torch.where(total > _NOTHING, traced["distance_sum"] / total.clamp_min(_NOTHING), end)
 
 
-def _exact_distance(traced: dict[str, Tensor], config: RenderConfig) -> Float[Tensor, " rays"]:
-    """The distance by the settings' rule; extrema are those of all samples of the call."""
+def _exact_distance(
+    traced: dict[str, Tensor], config: RenderConfig, distance_range: tuple[float, float] | None
+) -> Float[Tensor, " rays"]:
+    """The distance by the settings' rule; without a range the extrema are those of all samples of the call."""
     if config.distance_rule == "sum":
         return traced["distance_sum"]
     mean = torch.nan_to_num(traced["distance_sum"] / traced["weight_sum"], nan=float("inf"))
+    if distance_range is not None:
+        return mean.clamp(*distance_range)
     return mean.clamp(traced["nearest"].min(), traced["farthest"].max())
 
 
