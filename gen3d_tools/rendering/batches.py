@@ -1,0 +1,81 @@
+"""Several samples in one exact call, where the published code lets the rays of a batch influence each other."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.rendering.sampling import RandomNumbers, coarse_shares, place_on_rays, random_numbers
+from gen3d_tools.rendering.tracing import RayOutputs, exact_limits, render_rays
+
+
+def render_rays_together(
+    fields: Sequence[RadianceField],
+    origins: Float[Tensor, "b rays 3"],
+    directions: Float[Tensor, "b rays 3"],
+    config: RenderConfig | None = None,
+    *,
+    generator: torch.Generator | None = None,
+    chunk_rays: int | None = None,
+    keep_samples: bool = False,
+) -> list[RayOutputs]:
+    """Follow each field's rays by `render_rays(..., exact=True)`, as one batch of the published code.
+
+    There, missed rays take over the limits of all rays of the batch, mean distances are clamped to the extremes of
+    the batch, and random numbers are drawn for the whole batch. Pictures of single samples need none of this.
+
+    Args:
+        fields: One per row, of one generator.
+        origins: Where the rays start.
+        directions: Unit vectors.
+        config: Instead of the fields' own settings.
+        generator: Makes the samples, and the density noise of training if there was any, random.
+        chunk_rays: Rays worked on at a time.
+        keep_samples: Give the steps on the way too.
+    """
+    config = config or fields[0].render_config
+    count = origins.shape[1]
+    flat_origins, flat_directions = origins.reshape(-1, 3), directions.reshape(-1, 3)
+    near, far = exact_limits(fields[0], flat_origins, flat_directions, config)
+    numbers: RandomNumbers = {}
+    if generator is not None:
+        noise = fields[0].density_noise
+        numbers = random_numbers(config, len(near), generator, origins.device, density_noise=noise)
+    distance_range = _extremes(config, near, far, numbers.get("coarse_offsets"))
+    rendered = []
+    for index, field in enumerate(fields):
+        rows = slice(index * count, (index + 1) * count)
+        rendered.append(
+            render_rays(
+                field,
+                flat_origins[rows],
+                flat_directions[rows],
+                config,
+                exact=True,
+                limits=(near[rows], far[rows]),
+                distance_range=distance_range,
+                chunk_rays=chunk_rays,
+                keep_samples=keep_samples,
+                **_rows(numbers, rows),
+            )
+        )
+    return rendered
+
+
+def _rows(numbers: RandomNumbers, rows: slice) -> RandomNumbers:
+    """The numbers of a few rays."""
+    return cast(RandomNumbers, {name: cast(Tensor, tensor)[rows] for name, tensor in numbers.items()})
+
+
+def _extremes(
+    config: RenderConfig, near: Float[Tensor, " rays"], far: Float[Tensor, " rays"], offsets: Tensor | None
+) -> tuple[float, float]:
+    """Smallest and largest distance of all samples; the fine ones always lie between the coarse ones."""
+    if offsets is None:
+        offsets = near.new_full((len(near), config.coarse_samples), 0.5)
+    distances = place_on_rays(coarse_shares(config.jitter, offsets), near, far, config.spacing)
+    return distances.min().item(), distances.max().item()
