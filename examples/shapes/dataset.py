@@ -22,6 +22,7 @@ NORMAL_STEP = 0.003
 OCCLUSION_REACH = 0.07
 GRADIENT_RANGE = (0.4, 1.6)
 UNIFORM_SHARE = 0.15  # of the training points; the rest lies near the surface
+SHELL_SHARE, SHELL = 0.03, 1 / 64  # of the training points, within one texel of the box's faces
 POOL = 12  # candidates per training point
 BAND, INNER_BAND = 0.045, 0.022  # |distance| that counts as near, and as very near, the surface
 JITTER = 0.02
@@ -110,12 +111,18 @@ def sample_training_points(
 
 
 def _draw_places(u: Params, class_index: int, count: int, generator: torch.Generator | None) -> Points:
-    """Uniform points followed by near ones: half from a pool of candidates, half those moved a little."""
+    """Uniform points followed by near ones: half from a pool of candidates, half those moved a little.
+
+    Some of the uniform ones go to the faces of the box, where lookups fade to zero features: a network that
+    never sees that thin shell is free to put something there.
+    """
     batch, device = u.shape[0], u.device
     uniform = round(UNIFORM_SHARE * count)
     near = (count - uniform + 1) // 2
     candidates = torch.rand(batch, POOL * near + uniform, 3, generator=generator, device=device) - 0.5
     candidates = candidates * BOX_SIDE
+    shell = round(SHELL_SHARE * count)
+    candidates[:, :shell] = _pushed_to_faces(candidates[:, :shell])
     pool = candidates[:, uniform:]
     size = signed_distance(pool, u, class_index).abs()
     lottery = torch.rand(size.shape, generator=generator, device=device)
@@ -124,3 +131,10 @@ def _draw_places(u: Params, class_index: int, count: int, generator: torch.Gener
     moved = seeds + JITTER * torch.randn(seeds.shape, generator=generator, device=device)
     places = torch.cat([candidates[:, :uniform], seeds, moved.clamp(-BOX_SIDE / 2, BOX_SIDE / 2)], dim=1)
     return places[:, :count]
+
+
+def _pushed_to_faces(points: Points) -> Points:
+    """Move each point along its largest coordinate into the outer shell of the box."""
+    size, axis = points.abs().max(dim=-1, keepdim=True)
+    depth = BOX_SIDE / 2 - SHELL + SHELL * (size * 2 / BOX_SIDE) ** 3  # size^3 is uniform: so is the depth
+    return points.scatter(-1, axis, depth * points.gather(-1, axis).sign())

@@ -2,7 +2,7 @@
 
 Direct 3D supervision: the latent *is* the parameter vector of a procedural shape, so the signed
 distance and the colour at any point are known, and no discriminator is needed. Progressive planes
-(32, then 64), Muon for the convolution kernels, Adam for the rest, cosine decay over the time given.
+(32, 64, then 128), Muon for the convolution kernels, Adam for the rest, cosine decay over the time given.
 The run writes a checkpoint every minute and continues from it when started again with the same --out.
 """
 
@@ -20,7 +20,7 @@ from muon import Muon
 from network import SIGNED_DISTANCE_UNIT, TrainableField
 from torch import Tensor
 
-PHASES = ((0.2, 32), (1.0, 64))  # (share of the run, plane resolution)
+PHASES = ((0.2, 32), (0.5, 64), (1.0, 128))  # (share of the run, plane resolution)
 COLOR_BAND = 0.02  # colours are learned this close to the surface, world units
 INSIDE_WEIGHT = 3.0  # thin parts fill little space: their inside counts more
 
