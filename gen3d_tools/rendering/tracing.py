@@ -100,7 +100,7 @@ def render_rays(
         near, far = limits
         hit = torch.ones_like(near, dtype=torch.bool)
     numbers = _fixed_or_given(config, origins, coarse_offsets, fine_positions, coarse_noise, fine_noise)
-    rays = [tensor if hit.all() else tensor[hit] for tensor in (origins, directions, near, far, *numbers)]
+    rays = [_rows(tensor, hit) for tensor in (origins, directions, near, far, *numbers)]
 
     pieces = in_chunks(
         lambda rows: _trace(field, config, *(tensor[rows] for tensor in rays), keep_samples=keep_samples),
@@ -172,6 +172,13 @@ def exact_limits(
         return repaired_limits(*box_limits(origins, directions, field.box_side), config.missed_rays)
     near, far = (origins.new_full(origins.shape[:1], limit) for limit in (config.near, config.far))
     return near, far
+
+
+def _rows(tensor: Float[Tensor, "rays *n"], chosen: Bool[Tensor, " rays"]) -> Float[Tensor, "some *n"]:
+    """Choose rows; one row repeated for all rays stays a single row in memory, however many rays there are."""
+    if tensor.stride(0) == 0 and len(tensor) > 0:
+        return tensor[:1].expand(int(chosen.sum()), *tensor.shape[1:])
+    return tensor if chosen.all() else tensor[chosen]
 
 
 def _fixed_or_given(

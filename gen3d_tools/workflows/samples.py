@@ -53,12 +53,17 @@ def choose_samples(generator: Generator, seeds: str, classes: str | None) -> lis
         drawn = generator.class_indices(numbers)
         if not drawn:
             return [Sample(seed, None, "") for seed in numbers]
-        return [Sample(seed, index, names[index]) for seed, index in zip(numbers, drawn, strict=True)]
+        return [Sample(seed, index, _own_name(index, names)) for seed, index in zip(numbers, drawn, strict=True)]
     if classes.strip().lower() == ALL_CLASSES and names and ALL_CLASSES not in names:
         chosen = list(range(len(names)))
     else:
         chosen = parse_classes(classes, names)
-    return [Sample(seed, index, names[index]) for index in chosen for seed in numbers]
+    return [Sample(seed, index, _own_name(index, names)) for index in chosen for seed in numbers]
+
+
+def _own_name(index: int, names: Sequence[str]) -> str:
+    """Name a class so that no other is called the same; ImageNet has two cranes."""
+    return names[index] if names.count(names[index]) == 1 else f"{names[index]} {index}"
 
 
 def check_psi(psi: float) -> float:
