@@ -3,28 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.fields.backdrop import Backdrop
+from gen3d_tools.fields.density import DensityActivation, activate_density
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 
-DensityActivation = Literal["softplus", "relu"]
-
 EMPTY_RAW_DENSITY = -1e6
 """Raw density of empty space: every activation maps it to exactly 0, also averaged with a real neighbour."""
-
-
-def activate_density(
-    raw_density: Float[Tensor, "*points"], activation: DensityActivation, shift: float = 0.0
-) -> Float[Tensor, "*points"]:
-    """Turn raw network output into density per world unit: `activation(raw + shift)`, never negative."""
-    shifted = raw_density + shift
-    return F.softplus(shifted) if activation == "softplus" else F.relu(shifted)
 
 
 class RadianceField(ABC):
@@ -40,6 +30,8 @@ class RadianceField(ABC):
         density_noise: Standard deviation of the Gaussian noise that the network saw on its raw density in training.
             Only an exact rendering with a random generator adds it again.
         super_resolution: Makes the final picture of the rendered values; None where those are the picture.
+        backdrop: What lies behind the field, in front of the background of `render_config`. Opacity, depth and
+            density do not know of it.
     """
 
     box_side: float
@@ -50,6 +42,7 @@ class RadianceField(ABC):
     density_shift: float
     density_noise: float = 0.0
     super_resolution: SuperResolution | None = None
+    backdrop: Backdrop | None = None
 
     @abstractmethod
     def __call__(

@@ -15,7 +15,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d_tools.fields.field import DensityActivation, RadianceField, empty_outside
+from gen3d_tools.fields.backdrop import Backdrop
+from gen3d_tools.fields.density import DensityActivation
+from gen3d_tools.fields.field import RadianceField, empty_outside
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 
@@ -64,7 +66,8 @@ class TriplaneField(RadianceField):
     """
 
     planes: Float[Tensor, "3 c h w"]
-    decoder: Callable[[Tensor], tuple[Tensor, Tensor]]  # features [*points, c] -> values [*points, k], raw [*points]
+    # features [n, c] -> values [n, k], raw [n]; what `decoder_reads` names follows the features
+    decoder: Callable[..., tuple[Tensor, Tensor]]
     render_config: RenderConfig
     box_side: float
     plane_axes: PlaneAxes
@@ -78,6 +81,10 @@ class TriplaneField(RadianceField):
     density_noise: float = 0.0
     iso_level: float = 10.0
     super_resolution: SuperResolution | None = None
+    backdrop: Backdrop | None = None
+    # "points": the coordinates with the box as [-1, 1]^3, and the viewing directions (0 where none are asked for),
+    # for decoders with a positional encoding or a view-dependent colour (EpiGRAF).
+    decoder_reads: Literal["features", "points"] = "features"
 
     @property
     def bounded(self) -> bool:  # type: ignore[override]
@@ -98,10 +105,14 @@ class TriplaneField(RadianceField):
     def __call__(
         self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
     ) -> tuple[Float[Tensor, "*points channels"], Float[Tensor, "*points"]]:
-        """Evaluate colour (or features) and raw density; the directions are not used."""
+        """Evaluate colour (or features) and raw density; see `decoder_reads` for the directions."""
         shape = points.shape[:-1]
         flat = points.reshape(-1, 3)
-        values, raw = self.decoder(self.features(flat))
+        if self.decoder_reads == "points":
+            towards = torch.zeros_like(flat) if directions is None else directions.reshape(-1, 3)
+            values, raw = self.decoder(self.features(flat), flat * (2 / self.box_side), towards)
+        else:
+            values, raw = self.decoder(self.features(flat))
         if self.bounded:
             raw = empty_outside(raw, flat, self.box_side)
         return values.reshape(*shape, -1), raw.reshape(shape)
@@ -116,5 +127,10 @@ class TriplaneField(RadianceField):
         decoder = self.decoder
         if isinstance(decoder, nn.Module):
             decoder = copy.deepcopy(decoder).to(device)
-        upscaler = None if self.super_resolution is None else self.super_resolution.to(device)
-        return replace(self, planes=self.planes.to(device), decoder=decoder, super_resolution=upscaler)
+        return replace(
+            self,
+            planes=self.planes.to(device),
+            decoder=decoder,
+            super_resolution=None if self.super_resolution is None else self.super_resolution.to(device),
+            backdrop=None if self.backdrop is None else self.backdrop.to(device),
+        )

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.sampling import RandomNumbers, coarse_shares, place_on_rays, random_numbers
@@ -64,6 +65,74 @@ def render_rays_together(
             )
         )
     return rendered
+
+
+def render_rays_cut(
+    fields: Sequence[RadianceField],
+    origins: Float[Tensor, "b rays 3"],
+    directions: Float[Tensor, "b rays 3"],
+    config: RenderConfig | None = None,
+    *,
+    cut_quantile: float,
+) -> list[RayOutputs]:
+    """Follow each field's rays exactly, without densities below a quantile of all densities of the batch (3DGP).
+
+    Args:
+        fields: One per row, of one generator.
+        origins: Where the rays start.
+        directions: Unit vectors.
+        config: Instead of the fields' own settings.
+        cut_quantile: See `render_rays`.
+
+    Raises:
+        InputError: The batch does not fit into memory in one piece.
+    """
+    rays = origins.shape[0] * origins.shape[1]
+    seen = render_rays(
+        _SideBySide(fields, rays),
+        origins.reshape(-1, 3),
+        directions.reshape(-1, 3),
+        config,
+        exact=True,
+        cut_quantile=cut_quantile,
+        chunk_rays=rays,
+    )
+    names = ("values", "distance", "opacity", "transmittance", "transmittance_before_last")
+    parts = [torch.chunk(getattr(seen, name), len(fields)) for name in names]
+    return [RayOutputs(*columns) for columns in zip(*parts, strict=True)]
+
+
+class _SideBySide(RadianceField):
+    """Fields of one generator as one: the first rays ask the first field, and so on."""
+
+    def __init__(self, fields: Sequence[RadianceField], rays: int) -> None:
+        first = fields[0]
+        self.fields, self.rays = fields, rays
+        self.box_side, self.bounded, self.iso_level = first.box_side, first.bounded, first.iso_level
+        self.render_config, self.density_activation = first.render_config, first.density_activation
+        self.density_shift = first.density_shift
+
+    def __call__(
+        self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
+    ) -> tuple[Float[Tensor, "*points channels"], Float[Tensor, "*points"]]:
+        """Let each field answer for its rays."""
+        if len(points) != self.rays:
+            raise InputError(f"the batch has {self.rays} rays, but there is memory for {len(points)}; give fewer")
+        count = len(self.fields)
+        towards = [None] * count if directions is None else list(directions.chunk(count))
+        pieces = zip(self.fields, points.chunk(count), towards, strict=True)
+        answers = [field(where, direction) for field, where, direction in pieces]
+        values, raw = zip(*answers, strict=True)
+        return torch.cat(values), torch.cat(raw)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the fields are."""
+        return self.fields[0].device
+
+    def to(self, device: torch.device | str) -> "_SideBySide":
+        """Give the same fields elsewhere."""
+        return _SideBySide([field.to(device) for field in self.fields], self.rays)
 
 
 def _rows(numbers: RandomNumbers, rows: slice) -> RandomNumbers:

@@ -14,7 +14,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
-from gen3d_tools.rendering.rays import camera_rays
+from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates, rays_through
 from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
 from gen3d_tools.rendering.tracing import render_rays
 
@@ -140,12 +140,13 @@ def _ray_picture(
     supersample: int,
 ) -> Float[Tensor, "channels {side} {side}"]:
     """What the rays of a single camera see: the field's values, then distance, depth and opacity."""
-    origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
+    pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
+    origins, directions = rays_through(camera.cam2world, camera.intrinsics, pixels)
     numbers: RandomNumbers = {}
     if generator is not None:
         noise = field.density_noise if exact else 0.0
         numbers = random_numbers(config, len(origins), generator, origins.device, density_noise=noise)
-    seen = render_rays(field, origins, directions, config, exact=exact, chunk_rays=chunk_rays, **numbers)
+    seen = render_rays(field, origins, directions, config, exact=exact, pixels=pixels, chunk_rays=chunk_rays, **numbers)
     per_ray = torch.stack([seen.distance, seen.distance * (directions @ camera.forward), seen.opacity], -1)
     picture = rearrange(torch.cat([seen.values, per_ray], -1), "(y x) c -> c y x", y=side * supersample)
     return picture if supersample == 1 else _shrink(picture, supersample)

@@ -1,7 +1,9 @@
 """Follow rays through a field: limits, a coarse pass, a fine pass, blending (NeRF, section 5; EG3D, section 4)."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +13,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.memory import in_chunks
+from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march
 from gen3d_tools.rendering.sampling import (
     box_limits,
@@ -58,6 +61,8 @@ def render_rays(
     coarse_noise: Float[Tensor, "rays coarse"] | None = None,
     fine_noise: Float[Tensor, "rays fine"] | None = None,
     distance_range: tuple[float, float] | None = None,
+    cut_quantile: float = 0.0,
+    pixels: Float[Tensor, "rays 2"] | None = None,
     chunk_rays: int | None = None,
     keep_samples: bool = False,
 ) -> RayOutputs:
@@ -82,15 +87,20 @@ def render_rays(
         coarse_noise: Added to the raw density of the coarse samples.
         fine_noise: Added to the raw density of the fine samples.
         distance_range: What `exact` clamps mean distances to, if not the extremes of this call's own samples.
-        chunk_rays: Rays worked on at a time. Changes memory and time, not the result.
+        cut_quantile: Densities below this quantile of all densities of a pass count as 0 (3DGP's depth metrics); 0
+            leaves all. A pass is that of the rays worked on at a time.
+        pixels: Where the rays pass through the picture, for a backdrop on the screen.
+        chunk_rays: Rays worked on at a time. Changes memory and time, not the result, without `cut_quantile`.
         keep_samples: Give the steps on the way too.
 
     Raises:
-        InputError: `chunk_rays` is below 1.
+        InputError: `chunk_rays` is below 1, or `cut_quantile` not in 0..1.
         OutOfMemoryError: Not even one ray fits into memory.
     """
     if chunk_rays is not None and chunk_rays < 1:
         raise InputError(f"chunk_rays is {chunk_rays}, it must be at least 1")
+    if not 0 <= cut_quantile <= 1:
+        raise InputError(f"cut_quantile is {cut_quantile}, it must lie in 0..1")
     config = config or field.render_config
     if not exact:
         config = replace(config, jitter="intervals", coarse_unit="world")
@@ -102,14 +112,20 @@ def render_rays(
     numbers = _fixed_or_given(config, origins, coarse_offsets, fine_positions, coarse_noise, fine_noise)
     rays = [_rows(tensor, hit) for tensor in (origins, directions, near, far, *numbers)]
 
+    if chunk_rays is None:
+        chunk_rays = _rays_per_chunk(config.samples, origins.device)
+        if cut_quantile:  # as many as in the published code
+            chunk_rays = max(1, (1 << 24) // (3 * config.coarse_samples))
     pieces = in_chunks(
-        lambda rows: _trace(field, config, *(tensor[rows] for tensor in rays), keep_samples=keep_samples),
+        lambda rows: _trace(
+            field, config, *(tensor[rows] for tensor in rays), cut_quantile=cut_quantile, keep_samples=keep_samples
+        ),
         count=len(rays[0]),
-        chunk=chunk_rays or _rays_per_chunk(config.samples, origins.device),
+        chunk=chunk_rays,
         what="rays",
     )
     if not pieces:
-        return _nothing(field, config, origins)
+        return _before_backdrop(_nothing(field, config, origins), field, config, origins, directions, pixels)
     traced = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
     if exact:
         distance = _exact_distance(traced, config, distance_range)
@@ -123,7 +139,30 @@ def render_rays(
         transmittance_before_last=traced.pop("transmittance_before_last"),
         samples={name: tensor for name, tensor in traced.items() if name in _SAMPLE_NAMES},
     )
-    return seen if hit.all() else _among_missed(seen, _nothing(field, config, origins), hit)
+    if not hit.all():
+        seen = _among_missed(seen, _nothing(field, config, origins), hit)
+    return _before_backdrop(seen, field, config, origins, directions, pixels)
+
+
+def _before_backdrop(
+    seen: RayOutputs,
+    field: RadianceField,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    pixels: Float[Tensor, "rays 2"] | None,
+) -> RayOutputs:
+    """Let the field's backdrop shine through.
+
+    EpiGRAF adds the backdrop's colour, in [-1, 1], times the light that reaches the last interval; in our colours
+    that is its difference from grey.
+    """
+    if field.backdrop is None:
+        return seen
+    colors = behind(field.backdrop, config.background, origins, directions, pixels)
+    shining = seen.transmittance_before_last[:, None] * (colors - 0.5)
+    rest = seen.values[:, 3:]
+    return replace(seen, values=torch.cat([seen.values[:, :3] + shining, rest], -1))
 
 
 def _rays_per_chunk(samples: int, device: torch.device) -> int:
@@ -219,9 +258,11 @@ def _trace(
     coarse_noise: Float[Tensor, "rays coarse"],
     fine_noise: Float[Tensor, "rays fine"],
     *,
+    cut_quantile: float,
     keep_samples: bool,
 ) -> dict[str, Tensor]:
     """Follow a few rays; no background yet, and the distance as two sums."""
+    activate = partial(_activated, field, cut_quantile)
     shares = coarse_shares(config.jitter, offsets)
     distances = place_on_rays(shares, near, far, config.spacing)
     values, raw = _evaluate(field, origins, directions, distances)
@@ -230,7 +271,7 @@ def _trace(
     if config.fine_samples:
         with torch.no_grad():
             metric = shares if config.coarse_unit == "ray" else distances
-            coarse = _march(field, config, raw, metric, last=config.last_in_coarse_pass)
+            coarse = _march(activate, config, raw, metric, last=config.last_in_coarse_pass)
             fine = importance_samples(distances, coarse.ray_weights, positions, config.importance)
         fine_values, fine_raw = _evaluate(field, origins, directions, fine)
         steps |= {"coarse_weights": coarse.ray_weights, "fine_distances": fine}
@@ -239,7 +280,7 @@ def _trace(
 
     distances, order = distances.sort(dim=-1)
     raw = raw.gather(-1, order)
-    marched = _march(field, config, raw, distances, last=True)
+    marched = _march(activate, config, raw, distances, last=True)
     # Weights go back to the order of evaluation: they are small, sorting all the values would move a lot of memory.
     weights = torch.zeros_like(marched.sample_weights).scatter(-1, order, marched.sample_weights)
     split = torch.split(weights, [piece.shape[-2] for piece in passes], -1)
@@ -269,8 +310,18 @@ def _evaluate(
     return field(points, directions[:, None].expand_as(points))
 
 
+def _activated(
+    field: RadianceField, cut_quantile: float, raw_density: Float[Tensor, "rays samples"]
+) -> Float[Tensor, "rays samples"]:
+    """Density of all samples of a pass, without its thinnest ones."""
+    density = field.activate(raw_density)
+    if not cut_quantile:
+        return density
+    return torch.where(density < torch.quantile(density, cut_quantile), 0.0, density)
+
+
 def _march(
-    field: RadianceField,
+    activate: Callable[[Tensor], Tensor],
     config: RenderConfig,
     raw_density: Float[Tensor, "rays samples"],
     distances: Float[Tensor, "rays samples"],
@@ -281,7 +332,7 @@ def _march(
     return march(
         raw_density,
         distances,
-        field.activate,
+        activate,
         marcher=config.marcher,
         last_interval=config.last_interval,
         last_takes_rest=last and config.background == "last",
