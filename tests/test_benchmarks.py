@@ -1,0 +1,125 @@
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import gen3d_tools as g3
+
+ROOT = str(Path(__file__).parents[1])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def benchmarks_on_path():
+    sys.path.insert(0, ROOT)
+    yield
+    sys.path.remove(ROOT)
+
+
+@pytest.fixture
+def plain():
+    from benchmarks import plain
+
+    return plain
+
+
+@pytest.fixture
+def ws(tiny_generator):
+    return tiny_generator.latents([3], ["cube"])
+
+
+@pytest.fixture
+def backbone_runs(tiny_generator, monkeypatch):
+    """The resolution of each run of the backbone, in order."""
+    runs = []
+    planes = tiny_generator.planes
+
+    def counted(ws):
+        runs.append(len(ws))
+        return planes(ws)
+
+    monkeypatch.setattr(tiny_generator, "planes", counted)
+    return runs
+
+
+def test_the_plain_picture_is_the_exact_one(tiny_generator, ws, plain):
+    camera = tiny_generator.default_camera()
+    (field,) = tiny_generator.fields(ws)
+    exact = g3.render(field, camera, resolution=24, exact=True).rgb
+    assert exact.std() > 0.01
+    torch.testing.assert_close(plain.picture(tiny_generator, ws, camera, 24), exact, atol=1e-4, rtol=0)
+
+
+def test_the_plain_film_is_made_of_plain_pictures(tiny_generator, ws, plain, backbone_runs):
+    cameras = g3.orbit(3, tiny_generator.default_camera())
+    film = plain.film(tiny_generator, ws, cameras, 8)
+    assert len(backbone_runs) == 3  # every frame from the beginning
+    assert torch.equal(film[2], plain.picture(tiny_generator, ws, cameras[2], 8))
+
+
+def test_the_plain_lattice_is_the_field_on_the_mesher_s_lattice(tiny_generator, ws, plain, backbone_runs):
+    from gen3d_tools.geometry.lattice import sample_lattice
+
+    lattice = plain.lattice(tiny_generator, ws, 9, chunk_points=300)
+    assert len(backbone_runs) == 3  # every chunk of 729 points from the beginning
+    (field,) = tiny_generator.fields(ws)
+    ours = torch.from_numpy(sample_lattice(field.raw_density, resolution=9, box_side=field.box_side))
+    torch.testing.assert_close(lattice, ours, atol=1e-4, rtol=1e-5)
+
+
+def test_models_that_render_in_another_way_are_refused(tiny_generator, ws, plain, monkeypatch):
+    other = replace(tiny_generator.settings.render_config, marcher="classical")
+    monkeypatch.setattr(tiny_generator, "settings", replace(tiny_generator.settings, render_config=other))
+    with pytest.raises(g3.InputError, match="marcher 'classical'"):
+        plain.picture(tiny_generator, ws, tiny_generator.default_camera(), 8)
+
+
+def test_work_is_measured_in_turns_and_as_medians(monkeypatch):
+    from benchmarks import timing
+
+    done = []
+    clock = iter([0, 8, 8, 10, 20, 30, 30, 31, 40, 46, 46, 48])  # plain 8, 10, 6; ours 2, 1, 2
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    measured = timing.measure(lambda: done.append("ours"), lambda: done.append("plain"), repeat=3)
+    assert done == ["plain", "ours"] * 3
+    assert (measured.plain, measured.ours, measured.ratio) == (8, 2, 4)  # ratios 4, 10, 3
+
+
+def test_peak_memory_grows_with_what_is_held():
+    from benchmarks.timing import peak_bytes
+
+    before = peak_bytes()
+    held = torch.ones(max(1, (before + 2**27) // 4))
+    assert peak_bytes() >= held.numel() * 4
+
+
+def test_a_child_that_fails_says_why():
+    from benchmarks.timing import in_own_process
+
+    with pytest.raises(g3.Gen3DError, match="exit code 3: too bad"):
+        in_own_process(["-c", "import sys; sys.stderr.write('so sad\\ntoo bad\\n'); sys.exit(3)"])
+
+
+@pytest.mark.slow
+def test_the_report_has_every_row(tiny_folder, tmp_path, capsys, monkeypatch):
+    from benchmarks.__main__ import main
+    from benchmarks.cases import Sizes
+
+    monkeypatch.setenv("COLUMNS", "80")
+    sizes = Sizes(picture=16, film=2, lattices=(8, 12), mesh_job=16, orbit_job=2)
+    main(["--model", str(tiny_folder), "--repeat", "1", "--json", str(tmp_path / "bench.json")], sizes)
+    report = json.loads((tmp_path / "bench.json").read_text())
+    names = [row["name"] for row in report["rows"]]
+    compared = ["picture 16^2", "orbit, 2 x 16^2", "lattice 8^3", "lattice 12^3"]
+    jobs = ["gen3d --help", "mesh 16^3, .glb", "orbit, 2 x 16^2, .mp4"]
+    assert names == ["latent of a seed", "planes of a latent", *compared, *jobs]
+    for row in report["rows"]:
+        assert row["ours_s"] > 0
+        assert (row["ratio"] is not None) == (row["name"] in compared)
+        assert (row["peak_bytes"] or 0) > (1e8 if row["name"] in jobs[1:] else -1)  # torch alone is that large
+    assert all(float(row["agreement"]) < 1e-5 for row in report["rows"] if row["name"].startswith("lattice"))
+    assert {"cores", "threads", "torch"} <= set(report["machine"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names)  # none is cut or wrapped at 80 columns
