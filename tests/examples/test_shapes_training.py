@@ -38,7 +38,7 @@ def options(train, folder, *more):
 def trained(train, batch, tmp_path_factory):
     """A run of two steps, saved, and the loss of its third."""
     trainer = train.Trainer(options(train, tmp_path_factory.mktemp("runs") / "shapes"))
-    trainer.seconds = 3600.0  # half of the time budget: planes of 64
+    trainer.seconds = 3600.0  # half of the time budget
     for _ in range(2):
         trainer.train_step(batch)
     trainer.save()
@@ -75,11 +75,12 @@ def test_a_step_learns_and_moves_the_average(train, batch, tmp_path):
 
 def test_planes_grow_with_the_time_used(train, tmp_path):
     trainer = train.Trainer(options(train, tmp_path / "run", "--minutes", "10"))
-    resolutions = []
-    for trainer.seconds in (0, 119, 121, 600, 700):
-        resolutions.append(trainer.resolution)
-    assert resolutions == [32, 32, 64, 64, 64]
+    for until, resolution in train.PHASES:
+        trainer.seconds = 600 * until - 0.01
+        assert trainer.resolution == resolution
+    trainer.seconds = 700
     assert trainer.progress == 1
+    assert trainer.resolution == trainer.model.config.plane_resolution  # the run ends with the planes that are exported
 
 
 def test_a_run_ends_with_a_checkpoint_and_a_line_in_its_log(train, tmp_path):
@@ -98,7 +99,7 @@ def test_validation_of_the_truth_is_perfect(train, batch):
     def oracle(z, labels, points, *, resolution):
         return -batch.distance, batch.rgb
 
-    measured = train.validate(oracle, batch, 64)
+    measured = train.validate(oracle, batch, 32)
     assert measured["iou"] == 1
     assert measured["worst_class_iou"] == 1
     assert measured["color_l1"] == 0
@@ -106,7 +107,7 @@ def test_validation_of_the_truth_is_perfect(train, batch):
 
 
 def test_validation_counts_solid_far_outside_as_false(train, batch):
-    measured = train.validate(lambda *_, resolution: (torch.ones(10, 64), batch.rgb), batch, 64)
+    measured = train.validate(lambda *_, resolution: (torch.ones(10, 64), batch.rgb), batch, 32)
     assert measured["false_solid"] == 1
     assert measured["iou"] < 0.7
 
@@ -175,7 +176,7 @@ def test_the_exported_field_is_the_trained_one_with_gain(recipe, train, trained,
     generator = torch.Generator().manual_seed(2)
     z, points = torch.randn(1, 10, generator=generator), torch.rand(1, 500, 3, generator=generator) - 0.5
     with torch.no_grad():
-        distance, rgb = averaged(z, torch.tensor([4]), points, resolution=64)
+        distance, rgb = averaged(z, torch.tensor([4]), points, resolution=averaged.config.plane_resolution)
         (field,) = exported.fields(exported.map(z, torch.eye(10)[[4]]))
         values, raw = field(points[0])
     gain = recipe["export"].DENSITY_GAIN
