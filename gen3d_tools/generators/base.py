@@ -164,6 +164,11 @@ class Generator(nn.Module, ABC):
         """Give the camera that shows a sample best."""
         return self.settings.default_view.mean().to(self.device)
 
+    @property
+    def image_resolution(self) -> int:
+        """Side of the pictures it was made for; families with a super-resolution know theirs."""
+        return 256
+
     def num_parameters(self) -> int:
         """Count the trained numbers."""
         return sum(parameter.numel() for parameter in self.parameters())

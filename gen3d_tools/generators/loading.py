@@ -12,10 +12,11 @@ from gen3d_tools.checkpoints.hub import download
 from gen3d_tools.checkpoints.native import TENSORS_NAME, read_config, read_tensors
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.eg3d import EG3DGenerator
 from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.generators.settings import ModelSettings
 
-FAMILIES: dict[str, type[Generator]] = {family.family: family for family in (GeometryAwareGenerator,)}
+FAMILIES: dict[str, type[Generator]] = {family.family: family for family in (EG3DGenerator, GeometryAwareGenerator)}
 """Every family that can be loaded; a new one is added here."""
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

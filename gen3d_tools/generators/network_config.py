@@ -1,0 +1,57 @@
+"""What all network configs share: plain values out, and strictly checked values in."""
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from gen3d_tools.checkpoints.native import check_keys
+from gen3d_tools.errors import CheckpointError
+
+Config = TypeVar("Config", bound="NetworkConfig")
+
+MAX_SIZE = 1 << 20
+"""No count in a config is beyond this."""
+
+
+class NetworkConfig:
+    """Base of the frozen dataclasses that say what a network is. Fields are plain values, or tuples of them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every field as plain JSON values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
+        """Read what `to_dict` wrote; every key must be there and no other, and each value of its field's type.
+
+        Raises:
+            CheckpointError: A key is unknown or missing, or a value does not fit.
+        """
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        check_keys(values, names, "network config")
+        hints = get_type_hints(cls)
+        for name in names:
+            if not _fits(values[name], hints[name]):
+                choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
+                wanted = f"it must be one of {', '.join(map(str, choices))}" if choices else "which is not what belongs there"
+                raise CheckpointError(f"network config: {name} is {values[name]!r:.60}, {wanted}")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from JSON is of a field's type and within reason."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in arguments)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, choice) for choice in arguments)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and 1 <= len(value) <= 16 and all(_fits(v, arguments[0]) for v in value)
+    if hint is int:
+        return type(value) is int and 0 <= value <= MAX_SIZE
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is hint
