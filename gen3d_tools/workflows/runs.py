@@ -93,7 +93,12 @@ def model_name(source: str) -> str:
 
 def output_folder(command: str, model: str, parts: Sequence[str] = ()) -> Path:
     """Choose a folder that does not exist yet: `gen3d-out/<command>-<model>-<parts>`, numbered when taken."""
-    name = re.sub(r"[^\w.,-]+", "-", "-".join([command, model_name(model), *(part for part in parts if part)]))[:100]
+    return free_folder("-".join([command, model_name(model), *(part for part in parts if part)]))
+
+
+def free_folder(name: str) -> Path:
+    """Choose a folder in `gen3d-out` that does not exist yet, numbered when the name is taken."""
+    name = re.sub(r"[^\w.,-]+", "-", name)[:100]
     candidate, number = OUTPUT_ROOT / name, 1
     while candidate.exists():
         number += 1

@@ -1,0 +1,33 @@
+"""`gen3d demo`."""
+
+import typer
+
+from gen3d_tools.cli import options
+from gen3d_tools.cli.running import run_workflow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: options.Out = None,
+    device: options.Device = "auto",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show in a minute what the bundled generator can do: pictures, a film, a mesh, and a page with all of them.
+
+    Example: `gen3d demo -o gen3d-out/demo --overwrite`
+    """
+    from gen3d_tools.workflows.demo import demo as workflow
+
+    run_workflow(
+        lambda reporter: workflow(out, device=device, overwrite=overwrite, reporter=reporter),
+        as_json=json,
+        quiet=quiet,
+        verbose=verbose,
+    )

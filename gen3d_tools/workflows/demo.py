@@ -1,0 +1,238 @@
+"""`gen3d demo`: what the bundled generator can do, in under a minute on a CPU, and one page that shows it.
+
+The whole way of the data in one file: seeds and classes -> latents -> fields -> pictures, a film, a mesh.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import trimesh
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.paths import orbit
+from gen3d_tools.errors import Gen3DError
+from gen3d_tools.files import check_writable
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.latents import class_index
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
+from gen3d_tools.media.images import write_image
+from gen3d_tools.media.page import NextCommand, PageItem, write_demo_page
+from gen3d_tools.media.sheets import contact_sheet
+from gen3d_tools.media.video import VideoWriter
+from gen3d_tools.rendering.renderer import render, render_frames
+from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.runs import RECORD_NAME, Run, free_folder
+from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, make_ws
+
+GRID_NAME = "grid.png"
+ORBIT_NAME = "orbit.mp4"
+BLEND_NAME = "blend.png"
+PAGE_NAME = "index.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoPlan:
+    """What the demo shows. The sizes are chosen for a minute on two CPU cores."""
+
+    model: str = "shapes"
+    psi: float = 1.0  # truncation; 1 = off
+    grid_seeds: str = "1,3,4"  # of every class
+    grid_size: int = 72  # pixels of each picture
+    orbit: tuple[str, int] = ("house", 3)  # class and seed
+    orbit_frames: int = 32
+    orbit_fps: float = 16.0
+    orbit_size: int = 128  # pixels
+    blend_from: tuple[str, int] = ("mushroom", 1)
+    blend_to: tuple[str, int] = ("lamp", 4)
+    blend_steps: int = 7  # pictures, both ends included
+    mesh: tuple[str, int] = ("mug", 4)
+    mesh_resolution: int = 128  # lattice points along each side of the box
+
+    @property
+    def mesh_name(self) -> str:
+        """The mesh's file."""
+        return f"{self.mesh[0]}.glb"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every file the demo writes."""
+        return GRID_NAME, ORBIT_NAME, BLEND_NAME, self.mesh_name, PAGE_NAME, RECORD_NAME
+
+
+PLAN = DemoPlan()
+INTRO = """\
+Every object here was made up by a small neural network from the name of a class and a random number, the seed. \
+It does not draw pictures: it makes a solid thing, which can be looked at from everywhere, filmed, and taken \
+home as a mesh."""
+NEXT_COMMANDS = (
+    NextCommand(purpose="Sixteen mushrooms", command="gen3d sample shapes --class mushroom --seeds 0-15 --grid"),
+    NextCommand(
+        purpose="A film of four rockets", command="gen3d video shapes --class rocket --seeds 0-3 -o rockets.mp4"
+    ),
+    NextCommand(
+        purpose="Cars that become each other",
+        command="gen3d video shapes --class car --seeds 0-3 --interpolate -o cars.mp4",
+    ),
+    NextCommand(purpose="A chair for Blender", command="gen3d mesh shapes --class chair --seeds 7 -o chair.glb"),
+)
+
+
+def demo(
+    out: Path | None = None,
+    *,
+    plan: DemoPlan | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Make a contact sheet, a film, a blend, a mesh and the page that shows them.
+
+    Args:
+        out: Folder for the outputs; None makes one in `gen3d-out`. All of them appear together, at the end.
+        plan: What to make; `PLAN` if None.
+        device: "auto", "cpu", "cuda", ...
+        overwrite: Replace an earlier demo. Other files in the folder stay as they are.
+        reporter: Takes messages and progress.
+
+    Raises:
+        Gen3DError: See the tree in `gen3d_tools.errors`.
+    """
+    plan, reporter, folder = plan or PLAN, reporter or Reporter(), out or free_folder("demo")
+    for name in plan.names:
+        check_writable(folder / name, overwrite=overwrite)
+    VideoWriter(folder / ORBIT_NAME, plan.orbit_fps, overwrite=overwrite)  # needs ffmpeg: better said now than later
+    run = Run("demo", plan.model, asdict(plan))
+    generator = load_generator(plan.model, device=device)
+    reporter.say(f"A minute on two CPU cores. Everything appears in {folder} at the end.")
+    with _staging(folder) as work:
+        steps = _Steps(run, folder, work, reporter)
+        with steps.step(GRID_NAME, f"all {len(generator.class_names)} classes, seeds {plan.grid_seeds}") as path:
+            write_image(path, _grid(generator, plan, reporter))
+        with steps.step(ORBIT_NAME, f"a walk around {_say(plan.orbit)}") as path:
+            _film(path, generator, plan, reporter)
+        with steps.step(BLEND_NAME, f"from {_say(plan.blend_from)} to {_say(plan.blend_to)}") as path:
+            write_image(path, _blend(generator, plan, reporter))
+        with steps.step(plan.mesh_name, f"{_say(plan.mesh)} as a coloured mesh") as path:
+            mesh = _mesh(generator, plan, reporter)
+            write_mesh(path, mesh)
+        with steps.step(PAGE_NAME, "shows all of this, offline; the mesh turns") as path:
+            _page(path, work, plan, mesh)
+    commands = "".join(f"\n  {entry.command}" for entry in NEXT_COMMANDS)
+    return run.finish(folder, next_command=f"open {folder / PAGE_NAME} in a browser, then try{commands}")
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Times each step, tells the user, and notes its output."""
+
+    run: Run
+    folder: Path  # where the outputs will be
+    work: Path  # where they are made
+    reporter: Reporter
+
+    @contextmanager
+    def step(self, name: str, what: str) -> Iterator[Path]:
+        start = time.perf_counter()
+        yield self.work / name
+        seconds = time.perf_counter() - start
+        self.reporter.say(f"{name:<12} {what} ({seconds:.1f} s)")
+        self.run.details.setdefault("steps", {})[name] = round(seconds, 3)
+        self.run.add(self.folder / name)
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """Give an empty folder whose files move into `folder` when the block succeeds; otherwise nothing remains."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".demo-", dir=folder.parent) as work:
+            yield Path(work)
+            folder.mkdir(exist_ok=True)
+            for made in Path(work).iterdir():
+                made.replace(folder / made.name)
+    except OSError as error:
+        raise Gen3DError(f"cannot write {folder}: {error.strerror}; choose another place with -o") from error
+
+
+def _sample(generator: Generator, class_and_seed: tuple[str, int]) -> Sample:
+    class_name, seed = class_and_seed
+    return Sample(seed, class_index(class_name, generator.class_names), class_name)
+
+
+def _say(class_and_seed: tuple[str, int]) -> str:
+    return "{} {}".format(*class_and_seed)
+
+
+def _grid(generator: Generator, plan: DemoPlan, reporter: Reporter) -> Float[Tensor, "3 height width"]:
+    """Draw every class: a column each, a row per seed."""
+    samples = choose_samples(generator, plan.grid_seeds, "all")
+    seeds = list(dict.fromkeys(one.seed for one in samples))
+    rows: dict[int, list[Tensor]] = {seed: [] for seed in seeds}
+    with reporter.progress("drawing", len(samples)) as done:
+        for count, one in enumerate(samples, start=1):
+            [field] = make_fields(generator, [one], plan.psi)
+            picture = render(field, generator.default_camera(), resolution=plan.grid_size).rgb
+            rows[one.seed].append(picture.cpu())
+            done(count)
+    return contact_sheet(list(rows.values()), [f"seed {seed}" for seed in seeds], generator.class_names)
+
+
+def _film(path: Path, generator: Generator, plan: DemoPlan, reporter: Reporter) -> None:
+    """Walk around one sample; the film closes to a loop."""
+    [field] = make_fields(generator, [_sample(generator, plan.orbit)], plan.psi)
+    cameras = orbit(plan.orbit_frames, generator.default_camera())
+    frames = render_frames(field, cameras, resolution=plan.orbit_size)
+    with reporter.progress("filming", plan.orbit_frames) as done, VideoWriter(path, plan.orbit_fps) as video:
+        for count, frame in enumerate(frames, start=1):
+            video.add(frame.rgb.cpu())
+            done(count)
+
+
+def _blend(generator: Generator, plan: DemoPlan, reporter: Reporter) -> Float[Tensor, "3 height width"]:
+    """Go from one sample to another on a straight line between their latents."""
+    ends = [_sample(generator, plan.blend_from), _sample(generator, plan.blend_to)]
+    first, last = make_ws(generator, ends, plan.psi)
+    pictures = []
+    with reporter.progress("blending", plan.blend_steps) as done:
+        for share in torch.linspace(0, 1, plan.blend_steps):
+            [field] = generator.fields(torch.lerp(first, last, float(share))[None])
+            pictures.append(render(field, generator.default_camera(), resolution=plan.grid_size).rgb.cpu())
+            done(len(pictures))
+    return contact_sheet([pictures])
+
+
+def _mesh(generator: Generator, plan: DemoPlan, reporter: Reporter) -> trimesh.Trimesh:
+    """Take the surface of one sample home."""
+    [field] = make_fields(generator, [_sample(generator, plan.mesh)], plan.psi)
+    with reporter.progress("meshing, lattice points", plan.mesh_resolution**3) as done:
+        return extract_mesh(field, resolution=plan.mesh_resolution, progress=lambda now, _: done(now))
+
+
+def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None:
+    """Show everything in one file."""
+    blend = f"From {_say(plan.blend_from)} to {_say(plan.blend_to)}, in even steps between their latents"
+    health = mesh_health(mesh)
+    closed = "watertight, " if health.watertight else ""
+    write_demo_page(
+        path,
+        title="What gen3d makes",
+        intro=INTRO,
+        items=[
+            PageItem(path=work / ORBIT_NAME, caption=f"A walk around {_say(plan.orbit)}: {ORBIT_NAME}"),
+            PageItem(
+                path=work / GRID_NAME, wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
+            ),
+            PageItem(path=work / BLEND_NAME, wide=True, caption=f"{blend}: {BLEND_NAME}"),
+        ],
+        mesh=mesh,
+        mesh_caption=f"{_say(plan.mesh).capitalize()} as a mesh ({closed}{health.faces:,} faces): {plan.mesh_name}.",
+        commands=NEXT_COMMANDS,
+    )
