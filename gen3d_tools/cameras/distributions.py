@@ -1,8 +1,6 @@
 """Where cameras stand at random: named distributions for `config.json`, and EG3D's own samplers.
 
-One seed names one camera, whatever else is drawn with it. The stream of a seed is numpy's
-`RandomState([seed, CAMERA_STREAM])`; latents use `RandomState(seed)`, so picture and view of one seed
-are independent draws.
+One seed names one camera, see `cameras.streams`.
 
 EG3D's angles are its scripts' own: `yaw_rad` is pi/2 in front and grows towards +x; `pitch_v` is no angle
 but runs linearly in the height, pi/2 at the equator and 0 straight above (polar angle arccos(1 - 2 v / pi)).
@@ -14,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal, intrinsics_from_fov, look_at_matrix
-from gen3d_tools.cameras.checks import Numbers, broadcast, check_seeds, common_device, float_tensor, vectors
+from gen3d_tools.cameras.checks import Numbers, broadcast, common_device, float_tensor, vectors
+from gen3d_tools.cameras.priors import PosePrior
+from gen3d_tools.cameras.streams import uniform_draws
 from gen3d_tools.errors import CheckpointError, InputError
-
-CAMERA_STREAM = 0x63616D  # second word of a camera's seed, "cam"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +76,7 @@ class UniformSphere(_Around):
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
-        draws = torch.from_numpy(_uniform_draws(n, seeds, per_seed=2))
+        draws = torch.from_numpy(uniform_draws(n, seeds, per_seed=2))
         return self._band(draws[:, 0], draws[:, 1])
 
     def mean(self) -> Camera:
@@ -113,7 +110,7 @@ class FixedCamera(_Around):
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
-        _uniform_draws(n, seeds, per_seed=0)
+        uniform_draws(n, seeds, per_seed=0)
         return self._at(torch.full((n,), self.yaw_deg), self.pitch_deg)
 
     def mean(self) -> Camera:
@@ -148,7 +145,7 @@ class GaussianLookAt(_Distribution):
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
-        uniform = torch.from_numpy(_uniform_draws(n, seeds, per_seed=2)).clamp_min(1e-12)
+        uniform = torch.from_numpy(uniform_draws(n, seeds, per_seed=2)).clamp_min(1e-12)
         yaw, pitch = torch.special.ndtri(uniform).unbind(-1)
         return self._at(self.spread_yaw_rad * yaw, self.spread_pitch_v * pitch)
 
@@ -162,8 +159,9 @@ class GaussianLookAt(_Distribution):
         return Camera(cam2world, lens.expand(*cam2world.shape[:-2], 3, 3))
 
 
-CameraDistribution = UniformSphere | FixedCamera | GaussianLookAt
-_KINDS: dict[str, type[CameraDistribution]] = {one.kind: one for one in (UniformSphere, FixedCamera, GaussianLookAt)}
+CameraDistribution = UniformSphere | FixedCamera | GaussianLookAt | PosePrior
+_Plain = UniformSphere | FixedCamera | GaussianLookAt
+_KINDS: dict[str, type[_Plain]] = {one.kind: one for one in (UniformSphere, FixedCamera, GaussianLookAt)}
 
 
 def distribution_from_dict(data: Mapping[str, Any]) -> CameraDistribution:
@@ -173,8 +171,11 @@ def distribution_from_dict(data: Mapping[str, Any]) -> CameraDistribution:
         CheckpointError: An unknown kind, an unknown or missing key, or a value no camera can have.
     """
     kind = data.get("kind")
+    if kind == PosePrior.kind:
+        return PosePrior.from_dict(data)
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise CheckpointError(f"unknown camera distribution {kind!r}; known are {', '.join(_KINDS)}")
+        known = ", ".join([*_KINDS, PosePrior.kind])
+        raise CheckpointError(f"unknown camera distribution {kind!r}; known are {known}")
     fields = dataclasses.fields(_KINDS[kind])
     if unknown := sorted(set(data) - {field.name for field in fields} - {"kind"}):
         raise CheckpointError(f"unknown key {unknown[0]!r} in camera distribution {kind!r}")
@@ -197,15 +198,6 @@ def _plain_value(name: str, value: Any) -> Any:
         raise CheckpointError(f"{name} of a camera distribution must be {wanted}, got {value!r}")
     plain = tuple(float(number) for number in numbers)
     return plain if name == "target" else plain[0]
-
-
-def _uniform_draws(n: int, seeds: Sequence[int], *, per_seed: int) -> np.ndarray:
-    """Uniform numbers in [0, 1), [n, per_seed] float64, each row from its own seed's camera stream."""
-    if n != len(seeds):
-        raise InputError(f"one seed names one camera: {n} cameras were asked for, but {len(seeds)} seeds were given")
-    check_seeds(seeds)
-    rows = [np.random.RandomState([seed, CAMERA_STREAM]).random_sample(per_seed) for seed in seeds]
-    return np.stack(rows) if rows else np.empty((0, per_seed))
 
 
 def eg3d_look_at(yaw_rad: Numbers, pitch_v: Numbers, pivot: Numbers, radius: Numbers) -> Float[Tensor, "*b 4 4"]:

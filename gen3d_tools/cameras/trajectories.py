@@ -1,0 +1,102 @@
+"""The camera trajectories of EpiGRAF's and 3DGP's scripts, to the letter: for comparing films with published ones.
+
+Let s run evenly from 0 to 1, *both ends included*, so that a circle shows its first frame again at the end.
+`cameras.paths` has paths that loop without that, in degrees and for any camera.
+
+Every function takes poses [*b] to move around and gives [*b, frames]. Radius and look-at point stay.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.checks import check_frames
+from gen3d_tools.cameras.poses import LEVEL, Pose
+
+Trajectory = Callable[[int, Pose], Pose]
+"""Takes the number of frames and the poses to move around."""
+
+
+def front_circle(frames: int, around: Pose, *, yaw: float = 0.5, pitch: float = 0.3, fov_deg: float = 1.0) -> Pose:
+    """Circle around the poses; the field of view breathes.
+
+    Args:
+        frames: How many.
+        around: The middle.
+        yaw: Half the width, radians.
+        pitch: Half the height, radians.
+        fov_deg: Half the range of the field of view, degrees.
+    """
+    s = _turn(frames)
+    return _moved(around, yaw * s.sin(), pitch * s.cos(), fov_deg * s.sin())
+
+
+def point(frames: int, around: Pose, *, yaw: float = 0.0, pitch: float = 0.0, fov_deg: float = 0.0) -> Pose:
+    """Stand still, `frames` times, at an offset. The offset of the field of view counts twice, as it does there."""
+    check_frames(frames)
+    still = torch.ones(frames, dtype=torch.float64)
+    return _moved(around, yaw * still, pitch * still, 2 * fov_deg * still)
+
+
+def points(frames: int, around: Pose, *, yaws: Sequence[float] = (-0.5, 0.0, 0.5), pitch: float = 0.0) -> Pose:
+    """Stand at a few yaws beside the poses, one after another; `frames` beyond their number start over."""
+    check_frames(frames)
+    yaw = torch.tensor([yaws[i % len(yaws)] for i in range(frames)], dtype=torch.float64)
+    return _moved(around, yaw, torch.full_like(yaw, pitch), torch.zeros_like(yaw))
+
+
+def line(
+    frames: int,
+    around: Pose,
+    *,
+    yaw: tuple[float, float] = (-1.57, 1.57),
+    pitch: tuple[float, float] = (1.57, 1.57),
+    fov_deg: float | None = None,
+) -> Pose:
+    """Go from one pair of angles to another. They are absolute: of the poses, only the lens and radius matter."""
+    check_frames(frames)
+    return _placed(around, _steps(frames, *yaw), _steps(frames, *pitch), fov_deg)
+
+
+def wiggle(frames: int, around: Pose, *, yaw: tuple[float, float] = (-1.57, 1.57), pitch: float = 0.5) -> Pose:
+    """Go from one yaw to another, going down and up once. The angles are absolute, as in `line`.
+
+    3DGP's script fails here; this is what it means to do.
+    """
+    check_frames(frames)
+    return _placed(around, _steps(frames, *yaw), LEVEL + pitch * _turn(frames).cos(), None)
+
+
+def _steps(frames: int, start: float, end: float) -> Float[Tensor, " frames"]:
+    return torch.linspace(start, end, frames, dtype=torch.float64)
+
+
+def _turn(frames: int) -> Float[Tensor, " frames"]:
+    """A full turn in radians, both ends included."""
+    check_frames(frames)
+    return 2 * math.pi * _steps(frames, 0.0, 1.0)
+
+
+def _moved(
+    around: Pose, yaw: Float[Tensor, " frames"], pitch: Float[Tensor, " frames"], fov_deg: Float[Tensor, " frames"]
+) -> Pose:
+    """Add to angles and field of view."""
+    parameters = around.parameters.unsqueeze(-2)
+    shift = torch.zeros(len(yaw), parameters.shape[-1], dtype=torch.float64)
+    shift[:, 0], shift[:, 1], shift[:, 3] = yaw, pitch, fov_deg
+    return Pose.from_parameters(parameters + shift.to(parameters), around.front_yaw)
+
+
+def _placed(
+    around: Pose, yaw: Float[Tensor, " frames"], pitch: Float[Tensor, " frames"], fov_deg: float | None
+) -> Pose:
+    """Replace the angles, and the field of view if one is given."""
+    parameters = around.parameters.unsqueeze(-2)
+    placed = parameters.expand(*parameters.shape[:-2], len(yaw), -1).clone()
+    placed[..., 0], placed[..., 1], placed[..., 2] = yaw.to(placed), pitch.to(placed), 0.0
+    if fov_deg is not None:
+        placed[..., 3] = fov_deg
+    return Pose.from_parameters(placed, around.front_yaw)
