@@ -1,9 +1,10 @@
 """Measure the package beside the plain procedure and print one table.
 
 Plain is how the scripts published with EG3D work: full point queries, and the backbone again for every picture and
-every chunk. Both run in turns in this process; times are medians, ratios are medians of the rounds' ratios. Trust the
-ratios: on a shared machine the times say little. Whole jobs run once, each in a process of its own; what is wanted of
-them is meant for two cores. "differ" compares the results: pictures in dB, densities as a share of their range.
+every chunk. Both run in turns in this process. Times are medians on the clock; ratios are medians of processor time
+within each round. Trust the ratios: on a shared machine the times say little. "differ" compares the results: pictures
+in dB, densities as a share of their range. Whole jobs run once, each in a process of its own, start-up included; what
+is wanted of them is meant for two cores.
 """
 
 import argparse

@@ -36,7 +36,7 @@ class Row:
     name: str
     ours_s: float
     plain_s: float | None = None
-    ratio: float | None = None  # plain / ours
+    ratio: float | None = None  # plain / ours, processor time
     agreement: str = ""  # how far the two results are apart
     peak_bytes: int | None = None
     wanted: str = ""  # what the project asks of itself on 2 cores

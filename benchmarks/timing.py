@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Seconds on the clock, medians over the rounds."""
+    """Seconds on the clock, medians over the rounds, and a ratio that other programs hardly disturb."""
 
     ours: float
     plain: float | None = None
-    ratio: float | None = None  # median of plain / ours within each round, so that both saw the same load
+    ratio: float | None = None  # of processor time, all threads: the median of plain / ours within each round
 
 
 def measure(ours: Work, plain: Work | None = None, *, repeat: int) -> Timing:
@@ -36,20 +36,20 @@ def measure(ours: Work, plain: Work | None = None, *, repeat: int) -> Timing:
     if repeat < 1:
         raise ValueError(f"repeat is {repeat}, it must be at least 1")
     if plain is None:
-        return Timing(ours=median(seconds(ours) for _ in range(repeat)))
-    rounds = [(seconds(plain), seconds(ours)) for _ in range(repeat)]
+        return Timing(ours=median(_seconds(ours)[0] for _ in range(repeat)))
+    rounds = [(_seconds(plain), _seconds(ours)) for _ in range(repeat)]
     return Timing(
-        ours=median(ours_s for _, ours_s in rounds),
-        plain=median(plain_s for plain_s, _ in rounds),
-        ratio=median(plain_s / ours_s for plain_s, ours_s in rounds),
+        ours=median(clock for _, (clock, _) in rounds),
+        plain=median(clock for (clock, _), _ in rounds),
+        ratio=median(plain_cpu / ours_cpu for (_, plain_cpu), (_, ours_cpu) in rounds),
     )
 
 
-def seconds(work: Work) -> float:
-    """Seconds on the clock that the work takes."""
-    start = time.perf_counter()
+def _seconds(work: Work) -> tuple[float, float]:
+    """Seconds on the clock and of processor time that the work takes."""
+    clock, processor = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - clock, time.process_time() - processor
 
 
 def in_own_process(arguments: Sequence[str]) -> tuple[float, str]:
