@@ -19,7 +19,7 @@ def sample(
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
     show: Annotated[str, typer.Option("--show", help="Any of rgb,depth,normal.")] = "rgb",
-    size: options.Size = 256,
+    size: options.Size = None,
     views: Annotated[int, typer.Option("--views", help="Pictures around the object, evenly spaced.")] = 1,
     grid: Annotated[bool, typer.Option("--grid", help="One labelled sheet instead of files.")] = False,
     yaw: options.Yaw = None,
@@ -27,6 +27,7 @@ def sample(
     fov: options.Fov = None,
     exact: options.Exact = False,
     supersample: options.Supersample = 1,
+    raw: options.Raw = False,
     out: options.Out = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
@@ -41,7 +42,7 @@ def sample(
     from gen3d_tools.workflows.sample import Look
     from gen3d_tools.workflows.sample import sample as workflow
 
-    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample)
+    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
     run_workflow(
         lambda reporter: workflow(
             model,

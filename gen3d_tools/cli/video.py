@@ -24,7 +24,7 @@ def video(
     ] = "orbit",
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length. Default: 4, or the file's.")] = None,
     fps: Annotated[float | None, typer.Option("--fps", help="Frames per second. Default: 30, or the file's.")] = None,
-    size: options.Size = 256,
+    size: options.Size = None,
     show: Annotated[str, typer.Option("--show", help="Any of rgb,depth,normal, side by side.")] = "rgb",
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="One video that passes through all samples and back to the first.")
@@ -35,6 +35,7 @@ def video(
     fov: options.Fov = None,
     exact: options.Exact = False,
     supersample: options.Supersample = 1,
+    raw: options.Raw = False,
     out: options.Out = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="mp4, gif, webm or frames, for videos in a folder.")
@@ -53,7 +54,7 @@ def video(
     from gen3d_tools.workflows.sample import Look
     from gen3d_tools.workflows.video import video as workflow
 
-    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample)
+    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
     run_workflow(
         lambda reporter: workflow(
             model,

@@ -165,9 +165,9 @@ class Generator(nn.Module, ABC):
         return self.settings.default_view.mean().to(self.device)
 
     @property
-    def image_resolution(self) -> int:
-        """Side of the pictures it was made for; families with a super-resolution know theirs."""
-        return 256
+    def image_resolution(self) -> int | None:
+        """Side of the pictures that its super-resolution gives; None without one, then any size is as good."""
+        return None
 
     def num_parameters(self) -> int:
         """Count the trained numbers."""

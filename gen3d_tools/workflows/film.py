@@ -51,7 +51,9 @@ def film(shot: Shot, scene: Scene) -> Iterator[Float[Tensor, "3 height width"]]:
 
 def estimate_seconds(shots: Sequence[Shot], scene: Scene) -> float:
     """Time small frames and say how long all will take, in seconds; encoding is not counted."""
-    size = min(scene.look.size, _PROBE_SIZE)
+    full = scene.look.side(scene.generator)
+    upscaled = scene.generator.image_resolution is not None and not scene.look.raw  # takes as long at any size
+    size = full if upscaled else min(full, _PROBE_SIZE)
     probe = replace(scene, look=replace(scene.look, size=size), cameras=scene.cameras[[0] * (1 + _PROBES)])
     frames = _cell(shots[0].cells[0], probe)
     next(frames)  # the first one pays for loading and for the field
@@ -60,19 +62,19 @@ def estimate_seconds(shots: Sequence[Shot], scene: Scene) -> float:
         start = time.perf_counter()
         next(frames)
         times.append(time.perf_counter() - start)
-    per_frame = min(times) * (scene.look.size / size) ** 2
+    per_frame = min(times) * (full / size) ** 2
     return per_frame * len(scene.cameras) * sum(len(shot.cells) for shot in shots)
 
 
 def config_for_path(cameras: Camera, settings: ModelSettings) -> RenderConfig:
     """Give render settings under which no frame cuts the object off.
 
-    A model's near and far fit its own camera distance. Where a path comes closer or goes farther, rays run
-    through the field's box instead, which holds the whole object.
+    A model's near and far fit its own camera's distance from the origin. Where a path comes closer or goes
+    farther, rays run through the field's box instead, which is centred there and holds the whole object.
     """
     view, config = settings.default_view, settings.render_config
-    distance = cameras.spherical(view.target)[2]
-    if ((distance / view.radius - 1).abs() <= _SAME_DISTANCE).all() or config.spacing == "disparity":
+    distance, own = cameras.position.norm(dim=-1), view.mean().position.norm().to(cameras.device)
+    if ((distance / own - 1).abs() <= _SAME_DISTANCE).all() or config.spacing == "disparity":
         return config
     return replace(config, near="box", far="box")
 
@@ -109,7 +111,13 @@ def _views(samples: Sequence[Sample], scene: Scene) -> Iterator[tuple[RadianceFi
 def _render(field: RadianceField, cameras: Camera, scene: Scene) -> Iterator[Frames]:
     look = scene.look
     return render_frames(
-        field, cameras, resolution=look.size, config=scene.config, exact=look.exact, supersample=look.supersample
+        field,
+        cameras,
+        resolution=look.size,
+        config=scene.config,
+        exact=look.exact,
+        supersample=look.supersample,
+        super_resolution=not look.raw,
     )
 
 

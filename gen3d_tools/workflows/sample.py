@@ -1,7 +1,7 @@
 """`gen3d sample`: pictures of seeds, as files or as one labelled grid."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.media.sheets import contact_sheet
-from gen3d_tools.rendering.renderer import normals, render
+from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields
@@ -25,15 +25,14 @@ MAX_SIZE = 2048
 MAX_VIEWS = 64
 
 
-def check_size(size: int, largest: int = MAX_SIZE) -> int:
-    """Refuse a picture size out of range.
+def check_size(size: int | None, largest: int = MAX_SIZE) -> None:
+    """Refuse a picture size out of range; None leaves it to the model.
 
     Raises:
         InputError: Not within 1..`largest`.
     """
-    if not 1 <= size <= largest:
+    if size is not None and not 1 <= size <= largest:
         raise InputError(f"size is {size}; it must lie in 1..{largest} pixels")
-    return size
 
 
 def parse_kinds(text: str) -> list[str]:
@@ -51,14 +50,23 @@ def parse_kinds(text: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a picture is taken: angles in degrees (None = the model's default view), size, quality."""
+    """How a picture is taken: angles in degrees and size (None = the model's own), quality."""
 
     yaw: float | None = None
     pitch: float | None = None
     fov: float | None = None
-    size: int = 256
+    size: int | None = None
     exact: bool = False
     supersample: int = 1
+    raw: bool = False  # leave the model's super-resolution out
+
+    def sized(self, generator: Generator) -> "Look":
+        """Fill the size in: what the model's super-resolution gives, or 256."""
+        return replace(self, size=self.side(generator))
+
+    def side(self, generator: Generator) -> int:
+        """Give the side of a picture in pixels."""
+        return self.size or generator.image_resolution or DEFAULT_RESOLUTION
 
     def camera(self, generator: Generator, turn: float = 0.0) -> Camera:
         """Place the camera on the model's sphere, `turn` degrees further round.
@@ -81,7 +89,14 @@ class Look:
 
 def picture(field: RadianceField, camera: Camera, kind: str, look: Look) -> Float[Tensor, "3 size size"]:
     """Render one view as colour, depth or normals, on the CPU."""
-    frames = render(field, camera, resolution=look.size, exact=look.exact, supersample=look.supersample)
+    frames = render(
+        field,
+        camera,
+        resolution=look.size,
+        exact=look.exact,
+        supersample=look.supersample,
+        super_resolution=not look.raw,
+    )
     if kind == "depth":
         return depth_picture(frames.depth, frames.opacity).cpu()
     if kind == "normal":
@@ -132,6 +147,7 @@ def sample(
     if one_file:
         check_image_path(target, overwrite=overwrite)
     generator = load_generator(model, device=device)
+    look = look.sized(generator)
     samples = choose_samples(generator, seeds, classes)
     run = Run("sample", model, {"seeds": seeds, "classes": classes, "psi": psi, "show": kinds, "views": views})
     run.options |= asdict(look)

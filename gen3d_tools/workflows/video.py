@@ -74,9 +74,10 @@ def video(
     if one_file:
         VideoWriter(target, motion.fps, overwrite=overwrite)  # refuses what it cannot write before the model is read
     generator = load_generator(model, device=device)
+    look = look.sized(generator)
     samples = choose_samples(generator, seeds, classes)
     shots = plan_shots(samples, target, suffix, one_file=one_file, grid=table, interpolate=interpolate)
-    width, height = _check_frame_size(shots[0], kinds, look.size)
+    width, height = _check_frame_size(shots[0], kinds, look.side(generator))
     writers = [VideoWriter(shot.path, motion.fps, overwrite=overwrite) for shot in shots]
     cameras = motion.cameras(generator, look)
     scene = Scene(generator, psi, kinds, look, cameras, config_for_path(cameras, generator.settings))
