@@ -5,12 +5,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.console import ConsoleReporter, stderr_console
+from gen3d_tools.cli.console import ConsoleReporter, print_table, stderr_console
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.doctor import Check, Report
@@ -34,7 +33,7 @@ def doctor(json: options.Json = False) -> None:
     if json:
         sys.stdout.write(json_format.dumps(report.record()) + "\n")
     else:
-        Console(highlight=False).print(_table(report))
+        print_table(_table(report))
         stderr_console().print(_verdict(report))
     raise typer.Exit(report.exit_code)
 
