@@ -15,7 +15,6 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import ws_spline
-from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.media.images import depth_picture, normal_picture
 from gen3d_tools.media.sheets import tile
 from gen3d_tools.rendering.renderer import Frames, normals, render_frames
@@ -23,7 +22,6 @@ from gen3d_tools.workflows.sample import Look
 from gen3d_tools.workflows.samples import Sample, make_fields, make_ws
 from gen3d_tools.workflows.shots import Shot
 
-_SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
 _PROBE_SIZE = 64  # largest side of the frames that are timed for an estimate
 _PROBES = 2  # ... and their number; the faster one counts
 
@@ -64,19 +62,6 @@ def estimate_seconds(shots: Sequence[Shot], scene: Scene) -> float:
         times.append(time.perf_counter() - start)
     per_frame = min(times) * (full / size) ** 2
     return per_frame * len(scene.cameras) * sum(len(shot.cells) for shot in shots)
-
-
-def config_for_path(cameras: Camera, settings: ModelSettings) -> RenderConfig:
-    """Give render settings under which no frame cuts the object off.
-
-    A model's near and far fit its own camera's distance from the origin. Where a path comes closer or goes
-    farther, rays run through the field's box instead, which is centred there and holds the whole object.
-    """
-    view, config = settings.default_view, settings.render_config
-    distance, own = cameras.position.norm(dim=-1), view.mean().position.norm().to(cameras.device)
-    if ((distance / own - 1).abs() <= _SAME_DISTANCE).all() or config.spacing == "disparity":
-        return config
-    return replace(config, near="box", far="box")
 
 
 def depth_span(cameras: Camera, box_side: float) -> tuple[float, float]:

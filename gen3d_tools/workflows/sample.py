@@ -8,11 +8,13 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
@@ -23,6 +25,7 @@ from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
 MAX_VIEWS = 64
+_SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
 
 
 def check_size(size: int | None, largest: int = MAX_SIZE) -> None:
@@ -87,12 +90,28 @@ class Look:
         ).to(generator.device)
 
 
-def picture(field: RadianceField, camera: Camera, kind: str, look: Look) -> Float[Tensor, "3 size size"]:
+def config_for(cameras: Camera, settings: ModelSettings) -> RenderConfig:
+    """Give render settings under which no picture cuts the object off.
+
+    A model's near and far fit its own camera's distance from the origin. Where a path comes closer or goes
+    farther, rays run through the field's box instead, which is centred there and holds the whole object.
+    """
+    view, config = settings.default_view, settings.render_config
+    distance, own = cameras.position.norm(dim=-1), view.mean().position.norm().to(cameras.device)
+    if ((distance / own - 1).abs() <= _SAME_DISTANCE).all() or config.spacing == "disparity":
+        return config
+    return replace(config, near="box", far="box")
+
+
+def picture(
+    field: RadianceField, camera: Camera, kind: str, look: Look, config: RenderConfig
+) -> Float[Tensor, "3 size size"]:
     """Render one view as colour, depth or normals, on the CPU."""
     frames = render(
         field,
         camera,
         resolution=look.size,
+        config=config,
         exact=look.exact,
         supersample=look.supersample,
         super_resolution=not look.raw,
@@ -197,13 +216,14 @@ def _render_rows(
 ) -> Iterator[list[Tensor]]:
     """Render one sample after the other: its kinds of picture, each from all views."""
     cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
-    per_sample = len(kinds) * views
+    settings, per_sample = generator.settings, len(kinds) * views
+    config = settings.render_config if look.exact else config_for(stack_cameras(cameras), settings)
     with reporter.progress("rendering", len(samples) * per_sample) as done:
         for index, one in enumerate(samples):
             [field] = make_fields(generator, [one], psi)
             row: list[Tensor] = []
             for kind in kinds:
                 for camera in cameras:
-                    row.append(picture(field, camera, kind, look))
+                    row.append(picture(field, camera, kind, look, config))
                     done(index * per_sample + len(row))
             yield row

@@ -7,11 +7,11 @@ from pathlib import Path
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.media.video import VideoWriter
-from gen3d_tools.workflows.film import Scene, config_for_path, estimate_seconds, film
+from gen3d_tools.workflows.film import Scene, estimate_seconds, film
 from gen3d_tools.workflows.motion import Motion, plan_motion, untrusted_views
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.sample import Look, check_size, parse_kinds
+from gen3d_tools.workflows.sample import Look, check_size, config_for, parse_kinds
 from gen3d_tools.workflows.samples import check_psi, choose_samples
 from gen3d_tools.workflows.shots import Shot, parse_grid, plan_shots
 
@@ -80,7 +80,9 @@ def video(
     width, height = _check_frame_size(shots[0], kinds, look.side(generator))
     writers = [VideoWriter(shot.path, motion.fps, overwrite=overwrite) for shot in shots]
     cameras = motion.cameras(generator, look)
-    scene = Scene(generator, psi, kinds, look, cameras, config_for_path(cameras, generator.settings))
+    settings = generator.settings
+    config = settings.render_config if look.exact else config_for(cameras, settings)
+    scene = Scene(generator, psi, kinds, look, cameras, config)
     if table is None and len(shots[0].cells) > 1:
         reporter.say(f"{len(samples)} samples in one file: a grid of {shots[0].columns} x {shots[0].rows}")
     _say_notes(motion, scene, reporter)

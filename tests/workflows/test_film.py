@@ -1,13 +1,15 @@
 """The frames of a video: made one at a time from fields made once, in settings that fit the whole path."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.workflows import film as module
-from gen3d_tools.workflows.film import Scene, config_for_path, depth_span, estimate_seconds, film
-from gen3d_tools.workflows.sample import Look
+from gen3d_tools.workflows.film import Scene, depth_span, estimate_seconds, film
+from gen3d_tools.workflows.sample import Look, config_for
 from gen3d_tools.workflows.samples import Sample
 from gen3d_tools.workflows.shots import Shot
 
@@ -66,8 +68,16 @@ def test_an_estimate_counts_all_cells_of_all_videos(scene, monkeypatch, tmp_path
 
 def test_render_settings_stay_at_the_models_distance_and_follow_the_box_elsewhere(tiny_generator):
     settings = tiny_generator.settings
-    assert config_for_path(around(3), settings) is settings.render_config
-    assert config_for_path(around(3, radius=3.0), settings).near == "box"
+    assert config_for(around(3), settings) is settings.render_config
+    assert config_for(around(3, radius=3.0), settings).near == "box"
+
+
+def test_render_settings_fit_the_front_of_a_model_that_looks_beside_the_origin(tiny_generator):
+    """Seen from the side, such a camera is closer to the origin, where near and far were measured from."""
+    view = replace(tiny_generator.settings.default_view, target=(0.0, 0.0, 0.2), radius=2.5, yaw_deg=0, pitch_deg=0)
+    settings = replace(tiny_generator.settings, default_view=view)
+    assert config_for(view.mean(), settings) is settings.render_config
+    assert config_for(replace(view, yaw_deg=90).mean(), settings).near == "box"
 
 
 def test_depth_colours_span_the_box_over_the_whole_path():
