@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.layers import FullyConnected
+from gen3d_tools.kernels.folding import DecoderNumbers
 
 COLOR_MARGIN = 0.001
 """Colours are sigmoid (1 + 2 margin) - margin, so that exact black and white are reachable (mip-NeRF)."""
@@ -52,3 +53,14 @@ class Decoder(nn.Module):
         output = self.net(features)
         values = torch.sigmoid(output[..., 1:]) * (1 + 2 * COLOR_MARGIN) - COLOR_MARGIN
         return values, output[..., 0] * self.density_gain
+
+    def numbers(self) -> DecoderNumbers:
+        """Give the network as arrays for the fast kernels."""
+        layers = [layer.numbers() for layer in self.net if isinstance(layer, FullyConnected)]
+        return DecoderNumbers(
+            weights=tuple(weight for weight, _ in layers),
+            biases=tuple(bias for _, bias in layers),
+            activation="softplus",
+            density_row=0,
+            density_gain=self.density_gain,
+        )

@@ -12,6 +12,7 @@ Letters: `x` feature maps [b, c, h, w]; `w` one latent per sample [b, w_dim].
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -76,6 +77,12 @@ class FullyConnected(nn.Module):
         if self.activation == "lrelu":
             return F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN
         return F.softplus(y) if self.activation == "softplus" else y
+
+    def numbers(self, input_gain: float = 1.0) -> tuple[Float[np.ndarray, "out_features in_features"], np.ndarray]:
+        """Give weight and bias as arrays on the CPU, the learning rate's gain and a gain of the input included."""
+        gain = self.lr_multiplier / math.sqrt(self.weight.shape[1]) * input_gain
+        weight, bias = self.weight.detach().float().cpu() * gain, self.bias.detach().float().cpu() * self.lr_multiplier
+        return weight.numpy(), bias.numpy()
 
 
 def modulated_conv2d(
