@@ -25,6 +25,9 @@ from gen3d_tools.generators.superresolution import SampleSuperResolution, SuperR
 DENSITY_SHIFT = -1.0
 """EG3D's density is softplus(raw - 1), so that a fresh network is nearly empty (mip-NeRF)."""
 
+MAX_RENDER_RESOLUTION = 1024
+"""More rays along a side than this are a broken file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EG3DConfig(NetworkConfig):
@@ -71,6 +74,9 @@ class EG3DGenerator(Generator):
             raise CheckpointError(
                 f"an EG3D generator has no classes, but class_names holds {len(settings.class_names)}"
             )
+        if not (config.box_side > 0 and 1 <= config.render_resolution <= MAX_RENDER_RESOLUTION):
+            found = f"box_side={config.box_side:g} and render_resolution={config.render_resolution}"
+            raise CheckpointError(f"need box_side > 0 and 1 to {MAX_RENDER_RESOLUTION} rays a side, got {found}")
         self.config, self.settings = config, settings
         self.backbone = build_backbone(config)
         self.superresolution = SuperResolutionNetwork(

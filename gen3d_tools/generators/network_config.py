@@ -36,7 +36,8 @@ class NetworkConfig:
         for name in names:
             if not _fits(values[name], hints[name]):
                 choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
-                wanted = f"it must be one of {', '.join(map(str, choices))}" if choices else "which is not what belongs there"
+                named = ", ".join(map(str, choices))
+                wanted = f"it must be one of {named}" if named else "which is not what belongs there"
                 raise CheckpointError(f"network config: {name} is {values[name]!r:.60}, {wanted}")
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
