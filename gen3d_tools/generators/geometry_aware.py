@@ -8,27 +8,24 @@ the same structure that does not (figure 2); a decoder deeper than EG3D's; camer
 Not in the paper and chosen here: every size and rate, the label embedding, no super-resolution.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, get_args
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d_tools.checkpoints.native import check_keys
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.decoder import Decoder
+from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.generators.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 
-_MAX_SIZE = 1 << 20  # no count in a config is beyond this
-
 
 @dataclass(frozen=True, kw_only=True)
-class GeometryAwareConfig:
+class GeometryAwareConfig(NetworkConfig):
     """What the network is. Stored in the checkpoint."""
 
     z_dim: int = 512
@@ -51,38 +48,6 @@ class GeometryAwareConfig:
     align_corners: bool = False
     box_side: float = 1.6
     bounded: bool = False  # True: density is exactly 0 outside the box
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give every field as plain JSON values."""
-        return asdict(self) | {"decoder_hidden": list(self.decoder_hidden)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "GeometryAwareConfig":
-        """Read what `to_dict` wrote; every key must be there and no other.
-
-        Raises:
-            CheckpointError: A key is unknown or missing.
-        """
-        check_keys(values, [field.name for field in fields(cls)], "network config")
-        for field in fields(cls):
-            _check_type(field.name, values[field.name], field.default)
-        if values["plane_axes"] not in get_args(PlaneAxes):
-            raise CheckpointError(
-                f"network config: plane_axes is {values['plane_axes']!r}, not one of {get_args(PlaneAxes)}"
-            )
-        return cls(**(dict(values) | {"decoder_hidden": tuple(values["decoder_hidden"])}))
-
-
-def _check_type(name: str, value: Any, default: Any) -> None:
-    """Refuse a value of another kind than the default's, or a size beyond reason."""
-    kinds = {float: (int, float), tuple: (list, tuple)}.get(type(default), (type(default),))
-    fits = isinstance(value, kinds) and isinstance(value, bool) == isinstance(default, bool)
-    if fits and isinstance(default, tuple):
-        fits = 1 <= len(value) <= 16 and all(type(width) is int and 1 <= width <= _MAX_SIZE for width in value)
-    elif fits and type(default) is int:
-        fits = 0 <= value <= _MAX_SIZE
-    if not fits:
-        raise CheckpointError(f"network config: {name} is {value!r:.60}, which is not what belongs there")
 
 
 class Backbone(nn.Module):

@@ -50,7 +50,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (Union, types.UnionType):
         return any(_fits(value, choice) for choice in arguments)
     if origin is tuple:
-        return isinstance(value, list | tuple) and 1 <= len(value) <= 16 and all(_fits(v, arguments[0]) for v in value)
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= 16:
+            return False
+        return all(_fits(one, arguments[0]) and one != 0 for one in value)  # widths of layers
     if hint is int:
         return type(value) is int and 0 <= value <= MAX_SIZE
     if hint is float:

@@ -118,6 +118,7 @@ def test_class_names_must_fit_the_network(tiny_generator):
     [
         ({"z_dim": "many"}, "z_dim is 'many'"),
         ({"decoder_hidden": []}, "decoder_hidden is"),
+        ({"decoder_hidden": [8, 0]}, "decoder_hidden is"),
         ({"plane_axes": "xyz"}, "plane_axes is 'xyz'"),
         ({"bounded": 1}, "bounded is 1"),
         ({"plane_resolution": 2**40}, "plane_resolution is"),
