@@ -52,7 +52,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is tuple:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= 16:
             return False
-        return all(_fits(one, arguments[0]) and one != 0 for one in value)  # widths of layers
+        whole = arguments[0] is int  # widths of layers, which cannot be 0
+        return all(_fits(one, arguments[0]) and not (whole and one == 0) for one in value)
     if hint is int:
         return type(value) is int and 0 <= value <= MAX_SIZE
     if hint is float:
