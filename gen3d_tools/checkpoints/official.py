@@ -1,0 +1,262 @@
+"""Published checkpoints: pickles of whole training snapshots, read without running anything in them.
+
+The file is mapped, its stream is walked by our own reader (`unpickling`), and only the names that published
+checkpoints contain have a meaning (`vocabulary`). The result is numbers and settings: `OfficialModel`. What they
+mean is up to the model family's module in `generators`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gen3d_tools.checkpoints.inert import Record, TensorRecord
+from gen3d_tools.checkpoints.plain import PlainValues
+from gen3d_tools.checkpoints.storages import TensorReader
+from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
+from gen3d_tools.checkpoints.vocabulary import OfficialVocabulary
+from gen3d_tools.errors import CheckpointError, NotFoundError
+
+SUFFIXES = (".pkl", ".pickle")
+_NETWORK = "G_ema"
+_MAX_MODULES = 5000
+_MAX_TENSORS = 20_000
+_MAX_DEPTH = 24
+_MAX_NAME = 100
+_SUPPORTED = "supported are EG3D, EpiGRAF and 3DGP generators"
+_EG3D_ARGUMENTS = (
+    "z_dim",
+    "c_dim",
+    "w_dim",
+    "img_resolution",
+    "img_channels",
+    "sr_num_fp16_res",
+    "mapping_kwargs",
+    "rendering_kwargs",
+    "sr_kwargs",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficialModel:
+    """What a published checkpoint says about its generator (G_ema), as plain values.
+
+    Attributes:
+        source: Name of the file.
+        sha256: Of the whole file.
+        family: "eg3d", "epigraf" or "threedgp".
+        init_kwargs: Arguments the network was built with, positional ones by their names.
+        attributes: Live attributes by the module's dotted path, "" is the root: numbers, texts, lists, tables;
+            small plain tensors as nested lists.
+        classes: Class name of every module by its dotted path.
+        config: Resolved configuration of the generator, {} if the file has none.
+        tensors: The state dict; float32, or float64 where the file has that.
+        warnings: What a user should know: placeholders, references that lead nowhere.
+    """
+
+    source: str
+    sha256: str
+    family: str
+    init_kwargs: dict[str, Any]
+    attributes: dict[str, dict[str, Any]]
+    classes: dict[str, str]
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    warnings: list[str] = field(default_factory=list)
+
+
+def is_official(path: str | Path) -> bool:
+    """Tell whether a path names a pickle (by its suffix) that exists."""
+    return Path(path).suffix.lower() in SUFFIXES and Path(path).is_file()
+
+
+def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialModel:
+    """Read a published checkpoint. Nothing in it is run, imported or opened.
+
+    Args:
+        path: The pickle.
+        allow_unknown: Replace globals outside the known list by inert placeholders, and say so in `warnings`,
+            instead of refusing the file.
+
+    Raises:
+        NotFoundError: No such file.
+        CheckpointError: It is damaged, hostile, or holds something other than a supported generator.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint")
+    try:
+        with path.open("rb") as file:
+            if file.read(1) != b"\x80":
+                raise CheckpointError(_other_format(path))
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                return _read(data, path.name, allow_unknown=allow_unknown)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _other_format(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(8)
+    if not start:
+        return "it is empty; download it again"
+    if start.startswith(b"PK"):
+        return "it is a zip archive (torch.save of weights alone?), not the pickle of a whole training snapshot"
+    return "it is no pickle of protocol 2 or later, which all published checkpoints are; is the download complete?"
+
+
+def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
+    budget = Budget()
+    vocabulary = OfficialVocabulary(budget, allow_unknown=allow_unknown)
+    network = _generator(Unpickler(data, 0, len(data), vocabulary, budget).load())
+    modules = dict(_modules(network))
+    records = {name: record for path, module in modules.items() for name, record in _tensor_records(path, module)}
+    family = identify(records)
+    if len(records) > _MAX_TENSORS:
+        raise CheckpointError(f"it has {len(records)} tensors, more than any checkpoint")
+    reader = TensorReader(data, budget)
+    values = PlainValues(reader)
+    config = network.attributes().get("cfg")
+    warnings = [f"{name} was replaced by an inert placeholder" for name in vocabulary.unknown]
+    return OfficialModel(
+        source=source,
+        family=family,
+        init_kwargs=_arguments(network, family, values, warnings),
+        attributes={path: _attributes(module, values) for path, module in modules.items()},
+        classes={path: module.name.rpartition(".")[2] for path, module in modules.items()},
+        config={} if config is None else values.config(config),
+        tensors={name: _read_tensor(name, record, reader) for name, record in records.items()},
+        warnings=warnings + values.warnings,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _generator(snapshot: Any) -> Record:
+    """Take the averaged generator out of a snapshot."""
+    if isinstance(snapshot, tuple) and len(snapshot) == 3:
+        raise CheckpointError(f"it holds three networks of the TensorFlow StyleGANs; {_SUPPORTED}")
+    if not isinstance(snapshot, dict):
+        raise CheckpointError(f"it holds no training snapshot (a table with {_NETWORK}); {_SUPPORTED}")
+    network = snapshot.get(_NETWORK)
+    if isinstance(network, Record) and isinstance(network.attributes().get("_modules"), dict):
+        return network
+    found = ", ".join(str(key)[:20] for key in list(snapshot)[:8] if isinstance(key, str)) or "nothing"
+    if network is None and "D" in snapshot and "G" not in snapshot:
+        raise CheckpointError(f"it holds a discriminator only ({found}); the generator {_NETWORK} is needed")
+    raise CheckpointError(f"it holds {found!a}, but no network {_NETWORK}, the averaged generator; {_SUPPORTED}")
+
+
+def _modules(network: Record) -> Iterator[tuple[str, Record]]:
+    """Walk a network: dotted paths and modules, parents before children, in order."""
+    waiting: list[tuple[str, Record, int]] = [("", network, 0)]
+    count = 0
+    while waiting:
+        path, module, depth = waiting.pop()
+        count += 1
+        if count > _MAX_MODULES or depth > _MAX_DEPTH:
+            raise CheckpointError("its modules are nested or repeated without end; no checkpoint does that")
+        yield path, module
+        below = []
+        for name, child in _table(module, "_modules", path):
+            if not isinstance(child, Record):
+                raise CheckpointError(f"module {_join(path, name)} is no module; the file is damaged")
+            below.append((_join(path, name), child, depth + 1))
+        waiting.extend(reversed(below))
+
+
+def _tensor_records(path: str, module: Record) -> Iterator[tuple[str, TensorRecord]]:
+    """Give a module's own entries of the state dict: parameters, then persistent buffers."""
+    left_out = module.attributes().get("_non_persistent_buffers_set") or ()
+    for kind in ("_parameters", "_buffers"):
+        for name, tensor in _table(module, kind, path):
+            if kind == "_buffers" and isinstance(left_out, set | frozenset | list) and name in left_out:
+                continue
+            if not isinstance(tensor, TensorRecord):
+                raise CheckpointError(f"{_join(path, name)} is no tensor; the file is damaged")
+            yield _join(path, name), tensor
+
+
+def _table(module: Record, kind: str, path: str) -> list[tuple[str, Any]]:
+    """Give the entries of `_parameters`, `_buffers` or `_modules` that are not None."""
+    table = module.attributes().get(kind) or {}
+    if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
+        raise CheckpointError(f"{kind} of module {path or 'G_ema'!r} is no table; the file is damaged")
+    return [(name, value) for name, value in table.items() if value is not None]
+
+
+def _join(path: str, name: str) -> str:
+    if not name.isascii() or not name.isprintable() or len(name) > _MAX_NAME:
+        raise CheckpointError(f"a part of {path or 'G_ema'} has a name that is no name; the file is damaged")
+    return f"{path}.{name}" if path else name
+
+
+def _read_tensor(name: str, record: TensorRecord, reader: TensorReader) -> Tensor:
+    try:
+        tensor = reader.read(record)
+    except CheckpointError as error:
+        raise CheckpointError(f"tensor {name}: {error}") from error
+    if not torch.isfinite(tensor).all():
+        raise CheckpointError(f"tensor {name} holds NaN or infinity; the weights are unusable")
+    return tensor
+
+
+def _arguments(network: Record, family: str, values: PlainValues, warnings: list[str]) -> dict[str, Any]:
+    """Give the root's constructor arguments by name; `cfg` has its own place."""
+    state = network.attributes()
+    positional = state.get("_init_args") or ()
+    names = _EG3D_ARGUMENTS if family == "eg3d" else ()
+    bound = {}
+    if isinstance(positional, tuple | list):
+        bound = dict(zip(names, positional, strict=False))
+        if len(positional) > len(names):
+            warnings.append(
+                f"{len(positional) - len(names)} positional arguments of the network are not named, left out"
+            )
+    return values.table(bound) | values.table(state.get("_init_kwargs"), skip=("cfg",))
+
+
+def _attributes(module: Record, values: PlainValues) -> dict[str, Any]:
+    """Give a module's plain attributes: what is neither torch's bookkeeping nor the configuration."""
+    state = module.attributes()
+    return values.table(
+        state, skip=[name for name in state if str(name).startswith("_") or name in ("training", "cfg")]
+    )
+
+
+def identify(names: Mapping[str, Any]) -> str:
+    """Tell the family from the names of the state dict.
+
+    Raises:
+        CheckpointError: It is no supported generator; the message says what it is, if that is known.
+    """
+
+    def has(prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in names)
+
+    decoder = "synthesis.tri_plane_decoder."
+    if has("backbone.synthesis.") and has("decoder.net."):
+        return "eg3d"
+    if has(f"{decoder}input.") or has(f"{decoder}L0_") or has("backbone.synthesis.input."):
+        raise CheckpointError(f"its planes come from a StyleGAN3 network; {_SUPPORTED}, with StyleGAN2 planes")
+    if has(f"{decoder}b4.") and "mapping.mean_camera_params" in names:
+        return "threedgp"
+    if has(f"{decoder}b4.") and "mapping.mean_camera_pose" in names:
+        return "epigraf"
+    if has("synthesis.model.blocks."):
+        raise CheckpointError(f"it is a radiance field without tri-planes, a pure MLP; {_SUPPORTED}")
+    if has("synthesis.b4.") or has("synthesis.L0_") or has("synthesis.input."):
+        raise CheckpointError(
+            f"it is a plain StyleGAN that makes flat pictures, without a radiance field; {_SUPPORTED}"
+        )
+    if has("b4.") and not has("mapping.w_avg"):
+        raise CheckpointError(f"what it calls {_NETWORK} is a discriminator; {_SUPPORTED}")
+    parts = sorted({name.split(".")[0] for name in names})[:6]
+    some = f"with parts {', '.join(parts)}" if parts else "without any tensor"
+    raise CheckpointError(f"its generator {some} matches no known family completely; {_SUPPORTED}")
