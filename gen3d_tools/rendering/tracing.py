@@ -44,8 +44,8 @@ class RayOutputs:
     """Light that reaches the last interval; some backgrounds are blended with it."""
     samples: dict[str, Tensor] = field(default_factory=dict)
     """On request the steps on the way, [rays, ...], of those rays that were followed: `coarse_distances`,
-    `coarse_weights` (which placed the fine samples), `fine_distances`; `distances`, `raw_density` (ascending) and
-    `ray_weights` of the final pass."""
+    `coarse_raw_density`, `coarse_weights` (which placed the fine samples), `fine_distances`; `distances`,
+    `raw_density` (ascending) and `ray_weights` of the final pass."""
 
 
 def render_rays(
@@ -171,7 +171,15 @@ def _rays_per_chunk(samples: int, device: torch.device) -> int:
     return max(1, points // samples)
 
 
-_SAMPLE_NAMES = ("coarse_distances", "coarse_weights", "fine_distances", "distances", "raw_density", "ray_weights")
+_SAMPLE_NAMES = (
+    "coarse_distances",
+    "coarse_raw_density",
+    "coarse_weights",
+    "fine_distances",
+    "distances",
+    "raw_density",
+    "ray_weights",
+)
 
 
 def scene_end(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> Float[Tensor, " rays"]:
@@ -267,7 +275,7 @@ def _trace(
     distances = place_on_rays(shares, near, far, config.spacing)
     values, raw = _evaluate(field, origins, directions, distances)
     raw = raw + coarse_noise
-    passes, steps = [values], {"coarse_distances": distances}
+    passes, steps = [values], {"coarse_distances": distances, "coarse_raw_density": raw}
     if config.fine_samples:
         with torch.no_grad():
             metric = shares if config.coarse_unit == "ray" else distances
