@@ -96,7 +96,8 @@ class OfficialPickler(pickle._Pickler):
 
     def __init__(self, file, layout: Layout) -> None:
         super().__init__(file, layout.protocol)
-        self.layout, self.kept = layout, []
+        self.layout = layout
+        self.nodes: dict[int, tuple[object, Call]] = {}  # by id of what they stand for, which is kept alive with them
 
     def persistent_id(self, value):
         return value.value if isinstance(value, PersistentId) else None
@@ -131,18 +132,16 @@ class OfficialPickler(pickle._Pickler):
             self.write(pickle.BUILD)
 
     def save_tensor(self, tensor: Tensor) -> None:
-        node = tensor_node(tensor, self.layout)
-        self.kept.append(node)  # the memo goes by id: nothing may be freed while writing
-        self.save(node)
-        self.memo[id(tensor)] = self.memo[id(node)]
-        self.kept.append(tensor)
+        if id(tensor) not in self.nodes:
+            self.nodes[id(tensor)] = tensor, tensor_node(tensor, self.layout)
+        self.save(self.nodes[id(tensor)][1])
 
     def save_type(self, kind: type) -> None:
         if not self.layout.dill or kind.__module__ != "builtins":
             return self.save_global(kind)
-        node = Call(Global("dill._dill", "_load_type"), (kind.__name__,))
-        self.kept.append(node)
-        return self.save(node)
+        if id(kind) not in self.nodes:
+            self.nodes[id(kind)] = kind, Call(Global("dill._dill", "_load_type"), (kind.__name__,))
+        return self.save(self.nodes[id(kind)][1])
 
     dispatch[Global] = save_name
     dispatch[Call] = save_call

@@ -118,6 +118,13 @@ def _set(arguments: tuple[Any, ...]) -> set[Any]:
     return set(values)
 
 
+def _dill_type(arguments: tuple[Any, ...]) -> Name | Record:
+    """A builtin type as dill writes it ("set" or "SetType"); those that make values are told apart."""
+    [name] = arguments
+    known = name.removesuffix("Type").lower() if isinstance(name, str) else ""
+    return Name("builtins", known) if known in ("bytes", "dict", "set") else Record("dill.type", arguments)
+
+
 def _bare(arguments: tuple[Any, ...]) -> Any:
     """An object made as protocols 0 and 1 do: class, base class, value of the base class."""
     kind = arguments[0]
@@ -147,6 +154,7 @@ _FUNCTIONS: dict[str, Builder] = {
     "numpy.core.multiarray.scalar": _number,
     "_codecs.encode": _encoded,
     "copyreg._reconstructor": _bare,
+    "dill._dill._load_type": _dill_type,
     "builtins.bytes": _empty_bytes,
     "builtins.set": _set,
     **dict.fromkeys(_DICTS, _pairs),
@@ -172,7 +180,6 @@ _RECORDS = frozenset(
         "numpy.core.multiarray._reconstruct",
         "numpy.core.numeric._frombuffer",
         "numpy.dtype",
-        "dill._dill._load_type",
     }
 )
 _VALUES = frozenset(  # never called, only mentioned
