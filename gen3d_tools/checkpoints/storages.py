@@ -159,7 +159,7 @@ def _identify(identifier: Any, keys: Any) -> tuple[str, int]:
     return _CODES[kind.name], count
 
 
-def _copy(storage: Storage, record: TensorRecord, kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
+def _copy(storage: Storage, record: TensorRecord, kind: np.dtype[Any]) -> np.ndarray:
     """Copy the elements of a view that lies within the storage."""
     half = storage.code == "bfloat16"
     flat = np.frombuffer(storage.data, "<u2" if half else storage.code, storage.count, storage.start)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from gen3d_tools.checkpoints.inert import Blob, Name, Record
 from gen3d_tools.errors import CheckpointError
@@ -23,6 +23,7 @@ _MAX_NAME = 512
 _STOP = 0x2E
 
 
+@runtime_checkable
 class Vocabulary(Protocol):
     """What names mean."""
 
