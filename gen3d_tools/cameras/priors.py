@@ -14,7 +14,7 @@ import torch
 from scipy.special import ndtr, ndtri
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.poses import POLE_MARGIN, Pose
+from gen3d_tools.cameras.poses import POLE_MARGIN, Pose, YawZero
 from gen3d_tools.cameras.streams import uniform_draws
 from gen3d_tools.errors import CheckpointError, InputError
 
@@ -26,9 +26,10 @@ _MIDDLE_IS_MEAN = ("uniform", "uniform_area", "hybrid")
 class Spread:
     """How one number is distributed.
 
-    "fixed": always `center`; "uniform": `low`..`high`; "uniform_area": a polar angle between them such that points
-    are uniform in area; "normal": around `center`; "truncated_normal": the same, redrawn outside `low`..`high`;
-    "hybrid": half of the draws normal, half uniform within two standard deviations.
+    "fixed": always `center`; "uniform": `low`..`high`; "uniform_area": a polar angle such that points are uniform in
+    area, `low` and `high` being linear in the height, 0 above and pi below; "normal": around `center`;
+    "truncated_normal": the same, redrawn outside `low`..`high`; "hybrid": half of the draws normal, half uniform
+    within two standard deviations.
     """
 
     shape: Shape
@@ -54,9 +55,7 @@ class Spread:
         if self.shape == "uniform":
             return self.low + (self.high - self.low) * u
         if self.shape == "uniform_area":
-            height = (self.low + (self.high - self.low) * u) / math.pi
-            polar: np.ndarray = np.arccos(1 - 2 * height.clip(POLE_MARGIN, 1 - POLE_MARGIN))
-            return polar
+            return _polar_angle(self.low + (self.high - self.low) * u)
         if self.shape == "truncated_normal":
             below, above = (ndtr((end - self.center) / self.std) for end in (self.low, self.high))
             u = below + (above - below) * u
@@ -74,9 +73,18 @@ class Spread:
         """Ends between which nearly all draws lie: two standard deviations where there are no bounds."""
         if self.shape == "fixed":
             return self.center, self.center
+        if self.shape == "uniform_area":
+            low, high = _polar_angle(np.array([self.low, self.high])).tolist()
+            return low, high
         if self.shape in ("normal", "hybrid"):
             return self.center - 2 * self.std, self.center + 2 * self.std
         return self.low, self.high
+
+
+def _polar_angle(v: np.ndarray) -> np.ndarray:
+    """The polar angle of a number that runs linearly in the height, 0 above and pi below."""
+    angle: np.ndarray = np.arccos(1 - 2 * (v / math.pi).clip(POLE_MARGIN, 1 - POLE_MARGIN))
+    return angle
 
 
 def fixed(value: float) -> Spread:
@@ -100,7 +108,7 @@ class PosePrior:
     look_at_yaw: Spread = _ZERO
     look_at_pitch: Spread = _LEVEL
     look_at_radius: Spread = _ZERO
-    front_yaw: float = 0.0  # see `Pose`
+    yaw_zero: YawZero = "z"  # see `Pose`
 
     def __post_init__(self) -> None:
         self.mean()  # refuses numbers that no camera can have
@@ -146,10 +154,11 @@ class PosePrior:
         where = f"camera distribution {cls.kind!r}"
         names = [field.name for field in dataclasses.fields(cls)]
         _check_names(data, ["kind", *names], where)
-        front_yaw = _number(data["front_yaw"], f"front_yaw of {where}")
+        if data["yaw_zero"] not in get_args(YawZero):
+            raise CheckpointError(f"yaw_zero of {where} is {data['yaw_zero']!r:.40}, not one of z, x")
         try:
-            spreads = {name: _spread(data[name], f"{name} of {where}") for name in names if name != "front_yaw"}
-            return cls(**spreads, front_yaw=front_yaw)
+            spreads = {name: _spread(data[name], f"{name} of {where}") for name in names if name != "yaw_zero"}
+            return cls(**spreads, yaw_zero=data["yaw_zero"])
         except InputError as error:
             raise CheckpointError(f"{where}: {error}") from error
 
@@ -168,7 +177,7 @@ class PosePrior:
         """Poses from the numbers of `_spreads`, [*b, 7]."""
         parameters = np.insert(numbers, 2, 0.0, axis=-1)  # there is no roll
         parameters[..., 1] = parameters[..., 1].clip(POLE_MARGIN, math.pi - POLE_MARGIN)
-        return Pose.from_parameters(torch.from_numpy(parameters).float(), self.front_yaw)
+        return Pose.from_parameters(torch.from_numpy(parameters).float(), self.yaw_zero)
 
 
 def _spread(value: Any, where: str) -> Spread:

@@ -87,7 +87,7 @@ def _moved(
     parameters = around.parameters.unsqueeze(-2)
     shift = torch.zeros(len(yaw), parameters.shape[-1], dtype=torch.float64)
     shift[:, 0], shift[:, 1], shift[:, 3] = yaw, pitch, fov_deg
-    return Pose.from_parameters(parameters + shift.to(parameters), around.front_yaw)
+    return Pose.from_parameters(parameters + shift.to(parameters), around.yaw_zero)
 
 
 def _placed(
@@ -99,4 +99,4 @@ def _placed(
     placed[..., 0], placed[..., 1], placed[..., 2] = yaw.to(placed), pitch.to(placed), 0.0
     if fov_deg is not None:
         placed[..., 3] = fov_deg
-    return Pose.from_parameters(placed, around.front_yaw)
+    return Pose.from_parameters(placed, around.yaw_zero)

@@ -14,7 +14,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
-from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates, rays_through
+from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
 from gen3d_tools.rendering.tracing import render_rays
 
@@ -141,7 +141,7 @@ def _ray_picture(
 ) -> Float[Tensor, "channels {side} {side}"]:
     """What the rays of a single camera see: the field's values, then distance, depth and opacity."""
     pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
-    origins, directions = rays_through(camera.cam2world, camera.intrinsics, pixels)
+    origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
     numbers: RandomNumbers = {}
     if generator is not None:
         noise = field.density_noise if exact else 0.0

@@ -19,6 +19,7 @@ from gen3d_tools.rendering.sampling import (
     box_limits,
     coarse_shares,
     importance_samples,
+    place_in_intervals,
     place_on_rays,
     repaired_limits,
     tight_limits,
@@ -272,7 +273,10 @@ def _trace(
     """Follow a few rays; no background yet, and the distance as two sums."""
     activate = partial(_activated, field, cut_quantile)
     shares = coarse_shares(config.jitter, offsets)
-    distances = place_on_rays(shares, near, far, config.spacing)
+    if (config.jitter, config.spacing, config.coarse_unit) == ("intervals", "linear", "world"):
+        distances = place_in_intervals(offsets, near, far)
+    else:
+        distances = place_on_rays(shares, near, far, config.spacing)
     values, raw = _evaluate(field, origins, directions, distances)
     raw = raw + coarse_noise
     passes, steps = [values], {"coarse_distances": distances, "coarse_raw_density": raw}

@@ -95,9 +95,9 @@ def test_config_keeps_every_number():
         (lambda d: d["yaw"].update(low="x"), "finite numbers"),
         (lambda d: d["yaw"].pop("std"), "missing key 'std'"),
         (lambda d: d.update(pitch=3), "must be a table"),
-        (lambda d: d["fov_deg"].update(low=300.0, high=400.0), "fov_y_deg"),
+        (lambda d: d["fov_deg"].update(low=300.0, high=400.0), "fov_deg must lie"),
         (lambda d: d["yaw"].update(low=3.0, high=1.0), "low <= high"),
-        (lambda d: d.update(front_yaw=True), "front_yaw"),
+        (lambda d: d.update(yaw_zero="y"), "yaw_zero"),
     ],
 )
 def test_broken_config_is_refused(change, message):

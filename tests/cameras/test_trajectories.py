@@ -13,7 +13,7 @@ from gen3d_tools.errors import InputError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EPIGRAF, THREEDGP = (load_file(GOLDEN / family / "utils.safetensors") for family in ("epigraf", "3dgp"))
-FRONT = Pose.build(0.0, math.pi / 2, fov_deg=12.0, front_yaw=math.pi / 2)
+FRONT = Pose.build(0.0, math.pi / 2, fov_deg=12.0, yaw_zero="x")
 
 
 @pytest.mark.parametrize(

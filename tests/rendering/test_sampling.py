@@ -6,6 +6,7 @@ from gen3d_tools.rendering.sampling import (
     coarse_shares,
     importance_samples,
     inverse_cdf_samples,
+    place_in_intervals,
     place_on_rays,
     repaired_limits,
     smoothed_weights,
@@ -133,3 +134,10 @@ def test_fine_samples_crowd_where_the_weight_is():
     weights[0, 6] = 1.0
     found = importance_samples(distances, weights, (torch.arange(20)[None] + 0.5) / 20, "plain")
     assert ((found > 0.55) & (found < 0.65)).float().mean() > 0.9
+
+
+def test_samples_laid_out_in_world_units_are_those_laid_out_as_shares():
+    offsets = torch.rand(5, 9)
+    near, far = torch.rand(5) + 0.5, torch.rand(5) + 2.0
+    expected = place_on_rays(coarse_shares("intervals", offsets), near, far, "linear")
+    torch.testing.assert_close(place_in_intervals(offsets, near, far), expected)
