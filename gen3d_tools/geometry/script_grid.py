@@ -1,8 +1,9 @@
-"""The grid on which EG3D's image script samples densities, to the letter: for comparing volumes, not for meshes.
+"""The grid on which the published scripts sample densities, to the letter: for comparing volumes, not for meshes.
 
-The script divides flat indices without flooring, so y creeps up by almost a voxel along each row of z, and x along
-each slab of y and z; and it computes in float32, where indices above 2**24 are rounded. Its volumes, and meshes
-made of them, are displaced accordingly by up to a voxel. `geometry.lattice` has the regular grid.
+The scripts of EG3D, EpiGRAF and 3DGP share it. They divide flat indices without flooring, so y creeps up by almost a
+voxel along each row of z, and x along each slab of y and z; and they compute in float32, where indices above 2**24 are
+rounded. Their volumes, and meshes made of them, are displaced accordingly by up to a voxel. `geometry.lattice` has the
+regular grid.
 """
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 OUTSIDE = -1000.0
-"""Raw density that the script writes into the border of a volume."""
+"""Raw density that EG3D's script writes into the border of a volume."""
 
 
 def script_points(
@@ -31,7 +32,7 @@ def script_points(
 
 
 def script_volume(raw_density: Float[Tensor, " points"], resolution: int) -> Float[Tensor, "n n n"]:
-    """Arrange densities at all `script_points` as the script stores them: [x, y, z], x reversed, without a border.
+    """Arrange densities at all `script_points` as EG3D's script stores them: [x, y, z], x reversed, without a border.
 
     The outer 30 of 256 layers on each side are overwritten with `OUTSIDE`.
     """
@@ -41,3 +42,9 @@ def script_volume(raw_density: Float[Tensor, " points"], resolution: int) -> Flo
     volume.fill_(OUTSIDE)
     volume[pad : resolution - pad, pad : resolution - pad, pad : resolution - pad] = inner
     return volume
+
+
+def script_crop(volume: Float[Tensor, "x y z"]) -> Float[Tensor, "cx cy cz"]:
+    """Cut a volume as 3DGP's geometry script does: margins off in x, the lower half in y, the last third in z."""
+    n = len(volume)
+    return volume[n // 8 : n // -8, n // 2 :, : n // -3]
