@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol, runtime_checkable
 from gen3d_tools.checkpoints.inert import Blob, Name, Record
 from gen3d_tools.errors import CheckpointError
 
-_MAX_STEPS = 1_500_000  # ten times what the largest published snapshots take
+_MAX_STEPS = 750_000  # several times what the largest published snapshots take
 _MAX_TEXT = 32 * 2**20
 _MAX_NUMBER_KEYS = 10_000  # numbers can be chosen to collide in a dict, texts and records cannot
 _LONG_TEXT = 4096  # longer texts are source code, or bytes in protocol 2: they are left in the file
@@ -82,14 +82,18 @@ class Unpickler:
         Raises:
             CheckpointError: It is damaged, over budget, or the vocabulary refuses something.
         """
+        data, end, budget = self.data, self.end, self.budget
         begin = self.position
         try:
             while True:
                 begin = self.position
-                opcode = self.byte()
-                self.budget.steps -= 1
-                if self.budget.steps < 0:
+                if begin >= end:
+                    raise CheckpointError(f"it is cut short: the pickle stream does not end at byte {begin}")
+                self.position = begin + 1
+                budget.steps -= 1
+                if budget.steps < 0:
                     raise CheckpointError(f"it takes more than {_MAX_STEPS} steps to read; no checkpoint does")
+                opcode = data[begin]
                 if opcode == _STOP:
                     return self.stack.pop()
                 action = _ACTIONS.get(opcode)

@@ -64,11 +64,25 @@ def _camera(camera: dict[str, Any]) -> str:
     """Write a camera or a distribution of cameras, such as `fixed: yaw 35°, pitch 22°, radius 2.7, fov 20°`."""
     if "yaw_deg" in camera:
         angles = f"yaw {camera['yaw_deg']:g}°, pitch {camera['pitch_deg']:g}°"
-    else:
+    elif "yaw_min_deg" in camera:
         angles = f"{_range('yaw', camera)}, {_range('pitch', camera)}"
+    else:
+        numbers = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in camera.items())
+        return numbers.removeprefix("kind ").replace("_", " ")
     target = ", ".join(f"{coordinate:g}" for coordinate in camera["target"])
     lens = f"radius {camera['radius']:g}, fov {camera['fov_y_deg']:g}°, target ({target})"
     return f"{camera['kind'].replace('_', ' ')}: {angles}, {lens}"
+
+
+def _number(value: Any) -> str:
+    """Write a parameter of a distribution: a number, a text, a point, or a spread of one number."""
+    if isinstance(value, dict):
+        ends = "" if value["shape"] in ("fixed", "normal") else f" {value['low']:.4g} to {value['high']:.4g}"
+        middle = "" if ends else f" {value['center']:.4g}"
+        return f"{value['shape'].replace('_', ' ')}{middle or ends}"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(f'{number:g}' for number in value)})"
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _range(angle: str, values: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="Bundled name (shapes), model folder, or Hugging Face id org/name.")]
+Model = Annotated[str, typer.Argument(help="Bundled name (shapes), model folder, published .pkl, or Hugging Face id.")]
 Seeds = Annotated[str, typer.Option("--seeds", "-s", help="Seeds, such as 0,2,5-9.")]
 Classes = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`load_generator`: a bundled name, a folder, or a Hugging Face repository becomes a generator."""
+"""`load_generator`: a bundled name, a folder, a pickle, or a Hugging Face repository becomes a generator."""
 
 import difflib
 import logging
@@ -10,10 +10,12 @@ import torch
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.hub import download
 from gen3d_tools.checkpoints.native import TENSORS_NAME, read_config, read_tensors
+from gen3d_tools.checkpoints.official import SUFFIXES, is_official
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.eg3d import EG3DGenerator
 from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.official import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
 
 FAMILIES: dict[str, type[Generator]] = {family.family: family for family in (EG3DGenerator, GeometryAwareGenerator)}
@@ -40,25 +42,31 @@ def choose_device(device: str = "auto") -> torch.device:
     return chosen
 
 
-def resolve_folder(source: str | Path) -> Path:
-    """Find the model folder that `source` names; see `load_generator`.
+def resolve_model(source: str | Path) -> Path:
+    """Find the model folder, or the published pickle, that `source` names; see `load_generator`.
 
     Raises:
         NotFoundError: Nothing by that name; the message lists the nearest bundled names.
     """
     path = Path(source)
     bundled = bundled_models()
-    if path.is_dir():
+    if path.is_dir() or is_official(path):
         return path
     if str(source) in bundled:
         return bundled[str(source)]
     if path.is_file():
-        raise CheckpointError(f"{path} is a file; a model is a folder with config.json and {TENSORS_NAME}")
+        raise CheckpointError(
+            f"{path} is a file; a model is a folder with config.json and {TENSORS_NAME}, or a published .pkl"
+        )
+    if path.suffix.lower() in SUFFIXES:
+        raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint, or a model folder")
     if _REPO_ID.fullmatch(str(source)):
         return download(str(source))
     near = difflib.get_close_matches(str(source), bundled, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"bundled: {', '.join(bundled) or 'none'}"
-    raise NotFoundError(f"no model {str(source)!r}: {hint}; or give a model folder or a Hugging Face id org/name")
+    raise NotFoundError(
+        f"no model {str(source)!r}: {hint}; or give a model folder, a .pkl or a Hugging Face id org/name"
+    )
 
 
 def load_settings(source: str | Path) -> tuple[Path, type[Generator], dict[str, object], ModelSettings]:
@@ -68,7 +76,10 @@ def load_settings(source: str | Path) -> tuple[Path, type[Generator], dict[str, 
         NotFoundError: No such model.
         CheckpointError: The config is refused.
     """
-    folder = resolve_folder(source)
+    folder = resolve_model(source)
+    if folder.is_file():
+        generator = generator_from_pickle(folder)
+        return folder, type(generator), generator.config.to_dict(), generator.settings
     config = read_config(folder)
     family = FAMILIES.get(config["family"])
     if family is None:
@@ -80,8 +91,8 @@ def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
     """Load a trained generator, in evaluation mode and without gradients of its parameters.
 
     Args:
-        source: Bundled name ("shapes"), model folder, or Hugging Face repository id ("org/name").
-            A folder of that name in the current directory comes first.
+        source: Bundled name ("shapes"), model folder, published pickle (.pkl; nothing in it is run), or
+            Hugging Face repository id ("org/name"). A folder of that name in the current directory comes first.
         device: "auto" is cuda, else mps, else cpu; the choice is logged.
 
     Raises:
@@ -89,11 +100,17 @@ def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
         CheckpointError: The checkpoint is refused or broken; nothing of it is loaded.
         InputError: No such device.
     """
-    folder, family, network, settings = load_settings(source)
+    found = resolve_model(source)
     chosen = choose_device(device)
+    generator = generator_from_pickle(found) if found.is_file() else _from_folder(found)
+    _log.info("loaded %s (%s) on %s", found.name, generator.family, chosen)
+    return generator.to(chosen).eval().requires_grad_(False)
+
+
+def _from_folder(folder: Path) -> Generator:
+    _, family, network, settings = load_settings(folder)
     tensors = read_tensors(folder)
     with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
         generator = family.from_config(network, settings)
     generator.load_tensors(tensors, str(folder / TENSORS_NAME))
-    _log.info("loaded %s (%s) on %s", folder.name, family.family, chosen)
-    return generator.to(chosen).eval().requires_grad_(False)
+    return generator

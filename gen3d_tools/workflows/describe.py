@@ -13,7 +13,8 @@ import torch
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, check_tensors, read_layout
 from gen3d_tools.errors import Gen3DError
-from gen3d_tools.generators.loading import load_settings
+from gen3d_tools.generators.loading import load_settings, resolve_model
+from gen3d_tools.generators.official import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.workflows.runs import model_digest, model_name
 
@@ -25,7 +26,7 @@ class ModelInfo:
     """One model, as far as can be told without its weights."""
 
     name: str
-    folder: Path
+    folder: Path  # or the published pickle
     family: str
     settings: ModelSettings
     network: dict[str, Any]  # the network's config
@@ -57,6 +58,8 @@ def describe_model(source: str | Path) -> ModelInfo:
         NotFoundError: No such model.
         CheckpointError: The config is refused, the tensors' file is cut short, or the two do not fit together.
     """
+    if (path := resolve_model(source)).is_file():
+        return _describe_pickle(path)
     folder, family, network, settings = load_settings(source)
     layout = read_layout(folder)
     with torch.device("meta"):  # shapes only
@@ -72,6 +75,21 @@ def describe_model(source: str | Path) -> ModelInfo:
         parameters=generator.num_parameters(),
         precision=", ".join(precisions),
         size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+    )
+
+
+def _describe_pickle(path: Path) -> ModelInfo:
+    """Describe a published checkpoint. Its generator is read whole: a pickle has no header."""
+    generator = generator_from_pickle(path)
+    return ModelInfo(
+        name=model_name(str(path)),
+        folder=path,
+        family=generator.family,
+        settings=generator.settings,
+        network=generator.config.to_dict(),
+        parameters=generator.num_parameters(),
+        precision="float32",
+        size_bytes=path.stat().st_size,
     )
 
 

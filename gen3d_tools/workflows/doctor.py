@@ -243,7 +243,7 @@ def _weights() -> Iterator[Check]:
     name = f"model {MODEL}"
     reinstall = f"pip install --force-reinstall {PACKAGE} (in a checkout: git checkout -- weights)"
     try:
-        from gen3d_tools.generators.loading import load_generator, resolve_folder
+        from gen3d_tools.generators.loading import load_generator, resolve_model
         from gen3d_tools.rendering.renderer import render
         from gen3d_tools.workflows.runs import model_digest
     except (ImportError, OSError) as error:
@@ -262,7 +262,7 @@ def _weights() -> Iterator[Check]:
         yield Check(name=name, status=Status.FAILED, found=found, fix="add --device cpu; or reinstall torch")
     else:
         digest = model_digest(MODEL)[:12]
-        found = f"{len(generator.class_names)} classes, sha256 {digest}…, {resolve_folder(MODEL)}"
+        found = f"{len(generator.class_names)} classes, sha256 {digest}…, {resolve_model(MODEL)}"
         broken = "" if whole else "its trial picture holds NaN or infinity; "
         status = Status.OK if whole else Status.FAILED
         yield Check(name=name, status=status, found=broken + found, fix="" if whole else reinstall)

@@ -14,7 +14,7 @@ from typing import Any
 
 from gen3d_tools.checkpoints.native import TENSORS_NAME
 from gen3d_tools.files import atomic_path, check_writable
-from gen3d_tools.generators.loading import resolve_folder
+from gen3d_tools.generators.loading import resolve_model
 
 OUTPUT_ROOT = Path("gen3d-out")
 RECORD_NAME = "run.json"
@@ -81,8 +81,9 @@ class Run:
 
 
 def model_digest(source: str) -> str:
-    """Compute the SHA-256 of a model's tensors."""
-    with (resolve_folder(source) / TENSORS_NAME).open("rb") as file:
+    """Compute the SHA-256 of a model's tensors, or of the pickle it is."""
+    found = resolve_model(source)
+    with (found if found.is_file() else found / TENSORS_NAME).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
