@@ -120,12 +120,29 @@ def spiral(frames: int, camera: Camera, *, turns: int = 2, pitch_deg: float = 30
     return _around(camera, target, yaw_shift=360.0 * turns * s, pitch_shift=pitch_deg * torch.sin(2 * math.pi * s))
 
 
+def eg3d_circle(frames: int, camera: Camera, *, target: Numbers = ORIGIN) -> Camera:
+    """Circle in front of the object as EG3D's video script does, whatever the camera's angles.
+
+    The circle lies on a sphere around the origin, so the distance from `target` changes a little; see
+    `eg3d_video_path`.
+
+    Args:
+        frames: How many cameras.
+        camera: Gives the lens, and by its place the distance from the origin.
+        target: World point in the middle of the picture, [3].
+    """
+    _check_single(camera)
+    radius = camera.position.norm().item()
+    return eg3d_video_path(frames, camera.intrinsics.cpu(), pivot=target, radius=radius).to(camera.device)
+
+
 PATHS: dict[str, Callable[..., Camera]] = {
     "orbit": orbit,
     "wiggle": wiggle,
     "front_circle": front_circle,
     "line": line,
     "spiral": spiral,
+    "eg3d_circle": eg3d_circle,
 }
 """Paths by name; all take (frames, camera, *, target)."""
 
@@ -176,6 +193,11 @@ def interpolate_keyframes(cameras: Camera, frames: int, *, loop: bool = False) -
     return Camera(torch.from_numpy(cam2world), lens).with_fov(fov_y_deg).to(cameras.device)
 
 
+def _check_single(camera: Camera) -> None:
+    if camera.batch_shape:
+        raise InputError(f"a path starts from one camera, got a batch {list(camera.batch_shape)}; index it first")
+
+
 def _closed(frames: int) -> Float[Tensor, " frames"]:
     check_frames(frames)
     return torch.arange(frames, dtype=torch.float64) / frames
@@ -190,8 +212,7 @@ def _around(
     pitch_deg: float | None = None,
 ) -> Camera:
     """The camera moved on its sphere around `target`, by degrees."""
-    if camera.batch_shape:
-        raise InputError(f"a path starts from one camera, got a batch {list(camera.batch_shape)}; index it first")
+    _check_single(camera)
     yaw, pitch, radius = (number.cpu().double() for number in camera.spherical(target))
     height = pitch if pitch_deg is None else pitch_deg
     moved = Camera.from_spherical(

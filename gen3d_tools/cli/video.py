@@ -20,7 +20,9 @@ def video(
     psi: options.Psi = 1.0,
     path: Annotated[
         str,
-        typer.Option("--path", help="orbit, wiggle, front-circle, line, spiral, or a camera file such as path.json."),
+        typer.Option(
+            "--path", help="orbit, wiggle, front-circle, line, spiral, eg3d-circle, or a camera file such as path.json."
+        ),
     ] = "orbit",
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length. Default: 4, or the file's.")] = None,
     fps: Annotated[float | None, typer.Option("--fps", help="Frames per second. Default: 30, or the file's.")] = None,
