@@ -92,7 +92,7 @@ def from_official(model: OfficialModel) -> tuple[EG3DConfig, ModelSettings, dict
     assert set(values) == {field.name for field in fields(EG3DConfig)}
     config = EG3DConfig.from_dict(values)
     with refusals("rendering_kwargs"):
-        settings = _settings(rendering, {"source": model.source, "sha256": model.sha256})
+        settings = _settings(rendering)
     return config, settings, tensors
 
 
@@ -176,7 +176,7 @@ def _camera_scale(rendering: Mapping[str, Any]) -> float:
     return 0.0 if rendering["c_gen_conditioning_zero"] else number(rendering.get("c_scale", 0), "c_scale")
 
 
-def _settings(rendering: Mapping[str, Any], provenance: dict[str, str]) -> ModelSettings:
+def _settings(rendering: Mapping[str, Any]) -> ModelSettings:
     if rendering["clamp_mode"] != "softplus":
         raise CheckpointError(f"clamp_mode is {rendering['clamp_mode']!r:.40}, EG3D knows only softplus")
     posed = _camera_scale(rendering) != 0
@@ -198,7 +198,6 @@ def _settings(rendering: Mapping[str, Any], provenance: dict[str, str]) -> Model
         if posed
         else TrustedViews(),
         iso_level=math.log1p(math.exp(RAW_ISO_LEVEL + DENSITY_SHIFT)),
-        provenance=provenance,
         licence=LICENCE,
     )
 

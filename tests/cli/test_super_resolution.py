@@ -10,6 +10,8 @@ from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.eg3d import EG3DConfig, EG3DGenerator
 from gen3d_tools.generators.settings import ModelSettings
+from tests.official_pickles import official_bytes
+from tests.parity.cases import discover
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +68,13 @@ def test_videos_have_the_models_own_size_and_can_be_estimated(gen3d, upscaled):
     assert gen3d("video", upscaled, *length, "--format", "frames", "-o", "film").code == 0
     first, second = sorted(Path("film").rglob("*.png"))
     assert imageio.imread(first).shape == imageio.imread(second).shape == (128, 128, 3)
+
+
+def test_a_published_pickle_is_a_model(gen3d):
+    case = next(case for case in discover() if "superresolution_module" in case.path.read_text())
+    path = Path("published.pkl")
+    path.write_bytes(official_bytes("eg3d", case.info["init_kwargs"], case.params))
+    result = gen3d("sample", path, "--exact", "--psi", 0.7, "-o", "picture.png")
+    assert result.code == 0, result.err
+    side = case.info["init_kwargs"]["img_resolution"]
+    assert imageio.imread("picture.png").shape == (side, side, 3)
