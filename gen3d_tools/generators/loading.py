@@ -14,11 +14,15 @@ from gen3d_tools.checkpoints.official import SUFFIXES, is_official
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.eg3d import EG3DGenerator
+from gen3d_tools.generators.epigraf import EpigrafGenerator
 from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.generators.official import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.generators.threedgp import ThreeDGPGenerator
 
-FAMILIES: dict[str, type[Generator]] = {family.family: family for family in (EG3DGenerator, GeometryAwareGenerator)}
+FAMILIES: dict[str, type[Generator]] = {
+    family.family: family for family in (EG3DGenerator, EpigrafGenerator, GeometryAwareGenerator, ThreeDGPGenerator)
+}
 """Every family that can be loaded; a new one is added here."""
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

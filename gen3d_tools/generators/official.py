@@ -12,15 +12,19 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.official import OfficialModel, read_official
 from gen3d_tools.errors import CheckpointError
-from gen3d_tools.generators import official_eg3d
+from gen3d_tools.generators import official_eg3d, official_epigraf, official_threedgp
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.eg3d import EG3DGenerator
+from gen3d_tools.generators.epigraf import EpigrafGenerator
 from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.generators.threedgp import ThreeDGPGenerator
 
 Translation = Callable[[OfficialModel], tuple[Any, ModelSettings, dict[str, Tensor]]]
 
 OFFICIAL_FAMILIES: dict[str, tuple[type[Generator], Translation]] = {
     "eg3d": (EG3DGenerator, official_eg3d.from_official),
+    "epigraf": (EpigrafGenerator, official_epigraf.from_official),
+    "threedgp": (ThreeDGPGenerator, official_threedgp.from_official),
 }
 """Family in a pickle -> its generator, and what turns the pickle's words into ours; a new one is added here."""
 

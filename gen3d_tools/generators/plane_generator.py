@@ -6,7 +6,7 @@ Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022) and "3D gen
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
@@ -96,7 +96,7 @@ class PlaneGenerator(Generator):
         self.synthesis = self.build_synthesis(config)
 
     @classmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> Self:
+    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "PlaneGenerator":
         """Build the generator a `config.json` describes, with fresh weights."""
         config = cls.config_type.from_dict(network)
         try:
