@@ -38,8 +38,7 @@ def check_resolution(resolution: int) -> None:
         InputError: The resolution is outside 8..1024.
         OutOfMemoryError: Its lattice does not fit into the memory that is free.
     """
-    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
-        raise InputError(f"resolution is {resolution}, it must be {MIN_RESOLUTION} to {MAX_RESOLUTION}; try 256")
+    check_range(resolution)
     needed, free = lattice_bytes(resolution), free_memory()
     if free is not None and needed > free:
         fitting = max(MIN_RESOLUTION, int((free / 4) ** (1 / 3) - 2) // 8 * 8)
@@ -47,6 +46,16 @@ def check_resolution(resolution: int) -> None:
             f"a lattice of resolution {resolution} needs {needed / 1e9:.2g} GB, {free / 1e9:.2g} GB are free; "
             f"try resolution {fitting}"
         )
+
+
+def check_range(resolution: int) -> None:
+    """Refuse a lattice that is too coarse to mean anything, or too fine to be useful.
+
+    Raises:
+        InputError: The resolution is outside 8..1024.
+    """
+    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        raise InputError(f"resolution is {resolution}, it must be {MIN_RESOLUTION} to {MAX_RESOLUTION}; try 256")
 
 
 def lattice_bytes(resolution: int) -> int:

@@ -12,6 +12,7 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.cleanup import clean, component_labels
 from gen3d_tools.geometry.isosurface import Surface, bordered_lattice, check_level, march, raw_iso_level, span
 from gen3d_tools.geometry.lattice import CHUNK_POINTS, Progress
+from gen3d_tools.geometry.triplane_surface import triplane_surface
 from gen3d_tools.memory import in_chunks
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,11 @@ def vertex_colors(field: RadianceField, vertices: Float[np.ndarray, "vertices 3"
 def _surface(field: RadianceField, resolution: int, iso_level: float, progress: Progress | None) -> Surface:
     """March on the raw density, which is about linear across a surface where the density explodes."""
     raw_level = raw_iso_level(iso_level, field.density_activation, field.density_shift)
+    surface = triplane_surface(
+        field, resolution=resolution, iso_level=iso_level, raw_level=raw_level, progress=progress
+    )
+    if surface is not None:
+        return surface
     values = bordered_lattice(
         field.raw_density, resolution=resolution, box_side=field.box_side, device=field.device, progress=progress
     )

@@ -1,0 +1,72 @@
+"""How kernels are compiled (numba), and the arithmetic that the compiler can turn into vector code.
+
+The innermost loop of every kernel runs over hidden units or channels, contiguous in memory, without calls. So `exp`
+and `log` are polynomials around the exponent bits of a float, accurate to about 5e-7.
+"""
+
+import inspect
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+logger = logging.getLogger(__name__)
+f32 = np.float32
+
+
+def compiled(*, fastmath: bool = True, **options: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function without bounds checks; keep the result on disk where a folder for it can be written.
+
+    Args:
+        fastmath: Arithmetic without infinities, in any order.
+        options: Further ones of numba's: `parallel`; `forceinline`, for functions that many arrays are passed to.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = inspect.unwrap(function)  # the checks of shapes in our tests wrap every function
+        compile_it = partial(njit, fastmath=fastmath, boundscheck=False, nogil=True, error_model="numpy", **options)
+        try:
+            kernel: Callable[..., Any] = compile_it(cache=True)(function)
+        except RuntimeError:  # numba found no folder that it may write
+            logger.debug("No folder for compiled kernels can be written; %s is compiled again.", function.__name__)
+            kernel = compile_it()(function)
+        return kernel
+
+    return decorate
+
+
+@compiled()
+def fast_log(u):  # type: ignore[no-untyped-def]
+    """Natural logarithm of a positive float32."""
+    bits = f32(u).view(np.int32)
+    exponent = f32((bits >> np.int32(23)) - np.int32(127))
+    f = np.int32((bits & np.int32(0x7FFFFF)) | np.int32(0x3F800000)).view(np.float32) * f32(0.70710678) - f32(1)
+    p = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
+    p = ((p * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
+    return f + f * f * p + (exponent + f32(0.5)) * f32(0.69314718)
+
+
+@compiled()
+def fast_exp_below_0(u):  # type: ignore[no-untyped-def]
+    """Exponential of a float32 that is not positive; below -80 it stays at exp(-80)."""
+    scaled = max(f32(u), f32(-80)) * f32(1.44269504)
+    whole = np.int32(scaled - f32(0.5))  # rounds towards 0: the fraction is within -0.5 .. 0.5
+    r = (scaled - f32(whole)) * f32(0.69314718)
+    p = ((f32(1 / 720) * r + f32(1 / 120)) * r + f32(1 / 24)) * r + f32(1 / 6)
+    p = ((p * r + f32(0.5)) * r + f32(1)) * r + f32(1)
+    return p * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@compiled()
+def softplus(u):  # type: ignore[no-untyped-def]
+    """`log(1 + exp(u))` for any u."""
+    return max(u, f32(0)) + fast_log(f32(1) + fast_exp_below_0(-abs(u)))
+
+
+@compiled()
+def leaky_relu(u):  # type: ignore[no-untyped-def]
+    """`max(u, 0.2 u)`."""
+    return f32(0.6) * u + f32(0.4) * abs(u)
