@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.cameras.priors import PosePrior, Spread, fixed
+from gen3d_tools.cameras.priors import PosePrior, Shape, Spread, fixed
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.backdrop import FAR_AWAY
@@ -33,6 +33,7 @@ from gen3d_tools.generators.settings import ModelSettings
 MEAN_CAMERA = "mapping.mean_camera_pose"
 _BEHIND_INTERVAL = 1e-3  # length of the last interval where there is a background behind it
 _CLAMP = 256.0
+_DISTRIBUTIONS = ("custom", "uniform", "normal", "gaussian", "truncated_gaussian", "hybrid", "spherical_uniform")
 _STAND_IN_SPREAD = (0.3, 0.155)  # yaw, pitch, radians: the spread of aligned faces, as EG3D's samples have it
 
 _log = logging.getLogger(__name__)
@@ -141,6 +142,8 @@ def _uniform_background(dataset: Mapping[str, Any]) -> Background:
 def _prior(camera: Mapping[str, Any], mean_camera: tuple[float, ...]) -> tuple[PosePrior, Pose]:
     """The prior of training cameras, and its mean."""
     name = camera.get("dist", "custom")
+    if name not in _DISTRIBUTIONS:
+        raise CheckpointError(f"unknown distribution of cameras {name!r:.40}; known are {', '.join(_DISTRIBUTIONS)}")
     if name == "custom":
         _log.warning("The angles came with the training pictures; sampled cameras spread like those of faces instead.")
         yaw, pitch = (
@@ -172,8 +175,5 @@ def _spread(name: str, mean: float, std: float, *, is_pitch: bool) -> Spread:
         return Spread(shape="uniform", center=mean, low=low, high=high)
     if name in ("normal", "gaussian"):
         return Spread(shape="normal", center=mean, std=std)
-    if name == "truncated_gaussian":
-        return Spread(shape="truncated_normal", center=mean, std=std, low=mean - 2 * std, high=mean + 2 * std)
-    if name == "hybrid":
-        return Spread(shape="hybrid", center=mean, std=std, low=mean - 2 * std, high=mean + 2 * std)
-    raise CheckpointError(f"unknown distribution of cameras {name:.40}")
+    shape: Shape = "truncated_normal" if name == "truncated_gaussian" else "hybrid"
+    return Spread(shape=shape, center=mean, std=std, low=mean - 2 * std, high=mean + 2 * std)

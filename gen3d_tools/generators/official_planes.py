@@ -91,7 +91,7 @@ def plane_values(model: OfficialModel, tensors: Mapping[str, Tensor], conv_clamp
         "w_dim": last_mapped,
         "num_classes": max(0, label_dim - 2 * conditioned),
         "camera_conditioned": conditioned,
-        "mapping_layers": layers,
+        "mapping_layers": count(config, "map_depth", "the config", layers),
         "plane_resolution": resolution,
         "plane_channels": count(table(config, "tri_plane", "the config"), "feat_dim", "tri_plane", 32),
         "channel_base": _channel_base(config, facts),
