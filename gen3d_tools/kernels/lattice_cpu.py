@@ -105,6 +105,9 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
     """
     width, n = lattice.row.shape[0], lattice.size
     units, others = np.zeros((4, width), f32), np.zeros((4, width), f32)
+    shallow = lattice.deeper.shape[0] == 0
+    form, xy, xz, yz, row, bias = lattice.form, lattice.xy, lattice.xz, lattice.yz, lattice.row, lattice.bias
+    sx, sy, sz = lattice.steps[0], lattice.steps[1], lattice.steps[2]
     for a in range(2):
         for i in range(kept.shape[1]):
             for j in range(kept.shape[2]):
@@ -116,7 +119,27 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
                 z1 = PART * j + PART + (0 if j + 1 < kept.shape[2] and kept[a, i, j + 1] else 1)
                 for x in range(PART * a, x1):
                     for y in range(PART * i, min(y1, n + 2)):
-                        fill_row(lattice, TILE * slab + x, y, PART * j, min(z1, n + 2), units, others, values[x, y])
+                        if shallow:
+                            fill_shallow(
+                                form,
+                                sx,
+                                sy,
+                                sz,
+                                xy,
+                                xz,
+                                yz,
+                                row,
+                                bias,
+                                n,
+                                TILE * slab + x,
+                                y,
+                                PART * j,
+                                min(z1, n + 2),
+                                values,
+                                x,
+                            )
+                        else:
+                            fill_row(lattice, TILE * slab + x, y, PART * j, min(z1, n + 2), units, others, values[x, y])
                         clear_level(values[x, y, PART * j : min(z1, n + 2)], level, step)
 
 
@@ -144,6 +167,32 @@ def fill_row(lattice, x, y, z0, z1, units, others, out):  # type: ignore[no-unty
     z0, z1 = max(z0, 1), min(z1, n + 1)
     if z0 < z1:
         evaluate_row(lattice, x - 1, y - 1, z0 - 1, z1 - 1, units, others, out[z0:z1])
+
+
+@compiled()
+def fill_shallow(form, s0, s1, s2, xy, xz, yz, row, bias, n, x, y, z0, z1, values, layer):  # type: ignore[no-untyped-def]
+    """Do what `fill_row` does for decoders with one hidden layer, into values[layer, y].
+
+    Arrays come one by one and are read in one place: taking them from the lattice, or rows from them, for every
+    point takes longer than the point itself.
+    """
+    ax, ay = (x - 1) * s0, (y - 1) * s0
+    for z in range(z0, z1):
+        if min(x, min(y, z)) == 0 or max(x, max(y, z)) > n:
+            values[layer, y, z] = f32(BORDER)
+            continue
+        bx, bz, cy, cz = (x - 1) * s1, (z - 1) * s1, (y - 1) * s2, (z - 1) * s2
+        total = f32(0)
+        if form == _EXP_SEPARABLE:
+            for h in range(row.shape[0]):
+                total += row[h] * fast_log(f32(1) + xy[ax, ay, h] * xz[bx, bz, h] * yz[cy, cz, h])
+        elif form == _SOFTPLUS:
+            for h in range(row.shape[0]):
+                total += row[h] * softplus(xy[ax, ay, h] + xz[bx, bz, h] + yz[cy, cz, h])
+        else:
+            for h in range(row.shape[0]):
+                total += row[h] * leaky_relu(xy[ax, ay, h] + xz[bx, bz, h] + yz[cy, cz, h])
+        values[layer, y, z] = total + bias
 
 
 @compiled()
