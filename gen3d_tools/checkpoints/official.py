@@ -92,8 +92,9 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
         raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint")
     try:
         with path.open("rb") as file:
-            if file.read(1) != b"\x80":
-                raise CheckpointError(_other_format(path))
+            start = file.read(8)
+            if start[:1] != b"\x80":
+                raise CheckpointError(_other_format(start))
             with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
                 return _read(data, path.name, allow_unknown=allow_unknown)
     except CheckpointError as error:
@@ -102,9 +103,7 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _other_format(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(8)
+def _other_format(start: bytes) -> str:
     if not start:
         return "it is empty; download it again"
     if start.startswith(b"PK"):
