@@ -14,6 +14,10 @@ Config = TypeVar("Config", bound="NetworkConfig")
 MAX_SIZE = 1 << 20
 """No count in a config is beyond this."""
 
+MAX_REPEATS = 64
+"""... and no number of layers, blocks or steps beyond this: each costs time before any tensor is compared."""
+_REPEATED = ("_layers", "_blocks", "_steps")
+
 
 class NetworkConfig:
     """Base of the frozen dataclasses that say what a network is. Fields are plain values, or tuples of them."""
@@ -34,7 +38,8 @@ class NetworkConfig:
         check_keys(values, names, "network config")
         hints = get_type_hints(cls)
         for name in names:
-            if not _fits(values[name], hints[name]):
+            largest = MAX_REPEATS if name.endswith(_REPEATED) else MAX_SIZE
+            if not _fits(values[name], hints[name], largest):
                 choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
                 named = ", ".join(map(str, choices))
                 wanted = f"it must be one of {named}" if named else "which is not what belongs there"
@@ -42,20 +47,20 @@ class NetworkConfig:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits(value: Any, hint: Any, largest: int = MAX_SIZE) -> bool:
     """Whether a value read from JSON is of a field's type and within reason."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in arguments)
     if origin in (Union, types.UnionType):
-        return any(_fits(value, choice) for choice in arguments)
+        return any(_fits(value, choice, largest) for choice in arguments)
     if origin is tuple:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= 16:
             return False
         whole = arguments[0] is int  # widths of layers, which cannot be 0
         return all(_fits(one, arguments[0]) and not (whole and one == 0) for one in value)
     if hint is int:
-        return type(value) is int and 0 <= value <= MAX_SIZE
+        return type(value) is int and 0 <= value <= largest
     if hint is float:
         return type(value) in (int, float) and math.isfinite(value)
     return type(value) is hint

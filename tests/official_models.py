@@ -1,0 +1,72 @@
+"""A published EG3D pickle small enough for every test."""
+
+import torch
+from torch import Tensor
+
+from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.generators.eg3d import EG3DConfig, EG3DGenerator
+from gen3d_tools.generators.layers import low_pass_filter
+from gen3d_tools.generators.settings import ModelSettings
+from tests.official_pickles import Layout, official_bytes
+
+KWARGS = {
+    "z_dim": 4,
+    "c_dim": 25,
+    "w_dim": 4,
+    "img_resolution": 128,
+    "img_channels": 3,
+    "sr_num_fp16_res": 0,
+    "mapping_kwargs": {"num_layers": 2, "embed_features": 4, "layer_features": 4},
+    "channel_base": 32,
+    "channel_max": 4,
+    "conv_clamp": None,
+    "sr_kwargs": {},
+    "rendering_kwargs": {
+        "depth_resolution": 6,
+        "depth_resolution_importance": 4,
+        "ray_start": 2.25,
+        "ray_end": 3.3,
+        "box_warp": 1,
+        "disparity_space_sampling": False,
+        "clamp_mode": "softplus",
+        "superresolution_module": "training.superresolution.SuperresolutionHybrid2X",
+        "superresolution_noise_mode": "none",
+        "sr_antialias": True,
+        "c_gen_conditioning_zero": False,
+        "c_scale": 1.0,
+    },
+}
+
+
+def eg3d_tensors() -> dict[str, Tensor]:
+    """Give the state dict, with the constant filters that published files carry."""
+    config = EG3DConfig(
+        z_dim=4,
+        w_dim=4,
+        embed_dim=4,
+        mapping_width=4,
+        plane_resolution=8,
+        plane_channels=4,
+        channel_base=32,
+        channel_max=4,
+        decoder_width=4,
+        super_resolution="2x",
+    )
+    view = {"radius": 2.7, "fov_y_deg": 13.4}
+    render_config = RenderConfig(near=2.25, far=3.3)
+    settings = ModelSettings(
+        render_config=render_config, camera_distribution=GaussianLookAt(**view), default_view=FixedCamera(**view)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tensors = EG3DGenerator(config, settings).state_dict()
+    constant = low_pass_filter(torch.float32, torch.device("cpu"))
+    layers = {name.rpartition(".")[0] for name in tensors if name.endswith("noise_const")}
+    return tensors | {f"{layer}.resample_filter": constant.clone() for layer in sorted(layers)}
+
+
+def eg3d_bytes(layout: Layout | None = None, **options) -> bytes:
+    """Write the whole snapshot; options as for `official_bytes`."""
+    attributes = {"": {"neural_rendering_resolution": 8}}
+    return official_bytes("eg3d", KWARGS, eg3d_tensors(), layout=layout, **{"attributes": attributes, **options})
