@@ -63,4 +63,6 @@ class Decoder(nn.Module):
             activation="softplus",
             density_row=0,
             density_gain=self.density_gain,
+            value_gain=1 + 2 * COLOR_MARGIN,
+            value_offset=-COLOR_MARGIN,
         )

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 HiddenActivation = Literal["softplus", "lrelu"]
+ValueActivation = Literal["sigmoid", "linear"]
 LRELU_SLOPE = 0.2
 
 
@@ -29,6 +30,10 @@ class DecoderNumbers:
     activation: HiddenActivation  # "lrelu": slope 0.2, without a gain
     density_row: int  # which output is the raw density; the other outputs are the colours before their activation
     density_gain: float = 1.0  # multiplies that output
+    # Colours and features are `activation(output) * value_gain + value_offset`.
+    value_activation: ValueActivation = "sigmoid"
+    value_gain: float = 1.0
+    value_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.weights) < 2 or len(self.weights) != len(self.biases):

@@ -121,7 +121,10 @@ def render_frames(
     side = resolution if upscaler is None else upscaler.render_resolution
     for index in range(len(cameras)):
         with torch.no_grad():
-            seen = _ray_picture(field, cameras[index], side, config, generator, exact, chunk_rays, supersample)
+            channels = 3 if upscaler is None else None
+            seen = _ray_picture(
+                field, cameras[index], side, config, generator, exact, chunk_rays, supersample, channels
+            )
             if upscaler is None:
                 frame = _frames(torch.cat([seen[:3], seen[-3:]]))
             else:
@@ -138,15 +141,26 @@ def _ray_picture(
     exact: bool,
     chunk_rays: int | None,
     supersample: int,
+    channels: int | None,
 ) -> Float[Tensor, "channels {side} {side}"]:
-    """What the rays of a single camera see: the field's values, then distance, depth and opacity."""
+    """What the rays of a camera see: the field's first values or all of them, then distance, depth and opacity."""
     pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
     origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
     numbers: RandomNumbers = {}
     if generator is not None:
         noise = field.density_noise if exact else 0.0
         numbers = random_numbers(config, len(origins), generator, origins.device, density_noise=noise)
-    seen = render_rays(field, origins, directions, config, exact=exact, pixels=pixels, chunk_rays=chunk_rays, **numbers)
+    seen = render_rays(
+        field,
+        origins,
+        directions,
+        config,
+        exact=exact,
+        pixels=pixels,
+        chunk_rays=chunk_rays,
+        channels=channels,
+        **numbers,
+    )
     per_ray = torch.stack([seen.distance, seen.distance * (directions @ camera.forward), seen.opacity], -1)
     picture = rearrange(torch.cat([seen.values, per_ray], -1), "(y x) c -> c y x", y=side * supersample)
     return picture if supersample == 1 else _shrink(picture, supersample)

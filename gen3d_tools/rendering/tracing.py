@@ -1,8 +1,8 @@
 """Follow rays through a field: limits, a coarse pass, a fine pass, blending (NeRF, section 5; EG3D, section 4)."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,6 +15,8 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.memory import in_chunks
 from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march
+from gen3d_tools.rendering.fast import fast_field
+from gen3d_tools.rendering.outputs import RayOutputs, among_missed
 from gen3d_tools.rendering.sampling import (
     box_limits,
     coarse_shares,
@@ -27,26 +29,6 @@ from gen3d_tools.rendering.sampling import (
 
 CPU_POINTS, GPU_POINTS = 1 << 16, 1 << 18  # per chunk; with 32 features and 64 hidden units 0.1 and 0.4 GB
 _NOTHING = 1e-3  # blending weight below which a ray has met nothing, so that its mean distance says nothing
-
-
-@dataclass(frozen=True, eq=False)
-class RayOutputs:
-    """What rays saw, one row per ray."""
-
-    values: Float[Tensor, "rays channels"]
-    """Blended colours (the first three channels) and features, with the background; nominally 0..1."""
-    distance: Float[Tensor, " rays"]
-    """Mean distance along the unit ray, in world units; see `render_rays` for rays that met nothing."""
-    opacity: Float[Tensor, " rays"]
-    """Light stopped on the way, 0..1."""
-    transmittance: Float[Tensor, " rays"]
-    """Light left behind the last interval."""
-    transmittance_before_last: Float[Tensor, " rays"]
-    """Light that reaches the last interval; some backgrounds are blended with it."""
-    samples: dict[str, Tensor] = field(default_factory=dict)
-    """On request the steps on the way, [rays, ...], of those rays that were followed: `coarse_distances`,
-    `coarse_raw_density`, `coarse_weights` (which placed the fine samples), `fine_distances`; `distances`,
-    `raw_density` (ascending) and `ray_weights` of the final pass."""
 
 
 def render_rays(
@@ -65,6 +47,7 @@ def render_rays(
     cut_quantile: float = 0.0,
     pixels: Float[Tensor, "rays 2"] | None = None,
     chunk_rays: int | None = None,
+    channels: int | None = None,
     keep_samples: bool = False,
 ) -> RayOutputs:
     """Blend what each ray meets, differentiably. Where the samples lie carries no gradient.
@@ -72,6 +55,9 @@ def render_rays(
     By default coarse samples stay within the limits, rays are cut to the box of a bounded field (and of one with
     "box" limits), and rays beside it are background at no cost. A ray that meets nothing has the distance of the
     scene's far end: `config.far`, or the camera's distance to the far side of the box's bounding sphere.
+
+    Where neither gradients nor random numbers nor intermediate results are wanted, bounded tri-plane fields on the CPU
+    are followed by compiled code, whose samples lie elsewhere and closer to what stops the light (`fast.py`).
 
     `exact` follows the settings to the letter. There, with the "mean" rule, distances are clamped to the nearest
     and farthest sample of the whole call, and a ray that meets nothing gets the farthest (EG3D).
@@ -92,6 +78,7 @@ def render_rays(
             leaves all. A pass is that of the rays worked on at a time.
         pixels: Where the rays pass through the picture, for a backdrop on the screen.
         chunk_rays: Rays worked on at a time. Changes memory and time, not the result, without `cut_quantile`.
+        channels: Give the first so many values only; by default all.
         keep_samples: Give the steps on the way too.
 
     Raises:
@@ -110,11 +97,48 @@ def render_rays(
     else:
         near, far = limits
         hit = torch.ones_like(near, dtype=torch.bool)
-    numbers = _fixed_or_given(config, origins, coarse_offsets, fine_positions, coarse_noise, fine_noise)
-    rays = [_rows(tensor, hit) for tensor in (origins, directions, near, far, *numbers)]
+    numbers = (coarse_offsets, fine_positions, coarse_noise, fine_noise)
+    given = exact or keep_samples or cut_quantile or any(number is not None for number in (*numbers, limits))
+    fast = None if given else fast_field(field, origins, directions)
+    if fast is not None:
+        traced = fast.follow(config, origins, directions, near, far, hit, channels)
+        hit = torch.ones_like(hit)
+    else:
+        filled = _fixed_or_given(config, origins, *numbers)
+        rays = [_rows(tensor, hit) for tensor in (origins, directions, near, far, *filled)]
+        traced = _traced(field, config, rays, chunk_rays, cut_quantile=cut_quantile, keep_samples=keep_samples)
+    if not traced:
+        nothing = _nothing(field, config, origins)
+        return _before_backdrop(nothing, field, config, origins, directions, pixels, channels)
+    if exact:
+        distance = _exact_distance(traced, config, distance_range)
+    else:
+        distance = _mean_distance(traced, scene_end(field, config, origins[hit]))
+    seen = RayOutputs(
+        values=add_background(traced.pop("values"), traced["opacity"], config.background),
+        distance=distance,
+        opacity=traced.pop("opacity"),
+        transmittance=traced.pop("transmittance"),
+        transmittance_before_last=traced.pop("transmittance_before_last"),
+        samples={name: tensor for name, tensor in traced.items() if name in _SAMPLE_NAMES},
+    )
+    if not hit.all():
+        seen = among_missed(seen, _nothing(field, config, origins), hit)
+    return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
 
+
+def _traced(
+    field: RadianceField,
+    config: RenderConfig,
+    rays: Sequence[Tensor],
+    chunk_rays: int | None,
+    *,
+    cut_quantile: float,
+    keep_samples: bool,
+) -> dict[str, Tensor]:
+    """Follow all rays piece by piece; without any ray, without any result."""
     if chunk_rays is None:
-        chunk_rays = _rays_per_chunk(config.samples, origins.device)
+        chunk_rays = _rays_per_chunk(config.samples, rays[0].device)
         if cut_quantile:  # as many as in the published code
             chunk_rays = max(1, (1 << 24) // (3 * config.coarse_samples))
     pieces = in_chunks(
@@ -125,24 +149,7 @@ def render_rays(
         chunk=chunk_rays,
         what="rays",
     )
-    if not pieces:
-        return _before_backdrop(_nothing(field, config, origins), field, config, origins, directions, pixels)
-    traced = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
-    if exact:
-        distance = _exact_distance(traced, config, distance_range)
-    else:
-        distance = _mean_distance(traced, scene_end(field, config, rays[0]))
-    seen = RayOutputs(
-        values=add_background(traced.pop("values"), traced["opacity"], config.background),
-        distance=distance,
-        opacity=traced.pop("opacity"),
-        transmittance=traced.pop("transmittance"),
-        transmittance_before_last=traced.pop("transmittance_before_last"),
-        samples={name: tensor for name, tensor in traced.items() if name in _SAMPLE_NAMES},
-    )
-    if not hit.all():
-        seen = _among_missed(seen, _nothing(field, config, origins), hit)
-    return _before_backdrop(seen, field, config, origins, directions, pixels)
+    return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]} if pieces else {}
 
 
 def _before_backdrop(
@@ -152,12 +159,14 @@ def _before_backdrop(
     origins: Float[Tensor, "rays 3"],
     directions: Float[Tensor, "rays 3"],
     pixels: Float[Tensor, "rays 2"] | None,
+    channels: int | None,
 ) -> RayOutputs:
-    """Let the field's backdrop shine through.
+    """Let the field's backdrop shine through, and leave out values that nobody asked for.
 
     EpiGRAF adds the backdrop's colour, in [-1, 1], times the light that reaches the last interval; in our colours
     that is its difference from grey.
     """
+    seen = replace(seen, values=seen.values[:, :channels])
     if field.backdrop is None:
         return seen
     colors = behind(field.backdrop, config.background, origins, directions, pixels)
@@ -375,19 +384,3 @@ def _nothing(field: RadianceField, config: RenderConfig, origins: Float[Tensor, 
     opacity = torch.zeros_like(origins[:, 0])
     values = add_background(origins.new_zeros(len(origins), channels), opacity, config.background)
     return RayOutputs(values, scene_end(field, config, origins), opacity, 1 - opacity, 1 - opacity)
-
-
-def _among_missed(seen: RayOutputs, nothing: RayOutputs, hit: Bool[Tensor, " rays"]) -> RayOutputs:
-    """Put followed rays back among those that met nothing."""
-
-    def among(followed: Tensor, missed: Tensor) -> Tensor:
-        return missed.to(followed.dtype).index_put((hit,), followed)
-
-    return RayOutputs(
-        values=among(seen.values, nothing.values),
-        distance=among(seen.distance, nothing.distance),
-        opacity=among(seen.opacity, nothing.opacity),
-        transmittance=among(seen.transmittance, nothing.transmittance),
-        transmittance_before_last=among(seen.transmittance_before_last, nothing.transmittance_before_last),
-        samples=seen.samples,
-    )

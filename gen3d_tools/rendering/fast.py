@@ -1,0 +1,149 @@
+"""The fast way of following rays: compiled, guided by a lattice, for tri-plane fields on the CPU.
+
+It is the default where it can be: the field ends at its box, no gradient is wanted, no random number is given, nothing
+is asked to the letter. Everything else takes the path of `tracing.py`, which says what is true.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.numbers import triplane_numbers
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.kernels.choice import cpu_kernels_available
+from gen3d_tools.kernels.folding import TriplaneNumbers, fits_fast_kernels
+from gen3d_tools.rendering.sampling import tight_limits
+
+if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
+    from gen3d_tools.kernels.network_cpu import Network
+    from gen3d_tools.kernels.occupancy import Guide
+    from gen3d_tools.kernels.rays_cpu import Shading
+
+_NEGLIGIBLE = 1e-3  # optical thickness, over the longest way through the box, that counts as empty
+_FEWEST_SAMPLES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class FastField:
+    """A field laid out for the kernels."""
+
+    network: "Network"
+    guide: "Guide"
+    shading: "Shading"
+    box_side: float
+
+    def follow(
+        self,
+        config: RenderConfig,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        near: Float[Tensor, " rays"],
+        far: Float[Tensor, " rays"],
+        hit: Bool[Tensor, " rays"],
+        channels: int | None,
+    ) -> dict[str, Tensor]:
+        """Follow rays from `near` to `far`, where they `hit`; the names of the result are those of `tracing._trace`."""
+        from gen3d_tools.kernels.rays_cpu import follow_rays
+
+        shading = self.shading._replace(
+            head=self.shading.head[:channels],
+            head_bias=self.shading.head_bias[:channels],
+            closing=np.float32(config.last_interval or 0),
+            last_takes_rest=config.background == "last",
+            most_samples=max(_FEWEST_SAMPLES, config.fine_samples // 2),
+        )
+        limits = self._limits(origins, directions, near, torch.where(hit, far, near))
+        arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
+        out = torch.from_numpy(follow_rays(self.network, self.guide, shading, *arrays, threads=torch.get_num_threads()))
+        moment, opacity, left, before_last = out[:, -4:].unbind(-1)
+        return {
+            "values": out[:, :-4],
+            "distance_sum": moment,
+            "weight_sum": opacity + left if shading.last_takes_rest else opacity,
+            "opacity": opacity,
+            "transmittance": left,
+            "transmittance_before_last": before_last,
+        }
+
+    def _limits(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        near: Float[Tensor, " rays"],
+        far: Float[Tensor, " rays"],
+    ) -> Float[Tensor, "rays 3"]:
+        """Where rays start, where there is nothing any more, and where they end."""
+        enter, leave, hit = tight_limits(origins, directions, self.box_side)
+        enter = torch.where(hit, enter, far).clamp(near, far)
+        return torch.stack([enter, torch.where(hit, leave, far).clamp(enter, far), far], -1)
+
+
+_PREPARED: WeakKeyDictionary[TriplaneField, tuple[tuple[int, ...], FastField | None]] = WeakKeyDictionary()
+
+
+def fast_field(field: RadianceField, *rays: Tensor) -> FastField | None:
+    """Lay a field out for the kernels, once for every state of its numbers; None where they cannot serve it.
+
+    Args:
+        field: What to look at.
+        rays: Further tensors that may ask for gradients.
+    """
+    if not isinstance(field, TriplaneField) or not field.bounded or field.device.type != "cpu":
+        return None
+    parts = [field.planes]
+    if isinstance(field.decoder, nn.Module):
+        parts += [*field.decoder.parameters(), *field.decoder.buffers()]
+    if torch.is_grad_enabled() and any(part.requires_grad for part in (*parts, *rays)):
+        return None
+    state = tuple(number for part in parts for number in (part.data_ptr(), part._version))
+    found = _PREPARED.get(field)
+    if found is None or found[0] != state:
+        found = state, _prepare(field)
+        _PREPARED[field] = found
+    return found[1]
+
+
+def _prepare(field: TriplaneField) -> FastField | None:
+    numbers = triplane_numbers(field)
+    if numbers is None or not fits_fast_kernels(numbers) or not cpu_kernels_available():
+        return None
+    from gen3d_tools.kernels.network_cpu import network_of
+    from gen3d_tools.kernels.occupancy import build_guide
+
+    network = network_of(numbers)
+    if network is None:
+        return None
+    thinnest = _NEGLIGIBLE / (math.sqrt(3) * field.box_side)
+    threshold = math.log(math.expm1(thinnest)) if field.density_activation == "softplus" else 0.0
+    guide = build_guide(network, field.box_side, threshold - field.density_shift)
+    return FastField(network, guide, _shading(field, numbers), field.box_side)
+
+
+def _shading(field: TriplaneField, numbers: TriplaneNumbers) -> "Shading":
+    """How the field stops light and makes colours; what depends on the render settings is filled in later."""
+    from gen3d_tools.kernels.network_cpu import WIDTH, filled
+    from gen3d_tools.kernels.rays_cpu import Shading
+
+    decoder = numbers.decoder
+    colors = [row for row in range(len(decoder.biases[-1])) if row != decoder.density_row]
+    head = decoder.weights[-1][colors]
+    return Shading(
+        head=filled(head, (len(head), WIDTH)),
+        head_bias=np.ascontiguousarray(decoder.biases[-1][colors], np.float32),
+        sigmoid=decoder.value_activation == "sigmoid",
+        gain=np.float32(decoder.value_gain),
+        offset=np.float32(decoder.value_offset),
+        smooth=field.density_activation == "softplus",
+        shift=np.float32(field.density_shift),
+        closing=np.float32(0),
+        last_takes_rest=False,
+        most_samples=_FEWEST_SAMPLES,
+    )
