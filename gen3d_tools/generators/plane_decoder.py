@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from gen3d_tools.generators.decoder import COLOR_MARGIN
 from gen3d_tools.generators.fourier import fourier_features, fourier_width
-from gen3d_tools.generators.layers import FullyConnected
+from gen3d_tools.generators.layers import LRELU_GAIN, FullyConnected
+from gen3d_tools.kernels.folding import DecoderNumbers
 
 ColorActivation = Literal["linear", "sigmoid"]
 DIRECTION_PERIOD = 8.0
@@ -85,6 +86,23 @@ class PlaneDecoder(nn.Module):
             encoded = fourier_features(directions, DIRECTION_PERIOD, cosines=False, raw=True)
             colors = self.color_network(torch.cat([F.leaky_relu(colors, _VIEW_SLOPE), encoded], -1))
         return self._activated(colors), raw
+
+    def numbers(self) -> DecoderNumbers | None:
+        """Give the network as arrays for the fast kernels; None where it reads more than features."""
+        if self.reads != "features":
+            return None
+        found = [layer for layer in self.model if isinstance(layer, FullyConnected)]
+        layers = [layer.numbers(LRELU_GAIN if index else 1.0) for index, layer in enumerate(found)]
+        sigmoid = self.color_activation == "sigmoid"
+        return DecoderNumbers(
+            weights=tuple(weight for weight, _ in layers),
+            biases=tuple(bias for _, bias in layers),
+            activation="lrelu",
+            density_row=len(layers[-1][1]) - 1,
+            value_activation=self.color_activation,
+            value_gain=1 + 2 * COLOR_MARGIN if sigmoid else 0.5,
+            value_offset=-COLOR_MARGIN if sigmoid else 0.5,
+        )
 
     def _activated(self, colors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Bring the network's colours to 0..1."""
