@@ -7,7 +7,7 @@ mean is up to the model family's module in `generators`.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,10 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
             if start[:1] != b"\x80":
                 raise CheckpointError(_other_format(start))
             with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                return _read(data, path.name, allow_unknown=allow_unknown)
+                model = _read(data, path.name, allow_unknown=allow_unknown)
+            file.seek(0)
+            # Read, not mapped: hashing the map would count every page of the file as this process's memory.
+            return replace(model, sha256=hashlib.file_digest(file, "sha256").hexdigest())
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except OSError as error:
@@ -133,7 +136,7 @@ def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
         config={} if config is None else values.config(config),
         tensors={name: _read_tensor(name, record, reader) for name, record in records.items()},
         warnings=warnings + values.warnings,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256="",
     )
 
 
