@@ -18,6 +18,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import Numbers, check_frames
 from gen3d_tools.cameras.distributions import eg3d_look_at
+from gen3d_tools.cameras.script_paths import SCRIPT_PATHS
 from gen3d_tools.errors import InputError
 
 ORIGIN = (0.0, 0.0, 0.0)
@@ -143,6 +144,7 @@ PATHS: dict[str, Callable[..., Camera]] = {
     "line": line,
     "spiral": spiral,
     "eg3d_circle": eg3d_circle,
+    **SCRIPT_PATHS,
 }
 """Paths by name; all take (frames, camera, *, target)."""
 

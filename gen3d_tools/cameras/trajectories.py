@@ -42,9 +42,9 @@ def point(frames: int, around: Pose, *, yaw: float = 0.0, pitch: float = 0.0, fo
 
 
 def points(frames: int, around: Pose, *, yaws: Sequence[float] = (-0.5, 0.0, 0.5), pitch: float = 0.0) -> Pose:
-    """Stand at a few yaws beside the poses, one after another; `frames` beyond their number start over."""
+    """Stand at a few yaws beside the poses, one after another and equally long; there, for one frame each."""
     check_frames(frames)
-    yaw = torch.tensor([yaws[i % len(yaws)] for i in range(frames)], dtype=torch.float64)
+    yaw = torch.tensor([yaws[i * len(yaws) // frames] for i in range(frames)], dtype=torch.float64)
     return _moved(around, yaw, torch.full_like(yaw, pitch), torch.zeros_like(yaw))
 
 

@@ -21,7 +21,9 @@ def video(
     path: Annotated[
         str,
         typer.Option(
-            "--path", help="orbit, wiggle, front-circle, line, spiral, eg3d-circle, or a camera file such as path.json."
+            "--path",
+            help="orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, epigraf-front-circle, "
+            "3dgp-front-circle, and their points, line, wiggle), or a camera file such as path.json.",
         ),
     ] = "orbit",
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length. Default: 4, or the file's.")] = None,

@@ -3,21 +3,18 @@
 Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022). Its aligned objects face +x; see `Pose`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.cameras.poses import LEVEL, Pose, YawZero
-from gen3d_tools.cameras.trajectories import front_circle, line, points, wiggle
+from gen3d_tools.cameras.poses import YawZero
 from gen3d_tools.fields.backdrop import Backdrop, ScreenBackdrop, SphereBackdrop
 from gen3d_tools.fields.density import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.plane_decoder import PlaneDecoder
-from gen3d_tools.generators.plane_generator import PlaneConfig, PlaneGenerator, PlaneSynthesis, ScriptPath
+from gen3d_tools.generators.plane_generator import PlaneConfig, PlaneGenerator, PlaneSynthesis
 from gen3d_tools.generators.sphere_network import SampleSphere, SphereNetwork
 from gen3d_tools.generators.stylegan2 import SynthesisNetwork
 
@@ -47,12 +44,6 @@ class EpigrafGenerator(PlaneGenerator):
     config: EpigrafConfig
     config_type: ClassVar[type[PlaneConfig]] = EpigrafConfig
     yaw_zero: ClassVar[YawZero] = "x"
-    script_paths: ClassVar[Mapping[str, ScriptPath]] = {
-        "front_circle": ScriptPath(64, partial(front_circle, yaw=0.3, pitch=0.2, fov_deg=1.0)),
-        "points": ScriptPath(3, partial(points, yaws=(0.0, -0.3, 0.3), pitch=1.57 - LEVEL)),
-        "line": ScriptPath(16, partial(line, pitch=(0.835, 0.835))),
-        "wiggle": ScriptPath(16, wiggle),
-    }
     synthesis: "EpigrafSynthesis"
 
     def build_synthesis(self, config: EpigrafConfig) -> "EpigrafSynthesis":
@@ -97,11 +88,6 @@ class EpigrafGenerator(PlaneGenerator):
             start=self.config.sphere_start,
             density_activation=self.config.density_activation,
         )
-
-    def canonical_pose(self) -> Pose:
-        """What the scripts' trajectories move around: the front at the height of the object."""
-        view = self.settings.default_view
-        return Pose.build(0.0, fov_deg=view.fov_y_deg, radius=view.radius, yaw_zero=self.yaw_zero)
 
 
 class EpigrafSynthesis(PlaneSynthesis):

@@ -1,6 +1,5 @@
 """What a published EpiGRAF pickle says, in the words of `EpigrafConfig` and `ModelSettings`."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,8 +34,6 @@ _BEHIND_INTERVAL = 1e-3  # length of the last interval where there is a backgrou
 _CLAMP = 256.0
 _DISTRIBUTIONS = ("custom", "uniform", "normal", "gaussian", "truncated_gaussian", "hybrid", "spherical_uniform")
 _STAND_IN_SPREAD = (0.3, 0.155)  # yaw, pitch, radians: the spread of aligned faces, as EG3D's samples have it
-
-_log = logging.getLogger(__name__)
 
 
 def from_official(model: OfficialModel) -> tuple[EpigrafConfig, ModelSettings, dict[str, Tensor]]:
@@ -127,7 +124,7 @@ def _settings(config: EpigrafConfig, dataset: Mapping[str, Any], steps: int) -> 
         trusted_views=trusted_views(prior),
         iso_level=activated_iso_level(config.density_activation, config.density_shift),
         class_names=class_names(config.num_classes),
-        provenance={"source": "EpiGRAF pickle"},
+        provenance={"source": "EpiGRAF pickle", **_note(camera)},
         licence=LICENCE,
     )
 
@@ -139,13 +136,19 @@ def _uniform_background(dataset: Mapping[str, Any]) -> Background:
     return "white" if white else "last" if last else "grey"
 
 
+def _note(camera: Mapping[str, Any]) -> dict[str, str]:
+    """What a user should know about the cameras."""
+    if camera.get("dist", "custom") != "custom":
+        return {}
+    return {"cameras": "spread like those of aligned faces; the training pictures' own are not in the file"}
+
+
 def _prior(camera: Mapping[str, Any], mean_camera: tuple[float, ...]) -> tuple[PosePrior, Pose]:
     """The prior of training cameras, and its mean."""
     name = camera.get("dist", "custom")
     if name not in _DISTRIBUTIONS:
         raise CheckpointError(f"unknown distribution of cameras {name!r:.40}; known are {', '.join(_DISTRIBUTIONS)}")
     if name == "custom":
-        _log.warning("The angles came with the training pictures; sampled cameras spread like those of faces instead.")
         yaw, pitch = (
             Spread(shape="normal", center=center, std=std)
             for center, std in zip(mean_camera[:2], _STAND_IN_SPREAD, strict=True)

@@ -177,7 +177,7 @@ def fixed_view(pose: Pose) -> FixedCamera:
     """A single pose in our degrees, around the point it looks at."""
     target = pose.target
     yaw, pitch, radius = (value.item() for value in pose.camera().spherical(target))
-    x, y, z = target.tolist()
+    x, y, z = (value + 0.0 for value in target.tolist())  # no negative zeros
     if not any((x, y, z)):
         radius = float(pose.radius)  # without the last bit lost on the way
     return FixedCamera(yaw_deg=yaw, pitch_deg=pitch, radius=radius, fov_y_deg=float(pose.fov_deg), target=(x, y, z))

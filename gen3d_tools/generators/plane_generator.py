@@ -4,7 +4,7 @@ Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022) and "3D gen
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.poses import Pose, YawZero, pose_of
+from gen3d_tools.cameras.poses import YawZero, pose_of
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.density import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
@@ -53,14 +53,6 @@ class PlaneConfig(NetworkConfig):
     image_resolution: int = 256
 
 
-@dataclass(frozen=True)
-class ScriptPath:
-    """A trajectory of the published scripts with its parameters there."""
-
-    frames: int
-    path: Callable[[int, Pose], Pose]
-
-
 class PlaneSynthesis(nn.Module):
     """Planes and the decoder that reads them."""
 
@@ -76,7 +68,6 @@ class PlaneGenerator(Generator):
     config: PlaneConfig
     config_type: ClassVar[type[PlaneConfig]]
     yaw_zero: ClassVar[YawZero]  # see `Pose`
-    script_paths: ClassVar[Mapping[str, ScriptPath]]
     synthesis: PlaneSynthesis
 
     def __init__(self, config: Any, settings: ModelSettings) -> None:
@@ -244,23 +235,3 @@ class PlaneGenerator(Generator):
     def density_activation(self) -> DensityActivation:
         """From raw density to density."""
         return "softplus"
-
-    def canonical_pose(self) -> Pose:
-        """What the scripts' trajectories move around: the default view."""
-        view = self.settings.default_view
-        return pose_of(view.mean(), target=view.target, yaw_zero=self.yaw_zero)
-
-    def script_path(self, name: str, frames: int | None = None) -> Camera:
-        """Give the cameras of a trajectory of the published scripts, around `canonical_pose`.
-
-        Args:
-            name: One of `script_paths`.
-            frames: By default as many as there.
-
-        Raises:
-            InputError: There is no such trajectory.
-        """
-        if name not in self.script_paths:
-            raise InputError(f"no trajectory {name!r:.40}; there are {', '.join(self.script_paths)}")
-        chosen = self.script_paths[name]
-        return chosen.path(chosen.frames if frames is None else frames, self.canonical_pose()).camera().to(self.device)

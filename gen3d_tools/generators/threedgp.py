@@ -3,7 +3,7 @@
 Skorokhodov et al., "3D generation on ImageNet" (2023).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,14 +13,13 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.poses import Pose, YawZero
 from gen3d_tools.cameras.priors import PosePrior
-from gen3d_tools.cameras.trajectories import front_circle, line, point, points, wiggle
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.camera_generator import CameraBounds, CameraGenerator
 from gen3d_tools.generators.depth_adaptor import DepthAdaptor, DepthStrategy
 from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.generators.plane_decoder import ColorActivation, PlaneDecoder
-from gen3d_tools.generators.plane_generator import PlaneConfig, PlaneGenerator, PlaneSynthesis, ScriptPath
+from gen3d_tools.generators.plane_generator import PlaneConfig, PlaneGenerator, PlaneSynthesis
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.generators.stylegan2 import SynthesisNetwork
 
@@ -61,13 +60,6 @@ class ThreeDGPGenerator(PlaneGenerator):
     config: ThreeDGPConfig
     config_type: ClassVar[type[PlaneConfig]] = ThreeDGPConfig
     yaw_zero: ClassVar[YawZero] = "z"
-    script_paths: ClassVar[Mapping[str, ScriptPath]] = {
-        "front_circle": ScriptPath(64, front_circle),
-        "point": ScriptPath(1, point),
-        "points": ScriptPath(3, points),
-        "line": ScriptPath(16, line),
-        "wiggle": ScriptPath(16, wiggle),
-    }
     synthesis: "ThreeDGPSynthesis"
 
     def __init__(self, config: ThreeDGPConfig, settings: ModelSettings) -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gen3d_tools.cameras.poses import Pose
+from gen3d_tools.cameras.paths import PATHS
+from gen3d_tools.cameras.poses import Pose, pose_of
 from gen3d_tools.cameras.trajectories import front_circle, line, point, points, wiggle
 from gen3d_tools.errors import InputError
 
@@ -63,9 +64,32 @@ def test_3dgps_are_those_published(name, made):
     torch.testing.assert_close(parameters[:, 5:], expected["look_at"], atol=0, rtol=0)
 
 
-def test_points_start_over():
-    made = points(5, FRONT, yaws=(0.1, 0.2))
-    torch.testing.assert_close(made.angles[:, 0], torch.tensor([0.1, 0.2, 0.1, 0.2, 0.1]))
+def test_points_last_equally_long():
+    made = points(4, FRONT, yaws=(0.1, 0.2))
+    torch.testing.assert_close(made.angles[:, 0], torch.tensor([0.1, 0.1, 0.2, 0.2]))
+
+
+@pytest.mark.parametrize("name", ["front_circle", "points", "line", "wiggle"])
+@pytest.mark.parametrize("family", ["epigraf", "3dgp"])
+def test_every_trajectory_is_a_path_by_name(family, name):
+    frames = 5
+    camera = Pose.build(0.4, 1.3, fov_deg=14.0, radius=1.2, look_at=(0.0, 1.0, 0.1)).camera()
+    target = Pose.build(0.4, fov_deg=14.0, look_at=(0.0, 1.0, 0.1)).target
+    made = PATHS[f"{family}_{name}"](frames, camera, target=target)
+    assert made.batch_shape == (frames,)
+    torch.testing.assert_close(made.position.norm(dim=-1), torch.full((frames,), 1.2), atol=1e-5, rtol=0)
+
+
+def test_3dgps_circle_by_name_goes_around_the_camera_and_keeps_its_target():
+    around = canonical()[1]
+    made = PATHS["3dgp_front_circle"](6, around.camera(), target=around.target)
+    torch.testing.assert_close(made.cam2world, front_circle(6, around).camera().cam2world, atol=1e-5, rtol=0)
+
+
+def test_epigrafs_circle_by_name_is_the_published_one_wherever_the_camera_is():
+    camera = Pose.build(1.0, 1.0, fov_deg=12.0, yaw_zero="x").camera()
+    angles = pose_of(PATHS["epigraf_front_circle"](64, camera), yaw_zero="x").angles
+    torch.testing.assert_close(angles, EPIGRAF["out.traj_front_circle_default_angles"], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("trajectory", [front_circle, point, points, line, wiggle])

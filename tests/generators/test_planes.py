@@ -1,7 +1,5 @@
 """EpiGRAF and 3DGP as users hold them: seeds, classes, cameras, fields with what lies behind them."""
 
-import math
-
 import pytest
 import torch
 
@@ -153,28 +151,3 @@ def test_without_a_camera_generator_cameras_are_the_priors(load):
 def test_every_camera_needs_its_latent(load):
     with pytest.raises(InputError, match="1 latents for 2 cameras"):
         load("3dgp/class_cond_adaptors").sample_cameras(2, [1, 2], torch.zeros(1, 24))
-
-
-@pytest.mark.parametrize("name", ["epigraf/nobg", "3dgp/class_cond_adaptors"])
-def test_script_paths_have_their_frames_and_radius(load, name):
-    generator = load(name)
-    for path, made in generator.script_paths.items():
-        cameras = generator.script_path(path)
-        assert len(cameras) == made.frames
-        radius = cameras.position.norm(dim=-1)
-        torch.testing.assert_close(radius, radius[:1].expand_as(radius), atol=1e-5, rtol=0)
-    assert len(generator.script_path("line", 5)) == 5
-    with pytest.raises(InputError, match="no trajectory 'loop'"):
-        generator.script_path("loop")
-
-
-def test_epigrafs_front_circle_goes_around_the_front(load):
-    angles = pose_of(load("epigraf/nobg").script_path("front_circle"), yaw_zero="x").angles
-    assert angles[:-1].mean(0).tolist() == pytest.approx([0.0, math.pi / 2, 0.0], abs=1e-5)
-
-
-def test_3dgps_front_circle_goes_around_the_mean_camera(load):
-    generator = load("3dgp/class_cond_adaptors")
-    middle = pose_of(generator.default_camera()).angles
-    angles = pose_of(generator.script_path("front_circle")).angles
-    assert angles[:-1].mean(0).tolist() == pytest.approx(middle.tolist(), abs=1e-4)

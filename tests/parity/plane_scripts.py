@@ -10,6 +10,7 @@ import torch
 
 from gen3d_tools.cameras import trajectories
 from gen3d_tools.cameras.poses import LEVEL, Pose
+from gen3d_tools.cameras.script_paths import EPIGRAF
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.epigraf import EpigrafGenerator
 from gen3d_tools.generators.latents import latent_z
@@ -55,8 +56,7 @@ def check_epigraf(case: Case, report: Report) -> None:
         (fov,) = noted(note, "base fov", 1) or (12.0,)
         frames = len(case.tensors[f"out.traj_{name}_angles"])
         around = Pose.build(0.0, fov_deg=fov, yaw_zero=EpigrafGenerator.yaw_zero)
-        kind = next(kind for kind in EpigrafGenerator.script_paths if name.startswith(kind))
-        made = EpigrafGenerator.script_paths[kind].path(frames, around)
+        made = next(path for kind, path in EPIGRAF.items() if name.startswith(kind))(frames, around)
         if numbers := noted(note, "yaw", 1) and [noted(note, key, 1)[0] for key in ("yaw", "pitch", "fov")]:
             made = trajectories.front_circle(frames, around, yaw=numbers[0], pitch=numbers[1], fov_deg=numbers[2])
         elif yaws := noted(note, "yaws"):
