@@ -1,6 +1,10 @@
-"""A published EG3D pickle small enough for every test."""
+"""Published pickles small enough for every test."""
+
+import json
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
@@ -10,6 +14,8 @@ from gen3d_tools.generators.layers import low_pass_filter
 from gen3d_tools.generators.settings import ModelSettings
 from tests.official_pickles import Layout, official_bytes
 
+GOLDEN = Path(__file__).parent / "golden"
+FOLDERS = {"epigraf": "epigraf", "threedgp": "3dgp"}
 KWARGS = {
     "z_dim": 4,
     "c_dim": 25,
@@ -70,3 +76,15 @@ def eg3d_bytes(layout: Layout | None = None, **options) -> bytes:
     """Write the whole snapshot; options as for `official_bytes`."""
     attributes = {"": {"neural_rendering_resolution": 8}}
     return official_bytes("eg3d", KWARGS, eg3d_tensors(), layout=layout, **{"attributes": attributes, **options})
+
+
+def recorded_bytes(family: str, *, classes: bool = False) -> bytes:
+    """Write the snapshot of a recorded EpiGRAF or 3DGP generator: the first, or the first with classes."""
+    for path in sorted((GOLDEN / FOLDERS[family]).glob("*.json")):
+        case = json.loads(path.read_text())
+        if "cfg" in case and (not classes or case["constructor"]["c_dim"]):
+            stored = load_file(path.with_suffix(".safetensors"))
+            params = {name[7:]: value for name, value in stored.items() if name.startswith("params.")}
+            params = {name: value if value.element_size() == 8 else value.float() for name, value in params.items()}
+            return official_bytes(family, case["constructor"], params, config=case["cfg"])
+    raise FileNotFoundError(f"no recorded {family} generator in {GOLDEN}")

@@ -28,6 +28,9 @@ OFFICIAL_FAMILIES: dict[str, tuple[type[Generator], Translation]] = {
 }
 """Family in a pickle -> its generator, and what turns the pickle's words into ours; a new one is added here."""
 
+# What settings of the wrong kind lead to: the file may say anything, and nothing but numbers came out of it.
+_UNFIT = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
 _log = logging.getLogger(__name__)
 
 
@@ -43,9 +46,21 @@ def generator_from_pickle(path: Path, *, allow_unknown: bool = False) -> Generat
         CheckpointError: It is refused or broken; nothing of it is loaded.
     """
     model = read_official(path, allow_unknown=allow_unknown)
-    if model.family not in OFFICIAL_FAMILIES:
-        known = ", ".join(OFFICIAL_FAMILIES)
-        raise CheckpointError(f"{path}: {model.family} generators are not supported; supported: {known}")
+    try:
+        generator = generator_from_model(model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    for warning in model.warnings:
+        _log.warning("%s: %s", path, warning)
+    return generator
+
+
+def generator_from_model(model: OfficialModel) -> Generator:
+    """Build the generator that a pickle's settings describe, with the pickle's tensors.
+
+    Raises:
+        CheckpointError: The settings ask for something else than its family, or do not fit the tensors.
+    """
     family, translate = OFFICIAL_FAMILIES[model.family]
     try:
         config, settings, tensors = translate(model)
@@ -53,9 +68,8 @@ def generator_from_pickle(path: Path, *, allow_unknown: bool = False) -> Generat
         settings = replace(settings, provenance={**settings.provenance, **origin})
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
             generator = family.from_config(config.to_dict(), settings)
-        generator.load_tensors(tensors, model.family)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    for warning in model.warnings:
-        _log.warning("%s: %s", path, warning)
+    except _UNFIT as error:
+        reason = " ".join(str(error).split())[:100]
+        raise CheckpointError(f"its settings make no {model.family} generator ({reason})") from error
+    generator.load_tensors(tensors, model.family)
     return generator

@@ -1,8 +1,6 @@
 """`gen3d convert`, and every command with the pickle itself."""
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -11,7 +9,7 @@ import torch
 
 from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.generators.loading import load_generator
-from tests.official_models import KWARGS, eg3d_bytes, eg3d_tensors
+from tests.official_models import KWARGS, eg3d_bytes, eg3d_tensors, recorded_bytes
 from tests.official_pickles import Global, Instance, Layout, official_bytes
 
 FAST = ("--size", 16)
@@ -22,11 +20,6 @@ def published(tmp_path_factory):
     path = tmp_path_factory.mktemp("published") / "tiny128-8.pkl"
     path.write_bytes(eg3d_bytes())
     return path
-
-
-@pytest.fixture
-def pickle_here(published, tmp_path):
-    return shutil.copy(published, tmp_path / "tiny128-8.pkl")
 
 
 def test_tensors_go_from_the_pickle_to_the_folder_bit_for_bit(gen3d, published):
@@ -146,16 +139,16 @@ def test_a_json_file_of_class_names_must_be_a_list_of_names(gen3d, published, te
     assert "names.json" in result.error
 
 
-def test_class_names_replace_the_numbers(tiny_generator, tmp_path):
-    from gen3d_tools.workflows.convert import _rename_classes, read_class_names
-
-    (tmp_path / "names.json").write_text('["sphere", " box "]')
-    settings = tiny_generator.settings
-    try:
-        _rename_classes(tiny_generator, read_class_names(tmp_path / "names.json"))
-        assert tiny_generator.class_names == ("sphere", "box")
-    finally:
-        tiny_generator.settings = replace(settings)
+@pytest.mark.parametrize("family", ["epigraf", "threedgp"])
+def test_class_names_replace_the_numbers(gen3d, family):
+    Path("classes.pkl").write_bytes(recorded_bytes(family, classes=True))
+    numbers = [line["name"] for line in gen3d("classes", "classes.pkl", "--json").json["classes"]]
+    assert numbers == [str(index) for index in range(len(numbers))]
+    names = [f"thing {index}" for index in range(len(numbers))]
+    Path("names.json").write_text(json.dumps(names))
+    assert gen3d("convert", "classes.pkl", "-o", "named", "--class-names", "names.json").code == 0
+    assert load_generator("named").class_names == tuple(names)
+    assert gen3d("sample", "named", "--class", "thing 1", "-o", "x.png", *FAST).code == 0
 
 
 @pytest.mark.parametrize(
