@@ -15,7 +15,7 @@ from network import CONFIG, TrainableField
 import gen3d_tools
 from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.geometry_aware import GeometryAwareConfig, GeometryAwareGenerator
 from gen3d_tools.generators.settings import ModelSettings, TrustedViews
 
 DENSITY_GAIN = 1500.0
@@ -23,6 +23,18 @@ DENSITY_GAIN = 1500.0
 
 ISO_LEVEL = 10.0
 """EG3D's meshing level; at this gain it lies 0.0002 world units inside the zero of the distance."""
+
+
+def deployed_config() -> GeometryAwareConfig:
+    """Describe the trained network with its box cut back to the centres of the outermost texels.
+
+    Beyond them a lookup mixes in the zeros around a plane, and what the decoder makes of that is nobody's
+    object. Between the centres, `align_corners=True` in the smaller box is the very same function.
+    """
+    texels = CONFIG.plane_resolution
+    return replace(
+        CONFIG, density_gain=DENSITY_GAIN, align_corners=True, box_side=CONFIG.box_side * (texels - 1) / texels
+    )
 
 
 def settings(minutes: float, steps: int) -> ModelSettings:
@@ -50,7 +62,7 @@ def build(checkpoint: Path, *, samples: int = 4000) -> GeometryAwareGenerator:
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     trained = TrainableField()
     trained.load_state_dict(stored["average"])
-    config = replace(CONFIG, density_gain=DENSITY_GAIN)
+    config = deployed_config()
     generator = GeometryAwareGenerator(config, settings(stored["seconds"] / 60, stored["step"]))
     generator.load_tensors(dict(trained.state_dict()), str(checkpoint))
     z = torch.randn(samples, Z_DIM, generator=torch.Generator().manual_seed(0))

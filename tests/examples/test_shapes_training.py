@@ -175,6 +175,7 @@ def test_the_exported_field_is_the_trained_one_with_gain(recipe, train, trained,
     averaged.load_state_dict(torch.load(trained[0] / "checkpoint.pt", weights_only=True)["average"])
     generator = torch.Generator().manual_seed(2)
     z, points = torch.randn(1, 10, generator=generator), torch.rand(1, 500, 3, generator=generator) - 0.5
+    points = points * recipe["export"].deployed_config().box_side  # up to the centres of the outermost texels
     with torch.no_grad():
         distance, rgb = averaged(z, torch.tensor([4]), points, resolution=averaged.config.plane_resolution)
         (field,) = exported.fields(exported.map(z, torch.eye(10)[[4]]))
@@ -182,6 +183,12 @@ def test_the_exported_field_is_the_trained_one_with_gain(recipe, train, trained,
     gain = recipe["export"].DENSITY_GAIN
     torch.testing.assert_close(raw / gain, distance[0], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(values, rgb[0], atol=1e-5, rtol=1e-4)
+
+
+def test_the_exported_field_is_empty_where_lookups_mix_in_the_zeros_around_a_plane(exported):
+    (field,) = exported.fields(exported.latents([0], ["mug"]))
+    edge = torch.linspace(0.4975, 0.5, 50)[:, None] * torch.tensor([[1.0, 0.3, -0.2]])
+    assert (field.density(edge) == 0).all()
 
 
 def test_the_exported_mean_latent_is_that_of_its_class(exported):
