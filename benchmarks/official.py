@@ -26,7 +26,8 @@ def write_file(path: Path, megabytes: int) -> None:
     from gen3d_tools.generators.eg3d import EG3DConfig, EG3DGenerator
     from gen3d_tools.generators.settings import ModelSettings
     from tests.official_models import KWARGS
-    from tests.official_pickles import Layout, OfficialPickler, generator_node, persistent
+    from tests.official_pickles import generator_node, persistent
+    from tests.pickle_nodes import Layout, OfficialPickler
 
     settings = ModelSettings(
         render_config=RenderConfig(near=2.25, far=3.3),

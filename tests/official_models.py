@@ -12,7 +12,8 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.eg3d import EG3DConfig, EG3DGenerator
 from gen3d_tools.generators.layers import low_pass_filter
 from gen3d_tools.generators.settings import ModelSettings
-from tests.official_pickles import Layout, official_bytes
+from tests.official_pickles import official_bytes
+from tests.pickle_nodes import Layout
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = {"epigraf": "epigraf", "threedgp": "3dgp"}

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
-from tests.official_pickles import Layout, dumps, official_bytes, persistent
+from tests.official_pickles import official_bytes, persistent
+from tests.pickle_nodes import Layout, dumps
 
 VICTIMS = [
     ("os", "system"),

@@ -10,17 +10,8 @@ import torch
 
 from gen3d_tools.checkpoints.official import is_official, read_official
 from gen3d_tools.errors import CheckpointError, NotFoundError
-from tests.official_pickles import (
-    Call,
-    Global,
-    Instance,
-    Layout,
-    dumps,
-    easy_dict,
-    official_bytes,
-    persistent,
-    storage_blob,
-)
+from tests.official_pickles import easy_dict, official_bytes, persistent
+from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
 
 KWARGS = {"z_dim": 8, "w_dim": 16, "rendering_kwargs": {"ray_start": 2.25, "ray_end": "auto", "white_back": True}}
 CONFIG = {

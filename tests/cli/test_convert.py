@@ -10,7 +10,8 @@ import torch
 from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.generators.loading import load_generator
 from tests.official_models import KWARGS, eg3d_bytes, eg3d_tensors, recorded_bytes
-from tests.official_pickles import Global, Instance, Layout, official_bytes
+from tests.official_pickles import official_bytes
+from tests.pickle_nodes import Global, Instance, Layout
 
 FAST = ("--size", 16)
 
