@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gen3d_tools.errors import Gen3DError, InputError
 
-OUTPUT_MARKS = {"run.json", "config.json"}
+OUTPUT_MARKS = {"run.json", "config.json", "cameras.txt"}
 """A folder with one of these was written by us and may be replaced."""
 
 

@@ -3,6 +3,8 @@
 import functools
 import importlib.util
 import logging
+from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -12,5 +14,21 @@ def cpu_kernels_available() -> bool:
     """Whether the compiled kernels can be used; says once when they cannot."""
     if importlib.util.find_spec("numba") is not None:
         return True
-    logger.warning("numba is not installed: meshes take much longer; pip install numba")
+    logger.warning("numba is not installed: pictures and meshes take much longer; pip install numba")
     return False
+
+
+@functools.cache
+def announce(kernel: Any, what: str) -> None:
+    """Say once, before a kernel's first call, that it is being compiled; silent when the disk has it already.
+
+    Args:
+        kernel: The compiled function.
+        what: What it does, for the message.
+    """
+    function = kernel.py_func
+    stored = Path(kernel.stats.cache_path or "-").glob(
+        f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*"
+    )
+    if not kernel.signatures and next(stored, None) is None:
+        logger.warning("compiling the code for %s, once: about 20 s; it is kept on disk for later runs", what)

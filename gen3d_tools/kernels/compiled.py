@@ -10,11 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numba
 import numpy as np
 from numba import njit
 
 logger = logging.getLogger(__name__)
 f32 = np.float32
+setattr(numba.config, "THREADING_LAYER_PRIORITY", ["omp", "tbb", "workqueue"])  # noqa: B010 - TBB first warns of old ones
 
 
 def compiled(*, fastmath: bool = True, **options: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

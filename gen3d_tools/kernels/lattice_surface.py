@@ -3,7 +3,6 @@
 No array of n^3 numbers exists: the tables are the largest, with 3 n^2 H numbers.
 """
 
-import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.folding import TriplaneNumbers
 from gen3d_tools.kernels.lattice_bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice_cpu import BORDER, PART, TILE, evaluate_parts
@@ -77,7 +77,7 @@ class BoundedLattice:
 
 def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice:
     """Prepare the lattice of `size` points along each side of the field's box, and bound all its tiles."""
-    prepare_kernels()
+    announce(evaluate_parts, "meshes")
     lattice = lattice_of(numbers, size)
     tiles = size // TILE + 1
     windows, parts = summaries(lattice, TILE, tiles), summaries(lattice, PART, size // PART + 1)
@@ -190,12 +190,6 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
-
-
-@functools.cache
-def prepare_kernels() -> None:
-    """Say that kernels may have to be compiled, once per process."""
-    logger.info("Loading the compiled mesh kernels; the first time on a machine this takes about ten seconds.")
 
 
 def _evaluator(

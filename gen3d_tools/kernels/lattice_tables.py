@@ -57,8 +57,11 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
     tables[0, 1] += _padded(decoder.biases[0][None], 1, width)[0]
     hidden = list(zip(decoder.weights[1:-1], decoder.biases[1:-1], strict=True))
     row, bias = decoder.density_layer
+    xy, xz, yz = tables.values()
     return Lattice(
-        *tables.values(),
+        xy,
+        xz,
+        yz,
         steps=np.array([int(table.shape[0] > 1) for table in tables.values()]),
         form=SOFTPLUS if decoder.activation == "softplus" else LEAKY_RELU,
         size=size,
@@ -115,7 +118,7 @@ def resample(
     rows += texels[above] * upper_weight[:, None, None]
     columns = np.ascontiguousarray(rows.transpose(1, 0, 2))  # [u, n, channels]
     del rows
-    result = columns[below] * lower_weight[:, None, None]
+    result: np.ndarray = columns[below] * lower_weight[:, None, None]
     result += columns[above] * upper_weight[:, None, None]
     return result
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import prange
 
+from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, softplus
 from gen3d_tools.kernels.network_cpu import WIDTH, Network, dot, hidden
 from gen3d_tools.kernels.occupancy import Guide
@@ -72,6 +73,7 @@ def follow_rays(
     """
     out = np.empty((len(limits), len(shading.head) + 4), np.float32)
     longest = f32((limits[:, 1] - limits[:, 0]).max(initial=0))
+    announce(_follow_all, "pictures")
     with _ONE_AT_A_TIME:
         before = numba.get_num_threads()
         numba.set_num_threads(min(threads, before))

@@ -1,0 +1,33 @@
+"""Compiling is announced once, and only when there is something to compile."""
+
+import logging
+
+from gen3d_tools.kernels import choice
+
+
+class Kernel:
+    """As much of a compiled function as the announcement looks at."""
+
+    def __init__(self, folder, signatures=()):
+        self.py_func = test_a_kernel_to_be_compiled_is_announced_once
+        self.stats = type("Stats", (), {"cache_path": str(folder)})()
+        self.signatures = list(signatures)
+
+
+def announced(caplog, kernel):
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="gen3d_tools"):
+        choice.announce(kernel, "pictures")
+    return len(caplog.records)
+
+
+def test_a_kernel_to_be_compiled_is_announced_once(tmp_path, caplog):
+    kernel = Kernel(tmp_path)
+    assert announced(caplog, kernel) == 1
+    assert announced(caplog, kernel) == 0
+
+
+def test_a_kernel_on_disk_or_compiled_already_is_not(tmp_path, caplog):
+    assert announced(caplog, Kernel(tmp_path, signatures=["float32"])) == 0
+    (tmp_path / "test_choice.test_a_kernel_to_be_compiled_is_announced_once-12.py311.nbi").touch()
+    assert announced(caplog, Kernel(tmp_path)) == 0
