@@ -27,8 +27,10 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already; give another name with -o, or add --overwrite to replace it")
-    if _is_folder(path) and not _is_output(path):
-        raise InputError(f"{path} holds more than an earlier output and is not replaced; give another name with -o")
+    if _is_folder(path) and (foreign := _foreign_file(path)):
+        raise InputError(
+            f"{path} holds more than an earlier output ({foreign}), so it stays; give another name with -o"
+        )
     parent = path.parent
     while not parent.exists():
         parent = parent.parent
@@ -81,10 +83,12 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     _remove(old)
 
 
-def _is_output(folder: Path) -> bool:
-    """Tell whether a folder holds what we wrote: a model, a run, numbered frames; or nothing."""
-    names = [child.name for child in folder.iterdir()]
-    return bool(OUTPUT_MARKS & set(names)) or all(name.endswith(".png") and name[:-4].isdigit() for name in names)
+def _foreign_file(folder: Path) -> str | None:
+    """Name a file that we did not write, in a folder that is no model, run, camera set or numbered frames."""
+    names = sorted(child.name for child in folder.iterdir())
+    if OUTPUT_MARKS & set(names):
+        return None
+    return next((name for name in names if not (name.endswith(".png") and name[:-4].isdigit())), None)
 
 
 def _is_folder(path: Path) -> bool:
