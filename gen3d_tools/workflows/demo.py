@@ -45,11 +45,11 @@ class DemoPlan:
     model: str = "shapes"
     psi: float = 1.0  # truncation; 1 = off
     grid_seeds: str = "1,3,4"  # of every class
-    grid_size: int = 72  # pixels of each picture
+    grid_size: int = 112  # pixels of each picture
     orbit: tuple[str, int] = ("house", 3)  # class and seed
-    orbit_frames: int = 32
-    orbit_fps: float = 16.0
-    orbit_size: int = 128  # pixels
+    orbit_frames: int = 48
+    orbit_fps: float = 20.0
+    orbit_size: int = 256  # pixels
     blend_from: tuple[str, int] = ("mushroom", 1)
     blend_to: tuple[str, int] = ("lamp", 4)
     blend_steps: int = 7  # pictures, both ends included
