@@ -4,6 +4,7 @@ Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022) and "3D gen
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -95,9 +96,9 @@ class PlaneGenerator(Generator):
         except ValueError as error:
             raise CheckpointError(f"network config: {error}") from error
 
+    @abstractmethod
     def build_synthesis(self, config: Any) -> PlaneSynthesis:
         """Build everything behind the mapping network, freshly initialised."""
-        raise NotImplementedError
 
     @property
     def num_ws(self) -> int:
