@@ -89,7 +89,7 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
     if quiet:
         return
     console = stderr_console()
-    for path, line in zip(run.outputs, run.lines, strict=False):
+    for path, line in run.lines.items():
         if run.dry_run:
             console.print(f"[yellow]would write[/] {escape(str(path))} [dim]({escape(line)})[/]")
             continue

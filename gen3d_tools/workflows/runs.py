@@ -30,7 +30,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     outputs: list[Path] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)  # for people: one line per output or finding
+    lines: dict[Path, str] = field(default_factory=dict)  # for people: what an output is
     next_command: str = ""
     dry_run: bool = False  # outputs are a plan: nothing was computed, nothing is on disk
 
@@ -43,7 +43,7 @@ class Run:
         """Note an output that is complete on disk, or would be, in a dry run."""
         self.outputs.append(path)
         if line:
-            self.lines.append(line)
+            self.lines[path] = line
         if details:
             self.details.setdefault("outputs", {})[path.name] = details
 
