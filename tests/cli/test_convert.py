@@ -96,7 +96,7 @@ def test_an_existing_model_is_kept_unless_overwritten_and_other_folders_always(g
     Path("photos/precious.png").write_text("x")
     refused = gen3d("convert", published, "-o", "photos", "--overwrite")
     assert refused.code == 2
-    assert "not replaced" in refused.error
+    assert "precious.png), so it stays" in refused.error
     assert Path("photos/precious.png").exists()
 
 
