@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 import gen3d_tools as g3
-from benchmarks import jobs, plain
+from benchmarks import jobs
 from benchmarks.timing import Timing, measure
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.geometry.lattice import sample_lattice
+from gen3d_tools.workflows import plain
 
 
 @dataclass(frozen=True, kw_only=True)

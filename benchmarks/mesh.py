@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.plain import CHUNK_POINTS, _query
 from benchmarks.timing import peak_bytes
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
@@ -28,6 +27,7 @@ from gen3d_tools.generators.decoder import Decoder
 from gen3d_tools.generators.plane_decoder import PlaneDecoder
 from gen3d_tools.geometry.lattice import sample_lattice
 from gen3d_tools.geometry.triplane_surface import triplane_surface
+from gen3d_tools.workflows.plain import CHUNK_POINTS, query
 
 INSIDE = 0.06  # share of the box
 
@@ -86,7 +86,7 @@ def plain_seconds(field: TriplaneField, case: Case, resolution: int, chunks: int
     """Processor seconds of the plain lattice, from a few chunks."""
     points = (torch.rand(case.chunk_points, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * field.box_side
     with torch.no_grad():
-        times = [_seconds(lambda: _query(field, points)) for _ in range(chunks + 1)][1:]
+        times = [_seconds(lambda: query(field, points)) for _ in range(chunks + 1)][1:]
     return median(times) * resolution**3 / case.chunk_points
 
 

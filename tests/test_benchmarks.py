@@ -20,7 +20,7 @@ def benchmarks_on_path():
 
 @pytest.fixture
 def plain():
-    from benchmarks import plain
+    from gen3d_tools.workflows import plain
 
     return plain
 

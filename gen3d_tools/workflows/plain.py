@@ -36,7 +36,7 @@ def lattice(
     """Raw density on a regular lattice over the box, [x, y, z]: backbone and full point query for every chunk."""
     axis = (torch.arange(resolution) / (resolution - 1) - 0.5) * generator.config.box_side
     points = torch.cartesian_prod(axis, axis, axis)
-    raw = [_query(_backbone(generator, ws), piece)[1] for piece in torch.split(points, chunk_points)]
+    raw = [query(_backbone(generator, ws), piece)[1] for piece in torch.split(points, chunk_points)]
     return torch.cat(raw).reshape(resolution, resolution, resolution)
 
 
@@ -49,7 +49,16 @@ def picture(
     Raises:
         InputError: The model wants to be rendered in another way than EG3D's.
     """
-    field = _backbone(generator, ws)
+    return picture_of_field(_backbone(generator, ws), camera, resolution)
+
+
+@torch.no_grad()
+def picture_of_field(field: TriplaneField, camera: Camera, resolution: int) -> Float[Tensor, "3 n n"]:
+    """One picture of planes that are given already.
+
+    Raises:
+        InputError: See `picture`.
+    """
     config = field.render_config
     _check(config)
     origins, directions = camera_rays(camera, resolution)
@@ -79,7 +88,7 @@ def _backbone(generator: Generator, ws: Float[Tensor, "1 num_ws w_dim"]) -> Trip
     return generator.field(generator.planes(ws)[0])
 
 
-def _query(field: TriplaneField, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
+def query(field: TriplaneField, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
     """Colour and raw density of points: three look-ups of all channels, then the whole decoder."""
     unit = points * (2 / field.box_side)
     grid = torch.stack([unit[:, axes] for axes in PLANE_AXES[field.plane_axes]])[:, None]
@@ -99,7 +108,7 @@ def _along(
 ) -> tuple[Float[Tensor, "rays k 3"], Float[Tensor, "rays k"]]:
     """Query every sample of every ray in one go."""
     points = origins[:, None] + distances[..., None] * directions[:, None]
-    rgb, raw = _query(field, points.reshape(-1, 3))
+    rgb, raw = query(field, points.reshape(-1, 3))
     return rgb.reshape(*distances.shape, 3), raw.reshape(distances.shape)
 
 
