@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.native import check_tensors, write_folder
-from gen3d_tools.errors import InputError
+from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.latents import class_index, latent_z
+from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.settings import ModelSettings
 
 
@@ -28,16 +29,25 @@ class Generator(nn.Module, ABC):
 
     family: ClassVar[str]
     config: Any
+    config_type: ClassVar[type[NetworkConfig]]
     settings: ModelSettings
 
+    def __init__(self, config: Any, settings: ModelSettings) -> None:
+        super().__init__()
+        self.config, self.settings = config, settings
+
     @classmethod
-    @abstractmethod
     def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "Generator":
         """Build the generator a `config.json` describes, with fresh weights.
 
         Raises:
             CheckpointError: The network section does not fit the family.
         """
+        config = cls.config_type.from_dict(network)
+        try:
+            return cls(config, settings)
+        except ValueError as error:
+            raise CheckpointError(f"network config: {error}") from error
 
     @property
     @abstractmethod

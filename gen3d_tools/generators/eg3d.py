@@ -4,7 +4,7 @@ Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from einops import rearrange
@@ -67,9 +67,10 @@ class EG3DGenerator(Generator):
 
     family: ClassVar[str] = "eg3d"
     config: EG3DConfig
+    config_type: ClassVar[type[EG3DConfig]] = EG3DConfig
 
     def __init__(self, config: EG3DConfig, settings: ModelSettings) -> None:
-        super().__init__()
+        super().__init__(config, settings)
         if settings.class_names:
             raise CheckpointError(
                 f"an EG3D generator has no classes, but class_names holds {len(settings.class_names)}"
@@ -77,7 +78,6 @@ class EG3DGenerator(Generator):
         if not (config.box_side > 0 and 1 <= config.render_resolution <= MAX_RENDER_RESOLUTION):
             found = f"box_side={config.box_side:g} and render_resolution={config.render_resolution}"
             raise CheckpointError(f"need box_side > 0 and 1 to {MAX_RENDER_RESOLUTION} rays a side, got {found}")
-        self.config, self.settings = config, settings
         self.backbone = build_backbone(config)
         self.superresolution = SuperResolutionNetwork(
             config.super_resolution,
@@ -92,15 +92,6 @@ class EG3DGenerator(Generator):
             config.feature_channels,
             lr_multiplier=config.decoder_lr_multiplier,
         )
-
-    @classmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "EG3DGenerator":
-        """Build the generator a `config.json` describes, with fresh weights."""
-        config = EG3DConfig.from_dict(network)
-        try:
-            return cls(config, settings)
-        except ValueError as error:
-            raise CheckpointError(f"network config: {error}") from error
 
     @property
     def num_ws(self) -> int:

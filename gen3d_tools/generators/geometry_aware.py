@@ -9,7 +9,7 @@ Not in the paper and chosen here: every size and rate, the label embedding, no s
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from einops import rearrange
 from jaxtyping import Float
@@ -104,24 +104,15 @@ class GeometryAwareGenerator(Generator):
 
     family: ClassVar[str] = "geometry_aware"
     config: GeometryAwareConfig
+    config_type: ClassVar[type[GeometryAwareConfig]] = GeometryAwareConfig
 
     def __init__(self, config: GeometryAwareConfig, settings: ModelSettings) -> None:
-        super().__init__()
+        super().__init__(config, settings)
         if len(settings.class_names) != config.num_classes:
             names, classes = len(settings.class_names), config.num_classes
             raise CheckpointError(f"class_names holds {names} names, the network has {classes} classes")
-        self.config, self.settings = config, settings
         self.backbone = build_backbone(config)
         self.decoder = build_decoder(config)
-
-    @classmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "GeometryAwareGenerator":
-        """Build the generator a `config.json` describes, with fresh weights."""
-        config = GeometryAwareConfig.from_dict(network)
-        try:
-            return cls(config, settings)
-        except ValueError as error:
-            raise CheckpointError(f"network config: {error}") from error
 
     @property
     def num_ws(self) -> int:

@@ -72,13 +72,12 @@ class PlaneGenerator(Generator):
     synthesis: PlaneSynthesis
 
     def __init__(self, config: Any, settings: ModelSettings) -> None:
-        super().__init__()
+        super().__init__(config, settings)
         if len(settings.class_names) != config.num_classes:
             names, classes = len(settings.class_names), config.num_classes
             raise CheckpointError(f"class_names holds {names} names, the network has {classes} classes")
         if len(config.mean_camera) < 2:
             raise CheckpointError(f"mean_camera needs yaw and pitch, got {len(config.mean_camera)} number")
-        self.config, self.settings = config, settings
         self.mapping = MappingNetwork(
             z_dim=config.z_dim,
             label_dim=config.num_classes + 2 * config.camera_conditioned,
@@ -86,15 +85,6 @@ class PlaneGenerator(Generator):
             num_layers=config.mapping_layers,
         )
         self.synthesis = self.build_synthesis(config)
-
-    @classmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "PlaneGenerator":
-        """Build the generator a `config.json` describes, with fresh weights."""
-        config = cls.config_type.from_dict(network)
-        try:
-            return cls(config, settings)
-        except ValueError as error:
-            raise CheckpointError(f"network config: {error}") from error
 
     @abstractmethod
     def build_synthesis(self, config: Any) -> PlaneSynthesis:
