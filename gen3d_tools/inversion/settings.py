@@ -1,0 +1,145 @@
+"""Every choice of an inversion as a named value, and three sets of them that work.
+
+Letters of the published procedure (Roich et al., "Pivotal tuning for latent-based editing of real images", 2021) are
+named in the comments. Where this toolkit's default differs from the published one, the comment says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from gen3d_tools.errors import CheckpointError, InputError
+
+Space = Literal["w", "w+"]
+Basis = Literal["spread", "w"]
+PresetName = Literal["fast", "balanced", "best"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InversionSettings:
+    """How an inversion works. The defaults are those of the preset "balanced"."""
+
+    seed: int = 0  # of every random number
+    resolution: int = 128  # largest side at which pictures are compared, for fields without super-resolution
+
+    # Stage one: the latent and the camera.
+    steps1: int = 120  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
+    space: Space = "w"  # "w+": one latent per layer
+    # What the optimiser moves: "spread": coordinates along the principal axes of the class's own latents, in standard
+    # deviations, so that a step is likely in every direction; "w": the latent itself, as published.
+    basis: Basis = "spread"
+    lr1: float = 0.08  # peak learning rate, in units of the basis; published: 0.01 with basis "w"
+    lr1_warmup: float = 0.05  # share of the steps with a linear rise
+    lr1_cooldown: float = 0.25  # share of the steps with a cosine fall
+    w_samples: int = 600  # latents behind mean and spread, numpy's RandomState(123)
+    w_noise: float = 0.05  # latent noise in units of the scalar w_std ...
+    w_noise_until: float = 0.75  # ... fading out by this share of the steps
+    prior_weight: float = 0.002  # times the mean squared coordinate: likely latents first; not in the published loss
+    optimise_noise: bool = True  # noise maps of the planes; they are discarded afterwards, as published
+    noise_regularisation: float = 1e5
+    rays1: int = 2048  # rays per step and photo
+    stop1: float = 0.0  # stop once the distance is below this
+
+    # The camera.
+    camera_lr: float = 0.15  # learning rate of radians and shares, relative to lr1 in units of w; 0 keeps the camera
+    camera_only: float = 0.0  # share of the steps that move the camera alone
+    camera_prior: float = 0.02  # times the squared offsets: the start is likely
+    search_starts: int = 12  # pairs of class and camera to try; 1 = trust the first
+    search_steps: int = 12
+    search_resolution: int = 32
+    search_keep: int = 3  # pairs that are refined further before one is chosen
+    search_keep_steps: int = 24
+
+    # The distance to the photo, both stages.
+    pixel_weight: float = 1.0  # mean squared difference, published for stage two with images in [-1, 1]
+    pyramid_weight: float = 1.0  # mean absolute difference on a pyramid of three levels
+    ssim_weight: float = 0.3
+    mask_weight: float = 0.3  # mean absolute difference of opacity and mask, where the photo has a mask
+    perceptual_weight: float = 1.0  # of the perceptual distance, where there is one
+
+    # Stage two: the generator.
+    steps2: int = 80  # published: 350
+    lr2: float = 1e-3  # published: 3e-4
+    rays2: int = 2048
+    stop2_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
+    stop2_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
+    locality_weight: float = 1.0  # field form: density and colour at random points stay; not in the published loss
+    locality_points: int = 4096
+    locality_images: float = 0.0  # weight of the published form: pictures of latents nearby stay; published: 0 (off)
+    locality_alpha: float = 30.0  # their distance from the pivot
+    locality_psi: float = 0.5
+    locality_pixel: float = 0.1  # lambda_L2
+    locality_perceptual: float = 0.1  # lambda_LPIPS
+    locality_samples: int = 1
+    locality_interval: int = 1  # steps from one to the next
+
+    # Differentiable rendering.
+    weight_threshold: float = 1e-4  # samples that stop less light carry no gradient
+    softness: float = 0.25  # width of the density's onset in pixels; 0 keeps the field's own
+
+    checkpoint_seconds: float = 5.0  # at most this much work is lost
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no inversion can have."""
+        if self.space not in get_args(Space):
+            raise InputError(f"space is {self.space!r}, it must be w or w+")
+        if self.basis not in get_args(Basis):
+            raise InputError(f"basis is {self.basis!r}, it must be spread or w")
+        for name in ("resolution", "w_samples", "rays1", "rays2", "search_starts", "search_resolution", "search_keep"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, it must be at least 1")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, int | float) and not 0 <= value < float("inf"):
+                raise InputError(f"{one.name} is {value}, it must be 0 or more and finite")
+
+    @property
+    def steps(self) -> int:
+        """Steps of both stages."""
+        return self.steps1 + self.steps2
+
+    def with_steps(self, steps: int) -> "InversionSettings":
+        """Share out another number of steps between the stages in the same proportion."""
+        if steps < 2:
+            raise InputError(f"an inversion needs at least 2 steps, one per stage, got {steps}")
+        first = min(max(round(steps * self.steps1 / max(self.steps, 1)), 1), steps - 1)
+        return replace(self, steps1=first, steps2=steps - first)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every setting as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "InversionSettings":
+        """Read what `to_dict` wrote; every key must be there and no other.
+
+        Raises:
+            CheckpointError: A key is unknown or missing, or a value does not fit.
+        """
+        names = {one.name for one in fields(cls)}
+        wrong = sorted(set(values) ^ names)
+        if wrong:
+            raise CheckpointError(f"inversion settings: {', '.join(wrong)} unknown or missing; from another version?")
+        try:
+            return cls(**values)
+        except (InputError, TypeError) as error:
+            raise CheckpointError(f"inversion settings: {error}") from error
+
+
+PRESETS: dict[PresetName, InversionSettings] = {
+    "fast": InversionSettings(),
+    "balanced": InversionSettings(),
+    "best": InversionSettings(),
+}
+
+
+def preset(name: str) -> InversionSettings:
+    """Give a preset by its name.
+
+    Raises:
+        InputError: There is no such preset.
+    """
+    for known, settings in PRESETS.items():
+        if known == name:
+            return settings
+    raise InputError(f"there is no preset {name!r}; choose from {', '.join(PRESETS)}")
