@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.distributions import FixedCamera
 from gen3d_tools.checkpoints.native import check_tensors, write_folder
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import TriplaneField
@@ -25,12 +26,16 @@ class Generator(nn.Module, ABC):
     Attributes:
         config: What the network is (a frozen dataclass of the family).
         settings: How it wants to be used (rendering, cameras, classes, origin).
+        source: What `load_generator` found it by: a bundled name, a path or a repository id. "" if built in memory.
+        pivot: The object it was tuned around; None for a generator as trained.
     """
 
     family: ClassVar[str]
     config: Any
     config_type: ClassVar[type[NetworkConfig]]
     settings: ModelSettings
+    source: str = ""
+    pivot: Pivot | None = None
 
     def __init__(self, config: Any, settings: ModelSettings) -> None:
         super().__init__()
@@ -171,8 +176,15 @@ class Generator(nn.Module, ABC):
         return self.settings.camera_distribution.sample(n, seeds).to(self.device)
 
     def default_camera(self) -> Camera:
-        """Give the camera that shows a sample best."""
-        return self.settings.default_view.mean().to(self.device)
+        """Give the camera that shows a sample best: for a tuned generator, the photo's."""
+        camera = self.settings.default_view.mean() if self.pivot is None else self.pivot.camera
+        return camera.to(self.device)
+
+    @property
+    def default_view(self) -> FixedCamera:
+        """`default_camera` as angles around a point."""
+        view = self.settings.default_view
+        return view if self.pivot is None else self.pivot.view(view.target)
 
     @property
     def image_resolution(self) -> int | None:

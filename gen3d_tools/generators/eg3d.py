@@ -123,7 +123,7 @@ class EG3DGenerator(Generator):
         if not self.config.camera_dim:
             return None
         if camera_cond is None:
-            camera_cond = self.default_camera().to_eg3d_label().expand(count, -1)
+            camera_cond = self.settings.default_view.mean().to(self.device).to_eg3d_label().expand(count, -1)
         return camera_cond * self.config.camera_scale
 
     def planes(

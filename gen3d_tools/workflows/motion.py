@@ -52,7 +52,7 @@ class Motion:
             InputError: An angle is out of range, or yaw or pitch are given for a path from a file.
         """
         if self.keyframes is None:
-            target = generator.settings.default_view.target
+            target = generator.default_view.target
             return PATHS[self.name](self.frames, look.camera(generator), target=target)
         if look.yaw is not None or look.pitch is not None:
             raise InputError(f"yaw and pitch come from {self.name}; leave --yaw and --pitch out")

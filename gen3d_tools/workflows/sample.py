@@ -72,12 +72,14 @@ class Look:
         return self.size or generator.image_resolution or DEFAULT_RESOLUTION
 
     def camera(self, generator: Generator, turn: float = 0.0) -> Camera:
-        """Place the camera on the model's sphere, `turn` degrees further round.
+        """Place the camera on the model's sphere, or the photo's of a tuned one, `turn` degrees further round.
 
         Raises:
             InputError: The pitch is not within -90..90, or the field of view not within 0..180.
         """
-        view = generator.settings.default_view
+        if self.yaw is None and self.pitch is None and self.fov is None and turn == 0:
+            return generator.default_camera()
+        view = generator.default_view
         pitch = view.pitch_deg if self.pitch is None else self.pitch
         if not -90 <= pitch <= 90:
             raise InputError(f"pitch is {pitch:g}; it must lie in -90..90 degrees (90 = straight from above)")
