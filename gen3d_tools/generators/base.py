@@ -17,6 +17,7 @@ from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.latents import class_index, latent_z
 from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.generators.settings import ModelSettings
 
 
