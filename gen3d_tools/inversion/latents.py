@@ -1,0 +1,73 @@
+"""What latents of a class look like, and coordinates in which an optimiser walks among them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.settings import Basis
+
+STATISTICS_SEED = 123
+"""Latents behind every statistic are drawn by numpy's RandomState(123), as the published code does."""
+
+_THINNEST = 0.01  # no axis is thinner than this share of the widest
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPrior:
+    """The distribution of `w` for one class, without truncation."""
+
+    mean: Float[Tensor, " w_dim"]
+    w_std: float
+    """Root mean square distance from the mean, summed over all dimensions."""
+    axes: Float[Tensor, "w_dim w_dim"]
+    """Rows are the unit principal axes, widest first."""
+    spreads: Float[Tensor, " w_dim"]
+    """Standard deviation along each axis, none below a hundredth of the first."""
+
+    def basis(self, kind: Basis) -> Float[Tensor, "w_dim w_dim"]:
+        """Rows are the steps that coordinates count: standard deviations along the axes, or units of `w`."""
+        return self.axes * self.spreads[:, None] if kind == "spread" else torch.eye(len(self.mean)).to(self.mean)
+
+    def coordinates(self, w: Float[Tensor, "*b w_dim"], kind: Basis) -> Float[Tensor, "*b w_dim"]:
+        """Give the coordinates of latents; the inverse of `mean + coordinates @ basis(kind)`."""
+        offset = w - self.mean
+        return offset @ self.axes.T / self.spreads if kind == "spread" else offset
+
+    def strangeness(self, w: Float[Tensor, "*b w_dim"]) -> Float[Tensor, "*b"]:
+        """Root mean square of the standardised coordinates: about 1 for latents that the mapping network gives."""
+        return self.coordinates(w, "spread").square().mean(-1).sqrt()
+
+
+@torch.no_grad()
+def latent_prior(generator: Generator, class_index: int | None, samples: int = 600) -> LatentPrior:
+    """Measure the latents of a class.
+
+    Args:
+        generator: Its mapping network is asked.
+        class_index: None for a generator without classes.
+        samples: How many latents.
+    """
+    z = np.random.RandomState(STATISTICS_SEED).randn(samples, generator.config.z_dim)
+    w = map_z(generator, torch.from_numpy(z).float(), class_index)[:, 0]
+    mean = w.mean(0)
+    offsets = w - mean
+    _, singular, axes = torch.linalg.svd(offsets, full_matrices=True)
+    spreads = F.pad(singular, (0, len(axes) - len(singular))) / samples**0.5
+    spreads = spreads.clamp_min(max(_THINNEST * float(spreads[0]), 1e-8))
+    return LatentPrior(mean, float(offsets.square().sum(-1).mean().sqrt()), axes, spreads)
+
+
+def map_z(
+    generator: Generator, z: Float[Tensor, "b z_dim"], class_index: int | None
+) -> Float[Tensor, "b num_ws w_dim"]:
+    """Map latents of one class, without truncation."""
+    onehot = None
+    if class_index is not None:
+        label = torch.full((len(z),), class_index, device=generator.device)
+        onehot = F.one_hot(label, len(generator.class_names)).float()
+    return generator.map(z.to(generator.device), onehot)

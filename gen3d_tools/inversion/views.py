@@ -1,0 +1,243 @@
+"""Pictures of a field that carry gradients at a fraction of the cost.
+
+Two passes. The first, without gradients, finds where the samples of each ray lie and how much light each of them
+stops. The second evaluates with gradients only the samples that stop more than a threshold; the others keep their
+density. Where samples lie carries no gradient (NeRF, section 5.2).
+
+The density may set in more gently than the field's own. A trained field can turn from empty to opaque within a
+hundredth of a pixel; then only rays that graze a surface feel it, and an object cannot move. Dividing the raw density
+by `width` before the activation and multiplying by it afterwards keeps the slope of dense places and widens the onset.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.density import activate_density
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.rendering.backdrops import behind
+from gen3d_tools.rendering.compositing import MarchedRays, add_background, march
+from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
+from gen3d_tools.rendering.sampling import coarse_shares, importance_samples, place_on_rays, tight_limits
+from gen3d_tools.rendering.tracing import exact_limits
+
+_PROBES = 4096  # points at which the steepness of a field is measured
+_NEAR_SURFACE = 0.05  # share of them that lie nearest to the density's onset
+
+Activation = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a grid of rays saw; gradients reach the field and the camera."""
+
+    values: Float[Tensor, "channels n n"]
+    """Colour first, nominally 0..1, on the field's background; behind it the features for a super-resolution."""
+    opacity: Float[Tensor, "1 n n"]
+    """Share of light stopped by the field, 0..1."""
+
+    @property
+    def rgb(self) -> Float[Tensor, "3 n n"]:
+        """The colour."""
+        return self.values[:3]
+
+
+def see(
+    field: RadianceField,
+    camera: Camera,
+    pixels: Float[Tensor, "pixels 2"],
+    *,
+    config: RenderConfig | None = None,
+    width: float = 1.0,
+    threshold: float = 1e-4,
+    generator: torch.Generator | None = None,
+) -> View:
+    """Look at a field along a square grid of rays.
+
+    Args:
+        field: What to look at.
+        camera: A single camera.
+        pixels: Where the rays pass through the picture, in image sides, row by row.
+        config: Instead of the field's own settings.
+        width: Of the density's onset, in units of the raw density; 1 is the field's own.
+        threshold: Samples that stop a smaller share of the light carry no gradient.
+        generator: Jitters the samples; without it they lie in the middle of their intervals.
+    """
+    config = config or field.render_config
+    origins, directions = rays_through(camera.cam2world, camera.intrinsics, pixels)
+    near, far, hit, config = _limits(field, origins, directions, config)
+    activate = partial(_soft, field, width)
+    starts, towards, near, far = (one[hit] for one in (origins, directions, near, far))
+    with torch.no_grad():
+        distances, raw = _place(field, activate, config, starts, towards, near, far, generator)
+    values, marched = _blend(field, activate, config, starts, towards, distances, raw, threshold)
+    channels = values.shape[-1]
+    everywhere = values.new_zeros(len(origins), channels + 2)
+    everywhere[:, -1] = 1.0  # light left where nothing was met
+    seen = torch.cat([values, marched.opacity[:, None], marched.transmittance_before_last[:, None]], -1)
+    everywhere = everywhere.index_put((hit,), seen)
+    values, opacity, light = everywhere[:, :-2], everywhere[:, -2], everywhere[:, -1]
+    values = add_background(values, opacity, config.background)
+    if field.backdrop is not None:
+        colors = behind(field.backdrop, config.background, origins, directions, pixels)
+        values = torch.cat([values[:, :3] + light[:, None] * (colors - 0.5), values[:, 3:]], -1)
+    side = round(len(pixels) ** 0.5)
+    return View(rearrange(values, "(y x) c -> c y x", y=side), rearrange(opacity, "(y x) -> 1 y x", y=side))
+
+
+def grid(resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Choose pixels: every s-th one along each side, so that no more than `rays` are left, from a random start.
+
+    Args:
+        resolution: Side of the picture.
+        rays: How many pixels at most.
+        field: Says where the rays of a pixel pass.
+        generator: Chooses the start, and where in their pixels the rays pass; without it the first, and the middles.
+
+    Returns:
+        Indices of the chosen rows and columns [2, m], and where the rays pass [m * m, 2] in image sides.
+    """
+    stride = 1
+    while (resolution // stride) ** 2 > max(rays, 1) and stride < resolution:
+        stride += 1
+    count = resolution // stride
+    device = field.device
+    start = torch.zeros(2, dtype=torch.long)
+    shift = torch.zeros(2)
+    if generator is not None:
+        start = torch.randint(resolution - (count - 1) * stride, (2,), generator=generator)
+        shift = (torch.rand(2, generator=generator) - 0.5) / 2
+    chosen = (start[:, None] + stride * torch.arange(count)).to(device)
+    middles = pixel_coordinates(resolution, field.render_config.pixel_grid, device=device)
+    middles = middles.reshape(resolution, resolution, 2)[chosen[0]][:, chosen[1]].reshape(-1, 2)
+    return chosen, middles + shift.to(device) / resolution
+
+
+@torch.no_grad()
+def onset_width(field: RadianceField, pixel: float) -> float:
+    """Give the width of the density's onset that spreads it over a length.
+
+    Args:
+        field: Its steepness is measured where the density sets in.
+        pixel: That length, in world units.
+
+    Returns:
+        Units of the raw density; 1, the field's own, for one that is gentle enough.
+    """
+    random = torch.Generator().manual_seed(0)
+    points = (torch.rand(_PROBES, 3, generator=random) - 0.5) * field.box_side
+    points = points.to(field.device)
+    raw = (field.raw_density(points) + field.density_shift).abs()
+    nearest = points[raw.topk(max(1, int(_NEAR_SURFACE * _PROBES)), largest=False).indices]
+    step = field.box_side / 256
+    offsets = step * torch.eye(3, device=points.device)
+    ahead, behind_ = field.raw_density(torch.stack([nearest[:, None] + offsets, nearest[:, None] - offsets]))
+    slope = float(((ahead - behind_) / (2 * step)).norm(dim=-1).median())
+    return max(1.0, slope * pixel)
+
+
+def _soft(field: RadianceField, width: float, raw_density: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
+    """The density with a wide onset."""
+    return activate_density((raw_density + field.density_shift) / width, field.density_activation) * width
+
+
+def _limits(
+    field: RadianceField,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    config: RenderConfig,
+) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"], Bool[Tensor, " rays"], RenderConfig]:
+    """First and last distance of each ray and which rays to follow; a box that holds everything cuts them."""
+    origins, directions = origins.detach(), directions.detach()
+    closed = config.last_interval is not None and not field.bounded
+    if (config.near == "box" or field.bounded) and not closed and config.background != "last":
+        bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
+        near, far, hit = tight_limits(origins, directions, field.box_side, *bounds)
+        return near, far, hit, replace(config, last_interval=None)
+    near, far = exact_limits(field, origins, directions, config)
+    return near, far, torch.ones_like(near, dtype=torch.bool), config
+
+
+def _place(
+    field: RadianceField,
+    activate: Activation,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    near: Float[Tensor, " rays"],
+    far: Float[Tensor, " rays"],
+    generator: torch.Generator | None,
+) -> tuple[Float[Tensor, "rays samples"], Float[Tensor, "rays samples"]]:
+    """Give the distances of coarse and fine samples, ascending, and the raw density there."""
+
+    def drawn(samples: int, otherwise: Tensor) -> Tensor:
+        if generator is None:
+            return otherwise.to(near).expand(len(near), samples)
+        return torch.rand(len(near), samples, generator=generator).to(near)
+
+    offsets = drawn(config.coarse_samples, torch.tensor(0.5))
+    distances = place_on_rays(coarse_shares("intervals", offsets), near, far, config.spacing)
+    raw = field.raw_density(_points(origins, directions, distances))
+    if config.fine_samples:
+        marched = _march(activate, config, raw, distances, last=config.last_in_coarse_pass)
+        steps = (torch.arange(config.fine_samples) + 0.5) / config.fine_samples
+        fine = importance_samples(
+            distances, marched.ray_weights, drawn(config.fine_samples, steps).contiguous(), config.importance
+        )
+        fine_raw = field.raw_density(_points(origins, directions, fine))
+        distances, order = torch.cat([distances, fine], -1).sort(-1)
+        raw = torch.cat([raw, fine_raw], -1).gather(-1, order)
+    return distances, raw
+
+
+def _blend(
+    field: RadianceField,
+    activate: Activation,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    distances: Float[Tensor, "rays samples"],
+    raw: Float[Tensor, "rays samples"],
+    threshold: float,
+) -> tuple[Float[Tensor, "rays channels"], MarchedRays]:
+    """Evaluate what matters with gradients and blend it."""
+    with torch.no_grad():
+        matters = _march(activate, config, raw, distances, last=True).sample_weights > threshold
+    ray, sample = matters.nonzero(as_tuple=True)
+    points = origins[ray] + distances[ray, sample][:, None] * directions[ray]
+    values, fresh = field(points, directions[ray])
+    marched = _march(activate, config, raw.index_put((ray, sample), fresh), distances, last=True)
+    weighted = marched.sample_weights[ray, sample][:, None] * values
+    return values.new_zeros(len(origins), values.shape[-1]).index_add(0, ray, weighted), marched
+
+
+def _points(
+    origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], distances: Float[Tensor, "rays samples"]
+) -> Float[Tensor, "rays samples 3"]:
+    return origins[:, None] + distances[..., None] * directions[:, None]
+
+
+def _march(
+    activate: Activation,
+    config: RenderConfig,
+    raw: Float[Tensor, "rays samples"],
+    distances: Float[Tensor, "rays samples"],
+    *,
+    last: bool,
+) -> MarchedRays:
+    """Weigh the samples as the settings say; `last` lets a background "last" have its effect."""
+    return march(
+        raw,
+        distances,
+        activate,
+        marcher=config.marcher,
+        last_interval=config.last_interval,
+        last_takes_rest=last and config.background == "last",
+    )
