@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def mesh(
     model: options.Model,
-    seeds: options.Seeds = "0",
+    seeds: options.Seeds = None,
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
     resolution: Annotated[

@@ -5,8 +5,13 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="Bundled name (shapes), model folder, published .pkl, or Hugging Face id.")]
-Seeds = Annotated[str, typer.Option("--seeds", "-s", help="Seeds, such as 0,2,5-9.")]
+Model = Annotated[
+    str, typer.Argument(help="Bundled name (shapes), model or result folder, published .pkl, or Hugging Face id.")
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option("--seeds", "-s", help="Seeds, such as 0,2,5-9. Default: 0, or the object of an inverted photo."),
+]
 Classes = Annotated[
     str | None,
     typer.Option("--class", "-c", help="Class names or indices, such as mug,3,5-7, or all. Default: the seed chooses."),

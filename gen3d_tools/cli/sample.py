@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def sample(
     model: options.Model,
-    seeds: options.Seeds = "0",
+    seeds: options.Seeds = None,
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
     show: Annotated[str, typer.Option("--show", help="Any of rgb,depth,normal.")] = "rgb",

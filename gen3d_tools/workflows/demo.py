@@ -175,7 +175,7 @@ def _grid(generator: Generator, plan: DemoPlan, reporter: Reporter) -> Float[Ten
     """Draw every class: a column each, a row per seed."""
     samples = choose_samples(generator, plan.grid_seeds, "all")
     seeds = list(dict.fromkeys(one.seed for one in samples))
-    rows: dict[int, list[Tensor]] = {seed: [] for seed in seeds}
+    rows: dict[int | None, list[Tensor]] = {seed: [] for seed in seeds}
     with reporter.progress("drawing", len(samples)) as done:
         for count, one in enumerate(samples, start=1):
             [field] = make_fields(generator, [one], plan.psi)

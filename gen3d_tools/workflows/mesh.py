@@ -17,7 +17,7 @@ from gen3d_tools.geometry.lattice import Progress, check_resolution
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.samples import Sample, check_psi, choose_samples, make_fields
+from gen3d_tools.workflows.samples import Sample, check_psi, choose_samples, make_fields, name_parts
 
 DEFAULT_FORMAT = "glb"
 
@@ -49,7 +49,7 @@ class Surface:
 def mesh(
     model: str,
     *,
-    seeds: str = "0",
+    seeds: str | None = None,
     classes: str | None = None,
     psi: float = 1.0,
     surface: Surface | None = None,
@@ -64,7 +64,7 @@ def mesh(
 
     Args:
         model: Whatever `load_generator` takes.
-        seeds: "0,2,5-9".
+        seeds: "0,2,5-9"; None is 0, or the object a tuned generator is about.
         classes: Names or indices, or "all"; every class is combined with every seed.
         psi: Truncation, 1 = off.
         surface: Resolution, level, cleaning, colours, upward axis.
@@ -81,7 +81,7 @@ def mesh(
     surface, reporter = surface or Surface(), reporter or Reporter()
     surface.check()
     check_psi(psi)
-    target = out or output_folder("mesh", model, [classes or "", f"seeds-{seeds}"])
+    target = out or output_folder("mesh", model, name_parts(seeds, classes))
     one_file = out is not None and bool(out.suffix) and not out.is_dir()
     suffix = _choose_suffix(target if one_file else None, file_format)
     if one_file:
@@ -99,8 +99,7 @@ def mesh(
             run.add(path, f"{one.label}, {surface.resolution}³ lattice points, level {options['level']:g}")
         return run
     _write_all(run, generator, samples, paths, psi, surface, overwrite, reporter)
-    class_option = f" --class {samples[0].class_name}" if samples[0].class_name else ""
-    return run.finish(target, next_command=f"gen3d video {model}{class_option} --seeds {samples[0].seed}")
+    return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
 
 
 def _choose_suffix(file: Path | None, file_format: str | None) -> str:

@@ -20,7 +20,7 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields
+from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, name_parts
 
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
@@ -128,7 +128,7 @@ def picture(
 def sample(
     model: str,
     *,
-    seeds: str = "0",
+    seeds: str | None = None,
     classes: str | None = None,
     psi: float = 1.0,
     show: str = "rgb",
@@ -144,7 +144,7 @@ def sample(
 
     Args:
         model: Whatever `load_generator` takes.
-        seeds: "0,2,5-9".
+        seeds: "0,2,5-9"; None is 0, or the object a tuned generator is about.
         classes: Names or indices, or "all"; every class is combined with every seed.
         psi: Truncation, 1 = off.
         show: Any of "rgb", "depth", "normal", separated by commas.
@@ -163,7 +163,7 @@ def sample(
     check_size(look.size)
     if not 1 <= views <= MAX_VIEWS:
         raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
-    target = out or output_folder("sample", model, [classes or "", f"seeds-{seeds}"])
+    target = out or output_folder("sample", model, name_parts(seeds, classes))
     one_file = bool(target.suffix) and out is not None
     if one_file:
         check_image_path(target, overwrite=overwrite)
@@ -186,8 +186,7 @@ def sample(
                 path = target if one_file else target / f"{one.stem}{suffix}.png"
                 write_image(path, image, overwrite=overwrite)
                 run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
-    class_option = f" --class {samples[0].class_name}" if samples[0].class_name else ""
-    return run.finish(target, next_command=f"gen3d video {model}{class_option} --seeds {samples[0].seed}")
+    return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
 
 
 def _sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:
@@ -203,7 +202,9 @@ def _sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns:
     shows = columns if len(columns) > 1 else [""]
     if [(one.class_name, one.seed) for one in samples] == [(name, seed) for name in classes for seed in seeds]:
         rows = [list(chain(*pictures[i : i + len(seeds)])) for i in range(0, len(samples), len(seeds))]
-        return contact_sheet(rows, classes, [f"{seed} {what}".strip() for seed in seeds for what in shows])
+        return contact_sheet(
+            rows, classes, [f"{'' if seed is None else seed} {what}".strip() for seed in seeds for what in shows]
+        )
     return contact_sheet(pictures, [one.label for one in samples], columns if len(columns) > 1 else None)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,41 +15,63 @@ from gen3d_tools.generators.latents import parse_classes, parse_seeds
 
 MAX_PSI = 4.0
 ALL_CLASSES = "all"
+DEFAULT_SEEDS = "0"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One seed, and the class it is drawn from (None for an unconditional generator)."""
+    """One seed, or the object a generator was tuned around; and its class (None for an unconditional generator)."""
 
-    seed: int
+    seed: int | None  # None = the tuned generator's own object, its pivot
     class_index: int | None
     class_name: str
 
     @property
     def stem(self) -> str:
-        """Name for files: `mug-0003`, or `seed-0003` without classes."""
-        name = re.sub(r"[^\w.-]+", "_", self.class_name) or "seed"
-        return f"{name}-{self.seed:04d}"
+        """Name for files: `mug-0003`, or `seed-0003` without classes; `mug` or `object` for the pivot."""
+        name = re.sub(r"[^\w.-]+", "_", self.class_name)
+        return name or "object" if self.seed is None else f"{name or 'seed'}-{self.seed:04d}"
 
     @property
     def label(self) -> str:
-        """Name for people: `mug 3`, or `seed 3`."""
+        """Name for people: `mug 3`, or `seed 3`; `the mug` or `the object` for the pivot."""
+        if self.seed is None:
+            return f"the {self.class_name or 'object'}"
         return f"{self.class_name or 'seed'} {self.seed}"
 
+    @property
+    def options(self) -> str:
+        """What to type after a command and its model for this sample alone; begins with a space unless empty."""
+        if self.seed is None:
+            return ""
+        return (f" --class {self.class_name}" if self.class_name else "") + f" --seeds {self.seed}"
 
-def choose_samples(generator: Generator, seeds: str, classes: str | None) -> list[Sample]:
+
+def name_parts(seeds: str | None, classes: str | None) -> list[str]:
+    """Give what distinguishes a choice of samples in the name of an output folder."""
+    if seeds is None and classes is None:
+        return []
+    return [classes or "", f"seeds-{seeds or DEFAULT_SEEDS}"]
+
+
+def choose_samples(generator: Generator, seeds: str | None, classes: str | None) -> list[Sample]:
     """Combine what was typed: all classes times all seeds, class by class.
+
+    A tuned generator shows the object it was tuned around when neither seeds nor classes are named.
 
     Args:
         generator: Knows its classes.
-        seeds: "0,2,5-9".
+        seeds: "0,2,5-9"; seed 0 if None.
         classes: Names or indices, "mug,3,5-7", or "all". None lets each seed draw its own class.
 
     Raises:
         InputError: A seed or class cannot be read.
     """
-    numbers = parse_seeds(seeds)
-    names = generator.class_names
+    names, pivot = generator.class_names, generator.pivot
+    if seeds is None and classes is None and pivot is not None:
+        index = pivot.class_index
+        return [Sample(None, index, "" if index is None else _own_name(index, names))]
+    numbers = parse_seeds(DEFAULT_SEEDS if seeds is None else seeds)
     if classes is None:
         drawn = generator.class_indices(numbers)
         if not drawn:
@@ -78,9 +101,26 @@ def check_psi(psi: float) -> float:
 
 
 def make_ws(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -> Float[Tensor, "samples num_ws w_dim"]:
-    """Compute the latents of every sample."""
-    classes = None if samples[0].class_index is None else [sample.class_index or 0 for sample in samples]
-    return generator.latents([sample.seed for sample in samples], classes, truncation_psi=check_psi(psi))
+    """Compute the latents of every sample.
+
+    Raises:
+        InputError: Truncation is asked for the pivot, which is not drawn.
+    """
+    rows = []
+    for one in samples:
+        if one.seed is None:
+            rows.append(_pivot_ws(generator, psi))
+            continue
+        classes = None if one.class_index is None else [one.class_index]
+        rows.append(generator.latents([one.seed], classes, truncation_psi=check_psi(psi)))
+    return torch.cat(rows)
+
+
+def _pivot_ws(generator: Generator, psi: float) -> Float[Tensor, "1 num_ws w_dim"]:
+    assert generator.pivot is not None, "only choose_samples names the pivot"
+    if psi != 1:
+        raise InputError(f"psi is {psi:g}, but the reconstructed object is not drawn; leave --psi out, or name --seeds")
+    return generator.pivot.ws.to(generator.device)
 
 
 def make_fields(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -> list[TriplaneField]:

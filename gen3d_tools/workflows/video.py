@@ -12,7 +12,7 @@ from gen3d_tools.workflows.motion import Motion, plan_motion, untrusted_views
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
 from gen3d_tools.workflows.sample import Look, check_size, config_for, parse_kinds
-from gen3d_tools.workflows.samples import check_psi, choose_samples
+from gen3d_tools.workflows.samples import check_psi, choose_samples, name_parts
 from gen3d_tools.workflows.shots import Shot, parse_grid, plan_shots
 
 FORMATS = {"mp4": ".mp4", "gif": ".gif", "webm": ".webm", "frames": ""}
@@ -22,7 +22,7 @@ MAX_SIDE = 8192  # pixels of a whole frame each way; encoders and players give u
 def video(
     model: str,
     *,
-    seeds: str = "0",
+    seeds: str | None = None,
     classes: str | None = None,
     psi: float = 1.0,
     path: str = "orbit",
@@ -43,7 +43,7 @@ def video(
 
     Args:
         model: Whatever `load_generator` takes.
-        seeds: "0,2,5-9".
+        seeds: "0,2,5-9"; None is 0, or the object a tuned generator is about.
         classes: Names or indices, or "all"; every class is combined with every seed.
         psi: Truncation, 1 = off.
         path: A name of `cameras.paths.PATHS`, or a camera file.
@@ -70,7 +70,7 @@ def video(
     table = None if grid is None else parse_grid(grid)
     suffix = _choose_suffix(out, file_format)
     one_file = out is not None and out.suffix != ""
-    target = out or output_folder("video", model, [classes or "", f"seeds-{seeds}"])
+    target = out or output_folder("video", model, name_parts(seeds, classes))
     if one_file:
         VideoWriter(target, motion.fps, overwrite=overwrite)  # refuses what it cannot write before the model is read
     generator = load_generator(model, device=device)
@@ -96,8 +96,7 @@ def video(
         reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
         return run
     _film_all(shots, writers, scene, reporter)
-    class_option = f" --class {samples[0].class_name}" if samples[0].class_name else ""
-    return run.finish(target, next_command=f"gen3d mesh {model}{class_option} --seeds {samples[0].seed}")
+    return run.finish(target, next_command=f"gen3d mesh {model}{samples[0].options}")
 
 
 def _film_all(shots: Sequence[Shot], writers: Sequence[VideoWriter], scene: Scene, reporter: Reporter) -> None:
