@@ -17,7 +17,7 @@ from gen3d_tools.geometry.lattice import Progress, check_resolution
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.samples import Sample, check_psi, choose_samples, make_fields, name_parts
+from gen3d_tools.workflows.samples import Sample, check_psi, choose_samples, make_fields, name_parts, settle_seeds
 
 DEFAULT_FORMAT = "glb"
 
@@ -91,7 +91,7 @@ def mesh(
     paths = _name_files(samples, target, suffix, one_file=one_file)
     for path in paths:
         check_writable(path, overwrite=overwrite)
-    options = {"seeds": seeds, "classes": classes, "psi": psi} | asdict(surface)
+    options = {"seeds": settle_seeds(generator, seeds, classes), "classes": classes, "psi": psi} | asdict(surface)
     options["level"] = generator.settings.iso_level if surface.level is None else surface.level
     run = Run("mesh", model, options, dry_run=dry_run)
     if dry_run:

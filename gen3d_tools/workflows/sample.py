@@ -20,7 +20,7 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, name_parts
+from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, name_parts, settle_seeds
 
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
@@ -170,7 +170,17 @@ def sample(
     generator = load_generator(model, device=device)
     look = look.sized(generator)
     samples = choose_samples(generator, seeds, classes)
-    run = Run("sample", model, {"seeds": seeds, "classes": classes, "psi": psi, "show": kinds, "views": views})
+    run = Run(
+        "sample",
+        model,
+        {
+            "seeds": settle_seeds(generator, seeds, classes),
+            "classes": classes,
+            "psi": psi,
+            "show": kinds,
+            "views": views,
+        },
+    )
     run.options |= asdict(look)
     rows = _render_rows(generator, samples, psi, kinds, views, look, reporter)
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]

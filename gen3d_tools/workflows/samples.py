@@ -54,6 +54,13 @@ def name_parts(seeds: str | None, classes: str | None) -> list[str]:
     return [classes or "", f"seeds-{seeds or DEFAULT_SEEDS}"]
 
 
+def settle_seeds(generator: Generator, seeds: str | None, classes: str | None) -> str | None:
+    """Give the seeds that are meant; None is the object that a tuned generator is about."""
+    if seeds is None and (classes is not None or generator.pivot is None):
+        return DEFAULT_SEEDS
+    return seeds
+
+
 def choose_samples(generator: Generator, seeds: str | None, classes: str | None) -> list[Sample]:
     """Combine what was typed: all classes times all seeds, class by class.
 
@@ -67,11 +74,12 @@ def choose_samples(generator: Generator, seeds: str | None, classes: str | None)
     Raises:
         InputError: A seed or class cannot be read.
     """
-    names, pivot = generator.class_names, generator.pivot
-    if seeds is None and classes is None and pivot is not None:
-        index = pivot.class_index
+    names = generator.class_names
+    if (seeds := settle_seeds(generator, seeds, classes)) is None:
+        assert generator.pivot is not None
+        index = generator.pivot.class_index
         return [Sample(None, index, "" if index is None else _own_name(index, names))]
-    numbers = parse_seeds(DEFAULT_SEEDS if seeds is None else seeds)
+    numbers = parse_seeds(seeds)
     if classes is None:
         drawn = generator.class_indices(numbers)
         if not drawn:

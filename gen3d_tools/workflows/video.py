@@ -12,7 +12,7 @@ from gen3d_tools.workflows.motion import Motion, plan_motion, untrusted_views
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
 from gen3d_tools.workflows.sample import Look, check_size, config_for, parse_kinds
-from gen3d_tools.workflows.samples import check_psi, choose_samples, name_parts
+from gen3d_tools.workflows.samples import check_psi, choose_samples, name_parts, settle_seeds
 from gen3d_tools.workflows.shots import Shot, parse_grid, plan_shots
 
 FORMATS = {"mp4": ".mp4", "gif": ".gif", "webm": ".webm", "frames": ""}
@@ -86,7 +86,12 @@ def video(
     if table is None and len(shots[0].cells) > 1:
         reporter.say(f"{len(samples)} samples in one file: a grid of {shots[0].columns} x {shots[0].rows}")
     _say_notes(motion, scene, reporter)
-    run = Run("video", model, {"seeds": seeds, "classes": classes, "psi": psi, "path": motion.name}, dry_run=dry_run)
+    run = Run(
+        "video",
+        model,
+        {"seeds": settle_seeds(generator, seeds, classes), "classes": classes, "psi": psi, "path": motion.name},
+        dry_run=dry_run,
+    )
     run.options |= {"show": kinds, "interpolate": interpolate, "grid": grid} | asdict(look)
     run.details |= {"frames": motion.frames, "fps": motion.fps, "width": width, "height": height}
     for shot in shots:
