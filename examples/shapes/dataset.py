@@ -7,10 +7,12 @@ otherwise |z| would be something the network cannot know.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from classes import SHAPES
 from jaxtyping import Float
+from primitives import Solid
 from torch import Tensor
 
 CLASSES: tuple[str, ...] = tuple(SHAPES)
@@ -29,6 +31,8 @@ JITTER = 0.02
 
 Points = Float[Tensor, "b n 3"]
 Params = Float[Tensor, "b 10"]
+Kind = int | Callable[[Points, Params], Solid]
+"""What to draw: the index of a class, or a function like those of the classes."""
 
 
 @torch.no_grad()
@@ -38,30 +42,35 @@ def parameters(z: Float[Tensor, "b 10"]) -> Params:
     return 0.5 * (1 + torch.erf(normalized / math.sqrt(2)))
 
 
+def solid(points: Points, u: Params, kind: Kind) -> Solid:
+    """The shapes of one kind around their points, one per latent."""
+    return SHAPES[CLASSES[kind]](points, u) if isinstance(kind, int) else kind(points, u)
+
+
 @torch.no_grad()
-def signed_distance(points: Points, u: Params, class_index: int) -> Float[Tensor, "b n"]:
+def signed_distance(points: Points, u: Params, kind: Kind) -> Float[Tensor, "b n"]:
     """Signed distance in world units, negative inside; away from the surface a lower bound of its size."""
-    return SHAPES[CLASSES[class_index]](points, u).distance()
+    return solid(points, u, kind).distance()
 
 
 @torch.no_grad()
-def albedo(points: Points, u: Params, class_index: int) -> Float[Tensor, "b n 3"]:
+def albedo(points: Points, u: Params, kind: Kind) -> Float[Tensor, "b n 3"]:
     """Unlit colour in [0, 1] of the part nearest to each point."""
-    return SHAPES[CLASSES[class_index]](points, u).color().clamp(0, 1)
+    return solid(points, u, kind).color().clamp(0, 1)
 
 
 @torch.no_grad()
-def gradient(points: Points, u: Params, class_index: int) -> Float[Tensor, "b n 3"]:
+def gradient(points: Points, u: Params, kind: Kind) -> Float[Tensor, "b n 3"]:
     """Gradient of the signed distance by finite differences over a tetrahedron."""
     batch, count, _ = points.shape
     corners = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
     taps = points[:, None] + NORMAL_STEP * corners[None, :, None]
-    distance = signed_distance(taps.reshape(batch, 4 * count, 3), u, class_index)
+    distance = signed_distance(taps.reshape(batch, 4 * count, 3), u, kind)
     return torch.einsum("bkn,kd->bnd", distance.view(batch, 4, count), corners) / (4 * NORMAL_STEP)
 
 
 @torch.no_grad()
-def shaded_color(points: Points, normals: Points, u: Params, class_index: int) -> Float[Tensor, "b n 3"]:
+def shaded_color(points: Points, normals: Points, u: Params, kind: Kind) -> Float[Tensor, "b n 3"]:
     """Colour of surface points under a light that stands still in the world.
 
     The shading does not depend on the camera, so one radiance per point explains every picture. It is ambient
@@ -71,26 +80,26 @@ def shaded_color(points: Points, normals: Points, u: Params, class_index: int) -
         points: Points on (or very near) the surface.
         normals: Outward unit normals there.
         u: Parameters of the shapes.
-        class_index: Which class all of them belong to.
+        kind: What all of them are.
 
     Returns:
         RGB in [0, 1].
     """
     facing = normals @ normals.new_tensor(LIGHT)
-    reach = signed_distance(points + OCCLUSION_REACH * normals, u, class_index) / OCCLUSION_REACH
+    reach = signed_distance(points + OCCLUSION_REACH * normals, u, kind) / OCCLUSION_REACH
     light = 0.77 + 0.06 * normals[..., 1] + 0.24 * facing
-    return (albedo(points, u, class_index) * (light * (0.7 + 0.3 * reach.clamp(0, 1)))[..., None]).clamp(0, 1)
+    return (albedo(points, u, kind) * (light * (0.7 + 0.3 * reach.clamp(0, 1)))[..., None]).clamp(0, 1)
 
 
 @torch.no_grad()
 def sample_training_points(
-    z: Float[Tensor, "b 10"], class_index: int, *, points: int, generator: torch.Generator | None
+    z: Float[Tensor, "b 10"], kind: Kind, *, points: int, generator: torch.Generator | None
 ) -> tuple[Points, Float[Tensor, "b n"], Points]:
     """Draw points where they teach most: 15 % anywhere in the box, the rest near the surface.
 
     Args:
         z: Latents, one shape each.
-        class_index: Class of all of them.
+        kind: What all of them are.
         points: How many points per shape.
         generator: Source of randomness on the device of z; None uses torch's own.
 
@@ -100,17 +109,17 @@ def sample_training_points(
         below each of them.
     """
     u = parameters(z)
-    places = _draw_places(u, class_index, points, generator)
-    distance = signed_distance(places, u, class_index)
-    slope = gradient(places, u, class_index)
+    places = _draw_places(u, kind, points, generator)
+    distance = signed_distance(places, u, kind)
+    slope = gradient(places, u, kind)
     norm = slope.norm(dim=-1)
     distance = distance / norm.clamp(*GRADIENT_RANGE)
     normals = slope / norm.clamp_min(1e-6)[..., None]
-    rgb = shaded_color(places - distance[..., None] * normals, normals, u, class_index)
+    rgb = shaded_color(places - distance[..., None] * normals, normals, u, kind)
     return places, distance, rgb
 
 
-def _draw_places(u: Params, class_index: int, count: int, generator: torch.Generator | None) -> Points:
+def _draw_places(u: Params, kind: Kind, count: int, generator: torch.Generator | None) -> Points:
     """Uniform points followed by near ones: half from a pool of candidates, half those moved a little.
 
     Some of the uniform ones go to the faces of the box, where lookups fade to zero features: a network that
@@ -124,7 +133,7 @@ def _draw_places(u: Params, class_index: int, count: int, generator: torch.Gener
     shell = round(SHELL_SHARE * count)
     candidates[:, :shell] = _pushed_to_faces(candidates[:, :shell])
     pool = candidates[:, uniform:]
-    size = signed_distance(pool, u, class_index).abs()
+    size = signed_distance(pool, u, kind).abs()
     lottery = torch.rand(size.shape, generator=generator, device=device)
     chosen = (lottery + (size < BAND) + 0.35 * (size < INNER_BAND)).topk(near, dim=1).indices
     seeds = pool.gather(1, chosen[..., None].expand(-1, -1, 3))

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from dataset import gradient, parameters, shaded_color, signed_distance
+from dataset import Kind, gradient, parameters, shaded_color, signed_distance
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,17 +29,17 @@ def camera_rays(
 @torch.no_grad()
 def render(
     z: Float[Tensor, "b 10"],
-    class_index: int,
+    kind: Kind,
     cam2world: Float[Tensor, "b 4 4"],
     fov_y_deg: float,
     resolution: int,
     supersample: int = 2,
 ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 1 r r"], Float[Tensor, "b 1 r r"]]:
-    """Render shapes of one class on pure white.
+    """Render shapes of one kind on pure white.
 
     Args:
         z: Latents.
-        class_index: Class of all of them.
+        kind: Index of the class of all of them, or a function that draws them.
         cam2world: Camera to world, OpenCV axes (x right, y down, z forward).
         fov_y_deg: Vertical field of view in degrees; the picture is square.
         resolution: Side of the picture in pixels.
@@ -51,8 +51,8 @@ def render(
     """
     u, side = parameters(z), resolution * supersample
     origins, directions = camera_rays(cam2world.to(z), fov_y_deg, side)
-    distance, hit = _trace(origins, directions, u, class_index)
-    rgb = torch.where(hit[..., None], _shade(origins, directions, distance, hit, u, class_index), 1.0)
+    distance, hit = _trace(origins, directions, u, kind)
+    rgb = torch.where(hit[..., None], _shade(origins, directions, distance, hit, u, kind), 1.0)
     covered = hit.to(rgb)[..., None]
     layers = torch.cat([rgb, covered, covered * distance[..., None], distance[..., None]], dim=-1)
     image = F.avg_pool2d(layers.transpose(1, 2).reshape(-1, 6, side, side), supersample)
@@ -61,7 +61,7 @@ def render(
 
 
 def _trace(
-    origins: Float[Tensor, "b 1 3"], directions: Float[Tensor, "b n 3"], u: Float[Tensor, "b 10"], class_index: int
+    origins: Float[Tensor, "b 1 3"], directions: Float[Tensor, "b n 3"], u: Float[Tensor, "b 10"], kind: Kind
 ) -> tuple[Float[Tensor, "b n"], Bool[Tensor, "b n"]]:
     """March every ray from the near side of the ball until it meets the surface or leaves the ball."""
     middle = -(origins * directions).sum(-1)
@@ -75,7 +75,7 @@ def _trace(
         rays = _first(moving)
         ahead, heading = travelled.gather(1, rays), directions.gather(1, rays[..., None].expand(-1, -1, 3))
         for _ in range(STEPS_PER_ROUND):
-            step = signed_distance(origins + ahead[..., None] * heading, u, class_index)
+            step = signed_distance(origins + ahead[..., None] * heading, u, kind)
             ahead = torch.where(step > HIT, ahead + (STEP_FACTOR * step).clamp_min(SHORTEST_STEP), ahead)
         travelled, gap = travelled.scatter(1, rays, ahead), gap.scatter(1, rays, step)
     hit = (gap <= HIT) & (travelled < end)
@@ -88,13 +88,13 @@ def _shade(
     distance: Float[Tensor, "b n"],
     hit: Bool[Tensor, "b n"],
     u: Float[Tensor, "b 10"],
-    class_index: int,
+    kind: Kind,
 ) -> Float[Tensor, "b n 3"]:
     """Shaded colour where rays hit; ones elsewhere, or the colour of some point that will not be used."""
     rays = _first(hit)[..., None].expand(-1, -1, 3)
     points = origins + distance.gather(1, rays[..., 0])[..., None] * directions.gather(1, rays)
-    normals = F.normalize(gradient(points, u, class_index), dim=-1)
-    return torch.ones_like(directions).scatter(1, rays, shaded_color(points, normals, u, class_index))
+    normals = F.normalize(gradient(points, u, kind), dim=-1)
+    return torch.ones_like(directions).scatter(1, rays, shaded_color(points, normals, u, kind))
 
 
 def _first(chosen: Bool[Tensor, "b n"]) -> Int[Tensor, "b k"]:

@@ -1,0 +1,150 @@
+"""Things the generator does not know: the other side of the encoder's "familiar or not".
+
+Solid ones are random assemblies of primitives, traced like the toys. Flat ones are drawn: noise, plain colours,
+gradients, doodles, and toys that were cut up and put together wrongly.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from primitives import Solid, between, box, cone, disc, ellipsoid, hsv, length, rotate, torus
+from torch import Tensor
+from torch.nn import functional as F
+
+Points = Float[Tensor, "b n 3"]
+Params = Float[Tensor, "b 10"]
+REACH = 0.4  # strangers stay within this of the origin, as the toys nearly do
+
+
+def assembly(generator: torch.Generator) -> Callable[[Points, Params], Solid]:
+    """Invent a kind of object: two to six primitives at random places, turned anyhow.
+
+    Args:
+        generator: Source of randomness; it decides everything but what a latent varies.
+
+    Returns:
+        A function like those of the classes; a latent changes sizes and colours.
+    """
+
+    def number(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    count = int(torch.randint(2, 7, (), generator=generator))
+    spread = number(0.05, 0.3)
+    parts = [
+        {
+            "what": int(torch.randint(5, (), generator=generator)),
+            "center": [number(-spread, spread) for _ in range(3)],
+            "turn": number(0, math.pi),
+            "tilt": number(0, math.pi) if number(0, 1) < 0.5 else 0.0,
+            "sizes": [number(0.03, 0.2) for _ in range(3)],
+            "hue": number(0, 1),
+            "value": number(0.25, 1),
+            "saturation": number(0, 1),
+        }
+        for _ in range(count)
+    ]
+
+    def build(points: Points, u: Params) -> Solid:
+        solid = Solid()
+        for index, part in enumerate(parts):
+            solid.add(_part_distance(points, u, part, index), lambda part=part: _part_color(u, part))
+        return solid
+
+    return build
+
+
+def _part_distance(points: Points, u: Params, part: dict, index: int) -> Tensor:
+    x, y, z = (points[..., k] - part["center"][k] for k in range(3))
+    x, z = rotate(x, z, part["turn"])
+    y, z = rotate(y, z, part["tilt"])
+    a, b, c = (size * between(u, (index + k) % 6, 0.7, 1.3) for k, size in enumerate(part["sizes"]))
+    match part["what"]:
+        case 0:
+            return box(x, y, z, (a, b, c), 0.01)
+        case 1:
+            return 0.8 * ellipsoid(x, y, z, (a, b, c))
+        case 2:
+            return disc(length(x, z), y, a, b, 0.01)
+        case 3:
+            return torus(length(x, z), y, a, 0.25 * a + 0.01)
+        case _:
+            return cone(length(x, z), y, a, 0.3 * c, b)
+
+
+def _part_color(u: Params, part: dict) -> Tensor:
+    hue = part["hue"] + between(u, 6, -0.3, 0.3)
+    return hsv(hue, part["saturation"], part["value"], u)
+
+
+def flat(toys: Float[Tensor, "b 3 n n"], generator: torch.Generator) -> Float[Tensor, "b 3 n n"]:
+    """Draw as many flat strangers as there are toys; some of them are made from the toys."""
+    drawers = (_noise, _plain, _gradient, _doodle, _collage, _upside_down, _negative)
+    choice = torch.randint(len(drawers), (len(toys),), generator=generator)
+    return torch.stack([drawers[int(c)](toy, generator) for c, toy in zip(choice, toys, strict=True)])
+
+
+def _noise(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """Coloured noise with detail at random scales."""
+    side = toy.shape[-1]
+    total = torch.full_like(toy, 0.5)
+    for level in range(int(torch.randint(1, 6, (), generator=generator)), 7):
+        cells = torch.randn(1, 3, min(side, 2**level), min(side, 2**level), generator=generator)
+        strength = 0.3 * float(torch.rand((), generator=generator))
+        total = total + strength * F.interpolate(cells, size=(side, side), mode="bilinear", align_corners=False)[0]
+    return total.clamp(0, 1)
+
+
+def _plain(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """One colour, now and then pure white or black."""
+    color = (torch.rand(3, 1, 1, generator=generator) * 1.4 - 0.2).clamp(0, 1)
+    return color.expand_as(toy)
+
+
+def _gradient(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """Two colours, one fading into the other."""
+    side = toy.shape[-1]
+    first, second = torch.rand(2, 3, 1, 1, generator=generator)
+    angle = float(torch.rand((), generator=generator)) * 2 * math.pi
+    steps = torch.linspace(-0.7, 0.7, side)
+    ramp = (0.5 + math.cos(angle) * steps[None, :] + math.sin(angle) * steps[:, None]).clamp(0, 1)
+    return first + (second - first) * ramp
+
+
+def _doodle(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """Lines, rings and blobs on white."""
+    side = toy.shape[-1]
+    grid = (torch.arange(side) + 0.5) / side
+    y, x = torch.meshgrid(grid, grid, indexing="ij")
+    image = torch.ones_like(toy)
+    filled = bool(torch.rand((), generator=generator) < 0.5)
+    for _ in range(int(torch.randint(2, 9, (), generator=generator))):
+        cx, cy, a, b, angle = torch.rand(5, generator=generator).tolist()
+        rx, ry = rotate(x - 0.2 - 0.6 * cx, y - 0.2 - 0.6 * cy, math.pi * angle)
+        radius = torch.sqrt((rx / (0.05 + 0.25 * a)) ** 2 + (ry / (0.02 + 0.25 * b)) ** 2)
+        mask = radius < 1 if filled else (radius - 1).abs() < 0.15
+        image = torch.where(mask, torch.rand(3, 1, 1, generator=generator) * (1.0 if filled else 0.5), image)
+    return image
+
+
+def _collage(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """The toy's four quarters in another order, some of them mirrored."""
+    half = toy.shape[-1] // 2
+    quarters = [toy[:, i : i + half, j : j + half] for i in (0, half) for j in (0, half)]
+    order = torch.randperm(4, generator=generator).tolist()
+    if order == sorted(order):
+        order.reverse()
+    a, b, c, d = (quarters[k].flip(-1) if torch.rand((), generator=generator) < 0.3 else quarters[k] for k in order)
+    return torch.cat([torch.cat([a, b], dim=-1), torch.cat([c, d], dim=-1)], dim=-2)
+
+
+def _upside_down(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """The toy on its head or on its side."""
+    return toy.rot90(int(torch.randint(1, 4, (), generator=generator)), (-2, -1))
+
+
+def _negative(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """The toy in inverted colours."""
+    return 1 - toy
