@@ -57,6 +57,24 @@ def check_keys(found: Mapping[str, Any], expected: Iterable[str], where: str) ->
         raise CheckpointError(f"{where}: {'; '.join(parts)}; the folder was made for another version, or was edited")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read the table in a `config.json`, whatever its format.
+
+    Raises:
+        NotFoundError: The folder or the file is not there.
+        CheckpointError: It is too large, or holds no table.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path.parent} holds no {path.name}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {path.name}")
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
+    return table if isinstance(table, dict) else {}
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Read and check `config.json`.
 
@@ -65,15 +83,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         CheckpointError: It is not a gen3d-tools config of this version.
     """
     path = folder / CONFIG_NAME
-    if not path.is_file():
-        raise NotFoundError(f"{folder} holds no {CONFIG_NAME}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
-    if path.stat().st_size > _MAX_CONFIG_BYTES:
-        raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {CONFIG_NAME}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    config = read_json(path)
+    if config.get("format") != FORMAT:
         raise CheckpointError(f'{path} is no gen3d-tools model: its "format" must be "{FORMAT}"')
     if config.get("version") != VERSION:
         found = config.get("version")
@@ -94,7 +105,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         NotFoundError: The file is not there.
         CheckpointError: It is truncated or corrupt, or a tensor holds a value that is not finite.
     """
-    with _open_tensors(folder) as file:
+    with open_tensors(folder / TENSORS_NAME) as file:
         tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
@@ -113,7 +124,7 @@ def read_layout(folder: Path) -> dict[str, Tensor]:
         NotFoundError: The file is not there.
         CheckpointError: It is truncated or corrupt, or holds tensors of another kind than ours.
     """
-    with _open_tensors(folder) as file:
+    with open_tensors(folder / TENSORS_NAME) as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         layout = {name: (one.get_shape(), one.get_dtype()) for name, one in slices.items()}
     strange = sorted({dtype for _, dtype in layout.values()} - set(_DTYPES))
@@ -123,11 +134,10 @@ def read_layout(folder: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _open_tensors(folder: Path) -> Iterator[Any]:
-    """Open `model.safetensors`; what goes wrong in the block while reading it is a broken checkpoint."""
-    path = folder / TENSORS_NAME
+def open_tensors(path: Path) -> Iterator[Any]:
+    """Open a file of tensors; what goes wrong in the block while reading it is a broken checkpoint."""
     if not path.is_file():
-        raise NotFoundError(f"{folder} holds no {TENSORS_NAME}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
+        raise NotFoundError(f"{path.parent} holds no {path.name}; it belongs beside {CONFIG_NAME}")
     try:
         with safe_open(path, framework="pt") as file:
             yield file

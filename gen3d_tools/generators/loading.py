@@ -11,12 +11,14 @@ from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.hub import download
 from gen3d_tools.checkpoints.native import TENSORS_NAME, read_config, read_tensors
 from gen3d_tools.checkpoints.official import SUFFIXES, is_official
+from gen3d_tools.checkpoints.results import BaseModel, is_result, read_result, read_result_config
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.eg3d import EG3DGenerator
 from gen3d_tools.generators.epigraf import EpigrafGenerator
 from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.generators.official import generator_from_pickle
+from gen3d_tools.generators.results import find_base, tune
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.generators.threedgp import ThreeDGPGenerator
 
@@ -47,7 +49,7 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def resolve_model(source: str | Path) -> Path:
-    """Find the model folder, or the published pickle, that `source` names; see `load_generator`.
+    """Find the model or result folder, or the published pickle, that `source` names; see `load_generator`.
 
     Raises:
         NotFoundError: Nothing by that name; the message lists the nearest bundled names.
@@ -74,13 +76,13 @@ def resolve_model(source: str | Path) -> Path:
 
 
 def load_settings(source: str | Path) -> tuple[Path, type[Generator], dict[str, object], ModelSettings]:
-    """Read what a model is without its weights: folder, family, network section, settings.
+    """Read what a model is without its weights: folder, family, network section, settings; of a result, its base's.
 
     Raises:
         NotFoundError: No such model.
         CheckpointError: The config is refused.
     """
-    folder = resolve_model(source)
+    folder = base_folder(resolve_model(source))
     if folder.is_file():
         generator = generator_from_pickle(folder)
         return folder, type(generator), generator.config.to_dict(), generator.settings
@@ -95,8 +97,9 @@ def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
     """Load a trained generator, in evaluation mode and without gradients of its parameters.
 
     Args:
-        source: Bundled name ("shapes"), model folder, published pickle (.pkl; nothing in it is run), or
-            Hugging Face repository id ("org/name"). A folder of that name in the current directory comes first.
+        source: Bundled name ("shapes"), model folder, result folder of an inversion, published pickle (.pkl; nothing
+            in it is run), or Hugging Face repository id ("org/name"). A folder of that name in the current directory
+            comes first.
         device: "auto" is cuda, else mps, else cpu; the choice is logged.
 
     Raises:
@@ -106,9 +109,39 @@ def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
     """
     found = resolve_model(source)
     chosen = choose_device(device)
-    generator = generator_from_pickle(found) if found.is_file() else _from_folder(found)
+    generator = _load(found)
+    generator.source = source_name(source, found)
     _log.info("loaded %s (%s) on %s", found.name, generator.family, chosen)
     return generator.to(chosen).eval().requires_grad_(False)
+
+
+def source_name(source: str | Path, found: Path) -> str:
+    """Give a name by which a model is found from everywhere: absolute if it is a path."""
+    return str(Path(source).absolute()) if found.absolute() == Path(source).absolute() else str(source)
+
+
+def base_folder(found: Path) -> Path:
+    """Give the model that a result folder was tuned from; any other model is its own base.
+
+    Raises:
+        NotFoundError: The base is not there.
+        CheckpointError: The config is refused, or the base is not the one that was tuned.
+    """
+    if found.is_file() or not is_result(found):
+        return found
+    base = read_result_config(found)["base"]
+    return find_base(found, BaseModel(**base), resolve_model)
+
+
+def _load(found: Path) -> Generator:
+    if found.is_file():
+        return generator_from_pickle(found)
+    if not is_result(found):
+        return _from_folder(found)
+    stored = read_result(found)
+    generator = _load(find_base(found, stored.base, resolve_model))
+    tune(generator, stored, str(found))
+    return generator
 
 
 def _from_folder(folder: Path) -> Generator:

@@ -1,6 +1,5 @@
 """One run of a command: where its outputs go, and the record kept beside them."""
 
-import hashlib
 import json
 import platform
 import re
@@ -12,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen3d_tools.checkpoints.native import TENSORS_NAME
+from gen3d_tools.checkpoints.results import tensors_digest
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.loading import resolve_model
 
@@ -81,10 +80,8 @@ class Run:
 
 
 def model_digest(source: str) -> str:
-    """Compute the SHA-256 of a model's tensors, or of the pickle it is."""
-    found = resolve_model(source)
-    with (found if found.is_file() else found / TENSORS_NAME).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Compute the SHA-256 of a model's tensors, of a result's difference, or of the pickle it is."""
+    return tensors_digest(resolve_model(source))
 
 
 def model_name(source: str) -> str:

@@ -1,0 +1,181 @@
+"""A result folder: a model that was tuned to a photo, stored as what tuning changed.
+
+    config.json              what it is: base model, camera, class, and a report of how it came about
+    difference.safetensors   the object's latent, and the compressed difference of the weights
+
+Reading is as strict as that of a model folder: sizes are checked before they are believed, nothing is run.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import save
+from torch import Tensor
+
+from gen3d_tools.checkpoints.difference import Difference
+from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, check_keys, open_tensors, read_json
+from gen3d_tools.errors import CheckpointError
+
+RESULT_FORMAT = "gen3d-tools result"
+RESULT_VERSION = 1
+DIFFERENCE_NAME = "difference.safetensors"
+_ENCODING = "deflated rows of int8"
+_KEYS = ("format", "version", "base", "camera", "class_index", "difference", "report")
+_TENSORS = {"ws": torch.float32, "levels": torch.uint8, "scales": torch.float32}
+_MAX_BYTES = 2**32
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseModel:
+    """Which model was tuned, and where to find it."""
+
+    source: str  # bundled name, Hugging Face id, or a path relative to the result folder
+    path: str | None  # the absolute path, for a model that is one
+    sha256: str  # of its tensors, or of the pickle it is
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredResult:
+    """Everything a result folder holds."""
+
+    base: BaseModel
+    ws: Float[Tensor, "1 num_ws w_dim"]
+    camera: Float[Tensor, " 25"]
+    """The photo's camera: cam2world, then intrinsics, row by row."""
+    class_index: int | None
+    difference: Difference
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """How it came about, for people: photo, settings, metrics, losses, warnings. Plain JSON values."""
+
+
+def is_result(folder: Path) -> bool:
+    """Tell a result folder from a model folder.
+
+    Raises:
+        CheckpointError: Its config is no JSON.
+    """
+    path = folder / CONFIG_NAME
+    return path.is_file() and read_json(path).get("format") == RESULT_FORMAT
+
+
+def tensors_file(model: Path) -> Path:
+    """Give the file that holds a model's numbers: of a model folder, of a result folder, or the pickle itself."""
+    if model.is_file():
+        return model
+    return model / (DIFFERENCE_NAME if is_result(model) else TENSORS_NAME)
+
+
+def tensors_digest(model: Path) -> str:
+    """Compute the SHA-256 of a model's numbers; for a result, of its difference alone."""
+    with tensors_file(model).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_result(folder: Path, result: StoredResult) -> None:
+    """Write the two files into an existing folder; who calls makes it appear whole (`files.atomic_path`)."""
+    difference = result.difference
+    config = {
+        "format": RESULT_FORMAT,
+        "version": RESULT_VERSION,
+        "base": vars(result.base),
+        "camera": result.camera.tolist(),
+        "class_index": result.class_index,
+        "difference": {"encoding": _ENCODING, "tensors": list(difference.names)},
+        "report": dict(result.report),
+    }
+    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    tensors = {"ws": result.ws.detach().cpu(), "levels": difference.levels, "scales": difference.scales}
+    (folder / DIFFERENCE_NAME).write_bytes(save(tensors))
+
+
+def read_result_config(folder: Path) -> dict[str, Any]:
+    """Read and check the `config.json` of a result.
+
+    Raises:
+        NotFoundError: The folder or the file is not there.
+        CheckpointError: It is not a result of this version, or a value in it cannot be.
+    """
+    path = folder / CONFIG_NAME
+    config = read_json(path)
+    if config.get("format") != RESULT_FORMAT:
+        raise CheckpointError(f'{path} is no result of an inversion: its "format" must be "{RESULT_FORMAT}"')
+    if config.get("version") != RESULT_VERSION:
+        found = config.get("version")
+        raise CheckpointError(f"{path} has version {found!r:.20}, this gen3d_tools reads {RESULT_VERSION}; upgrade it")
+    check_keys(config, _KEYS, str(path))
+    checks: dict[str, Callable[[Any], bool]] = {
+        "base": _is_base,
+        "camera": lambda value: isinstance(value, list) and len(value) == 25 and all(map(_is_number, value)),
+        "class_index": lambda value: value is None or _is_index(value),
+        "difference": _is_difference,
+        "report": lambda value: isinstance(value, dict),
+    }
+    for key, fits in checks.items():
+        if not fits(config[key]):
+            raise CheckpointError(f"{path}: {key} is {config[key]!r:.60}, which is not what belongs there")
+    return config
+
+
+def read_result(folder: Path) -> StoredResult:
+    """Read a result folder.
+
+    Raises:
+        NotFoundError: A file is not there.
+        CheckpointError: It is refused or broken.
+    """
+    config, path = read_result_config(folder), folder / DIFFERENCE_NAME
+    with open_tensors(path) as file:
+        found = set(file.keys())
+        if found != set(_TENSORS):
+            raise CheckpointError(f"{path} holds {_listed(found)}, it must hold {_listed(_TENSORS)}")
+        if path.stat().st_size > _MAX_BYTES:
+            raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {DIFFERENCE_NAME}")
+        tensors = {name: file.get_tensor(name) for name in _TENSORS}
+    for name, dtype in _TENSORS.items():
+        if tensors[name].dtype != dtype or tensors[name].ndim != (3 if name == "ws" else 1):
+            raise CheckpointError(f"{path}: tensor {name} is {list(tensors[name].shape)} of {tensors[name].dtype}")
+    if not torch.isfinite(tensors["ws"]).all():
+        raise CheckpointError(f"{path}: the latent holds NaN or infinity")
+    return StoredResult(
+        base=BaseModel(**config["base"]),
+        ws=tensors["ws"],
+        camera=torch.tensor(config["camera"], dtype=torch.float32),
+        class_index=config["class_index"],
+        difference=Difference(tuple(config["difference"]["tensors"]), tensors["levels"], tensors["scales"]),
+        report=config["report"],
+    )
+
+
+def _is_base(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"source", "path", "sha256"}:
+        return False
+    path, digest = value["path"], value["sha256"]
+    texts = isinstance(value["source"], str) and (path is None or isinstance(path, str))
+    return texts and isinstance(digest, str) and _SHA256.fullmatch(digest) is not None
+
+
+def _is_difference(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"encoding", "tensors"} or value["encoding"] != _ENCODING:
+        return False
+    return isinstance(value["tensors"], list) and all(isinstance(name, str) for name in value["tensors"])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names))[:200] or "nothing"
