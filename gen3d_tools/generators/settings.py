@@ -1,13 +1,16 @@
 """How a trained generator wants to be used: everything in `config.json` that is not the network itself."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions import CameraDistribution, FixedCamera, distribution_from_dict
 from gen3d_tools.checkpoints.native import check_keys
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.render_config import RenderConfig
+
+_SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +77,16 @@ class ModelSettings:
             provenance=values["provenance"],
             licence=values["licence"],
         )
+
+
+def config_for(cameras: Camera, settings: ModelSettings) -> RenderConfig:
+    """Give render settings under which no picture cuts the object off.
+
+    A model's near and far fit its own camera's distance from the origin. Where a path comes closer or goes
+    farther, rays run through the field's box instead, which is centred there and holds the whole object.
+    """
+    view, config = settings.default_view, settings.render_config
+    distance, own = cameras.position.norm(dim=-1), view.mean().position.norm().to(cameras.device)
+    if ((distance / own - 1).abs() <= _SAME_DISTANCE).all() or config.spacing == "disparity":
+        return config
+    return replace(config, near="box", far="box")

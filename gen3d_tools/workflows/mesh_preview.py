@@ -14,7 +14,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.generators.settings import ModelSettings, config_for
 from gen3d_tools.geometry.agreement import on_white, without_backdrop
 from gen3d_tools.geometry.rasterize import render_mesh
 from gen3d_tools.media.images import write_image
@@ -22,7 +22,6 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.rendering.renderer import render, render_frames
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.sample import config_for
 
 RING_VIEWS = 8
 REPORT_SIZE = 256  # pixels along each side of the pictures that are compared

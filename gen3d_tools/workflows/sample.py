@@ -14,7 +14,7 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
@@ -25,7 +25,6 @@ from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, n
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
 MAX_VIEWS = 64
-_SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
 
 
 def check_size(size: int | None, largest: int = MAX_SIZE) -> None:
@@ -90,19 +89,6 @@ class Look:
             fov_y_deg=view.fov_y_deg if self.fov is None else self.fov,
             target=view.target,
         ).to(generator.device)
-
-
-def config_for(cameras: Camera, settings: ModelSettings) -> RenderConfig:
-    """Give render settings under which no picture cuts the object off.
-
-    A model's near and far fit its own camera's distance from the origin. Where a path comes closer or goes
-    farther, rays run through the field's box instead, which is centred there and holds the whole object.
-    """
-    view, config = settings.default_view, settings.render_config
-    distance, own = cameras.position.norm(dim=-1), view.mean().position.norm().to(cameras.device)
-    if ((distance / own - 1).abs() <= _SAME_DISTANCE).all() or config.spacing == "disparity":
-        return config
-    return replace(config, near="box", far="box")
 
 
 def picture(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.workflows.film import Scene, estimate_seconds, film
 from gen3d_tools.workflows.motion import Motion, plan_motion, untrusted_views
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.sample import Look, check_size, config_for, parse_kinds
+from gen3d_tools.workflows.sample import Look, check_size, parse_kinds
 from gen3d_tools.workflows.samples import check_psi, choose_samples, name_parts, settle_seeds
 from gen3d_tools.workflows.shots import Shot, parse_grid, plan_shots
 

@@ -7,9 +7,10 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.paths import orbit
+from gen3d_tools.generators.settings import config_for
 from gen3d_tools.workflows import film as module
 from gen3d_tools.workflows.film import Scene, depth_span, estimate_seconds, film
-from gen3d_tools.workflows.sample import Look, config_for
+from gen3d_tools.workflows.sample import Look
 from gen3d_tools.workflows.samples import Sample
 from gen3d_tools.workflows.shots import Shot
 
