@@ -2,7 +2,7 @@
 
 Pictures are sphere-traced while the training runs (the first `--share` of the time goes to drawing until there
 are `--pictures`), so it starts to learn at once. Answers asked for: class, direction (a distribution over bins),
-pitch, latent, framing, and whether the picture shows a toy at all. The run writes a checkpoint every minute and
+pitch, latent, framing, and whether the picture shows a toy at all. The run writes a checkpoint every two minutes and
 continues from it when started again with the same --out; `encoder_export.py` makes the shipped file.
 """
 
@@ -33,6 +33,7 @@ from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.inversion.encoder import EncoderConfig, PhotoEncoder, Prediction
 
 HELD_OUT_SEED = 2000  # of the first latent of the log; 1000 and on are evaluate.py's, 5000 and on photos.py's
+REPORT_SECONDS = 120
 FLAT_SHARE = 0.08  # of a batch
 YAW_WIDTH_DEG = 4.0  # of the soft labels
 WEIGHTS = {"label": 0.5, "yaw": 1.0, "pitch": 4.0, "z": 2.0, "framing": 2.0, "known": 0.5}
@@ -192,7 +193,7 @@ class Trainer:
         """Train until the time budget is used up."""
         pictures = judged_pictures(self.options.held_out)
         last = time.monotonic()
-        next_report = self.seconds + 60
+        next_report = self.seconds + REPORT_SECONDS
         while self.progress < 1:
             self.draw()
             parts = self.train_step()
@@ -201,7 +202,7 @@ class Trainer:
             if self.seconds >= next_report or self.progress >= 1:
                 self.report(parts, pictures)
                 self.save()
-                next_report = self.seconds + 60
+                next_report = self.seconds + REPORT_SECONDS
                 last = time.monotonic()
 
 

@@ -13,7 +13,7 @@ import torch
 import tracer
 from dataset import CLASSES, Z_DIM, Kind
 from safetensors.torch import load_file, save
-from strangers import assembly, flat
+from strangers import assembly, drawn
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -78,10 +78,10 @@ def draw_toys(label: int, count: int, generator: torch.Generator | None) -> Pict
     return trace(label, z, *draw_cameras(count, generator), label=label)
 
 
-def draw_strangers(count: int, generator: torch.Generator) -> Pictures:
-    """Draw solid strangers, `count` pictures of as many latents of one invented kind of object."""
+def draw_strangers(count: int, generator: torch.Generator, kind: Kind | None = None) -> Pictures:
+    """Draw solid strangers, `count` pictures of as many latents of one kind of object; None invents one."""
     z = torch.randn(count, Z_DIM, generator=generator)
-    return trace(assembly(generator), z, *draw_cameras(count, generator), label=STRANGER)
+    return trace(assembly(generator) if kind is None else kind, z, *draw_cameras(count, generator), label=STRANGER)
 
 
 class Pool:
@@ -194,7 +194,7 @@ def with_flat_strangers(pictures: Pictures, share: float, generator: torch.Gener
     count = round(share * len(pictures))
     image = pictures.image.float() / 255
     kept = len(pictures) - count
-    image[kept:] = flat(image[kept:], generator)
+    image[kept:] = drawn(image[kept:], generator)
     label = pictures.label.clone()
     label[kept:] = STRANGER
     return Pictures(image, label, pictures.z, pictures.yaw_deg, pictures.pitch_deg, pictures.framing)

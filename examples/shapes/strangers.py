@@ -5,7 +5,7 @@ gradients, doodles, and toys that were cut up and put together wrongly.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 Points = Float[Tensor, "b n 3"]
 Params = Float[Tensor, "b 10"]
-REACH = 0.4  # strangers stay within this of the origin, as the toys nearly do
+Drawer = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def assembly(generator: torch.Generator) -> Callable[[Points, Params], Solid]:
@@ -79,11 +79,29 @@ def _part_color(u: Params, part: dict) -> Tensor:
     return hsv(hue, part["saturation"], part["value"], u)
 
 
-def flat(toys: Float[Tensor, "b 3 n n"], generator: torch.Generator) -> Float[Tensor, "b 3 n n"]:
-    """Draw as many flat strangers as there are toys; some of them are made from the toys."""
-    drawers = (_noise, _plain, _gradient, _doodle, _collage, _upside_down, _negative)
-    choice = torch.randint(len(drawers), (len(toys),), generator=generator)
-    return torch.stack([drawers[int(c)](toy, generator) for c, toy in zip(choice, toys, strict=True)])
+def snowman(points: Points, u: Params) -> Solid:
+    """Two balls of snow and a carrot: a kind nobody trains on."""
+    x, y, z = points.unbind(-1)
+    body, head, nose = between(u, 0, 0.2, 0.26), between(u, 1, 0.13, 0.17), between(u, 2, 0.04, 0.09)
+    snow = hsv(0.58, between(u, 6, 0.02, 0.15), 0.97, u)
+    carrot = hsv(between(u, 7, 0.05, 0.1), 0.9, 0.95, u)
+    neck = body - 0.16
+    solid = Solid()
+    solid.add(length(x, y + 0.16, z) - body, lambda: snow)
+    solid.add(length(x, y - neck - head * 0.8, z) - head, lambda: snow)
+    solid.add(ellipsoid(x, y - neck - head * 0.8, z - head, (0.04, 0.04, nose)), lambda: carrot)
+    return solid
+
+
+def table(points: Points, u: Params) -> Solid:
+    """A table on four legs: a kind nobody trains on, and near to a chair."""
+    x, y, z = points.unbind(-1)
+    wide, deep, tall = between(u, 0, 0.2, 0.33), between(u, 1, 0.15, 0.25), between(u, 2, 0.15, 0.28)
+    wood = hsv(between(u, 6, 0.02, 0.14), between(u, 7, 0.3, 0.8), between(u, 8, 0.4, 0.9), u)
+    solid = Solid()
+    solid.add(box(x, y - tall + 0.03, z, (wide, 0.03, deep), 0.01), lambda: wood)
+    solid.add(box(x.abs() - wide + 0.04, y, z.abs() - deep + 0.04, (0.03, tall, 0.03), 0.01), lambda: wood)
+    return solid
 
 
 def _noise(toy: Tensor, generator: torch.Generator) -> Tensor:
@@ -148,3 +166,15 @@ def _upside_down(toy: Tensor, generator: torch.Generator) -> Tensor:
 def _negative(toy: Tensor, generator: torch.Generator) -> Tensor:
     """The toy in inverted colours."""
     return 1 - toy
+
+
+FLAT = (_noise, _plain, _gradient, _doodle, _collage, _upside_down, _negative)
+"""Every kind of flat stranger; all take a toy's picture [3, n, n] and a source of randomness."""
+
+
+def drawn(
+    toys: Float[Tensor, "b 3 n n"], generator: torch.Generator, kinds: Sequence[Drawer] = FLAT
+) -> Float[Tensor, "b 3 n n"]:
+    """Draw as many flat strangers as there are toys; some kinds are made from the toys."""
+    choice = torch.randint(len(kinds), (len(toys),), generator=generator)
+    return torch.stack([kinds[int(c)](toy, generator) for c, toy in zip(choice, toys, strict=True)])

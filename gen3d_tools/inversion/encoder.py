@@ -5,19 +5,34 @@ and answers in milliseconds what a search would need minutes for. Its feature ma
 distance that needs no download, and it tells how familiar a picture is before anybody waits for a result.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gen3d_tools.checkpoints.native import check_tensors, open_tensors
+from gen3d_tools.errors import CheckpointError
+from gen3d_tools.files import atomic_path
+from gen3d_tools.generators.loading import load_settings, resolve_model
+from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.inversion.familiarity import Familiarity
+from gen3d_tools.inversion.prediction import Prediction
+
 _SLOPE = 0.1  # of the leaky ReLUs
-_MODE_REACH = 3  # bins either side of a peak that belong to its mode
+_RANK = 96  # dimensions in which familiarity is judged
+_FRAMING_UNITS = (0.25, 0.1, 0.1, 10.0)  # log magnification, shifts in sides, degrees of roll
+FILE_NAME = "encoder.safetensors"
+_FORMAT, _VERSION = "gen3d-tools-encoder", "1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
+class EncoderConfig(NetworkConfig):
     """What the network is; stored with its weights."""
 
     class_names: tuple[str, ...]
@@ -26,6 +41,7 @@ class EncoderConfig:
     pitch_max_deg: float
     image_size: int = 64  # pictures are brought to this side first
     widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of the stages; each halves the picture
+    refine_blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual convolutions of each stage
     yaw_bins: int = 72
     neck_channels: int = 64
     hidden: int = 256
@@ -34,72 +50,12 @@ class EncoderConfig:
         smallest = self.image_size / 2 ** len(self.widths)
         if smallest != int(smallest) or smallest < 1:
             raise ValueError(f"image_size {self.image_size} cannot be halved {len(self.widths)} times")
+        if len(self.refine_blocks) != len(self.widths):
+            raise ValueError(f"need one entry per stage, got {len(self.refine_blocks)} for {len(self.widths)} widths")
         if not self.pitch_min_deg < self.pitch_max_deg:
             raise ValueError(f"need pitch_min_deg < pitch_max_deg, got {self.pitch_min_deg}, {self.pitch_max_deg}")
         if min(len(self.class_names), self.z_dim, self.yaw_bins, self.neck_channels, self.hidden, *self.widths) < 1:
             raise ValueError("every size must be at least 1")
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What the encoder makes of a batch of pictures."""
-
-    class_logits: Float[Tensor, "b classes"]
-    yaw_logits: Float[Tensor, "b bins"]
-    """Over equal bins of -180 to 180 degrees. A symmetric object has several peaks."""
-
-    pitch_deg: Float[Tensor, " b"]
-    z: Float[Tensor, "b z_dim"]
-    """Latent of root mean square 1, to be given to the generator's `map` with the class that was assumed."""
-
-    framing: Float[Tensor, "b 4"]
-    """How the object sits compared with the generator's own pictures: log of its magnification, shift to the right
-    and down (in sides of the picture), clockwise roll (degrees)."""
-
-    known_logit: Float[Tensor, " b"]
-    """Above 0: more like the objects it was trained on than like anything else it was shown."""
-
-    embedding: Float[Tensor, "b hidden"]
-    """The summary all answers are read from."""
-
-    features: tuple[Tensor, ...]
-    """Feature maps of the stages, [b, channels, side, side], from fine to coarse."""
-
-    @property
-    def class_index(self) -> Int[Tensor, " b"]:
-        """The most likely class."""
-        return self.class_logits.argmax(dim=1)
-
-    @property
-    def yaw_deg(self) -> Float[Tensor, " b"]:
-        """Centre of the most likely mode, degrees."""
-        return self.yaw_modes(1)[0][:, 0]
-
-    def yaw_modes(self, count: int) -> tuple[Float[Tensor, "b count"], Float[Tensor, "b count"]]:
-        """Find the likeliest directions, so that a search can try each.
-
-        A mode is a bin with its neighbours up to 15 degrees away; the next one is looked for outside them.
-
-        Args:
-            count: How many.
-
-        Returns:
-            Degrees in [-180, 180) and probabilities, likeliest first.
-        """
-        probability = self.yaw_logits.detach().softmax(dim=1)
-        bins = probability.shape[1]
-        offsets = torch.arange(-_MODE_REACH, _MODE_REACH + 1, device=probability.device)
-        yaws, masses = [], []
-        for _ in range(count):
-            window = torch.stack([probability.roll(-int(k), dims=1) for k in offsets], dim=-1)  # [b, bins, offsets]
-            best = window.sum(-1).argmax(dim=1)
-            chosen = window.gather(1, best[:, None, None].expand(-1, 1, len(offsets)))[:, 0]
-            masses.append(chosen.sum(dim=1))
-            center = best + (chosen * offsets).sum(dim=1) / masses[-1].clamp_min(1e-9)
-            yaws.append((center + 0.5) * (360 / bins) - 180)
-            taken = (best[:, None] + offsets) % bins
-            probability = probability.scatter(1, taken, 0.0)
-        return (torch.stack(yaws, dim=1) + 180) % 360 - 180, torch.stack(masses, dim=1)
 
 
 class _Unit(nn.Sequential):
@@ -114,12 +70,12 @@ class _Unit(nn.Sequential):
 
 
 class _Stage(nn.Module):
-    """Halve the picture, then refine it by two residual units."""
+    """Halve the picture, then refine it by residual units."""
 
-    def __init__(self, inputs: int, outputs: int, units: int) -> None:
+    def __init__(self, inputs: int, outputs: int, blocks: int) -> None:
         super().__init__()
         self.down = _Unit(inputs, outputs, kernel=4, stride=2) if inputs == 3 else _Unit(inputs, outputs, stride=2)
-        self.refine = nn.ModuleList(_Unit(outputs, outputs) for _ in range(units))
+        self.refine = nn.ModuleList(_Unit(outputs, outputs) for _ in range(blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.down(x)
@@ -139,8 +95,8 @@ class PhotoEncoder(nn.Module):
         super().__init__()
         self.config = config
         channels = (3, *config.widths)
-        units = [1, *([2] * (len(config.widths) - 1))]
-        self.stages = nn.ModuleList(_Stage(a, b, n) for a, b, n in zip(channels, channels[1:], units, strict=False))
+        layout = zip(channels, config.widths, config.refine_blocks, strict=False)
+        self.stages = nn.ModuleList(_Stage(inputs, outputs, blocks) for inputs, outputs, blocks in layout)
         side = config.image_size // 2 ** len(config.widths)
         classes = len(config.class_names)
         self.neck = nn.Conv2d(config.widths[-1], config.neck_channels, 1)
@@ -152,6 +108,7 @@ class PhotoEncoder(nn.Module):
         self.pitch_head = nn.Linear(config.hidden, 1)
         self.z_head = nn.Linear(config.hidden, config.z_dim)
         self.framing_head = nn.Linear(config.hidden, 4)
+        self.familiarity = Familiarity(classes, sum(config.widths), _RANK)
 
     def forward(self, images: Float[Tensor, "b 3 n n"], class_index: Int[Tensor, " b"] | None = None) -> Prediction:
         """Look at pictures.
@@ -168,6 +125,7 @@ class PhotoEncoder(nn.Module):
         onehot = F.one_hot(assumed, len(self.config.class_names)).to(embedding)
         hidden = F.leaky_relu(self.assume(torch.cat([embedding, onehot], dim=1)), _SLOPE)
         z = self.z_head(hidden)
+        known_logit = self.known_head(embedding)[:, 0]
         middle = (self.config.pitch_max_deg + self.config.pitch_min_deg) / 2
         half = (self.config.pitch_max_deg - self.config.pitch_min_deg) / 2
         return Prediction(
@@ -175,8 +133,9 @@ class PhotoEncoder(nn.Module):
             yaw_logits=self.yaw_head(hidden),
             pitch_deg=middle + half * self.pitch_head(hidden)[:, 0],
             z=z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt(),
-            framing=self.framing_head(hidden) * hidden.new_tensor([0.25, 0.1, 0.1, 10.0]),
-            known_logit=self.known_head(embedding)[:, 0],
+            framing=self.framing_head(hidden) * hidden.new_tensor(_FRAMING_UNITS),
+            known_logit=known_logit,
+            familiarity=self.familiarity(features, known_logit),
             embedding=embedding,
             features=features,
         )
@@ -195,3 +154,77 @@ class PhotoEncoder(nn.Module):
         if images.shape[-1] > size:
             return F.interpolate(images, size=(size, size), mode="area")
         return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def save_encoder(encoder: PhotoEncoder, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> Path:
+    """Store an encoder beside the generator it was trained for; an older one is replaced.
+
+    Args:
+        encoder: Trained and calibrated.
+        folder: The model's folder.
+        dtype: Stored precision.
+    """
+    tensors = {name: value.detach().cpu() for name, value in encoder.state_dict().items()}
+    stored = {n: v.to(dtype) if v.is_floating_point() else v for n, v in tensors.items()}
+    metadata = {"format": _FORMAT, "version": _VERSION, "config": json.dumps(encoder.config.to_dict())}
+    path = Path(folder) / FILE_NAME
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_bytes(save({n: v.contiguous() for n, v in stored.items()}, metadata=metadata))
+    return path
+
+
+def load_encoder(model: str | Path) -> PhotoEncoder | None:
+    """Load the encoder that is stored with a model, in evaluation mode and without gradients of its parameters.
+
+    Args:
+        model: As for `load_generator`: bundled name, folder, published pickle, or Hugging Face id.
+
+    Returns:
+        None when the model has none.
+
+    Raises:
+        NotFoundError: No such model.
+        CheckpointError: The file is refused or broken, or was made for another model.
+    """
+    folder = resolve_model(model)
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    with open_tensors(path) as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    config = _read_config(metadata, str(path))
+    _check_model(config, folder, str(path))
+    with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
+        encoder = PhotoEncoder(config)
+    check_tensors(tensors, encoder.state_dict(), str(path))
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; restore the file")
+    encoder.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, assign=True)
+    return encoder.eval().requires_grad_(False)
+
+
+def _read_config(metadata: dict[str, str], where: str) -> EncoderConfig:
+    if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
+        found = f"{metadata.get('format')} {metadata.get('version')}"
+        raise CheckpointError(f"{where} is no encoder of this version: found {found}, needed {_FORMAT} {_VERSION}")
+    try:
+        table: Any = json.loads(metadata.get("config", ""))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{where}: its config is not valid JSON ({error}); restore the file") from error
+    try:
+        return EncoderConfig.from_dict(table)
+    except (CheckpointError, ValueError) as error:
+        raise CheckpointError(f"{where}: {error}; restore the file") from error
+
+
+def _check_model(config: EncoderConfig, folder: Path, where: str) -> None:
+    """Refuse an encoder that was trained for other classes or another latent."""
+    _, _, network, settings = load_settings(folder)
+    for what, own, needed in (
+        ("classes", config.class_names, settings.class_names),
+        ("z_dim", config.z_dim, network.get("z_dim")),
+    ):
+        if own != needed:
+            raise CheckpointError(f"{where} was made for {what} {own}, the model has {needed}; remove or retrain it")
