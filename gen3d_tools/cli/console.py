@@ -28,7 +28,7 @@ def print_table(table: Table) -> None:
     """Print a table on stdout. Where no terminal sets a width, nothing is wrapped and no line ends in spaces."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
     with console.capture() as captured:
-        console.print(table)
+        console.print(table, width=None if console.is_terminal else 10_000)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
@@ -89,6 +89,8 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
     if quiet:
         return
     console = stderr_console()
+    if run.summary:
+        print_summary(run.summary, console)
     for path, line in run.lines.items():
         if run.dry_run:
             console.print(f"[yellow]would write[/] {escape(str(path))} [dim]({escape(line)})[/]")
@@ -97,6 +99,16 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         console.print(f"[green]wrote[/] {escape(str(path))} [dim]({escape(line)}, {file_size(size)})[/]")
     if run.next_command:
         console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]")
+
+
+def print_summary(rows: list[dict[str, str]], console: Console) -> None:
+    """Print a table of what a batch made; its columns are the names in the first row."""
+    table = Table(box=None, pad_edge=False)
+    for index, name in enumerate(rows[0]):
+        table.add_column(name, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*(escape(text) for text in row.values()))
+    console.print(table, width=None if console.is_terminal else 10_000)
 
 
 def file_size(size: int) -> str:

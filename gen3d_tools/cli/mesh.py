@@ -1,10 +1,8 @@
 """`gen3d mesh`."""
 
-from typing import Annotated
-
 import typer
 
-from gen3d_tools.cli import options
+from gen3d_tools.cli import mesh_options, options
 from gen3d_tools.cli.running import run_workflow
 
 
@@ -18,20 +16,14 @@ def mesh(
     seeds: options.Seeds = None,
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
-    resolution: Annotated[
-        int, typer.Option("--resolution", "-r", help="Lattice points along each side, 8-1024.")
-    ] = 256,
-    level: Annotated[
-        float | None, typer.Option("--level", help="Density at the surface. Default: the model's.")
-    ] = None,
-    keep: Annotated[
-        float, typer.Option("--keep", help="Smallest detached part kept, as a share of the largest part's volume.")
-    ] = 0.02,
-    no_color: Annotated[bool, typer.Option("--no-color", help="Leave the vertex colours out.")] = False,
-    up: Annotated[str, typer.Option("--up", help="Upward axis of the file, y or z.")] = "y",
-    file_format: Annotated[
-        str | None, typer.Option("--format", help="glb, gltf, ply, obj, stl or off, in a folder. Default: glb.")
-    ] = None,
+    resolution: mesh_options.Resolution = 256,
+    level: mesh_options.Level = "auto",
+    keep: mesh_options.Keep = 0.02,
+    no_color: mesh_options.NoColor = False,
+    up: mesh_options.Up = "y",
+    formats: mesh_options.Formats = None,
+    preview: mesh_options.Preview = False,
+    report: mesh_options.Report = False,
     out: options.Out = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
@@ -44,10 +36,11 @@ def mesh(
 
     Example: `gen3d mesh shapes --class chair --seeds 7 -o chair.glb`
     """
-    from gen3d_tools.workflows.mesh import Surface
+    from gen3d_tools.workflows.mesh import Delivery, Surface, parse_formats, parse_level
     from gen3d_tools.workflows.mesh import mesh as workflow
 
-    surface = Surface(resolution=resolution, level=level, keep=keep, colors=not no_color, up=up)
+    surface = Surface(resolution=resolution, level=parse_level(level), keep=keep, colors=not no_color)
+    delivery = Delivery(formats=parse_formats(formats), up=up, preview=preview, report=report)
     run_workflow(
         lambda reporter: workflow(
             model,
@@ -55,8 +48,8 @@ def mesh(
             classes=classes,
             psi=psi,
             surface=surface,
+            delivery=delivery,
             out=out,
-            file_format=file_format,
             device=device,
             overwrite=overwrite,
             dry_run=dry_run,

@@ -25,6 +25,9 @@ def run_workflow(
         as_json: Print one JSON object on stdout instead of paths.
         quiet: Nothing on stderr but errors.
         verbose: Log messages on stderr too.
+
+    Raises:
+        BatchError: Part of the work failed; what is done is printed.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
     try:
@@ -33,6 +36,7 @@ def run_workflow(
         print_error("interrupted; finished outputs are kept, the one in progress was removed")
         raise typer.Exit(INTERRUPTED) from None
     print_run(run, as_json=as_json, quiet=quiet or as_json)
+    run.check_failures()
 
 
 def run_query(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.checkpoints.results import tensors_digest
+from gen3d_tools.errors import BatchError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.loading import resolve_model
 
@@ -30,6 +31,8 @@ class Run:
     outputs: list[Path] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path, str] = field(default_factory=dict)  # for people: what an output is
+    summary: list[dict[str, str]] = field(default_factory=list)  # for people, instead of lines: a table's rows
+    failures: dict[str, str] = field(default_factory=dict)  # what of a batch failed, and why
     next_command: str = ""
     dry_run: bool = False  # outputs are a plan: nothing was computed, nothing is on disk
 
@@ -56,6 +59,7 @@ class Run:
             "dry_run": self.dry_run,
             "outputs": [str(path) for path in self.outputs],
             "details": self.details,
+            "failed": self.failures,
             "seconds": round(self.seconds, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {
@@ -64,6 +68,17 @@ class Run:
                 "python": platform.python_version(),
             },
         }
+
+    def check_failures(self) -> None:
+        """Say that part of the batch failed, if it did.
+
+        Raises:
+            BatchError: Names what failed and why the first of it did.
+        """
+        if self.failures:
+            first = next(iter(self.failures.values()))
+            names = ", ".join(self.failures)
+            raise BatchError(f"{len(self.failures)} failed: {names}; the rest is written. The first one: {first}")
 
     def finish(self, beside: Path, *, next_command: str = "") -> "Run":
         """Write the record: into `beside` if it is a folder of outputs, else next to that file.

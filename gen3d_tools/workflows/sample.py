@@ -172,7 +172,7 @@ def sample(
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
     if grid or (one_file and len(samples) * len(columns) > 1):
         path = target if one_file else target / "grid.png"
-        sheet = _sheet(samples, list(rows), columns)
+        sheet = samples_sheet(samples, list(rows), columns)
         write_image(path, sheet, overwrite=overwrite)
         run.add(path, f"{len(samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
     else:
@@ -185,7 +185,7 @@ def sample(
     return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
 
 
-def _sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:
+def samples_sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:
     """Lay pictures out as a labelled table: a row per class and a column per seed where that works.
 
     Args:

@@ -72,8 +72,8 @@ def test_folder_holds_one_mesh_per_sample(gen3d, tiny_folder):
     result = gen3d("mesh", tiny_folder, "--class", "all", "--seeds", "1-2", "-o", "out/", "--format", "ply", *FAST)
     assert result.code == 0, result.err
     names = ["ball-0001.ply", "ball-0002.ply", "cube-0001.ply", "cube-0002.ply"]
-    assert [Path(path).name for path in result.paths] == names
-    assert sorted(path.name for path in Path("out").iterdir()) == [*names, "run.json"]
+    assert [Path(path).name for path in result.paths] == [*names, "meshes.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [*names, "meshes.png", "run.json"]
 
 
 def test_default_is_glb_in_a_new_folder(gen3d, tiny_folder):
@@ -102,7 +102,8 @@ def test_health_is_a_line_for_people_and_numbers_in_the_record(gen3d, tiny_folde
     assert health["watertight"] is True
     assert health["parts"] == 1
     assert health["volume"] == pytest.approx(cube.volume)
-    assert record["options"]["level"] == 10.0  # the model's own, spelled out
+    assert record["options"]["level"] == "auto"
+    assert health["level"] == 10.0  # the model's own, spelled out
 
 
 def test_json_is_one_object_and_nothing_else(gen3d, tiny_folder):
@@ -127,7 +128,7 @@ def test_dry_run_names_the_files_and_writes_none(gen3d, tiny_folder, leftovers):
     assert result.code == 0
     assert [Path(path).name for path in result.paths] == ["ball-0000.glb", "cube-0000.glb"]
     assert "would write" in result.err
-    assert "level 10" in result.err
+    assert "16³ lattice points, level auto" in result.err
     assert gen3d("mesh", tiny_folder, "--class", "ball", "--dry-run", "--json", *FAST).json["dry_run"] is True
     assert leftovers() == []
 
@@ -225,7 +226,7 @@ def test_an_unknown_model_is_exit_code_3(gen3d):
 
 
 def test_ctrl_c_keeps_what_is_finished(gen3d, tiny_folder, monkeypatch):
-    from gen3d_tools.workflows import mesh as workflow
+    from gen3d_tools.workflows import mesh_job as workflow
 
     real, calls = workflow.extract_mesh, []
 
@@ -258,7 +259,7 @@ def test_a_full_disk_leaves_no_half_written_file(gen3d, tiny_folder, monkeypatch
 
 @pytest.mark.parametrize("out", ["file/x.glb", "file/folder"])
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_folder, monkeypatch, out):
-    from gen3d_tools.workflows import mesh as workflow
+    from gen3d_tools.workflows import mesh_job as workflow
 
     monkeypatch.setattr(workflow, "extract_mesh", None)
     Path("file").write_text("in the way")

@@ -1,0 +1,238 @@
+"""What `gen3d mesh` is asked for: a surface, how it is stored, and the files that makes for each sample."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.geometry.cleanup import check_keep
+from gen3d_tools.geometry.export import check_mesh_suffix, check_up
+from gen3d_tools.geometry.isosurface import check_iso_level
+from gen3d_tools.geometry.lattice import check_resolution
+from gen3d_tools.workflows.samples import Sample
+
+DEFAULT_FORMAT = "glb"
+GRID_SUFFIXES: tuple[str, ...] = ()
+COLOR_SOURCES = ("points", "views")
+FEWEST_FACES = 4
+MOST_SMOOTHING = 200
+TEXTURE_SIZES = (64, 8192)
+MOST_POINTS = 20_000_000
+AUTO_LEVEL = "auto"
+SHEET_NAME = "meshes.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """What surface is taken from a field, and how it is coloured."""
+
+    resolution: int = 256  # lattice points along each side of the box, 8 to 1024
+    level: float | None = None  # density at the surface; None = chosen for each field
+    keep: float = 0.02  # smallest detached part, as a share of the largest part's volume
+    keep_background: bool = False  # leave sheets, floaters and walls of the box in
+    faces: int | None = None  # most faces after decimation
+    smooth: int = 0  # rounds of Taubin smoothing
+    watertight: bool = False  # close holes
+    colors: bool = True
+    texture: int | None = None  # side of a colour texture in texels, a power of two; None = vertex colours
+    color_from: str | None = None  # "points" or "views"; None = what is closer to the field's pictures
+
+    def check(self) -> None:
+        """Refuse what cannot be meshed, before any work.
+
+        Raises:
+            InputError: A value is out of its range.
+            OutOfMemoryError: The lattice does not fit into this machine.
+        """
+        check_resolution(self.resolution)
+        check_keep(self.keep)
+        if self.level is not None:
+            check_iso_level(self.level)
+        if self.faces is not None and self.faces < FEWEST_FACES:
+            raise InputError(f"faces is {self.faces}; a closed mesh needs at least {FEWEST_FACES}, try 20000")
+        if not 0 <= self.smooth <= MOST_SMOOTHING:
+            raise InputError(f"smooth is {self.smooth}; it must lie in 0..{MOST_SMOOTHING} rounds, try 10")
+        if self.color_from not in (None, *COLOR_SOURCES):
+            raise InputError(f"colours come from {' or '.join(COLOR_SOURCES)}, not from {self.color_from!r}")
+        self._check_texture()
+
+    def _check_texture(self) -> None:
+        smallest, largest = TEXTURE_SIZES
+        size = self.texture
+        if size is None:
+            return
+        if not smallest <= size <= largest or size & (size - 1):
+            near = 2 ** round(math.log2(min(max(size, smallest), largest)))
+            raise InputError(f"texture is {size}; it must be a power of two in {smallest}..{largest}, try {near}")
+        if not self.colors:
+            raise InputError("a texture holds colours, but colours are switched off; leave --texture or --no-color out")
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        parts = [f"{self.resolution}³ lattice points", f"level {level_name(self.level)}"]
+        if self.faces is not None:
+            parts.append(f"at most {self.faces:,} faces")
+        if self.smooth:
+            parts.append(f"{self.smooth} rounds of smoothing")
+        if self.watertight:
+            parts.append("made watertight")
+        if self.texture is not None:
+            parts.append(f"texture of {self.texture} x {self.texture}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """In which files a mesh leaves, and how large and which way up."""
+
+    formats: tuple[str, ...] | None = None  # suffixes without the dot; None = the output file's, or .glb
+    up: str = "y"  # upward axis of the files, "y" or "z"
+    scale: float | None = None  # longest side in metres; None = world units
+    center: bool = False  # middle of the bounding box at the origin
+    points: int | None = None  # size of a point cloud, written beside the mesh
+    preview: bool = False  # a strip and a film of the mesh beside the field
+    report: bool = False  # how well mesh and field agree, and the mesh's health, as JSON
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before any work.
+
+        Raises:
+            InputError: A value is out of its range, or a format is unknown.
+        """
+        check_up(self.up)
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise InputError(f"scale is {self.scale:g}; it is the longest side in metres, try 0.2")
+        if self.points is not None and not 1 <= self.points <= MOST_POINTS:
+            raise InputError(f"points is {self.points}; it must lie in 1..{MOST_POINTS}, try 100000")
+        for name in self.formats or ():
+            check_suffix(Path(f"mesh.{name}"))
+
+
+def check_suffix(path: Path) -> None:
+    """Say before any work is done whether something of this suffix can be written: a mesh, or a density grid.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if path.suffix.lower() not in GRID_SUFFIXES:
+        check_mesh_suffix(path)
+
+
+def parse_level(text: str) -> float | None:
+    """Read `--level`: a density, or "auto" (None).
+
+    Raises:
+        InputError: It is neither.
+    """
+    if text.strip().lower() == AUTO_LEVEL:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"level is {text[:40]!r}; it must be a density such as 10, or {AUTO_LEVEL}") from None
+
+
+def level_name(level: float | None) -> str:
+    """Write a level as `parse_level` reads it."""
+    return AUTO_LEVEL if level is None else f"{level:g}"
+
+
+def parse_formats(text: str | None) -> tuple[str, ...] | None:
+    """Read `--format glb,obj`; dots and capitals are forgiven, doubles count once.
+
+    Raises:
+        InputError: There is nothing in it.
+    """
+    if text is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip().removeprefix(".").lower() for name in text.split(",") if name.strip()))
+    if not names:
+        raise InputError(f"no format in {text!r}; name some, such as glb,obj")
+    return names
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the outputs of one sample go."""
+
+    sample: Sample
+    meshes: tuple[Path, ...]
+    grids: tuple[Path, ...]
+    points: Path | None
+    strip: Path | None
+    film: Path | None
+    report: Path | None
+
+    @property
+    def all(self) -> list[Path]:
+        """Every file, in the order they are written."""
+        extra = (self.points, self.report, self.strip, self.film)
+        return [*self.meshes, *self.grids, *(path for path in extra if path is not None)]
+
+    @property
+    def needs_mesh(self) -> bool:
+        """Whether a mesh is needed for them; a density grid is not."""
+        return len(self.all) > len(self.grids)
+
+
+def plan_files(
+    samples: Sequence[Sample], target: Path, formats: Sequence[str], delivery: Delivery, *, one_file: bool
+) -> list[Files]:
+    """Name the files of each sample.
+
+    Args:
+        samples: In the order they were asked for.
+        target: The output file, or the folder.
+        formats: Suffixes without the dot.
+        delivery: Which further files.
+        one_file: Whether `target` is a file. Further files of its sample stand beside it.
+
+    Raises:
+        InputError: One file was named for several samples.
+    """
+    suffixes = [f".{name}" for name in formats]
+    if not one_file:
+        return [_files(one, target / one.stem, suffixes, delivery) for one in samples]
+    if len(samples) > 1:
+        folder = f"-o {target.with_suffix('')} --format {','.join(formats)}"
+        raise InputError(
+            f"{target} is one file, but there are {len(samples)} samples; "
+            f"give a folder ({folder}), or choose one class and one seed"
+        )
+    return [_files(samples[0], target.with_suffix(""), suffixes, delivery, own=target)]
+
+
+def formats_of(file: Path | None, delivery: Delivery) -> tuple[str, ...]:
+    """Settle the formats from the output file, if it is one, and from what was asked for.
+
+    Raises:
+        InputError: A format is unknown, or the two disagree.
+    """
+    if file is None:
+        return delivery.formats or (DEFAULT_FORMAT,)
+    check_suffix(file)
+    own = file.suffix[1:].lower()
+    formats = delivery.formats or (own,)
+    if own not in formats:
+        raise InputError(
+            f"format is {','.join(formats)}, but the output is {file}; leave --format out, or change the suffix"
+        )
+    return (own, *(name for name in formats if name != own))
+
+
+def _files(one: Sample, base: Path, suffixes: Sequence[str], delivery: Delivery, *, own: Path | None = None) -> Files:
+    """Name the files of a sample after `base`; `own` keeps the name that was typed."""
+
+    def beside(ending: str) -> Path:
+        return own if own is not None and own.suffix.lower() == ending else base.with_name(base.name + ending)
+
+    return Files(
+        sample=one,
+        meshes=tuple(beside(suffix) for suffix in suffixes if suffix not in GRID_SUFFIXES),
+        grids=tuple(beside(suffix) for suffix in suffixes if suffix in GRID_SUFFIXES),
+        points=beside("-points.ply") if delivery.points is not None else None,
+        strip=beside("-preview.png") if delivery.preview else None,
+        film=beside("-preview.mp4") if delivery.preview else None,
+        report=beside("-report.json") if delivery.report else None,
+    )
