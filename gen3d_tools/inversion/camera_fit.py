@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 
-OFFSETS = ("yaw", "pitch", "zoom", "right", "up")
-"""What moves: two angles around the object in radians, the logarithm of the focal length, and the point looked at
-sideways and upwards, in picture heights."""
+OFFSETS = ("yaw", "pitch", "roll", "zoom", "right", "up")
+"""What moves: two angles around the object and one around the viewing direction in radians, the logarithm of the focal
+length, and the point looked at, sideways and upwards in picture heights."""
 
 
 class CameraFit:
@@ -28,14 +28,14 @@ class CameraFit:
 
     def cameras(self) -> Camera:
         """Give the moved cameras [n]; gradients reach the offsets."""
-        yaw, pitch, zoom, right, up = self.offsets.unbind(-1)
+        yaw, pitch, roll, zoom, right, up = self.offsets.unbind(-1)
         cam2world, lens = self.start.cam2world, self.start.intrinsics
         turn, position = cam2world[:, :3, :3], cam2world[:, :3, 3]
         distance = -(position * turn[..., 2]).sum(-1, keepdim=True)
         target = position + distance * turn[..., 2]
         # Upwards the camera turns around its own right side, then everything turns around the world's height.
         turned = _turn_y(yaw) @ _turn_about(turn[..., 0], -pitch)
-        axes = turned @ turn
+        axes = turned @ _turn_about(turn[..., 2], roll) @ turn
         height = distance.abs() / lens[:, 1, 1, None]
         target = target + (right[:, None] * axes[..., 0] - up[:, None] * axes[..., 1]) * height
         moved = torch.cat([axes, (target - distance * axes[..., 2])[..., None]], -1)

@@ -63,11 +63,11 @@ def latent_prior(generator: Generator, class_index: int | None, samples: int = 6
 
 
 def map_z(
-    generator: Generator, z: Float[Tensor, "b z_dim"], class_index: int | None
+    generator: Generator, z: Float[Tensor, "b z_dim"], class_index: int | None, truncation_psi: float = 1.0
 ) -> Float[Tensor, "b num_ws w_dim"]:
-    """Map latents of one class, without truncation."""
+    """Map latents of one class."""
     onehot = None
     if class_index is not None:
         label = torch.full((len(z),), class_index, device=generator.device)
         onehot = F.one_hot(label, len(generator.class_names)).float()
-    return generator.map(z.to(generator.device), onehot)
+    return generator.map(z.to(generator.device), onehot, truncation_psi=truncation_psi)

@@ -56,10 +56,12 @@ class InversionSettings:
     ssim_weight: float = 0.3
     mask_weight: float = 0.3  # mean absolute difference of opacity and mask, where the photo has a mask
     perceptual_weight: float = 1.0  # of the perceptual distance, where there is one
+    raw_weight: float = 1.0  # of the picture before a super-resolution, beside the one behind it
 
     # Stage two: the generator.
     steps2: int = 80  # published: 350
     lr2: float = 1e-3  # published: 3e-4
+    lr2_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
     rays2: int = 2048
     stop2_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
     stop2_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
@@ -75,7 +77,7 @@ class InversionSettings:
 
     # Differentiable rendering.
     weight_threshold: float = 1e-4  # samples that stop less light carry no gradient
-    softness: float = 0.25  # width of the density's onset in pixels; 0 keeps the field's own
+    softness: float = 0.08  # width of the density's onset in pixels; 0 keeps the field's own
 
     checkpoint_seconds: float = 5.0  # at most this much work is lost
 
