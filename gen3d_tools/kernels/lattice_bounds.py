@@ -10,6 +10,7 @@ every tile. Rounding is covered by widening e at every layer by more than the ke
 import numpy as np
 
 from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, fast_log, leaky_relu, softplus
+from gen3d_tools.kernels.lattice_tables import LANES
 
 
 @compiled()
@@ -81,7 +82,8 @@ def bound_tile(lattice, xy, xz, yz, forms, other):  # type: ignore[no-untyped-de
     for layer in range(lattice.deeper.shape[0] + 1):
         bound_activation(forms, lattice.smooth, margin)
         if layer < lattice.deeper.shape[0]:
-            bound_linear(forms, lattice.deeper, lattice.deeper_bias, layer, other)
+            bound_linear(forms, lattice.deeper[layer], lattice.deeper_bias[layer], other)
+            forms, other = other, forms
     center, x, y, z, rest = lattice.bias, f32(0), f32(0), f32(0), f32(0)
     for h in range(forms.shape[1]):
         w = lattice.row[h]
@@ -124,25 +126,38 @@ def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def bound_linear(forms, weights, biases, layer, other):  # type: ignore[no-untyped-def]
-    """Apply a linear layer, weights[layer, H in, H out], to the forms; `other` is room to work in."""
-    width = forms.shape[1]
-    for h in range(width):
-        other[0, h] = biases[layer, h]
-        other[1, h] = other[2, h] = other[3, h] = f32(0)
-        other[4, h] = f32(1e-6) * abs(biases[layer, h])
-    for j in range(width):
-        c, x, y, z, e = forms[0, j], forms[1, j], forms[2, j], forms[3, j], forms[4, j]
-        for h in range(width):
-            w = weights[layer, j, h]
-            other[0, h] += c * w
-            other[1, h] += x * w
-            other[2, h] += y * w
-            other[3, h] += z * w
-            other[4, h] += e * abs(w)
-    for part in range(5):
-        for h in range(width):
-            forms[part, h] = other[part, h]
+def bound_linear(forms, weight, bias, other):  # type: ignore[no-untyped-def]
+    """Apply a linear layer to the forms, four inputs at a time.
+
+    Args:
+        forms: [5, H in].
+        weight: [H out / LANES, H in, LANES].
+        bias: [H out / LANES, LANES].
+        other: [5, H out] receives the result.
+    """
+    lanes = other.reshape(5, weight.shape[0], LANES)
+    c, x, y, z, e = forms[0], forms[1], forms[2], forms[3], forms[4]
+    for part in range(weight.shape[0]):
+        w, b = weight[part], bias[part]
+        oc, ox, oy, oz, oe = lanes[0, part], lanes[1, part], lanes[2, part], lanes[3, part], lanes[4, part]
+        for h in range(LANES):
+            oc[h] = b[h]
+            ox[h] = oy[h] = oz[h] = f32(0)
+            oe[h] = f32(1e-6) * abs(b[h])
+        for j in range(0, forms.shape[1], 4):
+            wj, wk, wl, wm = w[j], w[j + 1], w[j + 2], w[j + 3]
+            cj, ck, cl, cm = c[j], c[j + 1], c[j + 2], c[j + 3]
+            xj, xk, xl, xm = x[j], x[j + 1], x[j + 2], x[j + 3]
+            yj, yk, yl, ym = y[j], y[j + 1], y[j + 2], y[j + 3]
+            zj, zk, zl, zm = z[j], z[j + 1], z[j + 2], z[j + 3]
+            ej, ek, el, em = e[j], e[j + 1], e[j + 2], e[j + 3]
+            for h in range(LANES):
+                vj, vk, vl, vm = wj[h], wk[h], wl[h], wm[h]
+                oc[h] += cj * vj + ck * vk + cl * vl + cm * vm
+                ox[h] += xj * vj + xk * vk + xl * vl + xm * vm
+                oy[h] += yj * vj + yk * vk + yl * vl + ym * vm
+                oz[h] += zj * vj + zk * vk + zl * vl + zm * vm
+                oe[h] += ej * abs(vj) + ek * abs(vk) + el * abs(vl) + em * abs(vm)
 
 
 @compiled()

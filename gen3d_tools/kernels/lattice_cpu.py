@@ -1,8 +1,9 @@
-"""The raw density on the tiles of a lattice that can hold surface, compiled for CPUs.
+"""The raw density on the parts of a lattice that can hold surface, compiled for CPUs.
 
 The lattice is worked off in slabs of `TILE` cells along x. A slab's tiles are bounded; what is left is bounded again in
-parts of `PART` cells, and only the points of parts that are left then are evaluated. Every point's value comes from
-the same code whichever part asks, so that pruning changes nothing but the time.
+parts of `PART` cells, and only the points of parts that are left then are evaluated, `BLOCK` at a time. Every point's
+value comes from the same operations in the same order whoever its neighbours in the block are, so that pruning changes
+nothing but the time.
 
 Indices: lattice points run from 0 to n - 1, and one layer of empty points lies around them; in the arrays of a slab
 everything is shifted by one, so that 0 is that layer. Cell i lies between points i - 1 and i.
@@ -11,82 +12,154 @@ everything is shifted by one, so that 0 is that layer. Cell i lies between point
 import numpy as np
 
 from gen3d_tools.kernels.compiled import compiled, f32, fast_log, leaky_relu, softplus
+from gen3d_tools.kernels.lattice_tables import EXP_SEPARABLE, LANES, SOFTPLUS
 
 TILE, PART = 8, 4  # cells along each side
+BLOCK = 16  # points evaluated together; a multiple of 4
 BORDER = -3.0e38  # raw density of the empty layer
-_EXP_SEPARABLE, _SOFTPLUS = 0, 1
+_IN_ORDER = frozenset({"nnan", "ninf", "nsz", "arcp", "contract"})  # fast arithmetic, but sums as they are written
 
 
 @compiled()
-def first_hidden(lattice, x, y, z, units, p):  # type: ignore[no-untyped-def]
-    """Values of the first hidden layer at lattice point [x, y, z], after its activation, into units[p]."""
-    form, steps, xy, xz, yz = lattice.form, lattice.steps, lattice.xy, lattice.xz, lattice.yz
-    ax, ay, bx, bz, cy, cz = x * steps[0], y * steps[0], x * steps[1], z * steps[1], y * steps[2], z * steps[2]
-    if form == _EXP_SEPARABLE:
-        for h in range(units.shape[1]):
-            units[p, h] = fast_log(f32(1) + xy[ax, ay, h] * xz[bx, bz, h] * yz[cy, cz, h])
-    elif form == _SOFTPLUS:
-        for h in range(units.shape[1]):
-            units[p, h] = softplus(xy[ax, ay, h] + xz[bx, bz, h] + yz[cy, cz, h])
-    else:
-        for h in range(units.shape[1]):
-            units[p, h] = leaky_relu(xy[ax, ay, h] + xz[bx, bz, h] + yz[cy, cz, h])
-
-
-@compiled()
-def next_hidden(units, weight, bias, smooth, out):  # type: ignore[no-untyped-def]
-    """Apply a hidden layer to four points at once: [4, H in] -> [4, H out], activation included."""
-    u0, u1, u2, u3 = units[0], units[1], units[2], units[3]
-    v0, v1, v2, v3 = out[0], out[1], out[2], out[3]
-    for h in range(weight.shape[1]):
-        v0[h] = v1[h] = v2[h] = v3[h] = bias[h]
-    for j in range(0, weight.shape[0], 4):
-        wa, wb, wc, wd = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
-        a0, b0, c0, d0 = u0[j], u0[j + 1], u0[j + 2], u0[j + 3]
-        a1, b1, c1, d1 = u1[j], u1[j + 1], u1[j + 2], u1[j + 3]
-        a2, b2, c2, d2 = u2[j], u2[j + 1], u2[j + 2], u2[j + 3]
-        a3, b3, c3, d3 = u3[j], u3[j + 1], u3[j + 2], u3[j + 3]
-        for h in range(weight.shape[1]):
-            v0[h] += a0 * wa[h] + b0 * wb[h] + c0 * wc[h] + d0 * wd[h]
-            v1[h] += a1 * wa[h] + b1 * wb[h] + c1 * wc[h] + d1 * wd[h]
-            v2[h] += a2 * wa[h] + b2 * wb[h] + c2 * wc[h] + d2 * wd[h]
-            v3[h] += a3 * wa[h] + b3 * wb[h] + c3 * wc[h] + d3 * wd[h]
-    for p in range(4):
-        v = out[p]
-        if smooth:
-            for h in range(v.shape[0]):
-                v[h] = softplus(v[h])
-        else:
-            for h in range(v.shape[0]):
-                v[h] = leaky_relu(v[h])
-
-
-@compiled()
-def evaluate_row(lattice, x, y, z0, z1, units, others, out):  # type: ignore[no-untyped-def]
-    """Raw density of the lattice points [x, y, z0:z1].
+def first_hidden(lattice, places, count, units):  # type: ignore[no-untyped-def]
+    """Evaluate the first hidden layer, activation included.
 
     Args:
         lattice: A `Lattice`.
-        x: Lattice index.
-        y: Lattice index.
-        z0: First lattice index.
-        z1: The one after the last.
-        units: [4, H] room to work in.
-        others: The same.
-        out: [z1 - z0] receives the values.
+        places: [BLOCK, 3] lattice indices of points.
+        count: How many of them.
+        units: [BLOCK, H] receives the values.
     """
-    for start in range(z0, z1, 4):
-        count = min(4, z1 - start)
-        for p in range(count):
-            first_hidden(lattice, x, y, start + p, units, p)
-        for layer in range(lattice.deeper.shape[0]):
-            next_hidden(units, lattice.deeper[layer], lattice.deeper_bias[layer], lattice.smooth, others)
-            units[:] = others
-        for p in range(count):
-            total = f32(0)
-            for h in range(units.shape[1]):
-                total += lattice.row[h] * units[p, h]
-            out[start + p - z0] = total + lattice.bias
+    form, steps, xy, xz, yz = lattice.form, lattice.steps, lattice.xy, lattice.xz, lattice.yz
+    for p in range(count):
+        x, y, z = places[p, 0], places[p, 1], places[p, 2]
+        a, b, c = xy[x * steps[0], y * steps[0]], xz[x * steps[1], z * steps[1]], yz[y * steps[2], z * steps[2]]
+        u = units[p]
+        if form == EXP_SEPARABLE:
+            for h in range(u.shape[0]):
+                u[h] = fast_log(f32(1) + a[h] * b[h] * c[h])
+        elif form == SOFTPLUS:
+            for h in range(u.shape[0]):
+                u[h] = softplus(a[h] + b[h] + c[h])
+        else:
+            for h in range(u.shape[0]):
+                u[h] = leaky_relu(a[h] + b[h] + c[h])
+
+
+@compiled()
+def shallow_density(lattice, places, count, out):  # type: ignore[no-untyped-def]
+    """Evaluate the raw density of decoders with one hidden layer, which needs no room to keep it in.
+
+    Args:
+        lattice: A `Lattice`.
+        places: [BLOCK, 3] lattice indices of points.
+        count: How many of them.
+        out: [BLOCK] receives the values.
+    """
+    form, steps, xy, xz, yz, row = lattice.form, lattice.steps, lattice.xy, lattice.xz, lattice.yz, lattice.row
+    for p in range(count):
+        x, y, z = places[p, 0], places[p, 1], places[p, 2]
+        a, b, c = xy[x * steps[0], y * steps[0]], xz[x * steps[1], z * steps[1]], yz[y * steps[2], z * steps[2]]
+        total = f32(0)
+        if form == EXP_SEPARABLE:
+            for h in range(row.shape[0]):
+                total += row[h] * fast_log(f32(1) + a[h] * b[h] * c[h])
+        elif form == SOFTPLUS:
+            for h in range(row.shape[0]):
+                total += row[h] * softplus(a[h] + b[h] + c[h])
+        else:
+            for h in range(row.shape[0]):
+                total += row[h] * leaky_relu(a[h] + b[h] + c[h])
+        out[p] = total + lattice.bias
+
+
+@compiled(fastmath=_IN_ORDER)
+def multiply(units, weight, bias, out):  # type: ignore[no-untyped-def]
+    """Apply a linear layer to a block, out = units @ weight + bias.
+
+    Four points and eight inputs at a time, so that the outputs are seldom read and written.
+
+    Args:
+        units: [BLOCK, H in].
+        weight: [H out / LANES, H in, LANES].
+        bias: [H out / LANES, LANES].
+        out: [BLOCK, H out] receives the values.
+    """
+    lanes = out.reshape(BLOCK, weight.shape[0], LANES)
+    for part in range(weight.shape[0]):
+        w, start = weight[part], bias[part]
+        for p in range(0, BLOCK, 4):
+            v0, v1, v2, v3 = lanes[p, part], lanes[p + 1, part], lanes[p + 2, part], lanes[p + 3, part]
+            for h in range(LANES):
+                v0[h] = v1[h] = v2[h] = v3[h] = start[h]
+            for j in range(0, units.shape[1], 8):
+                a0, a1, a2, a3, a4, a5, a6, a7 = eight(units, p, j)
+                b0, b1, b2, b3, b4, b5, b6, b7 = eight(units, p + 1, j)
+                c0, c1, c2, c3, c4, c5, c6, c7 = eight(units, p + 2, j)
+                d0, d1, d2, d3, d4, d5, d6, d7 = eight(units, p + 3, j)
+                w0, w1, w2, w3, w4, w5, w6, w7 = (
+                    w[j],
+                    w[j + 1],
+                    w[j + 2],
+                    w[j + 3],
+                    w[j + 4],
+                    w[j + 5],
+                    w[j + 6],
+                    w[j + 7],
+                )
+                for h in range(LANES):
+                    e0, e1, e2, e3, e4, e5, e6, e7 = w0[h], w1[h], w2[h], w3[h], w4[h], w5[h], w6[h], w7[h]
+                    v0[h] += a0 * e0 + a1 * e1 + a2 * e2 + a3 * e3 + a4 * e4 + a5 * e5 + a6 * e6 + a7 * e7
+                    v1[h] += b0 * e0 + b1 * e1 + b2 * e2 + b3 * e3 + b4 * e4 + b5 * e5 + b6 * e6 + b7 * e7
+                    v2[h] += c0 * e0 + c1 * e1 + c2 * e2 + c3 * e3 + c4 * e4 + c5 * e5 + c6 * e6 + c7 * e7
+                    v3[h] += d0 * e0 + d1 * e1 + d2 * e2 + d3 * e3 + d4 * e4 + d5 * e5 + d6 * e6 + d7 * e7
+
+
+@compiled()
+def eight(units, p, j):  # type: ignore[no-untyped-def]
+    """Read units[p, j : j + 8]."""
+    u = units[p]
+    return u[j], u[j + 1], u[j + 2], u[j + 3], u[j + 4], u[j + 5], u[j + 6], u[j + 7]
+
+
+@compiled()
+def activate(units, smooth):  # type: ignore[no-untyped-def]
+    """Apply the activation of the deeper layers in place."""
+    for p in range(units.shape[0]):
+        u = units[p]
+        if smooth:
+            for h in range(u.shape[0]):
+                u[h] = softplus(u[h])
+        else:
+            for h in range(u.shape[0]):
+                u[h] = leaky_relu(u[h])
+
+
+@compiled()
+def evaluate_block(lattice, places, count, units, others, out):  # type: ignore[no-untyped-def]
+    """Evaluate the raw density at a block of lattice points.
+
+    Args:
+        lattice: A `Lattice`.
+        places: [BLOCK, 3] lattice indices.
+        count: How many of them are meant.
+        units: [BLOCK, H] room to work in.
+        others: The same.
+        out: [BLOCK] receives the values.
+    """
+    if lattice.deeper.shape[0] == 0:
+        shallow_density(lattice, places, count, out)
+        return
+    first_hidden(lattice, places, count, units)
+    for layer in range(lattice.deeper.shape[0]):
+        multiply(units, lattice.deeper[layer], lattice.deeper_bias[layer], others)
+        activate(others, lattice.smooth)
+        units, others = others, units
+    for p in range(count):
+        total, u = f32(0), units[p]
+        for h in range(u.shape[0]):
+            total += lattice.row[h] * u[h]
+        out[p] = total + lattice.bias
 
 
 @compiled()
@@ -103,101 +176,49 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
         step: Values nearer to the level than this become `level - step`.
         values: [TILE + 1, n + 2, n + 2] receives the values at the points of kept parts, `BORDER` around the lattice.
     """
-    width, n = lattice.row.shape[0], lattice.size
-    units, others = np.zeros((4, width), f32), np.zeros((4, width), f32)
-    shallow = lattice.deeper.shape[0] == 0
-    form, xy, xz, yz, row, bias = lattice.form, lattice.xy, lattice.xz, lattice.yz, lattice.row, lattice.bias
-    sx, sy, sz = lattice.steps[0], lattice.steps[1], lattice.steps[2]
-    for a in range(2):
-        for i in range(kept.shape[1]):
-            for j in range(kept.shape[2]):
-                if not kept[a, i, j]:
-                    continue
-                # A face is left to the neighbour behind it where that one is kept, and all others beside the edge are.
-                x1 = PART * a + PART + (0 if a == 0 and neighbours(kept, 1, i, j, 0) == 4 else 1)
-                y1 = PART * i + PART + (0 if neighbours(kept, a, i, j, 1) == 2 else 1)
-                z1 = PART * j + PART + (0 if j + 1 < kept.shape[2] and kept[a, i, j + 1] else 1)
-                for x in range(PART * a, x1):
-                    for y in range(PART * i, min(y1, n + 2)):
-                        if shallow:
-                            fill_shallow(
-                                form,
-                                sx,
-                                sy,
-                                sz,
-                                xy,
-                                xz,
-                                yz,
-                                row,
-                                bias,
-                                n,
-                                TILE * slab + x,
-                                y,
-                                PART * j,
-                                min(z1, n + 2),
-                                values,
-                                x,
-                            )
-                        else:
-                            fill_row(lattice, TILE * slab + x, y, PART * j, min(z1, n + 2), units, others, values[x, y])
-                        clear_level(values[x, y, PART * j : min(z1, n + 2)], level, step)
-
-
-@compiled()
-def neighbours(kept, a, i, j, first):  # type: ignore[no-untyped-def]
-    """Count the kept ones of parts [a, i + first .. i + 1, j .. j + 1]."""
+    n, parts = lattice.size, kept.shape[2]
+    units, others = np.zeros((BLOCK, lattice.row.shape[0]), f32), np.zeros((BLOCK, lattice.row.shape[0]), f32)
+    places, found = np.zeros((BLOCK, 3), np.int64), np.zeros(BLOCK, f32)
+    wanted = np.zeros(parts + 1, np.bool_)
     count = 0
-    for y in range(i + first, min(i + 2, kept.shape[1])):
-        for z in range(j, min(j + 2, kept.shape[2])):
-            count += kept[a, y, z]
-    return count
+    for x in range(TILE + 1):
+        for y in range(n + 2):
+            if not parts_around(kept, x, y, wanted):
+                continue
+            for z in range(n + 2):
+                if not (wanted[z // PART] or (z % PART == 0 and z > 0 and wanted[z // PART - 1])):
+                    continue
+                if min(TILE * slab + x, min(y, z)) == 0 or max(TILE * slab + x, max(y, z)) > n:
+                    values[x, y, z] = f32(BORDER)
+                    continue
+                places[count, 0], places[count, 1], places[count, 2] = TILE * slab + x - 1, y - 1, z - 1
+                count += 1
+                if count == BLOCK:
+                    evaluate_block(lattice, places, count, units, others, found)
+                    store(places, count, found, slab, level, step, values)
+                    count = 0
+    evaluate_block(lattice, places, count, units, others, found)
+    store(places, count, found, slab, level, step, values)
 
 
 @compiled()
-def fill_row(lattice, x, y, z0, z1, units, others, out):  # type: ignore[no-untyped-def]
-    """Fill out[z0:z1] of a row with x, y and z shifted by one; the empty layer is put in where the row meets it."""
-    n = lattice.size
-    if min(x, y) == 0 or max(x, y) > n:
-        out[z0:z1] = f32(BORDER)
-        return
-    if z0 == 0:
-        out[0] = f32(BORDER)
-    if z1 == n + 2:
-        out[n + 1] = f32(BORDER)
-    z0, z1 = max(z0, 1), min(z1, n + 1)
-    if z0 < z1:
-        evaluate_row(lattice, x - 1, y - 1, z0 - 1, z1 - 1, units, others, out[z0:z1])
+def parts_around(kept, x, y, wanted):  # type: ignore[no-untyped-def]
+    """Note which of the parts that a row of points along z runs through or along are kept; whether any is."""
+    found = False
+    for j in range(kept.shape[2]):
+        wanted[j] = False
+        for a in range(max(x - 1, 0) // PART, min(x // PART, 1) + 1):
+            for i in range(max(y - 1, 0) // PART, min(y // PART, kept.shape[1] - 1) + 1):
+                wanted[j] |= kept[a, i, j]
+        found |= wanted[j]
+    return found
 
 
 @compiled()
-def fill_shallow(form, s0, s1, s2, xy, xz, yz, row, bias, n, x, y, z0, z1, values, layer):  # type: ignore[no-untyped-def]
-    """Do what `fill_row` does for decoders with one hidden layer, into values[layer, y].
-
-    Arrays come one by one and are read in one place: taking them from the lattice, or rows from them, for every
-    point takes longer than the point itself.
-    """
-    ax, ay = (x - 1) * s0, (y - 1) * s0
-    for z in range(z0, z1):
-        if min(x, min(y, z)) == 0 or max(x, max(y, z)) > n:
-            values[layer, y, z] = f32(BORDER)
-            continue
-        bx, bz, cy, cz = (x - 1) * s1, (z - 1) * s1, (y - 1) * s2, (z - 1) * s2
-        total = f32(0)
-        if form == _EXP_SEPARABLE:
-            for h in range(row.shape[0]):
-                total += row[h] * fast_log(f32(1) + xy[ax, ay, h] * xz[bx, bz, h] * yz[cy, cz, h])
-        elif form == _SOFTPLUS:
-            for h in range(row.shape[0]):
-                total += row[h] * softplus(xy[ax, ay, h] + xz[bx, bz, h] + yz[cy, cz, h])
-        else:
-            for h in range(row.shape[0]):
-                total += row[h] * leaky_relu(xy[ax, ay, h] + xz[bx, bz, h] + yz[cy, cz, h])
-        values[layer, y, z] = total + bias
-
-
-@compiled()
-def clear_level(values, level, step):  # type: ignore[no-untyped-def]
-    """Move values that meet the level to `level - step`."""
-    for z in range(values.shape[0]):
-        if abs(values[z] - level) < step:
-            values[z] = level - step
+def store(places, count, found, slab, level, step, values):  # type: ignore[no-untyped-def]
+    """Put a block's values in their places; those that meet the level become `level - step`."""
+    for p in range(count):
+        value = found[p]
+        if abs(value - level) < step:
+            value = level - step
+        values[places[p, 0] + 1 - TILE * slab, places[p, 1] + 1, places[p, 2] + 1] = value

@@ -75,6 +75,29 @@ class BoundedLattice:
         return kept
 
 
+class Rooms:
+    """Arrays for the values of a slab, used again and again: fresh memory costs more than what is put into it.
+
+    Args:
+        size: Points along each side of the lattice.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._shape = (TILE + 1, size + 2, size + 2)
+        self._free: deque[Float32[np.ndarray, "layers m m"]] = deque()
+
+    def take(self) -> Float32[np.ndarray, "layers m m"]:
+        """Give an array with whatever is in it."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return np.empty(self._shape, np.float32)
+
+    def give_back(self, values: Float32[np.ndarray, "layers m m"]) -> None:
+        """Take an array that nobody looks at any more."""
+        self._free.append(values)
+
+
 def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice:
     """Prepare the lattice of `size` points along each side of the field's box, and bound all its tiles."""
     announce(evaluate_parts, "meshes")
@@ -121,7 +144,8 @@ def find_surface(
     faces: list[np.ndarray] = [np.empty((0, 3), np.int64)]
     first = 0
     slabs = range(size // TILE + 1)
-    for slab, (kept, values) in enumerate(in_order(_evaluator(bounded, level, prune), slabs, threads)):
+    rooms = Rooms(size)
+    for slab, (kept, values) in enumerate(in_order(_evaluator(bounded, level, prune, rooms), slabs, threads)):
         forget_edges(kept, edges)
         room = int(count_triangles(kept, values, level, cases()[0]))
         new, triangles = np.empty((3 * room, 3)), np.empty((room, 3), np.int64)
@@ -129,6 +153,7 @@ def find_surface(
         vertices.append(new[:made].copy())
         faces.append(triangles)
         first += made
+        rooms.give_back(values)
         if progress is not None:
             progress(min(TILE * (slab + 1), size) * size**2, size**3)
     return np.concatenate(vertices), np.concatenate(faces)
@@ -158,11 +183,16 @@ def _extremes(lattice: Lattice, threads: int) -> tuple[float, float]:
 
 def _dense_slabs(lattice: Lattice, threads: int) -> Iterator[tuple[int, np.ndarray]]:
     """Evaluate the whole lattice: slabs of `TILE + 1` layers with the empty layer around, the last one shared."""
+    rooms = Rooms(lattice.size)
 
     def evaluate(slab: int) -> np.ndarray:
-        return _values(lattice, slab, _all_parts(lattice, slab), level=0.0, step=-1.0)[: lattice.size + 2 - TILE * slab]
+        values = rooms.take()
+        evaluate_parts(lattice, slab, _all_parts(lattice, slab), 0.0, -1.0, values)
+        return values
 
-    yield from enumerate(in_order(evaluate, range(lattice.size // TILE + 1), threads))
+    for slab, values in enumerate(in_order(evaluate, range(lattice.size // TILE + 1), threads)):
+        yield slab, values[: lattice.size + 2 - TILE * slab]
+        rooms.give_back(values)
 
 
 def _all_parts(lattice: Lattice, slab: int) -> Bool[np.ndarray, "2 parts parts"]:
@@ -193,22 +223,15 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
 
 
 def _evaluator(
-    bounded: BoundedLattice, level: float, prune: bool
+    bounded: BoundedLattice, level: float, prune: bool, rooms: Rooms
 ) -> Callable[[int], tuple[Bool[np.ndarray, "2 parts parts"], Float32[np.ndarray, "layers m m"]]]:
     """Make the work on one slab: which parts are kept, and the values in those."""
     keep = bounded.keep(level)
 
     def evaluate(slab: int) -> tuple[np.ndarray, np.ndarray]:
         kept = bounded.keep_parts(slab, keep[slab], level) if prune else _all_parts(bounded.lattice, slab)
-        return kept, _values(bounded.lattice, slab, kept, level, bounded.step(level))
+        values = rooms.take()
+        evaluate_parts(bounded.lattice, slab, kept, level, bounded.step(level), values)
+        return kept, values
 
     return evaluate
-
-
-def _values(
-    lattice: Lattice, slab: int, kept: Bool[np.ndarray, "2 parts parts"], level: float, step: float
-) -> Float32[np.ndarray, "layers m m"]:
-    """Values at the points of kept parts; elsewhere whatever was in memory."""
-    values = np.empty((TILE + 1, lattice.size + 2, lattice.size + 2), np.float32)
-    evaluate_parts(lattice, slab, kept, level, step, values)
-    return values

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from gen3d_tools.kernels.folding import TriplaneNumbers
 
 EXP_SEPARABLE, SOFTPLUS, LEAKY_RELU = 0, 1, 2
-_VECTOR = 16  # hidden layers are padded to whole vectors; padded units have no outgoing weight
+LANES = 64  # units the innermost loops run over: a number that the compiler knows. Layers are padded to whole ones.
 _LARGEST_EXPONENT = 28.0  # exp(28)^3 is a float32
 
 
@@ -29,8 +29,8 @@ class Lattice(NamedTuple):
     steps: np.ndarray  # [3] 1, or 0 for a table of one entry
     form: int  # EXP_SEPARABLE: the tables hold exp(.), to be multiplied; else the hidden layer, to be added
     size: int  # points along each side, n
-    deeper: np.ndarray  # [layers, H in, H out]
-    deeper_bias: np.ndarray  # [layers, H out]
+    deeper: np.ndarray  # [layers, H out / LANES, H in, LANES] further hidden layers
+    deeper_bias: np.ndarray  # [layers, H out / LANES, LANES]
     smooth: bool  # the activation of deeper layers: softplus, or else leaky ReLU
     row: np.ndarray  # [H] weights of the raw density
     bias: np.float32
@@ -47,7 +47,7 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
     The tables hold the hidden layer; `exponentiate` turns them into factors.
     """
     decoder = numbers.decoder
-    width = -(-max(len(bias) for bias in decoder.biases[:-1]) // _VECTOR) * _VECTOR
+    width = -(-max(len(bias) for bias in decoder.biases[:-1]) // LANES) * LANES
     by_axes = dict(zip(numbers.axes, numbers.texels, strict=True))
     tables = {pair: np.zeros((1, 1, width), np.float32) for pair in ((0, 1), (0, 2), (1, 2))}
     weight = _padded(decoder.weights[0].T * np.float32(numbers.scale), numbers.texels.shape[-1], width)
@@ -55,7 +55,6 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
     for pair, texels in by_axes.items():
         tables[pair] = resample(texels, *matrix) @ weight
     tables[0, 1] += _padded(decoder.biases[0][None], 1, width)[0]
-    hidden = list(zip(decoder.weights[1:-1], decoder.biases[1:-1], strict=True))
     row, bias = decoder.density_layer
     xy, xz, yz = tables.values()
     return Lattice(
@@ -65,8 +64,8 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
         steps=np.array([int(table.shape[0] > 1) for table in tables.values()]),
         form=SOFTPLUS if decoder.activation == "softplus" else LEAKY_RELU,
         size=size,
-        deeper=np.array([_padded(w.T, width, width) for w, _ in hidden], np.float32).reshape(-1, width, width),
-        deeper_bias=np.array([_padded(b[None], 1, width)[0] for _, b in hidden], np.float32).reshape(-1, width),
+        deeper=_stacked([_in_lanes(w.T, width, width) for w in decoder.weights[1:-1]], width, width),
+        deeper_bias=_stacked([_in_lanes(b[None], 1, width) for b in decoder.biases[1:-1]], 1, width)[:, :, 0],
         smooth=decoder.activation == "softplus",
         row=_padded(row[None], 1, width)[0],
         bias=np.float32(bias),
@@ -128,3 +127,13 @@ def _padded(matrix: np.ndarray, rows: int, columns: int) -> np.ndarray:
     result = np.zeros((rows, columns), np.float32)
     result[: matrix.shape[0], : matrix.shape[1]] = matrix
     return result
+
+
+def _in_lanes(matrix: np.ndarray, rows: int, columns: int) -> Float[np.ndarray, "parts rows lanes"]:
+    """Pad a matrix and cut it into pieces of `LANES` columns."""
+    return _padded(matrix, rows, columns).reshape(rows, -1, LANES).transpose(1, 0, 2)
+
+
+def _stacked(layers: list[np.ndarray], rows: int, columns: int) -> Float[np.ndarray, "layers parts rows lanes"]:
+    """Stack what `_in_lanes` gave for each layer, of which there may be none."""
+    return np.ascontiguousarray(np.array(layers, np.float32).reshape(-1, columns // LANES, rows, LANES))
