@@ -213,6 +213,8 @@ def _read_config(metadata: dict[str, str], where: str) -> EncoderConfig:
         table: Any = json.loads(metadata.get("config", ""))
     except (json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{where}: its config is not valid JSON ({error}); restore the file") from error
+    if not isinstance(table, dict):
+        raise CheckpointError(f"{where}: its config is {type(table).__name__}, it must be a table; restore the file")
     try:
         return EncoderConfig.from_dict(table)
     except (CheckpointError, ValueError) as error:

@@ -7,9 +7,10 @@ The form is that of LPIPS (Zhang et al., "The unreasonable effectiveness of deep
 
 import importlib.util
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -30,6 +31,7 @@ _PROBE_SIDE = 64
 _log = logging.getLogger(__name__)
 
 
+@runtime_checkable
 class PerceptualDistance(Protocol):
     """What every distance offers."""
 
@@ -65,7 +67,7 @@ class LpipsFeatures:
         MissingDependencyError: The package is not installed, or the network would have to be downloaded.
     """
 
-    def __init__(self, net: LpipsNet = "vgg", *, device: torch.device | str = "cpu") -> None:
+    def __init__(self, net: str = "vgg", *, device: torch.device | str = "cpu") -> None:
         if net not in get_args(LpipsNet):
             raise InputError(f"lpips network {net!r} is unknown; use {' or '.join(get_args(LpipsNet))}")
         if not lpips_available(net):
@@ -105,7 +107,9 @@ class TorchScriptFeatures:
         if not path.is_file():
             raise NotFoundError(f"no feature network {path}; give a TorchScript file, or the name of a distance")
         try:
-            self._network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers other formats by now
+                self._network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
             reason = _last_line(error)
             raise CheckpointError(f"{path} is no TorchScript file that loads here ({reason}); save it again") from error
@@ -132,7 +136,7 @@ class TorchScriptFeatures:
         grey = torch.full((2, 3, _PROBE_SIDE, _PROBE_SIDE), 0.5, device=device)
         try:
             answer = self._answer(grey)
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (torch.jit.Error, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} cannot look at a picture ({_last_line(error)}); {needed}") from error
         if not isinstance(answer, Tensor) or answer.dim() != 2 or len(answer) != 2 or not answer.is_floating_point():
             found = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
