@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gen3d_tools.checkpoints.native import CARD_NAME, CONFIG_NAME, TENSORS_NAME
+from gen3d_tools.checkpoints.native import CARD_NAME, CONFIG_NAME, ENCODER_NAME, TENSORS_NAME
 from gen3d_tools.errors import NotFoundError
 
 
@@ -22,7 +22,8 @@ def download(repo_id: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(repo_id, allow_patterns=[CONFIG_NAME, TENSORS_NAME, CARD_NAME]))
+        files = [CONFIG_NAME, TENSORS_NAME, ENCODER_NAME, CARD_NAME]
+        return Path(snapshot_download(repo_id, allow_patterns=files))
     except RepositoryNotFoundError as error:
         raise NotFoundError(f"no model {repo_id!r} here nor on the Hugging Face hub; check the name") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:

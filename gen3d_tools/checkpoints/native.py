@@ -23,6 +23,7 @@ VERSION = 1
 CONFIG_NAME = "config.json"
 TENSORS_NAME = "model.safetensors"
 CARD_NAME = "README.md"
+ENCODER_NAME = "encoder.safetensors"  # may be there: the network that looks at photos
 _SECTIONS: dict[str, type | tuple[type, ...]] = {
     "format": str,
     "version": int,

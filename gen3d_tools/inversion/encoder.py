@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gen3d_tools.checkpoints.native import check_tensors, open_tensors
+from gen3d_tools.checkpoints.native import ENCODER_NAME, check_tensors, open_tensors
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.loading import load_settings, resolve_model
@@ -27,7 +27,6 @@ from gen3d_tools.inversion.prediction import Prediction
 _SLOPE = 0.1  # of the leaky ReLUs
 _RANK = 96  # dimensions in which familiarity is judged
 _FRAMING_UNITS = (0.25, 0.1, 0.1, 10.0)  # log magnification, shifts in sides, degrees of roll
-FILE_NAME = "encoder.safetensors"
 _FORMAT, _VERSION = "gen3d-tools-encoder", "1"
 
 
@@ -167,7 +166,7 @@ def save_encoder(encoder: PhotoEncoder, folder: str | Path, *, dtype: torch.dtyp
     tensors = {name: value.detach().cpu() for name, value in encoder.state_dict().items()}
     stored = {n: v.to(dtype) if v.is_floating_point() else v for n, v in tensors.items()}
     metadata = {"format": _FORMAT, "version": _VERSION, "config": json.dumps(encoder.config.to_dict())}
-    path = Path(folder) / FILE_NAME
+    path = Path(folder) / ENCODER_NAME
     with atomic_path(path, overwrite=True) as temporary:
         temporary.write_bytes(save({n: v.contiguous() for n, v in stored.items()}, metadata=metadata))
     return path
@@ -187,7 +186,7 @@ def load_encoder(model: str | Path) -> PhotoEncoder | None:
         CheckpointError: The file is refused or broken, or was made for another model.
     """
     folder = resolve_model(model)
-    path = folder / FILE_NAME
+    path = folder / ENCODER_NAME
     if not path.is_file():
         return None
     with open_tensors(path) as file:

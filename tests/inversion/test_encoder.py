@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gen3d_tools.checkpoints.native import ENCODER_NAME
 from gen3d_tools.errors import CheckpointError
-from gen3d_tools.inversion.encoder import FILE_NAME, EncoderConfig, PhotoEncoder, load_encoder, save_encoder
+from gen3d_tools.inversion.encoder import EncoderConfig, PhotoEncoder, load_encoder, save_encoder
 from gen3d_tools.inversion.familiarity import Familiarity
 from gen3d_tools.inversion.prediction import Prediction
 
@@ -107,7 +108,7 @@ def test_what_was_saved_comes_back(encoder, model_folder):
     path = save_encoder(encoder, model_folder, dtype=torch.float32)
     images = torch.rand(2, 3, 16, 16)
     loaded = load_encoder(model_folder)
-    assert path.name == FILE_NAME
+    assert path.name == ENCODER_NAME
     assert loaded.config == encoder.config
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -148,7 +149,7 @@ def test_an_encoder_of_another_model_is_refused(model_folder, changes, word):
 
 
 def rewrite(folder, *, tensors=lambda found: found, config=lambda found: found, version="1"):
-    path = folder / FILE_NAME
+    path = folder / ENCODER_NAME
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
