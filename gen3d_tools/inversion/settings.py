@@ -23,35 +23,37 @@ class InversionSettings:
     resolution: int = 128  # largest side at which pictures are compared, for fields without super-resolution
 
     # Stage one: the latent and the camera.
-    steps1: int = 120  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
+    steps1: int = 80  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
     space: Space = "w"  # "w+": one latent per layer
     # What the optimiser moves: "spread": coordinates along the principal axes of the class's own latents, in standard
     # deviations, so that a step is likely in every direction; "w": the latent itself, as published.
     basis: Basis = "spread"
-    lr1: float = 0.08  # peak learning rate, in units of the basis; published: 0.01 with basis "w"
+    lr1: float = 0.1  # peak learning rate, in units of the basis; published: 0.01 with basis "w"
     lr1_warmup: float = 0.05  # share of the steps with a linear rise
-    lr1_cooldown: float = 0.25  # share of the steps with a cosine fall
+    lr1_cooldown: float = 0.5  # published: 0.25; share of the steps with a cosine fall
     w_samples: int = 600  # latents behind mean and spread, numpy's RandomState(123)
-    w_noise: float = 0.05  # latent noise in units of the scalar w_std ...
+    w_noise: float = 0.0  # published: 0.05; latent noise in units of the scalar w_std ...
     w_noise_until: float = 0.75  # ... fading out by this share of the steps
     prior_weight: float = 0.002  # times the mean squared coordinate: likely latents first; not in the published loss
     optimise_noise: bool = True  # noise maps of the planes; they are discarded afterwards, as published
     noise_regularisation: float = 1e5
-    rays1: int = 2048  # rays per step and photo
+    rays1: int = 1800  # rays per step and photo
     stop1: float = 0.0  # stop once the distance is below this
 
     # The camera.
     camera_lr: float = 0.15  # learning rate of radians and shares, relative to lr1 in units of w; 0 keeps the camera
     camera_only: float = 0.0  # share of the steps that move the camera alone
     camera_prior: float = 0.02  # times the squared offsets: the start is likely
-    search_starts: int = 12  # pairs of class and camera to try; 1 = trust the first
+    search_starts: int = 6  # pairs of class and camera to try; 1 = trust the first
+    search_lr: float = 0.15  # learning rate of the latent there, in standard deviations
+    search_camera_lr: float = 0.15  # ... and of the camera, relative to it
     search_steps: int = 12
     search_resolution: int = 32
     search_keep: int = 3  # pairs that are refined further before one is chosen
     search_keep_steps: int = 24
 
     # The distance to the photo, both stages.
-    pixel_weight: float = 1.0  # mean squared difference, published for stage two with images in [-1, 1]
+    pixel_weight: float = 0.25  # mean squared difference, published for stage two with images in [-1, 1]
     pyramid_weight: float = 1.0  # mean absolute difference on a pyramid of three levels
     ssim_weight: float = 0.3
     mask_weight: float = 0.3  # mean absolute difference of opacity and mask, where the photo has a mask
@@ -59,13 +61,13 @@ class InversionSettings:
     raw_weight: float = 1.0  # of the picture before a super-resolution, beside the one behind it
 
     # Stage two: the generator.
-    steps2: int = 80  # published: 350
+    steps2: int = 60  # published: 350
     lr2: float = 1e-3  # published: 3e-4
     lr2_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
-    rays2: int = 2048
+    rays2: int = 1800
     stop2_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
     stop2_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
-    locality_weight: float = 1.0  # field form: density and colour at random points stay; not in the published loss
+    locality_weight: float = 0.3  # field form: density and colour at random points stay; not in the published loss
     locality_points: int = 4096
     locality_images: float = 0.0  # weight of the published form: pictures of latents nearby stay; published: 0 (off)
     locality_alpha: float = 30.0  # their distance from the pivot

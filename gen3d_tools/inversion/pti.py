@@ -1,0 +1,290 @@
+"""From a prepared photo to a tuned generator: search, stage one, stage two, score (Roich et al. 2021)."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera, stack_cameras
+from gen3d_tools.errors import InputError
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.latents import class_index as index_of
+from gen3d_tools.inversion.encoder import PhotoEncoder
+from gen3d_tools.inversion.features import PerceptualDistance
+from gen3d_tools.inversion.latents import LatentPrior, latent_prior
+from gen3d_tools.inversion.objective import Objective, target_of
+from gen3d_tools.inversion.photo import Photo
+from gen3d_tools.inversion.progress import Checkpoint, Progress, Stage, State, StepReport
+from gen3d_tools.inversion.result import InversionResult
+from gen3d_tools.inversion.score import input_scores, score, warnings_for
+from gen3d_tools.inversion.search import Candidate, Search, picture_side
+from gen3d_tools.inversion.settings import InversionSettings, preset
+from gen3d_tools.inversion.stage_one import StageOne
+from gen3d_tools.inversion.stage_two import StageTwo
+from gen3d_tools.inversion.views import onset_width
+
+_SHARES: dict[Stage, tuple[float, float]] = {"search": (0.0, 0.25), "stage_one": (0.25, 0.6), "stage_two": (0.6, 1.0)}
+"""Where each stage lies in the whole work, for progress."""
+
+
+def invert(
+    generator: Generator,
+    photo: Photo,
+    *,
+    views: Sequence[Photo] = (),
+    camera: Camera | None = None,
+    class_name: str | int | None = None,
+    settings: InversionSettings | str = "balanced",
+    encoder: PhotoEncoder | None = None,
+    distance: PerceptualDistance | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    resume_state: State | None = None,
+) -> InversionResult:
+    """Rebuild the object of a photo in 3D.
+
+    Args:
+        generator: Stays as it is; the result holds a tuned copy.
+        photo: Prepared, see `Photo`.
+        views: Further photos of the same object; they share the latent.
+        camera: If it is known, for every photo [photos], or a single one for a single photo. It is kept as it is.
+        class_name: Name or index, if it is known.
+        settings: Or the name of a preset: "fast", "balanced", "best".
+        encoder: The model's, see `load_encoder`; without one the search takes longer and finds less.
+        distance: Perceptual, see `choose_distance`; None compares pixels and structure alone.
+        progress: Called after every step.
+        checkpoint: Called every few seconds, and after each stage, with a state that `resume_state` takes.
+        resume_state: Go on where that state was taken, with the same other arguments; the result is the same as
+            without the interruption.
+
+    Raises:
+        InputError: Unknown class or preset, not one camera per photo, or a state of another inversion.
+    """
+    work = Inversion(
+        generator,
+        [photo, *views],
+        camera=camera,
+        class_name=class_name,
+        settings=settings if isinstance(settings, InversionSettings) else preset(settings),
+        encoder=encoder,
+        distance=distance,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    if resume_state is not None:
+        work.load_state(resume_state)
+    work.run()
+    return work.result()
+
+
+class Inversion:
+    """An inversion at work. `result` gives what there is after any step, also of an interrupted one.
+
+    The arguments are those of `invert`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        photos: Sequence[Photo],
+        *,
+        camera: Camera | None = None,
+        class_name: str | int | None = None,
+        settings: InversionSettings,
+        encoder: PhotoEncoder | None = None,
+        distance: PerceptualDistance | None = None,
+        progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.base = generator
+        self.generator = frozen(generator)
+        self.photos, self.settings = tuple(photos), settings
+        self.encoder, self.distance = encoder, distance
+        self.progress, self.checkpoint = progress, checkpoint
+        self.known_cameras = _one_per_photo(camera, len(photos), generator.device)
+        self.classes = _possible_classes(generator, class_name)
+        with torch.no_grad():
+            field = self.generator.fields(self._prior(self.classes[0]).mean.expand(1, generator.num_ws, -1))[0]
+        self.targets = [target_of(photo, field, settings) for photo in photos]
+        self.start: Candidate | None = None
+        self.cameras: Camera | None = None
+        self.one: StageOne | None = None
+        self.two: StageTwo | None = None
+        self._saved = time.monotonic()
+
+    def run(self) -> None:
+        """Work until it is done."""
+        self.find_start()
+        one = self.first_stage()
+        while not one.finished:
+            loss = one.step()
+            self._tell("stage_one", one.done, one.steps, loss)
+        two = self.second_stage()
+        while not two.finished:
+            loss = two.step()
+            self._tell("stage_two", two.done, self.settings.steps2, loss)
+        self._save()
+
+    def find_start(self) -> Candidate:
+        """Find class, first latent and first cameras."""
+        if self.start is None:
+            search = Search(self.generator, self.settings, self.encoder, self._tell_search)
+            known = self.known_cameras
+            first = None if known is None else known[0]
+            self.start = search.find(self.photos[0], self.targets[0], self.classes, first)
+            cameras = [self.start.camera]
+            for index in range(1, len(self.photos)):
+                photo, target = self.photos[index], self.targets[index]
+                camera = search.further_camera(photo, target, self.start) if known is None else known[index]
+                cameras.append(camera)
+            self.cameras = stack_cameras(cameras)
+            self._save()
+        return self.start
+
+    def first_stage(self) -> StageOne:
+        """Set up stage one where it is not."""
+        if self.one is None:
+            start = self.find_start()
+            assert self.cameras is not None
+            self.one = StageOne(
+                self.generator,
+                self._prior(start.class_index),
+                start.w[None],
+                self.cameras,
+                self._objective(start.w.expand(1, self.generator.num_ws, -1), self.settings.rays1),
+                self.settings,
+                move_camera=self.known_cameras is None and self.settings.camera_lr > 0,
+            )
+        return self.one
+
+    def second_stage(self) -> StageTwo:
+        """Set up stage two where it is not."""
+        if self.two is None:
+            one = self.first_stage()
+            self.two = StageTwo(
+                self.generator,
+                one.ws(),
+                one.cameras(),
+                self._objective(one.ws(), self.settings.rays2),
+                self.settings,
+                self.find_start().class_index,
+            )
+            self._save()
+        return self.two
+
+    def result(self) -> InversionResult:
+        """Give what there is."""
+        start, one = self.find_start(), self.first_stage()
+        ws, cameras = one.ws(), one.cameras()
+        tuned = self.generator if self.two is None else self.two.tuned()
+        first = input_scores(self.generator, ws, cameras, self.targets, self.distance)
+        second = input_scores(tuned, ws, cameras, self.targets, self.distance)
+        prior = self._prior(start.class_index)
+        metrics = score(self.photos[0], prior, ws, start.class_index, first, second, self.encoder, self.distance)
+        history = {"stage_one": list(one.losses), "stage_two": [] if self.two is None else list(self.two.losses)}
+        return InversionResult(
+            ws=ws,
+            camera=cameras[0],
+            class_index=start.class_index,
+            generator=tuned,
+            base=self.base,
+            photos=self.photos,
+            cameras=cameras,
+            settings=self.settings,
+            metrics=metrics,
+            history=history,
+            warnings=warnings_for(metrics),
+        )
+
+    def state(self) -> State:
+        """Where the work stands; empty before the search has found anything."""
+        if self.start is None or self.cameras is None:
+            return {}
+        return {
+            "settings": self.settings.to_dict(),
+            "photos": [float(photo.rgb.double().sum()) for photo in self.photos],
+            "class_index": self.start.class_index,
+            "w": self.start.w.detach().clone(),
+            "cameras": self.cameras.to_eg3d_label().detach().clone(),
+            "stage_one": None if self.one is None else self.one.state(),
+            "stage_two": None if self.two is None else self.two.state(),
+        }
+
+    def load_state(self, state: State) -> None:
+        """Go on where `state` was taken.
+
+        Raises:
+            InputError: It belongs to other photos or settings.
+        """
+        if not state:
+            return
+        mine = {"settings": self.settings.to_dict(), "photos": [float(one.rgb.double().sum()) for one in self.photos]}
+        other = [name for name, value in mine.items() if state.get(name) != value]
+        if other:
+            raise InputError(f"the state to resume was taken with other {' and '.join(other)}; start afresh without it")
+        cameras = Camera.from_eg3d_label(state["cameras"].to(self.base.device))
+        self.start = Candidate(state["class_index"], state["w"].to(self.base.device), cameras[0])
+        self.cameras = cameras
+        if state["stage_one"] is not None:
+            self.first_stage().load_state(state["stage_one"])
+        if state["stage_two"] is not None:
+            self.second_stage().load_state(state["stage_two"])
+
+    def _prior(self, label: int | None) -> LatentPrior:
+        return latent_prior(self.generator, label, self.settings.w_samples)
+
+    def _objective(self, ws: Float[Tensor, "1 num_ws w_dim"], rays: int) -> Objective:
+        assert self.cameras is not None
+        with torch.no_grad():
+            field = self.generator.fields(ws)[0]
+        sides = field.super_resolution.render_resolution if field.super_resolution else self.targets[0].size
+        pixel = picture_side(self.cameras[0], field.box_side) / sides
+        width = onset_width(field, self.settings.softness * pixel)
+        return Objective(self.targets, self.settings, self.distance, rays, width)
+
+    def _tell_search(self, done: int, steps: int, loss: float) -> None:
+        self._tell("search", done, steps, loss)
+
+    def _tell(self, stage: Stage, done: int, steps: int, loss: float) -> None:
+        """Report a step, and save where that is due."""
+        if self.progress is not None:
+            low, high = _SHARES[stage]
+            share = low + (high - low) * done / max(steps, 1)
+            self.progress(StepReport(stage, done, steps, loss, share))
+        if stage != "search" and time.monotonic() - self._saved >= self.settings.checkpoint_seconds:
+            self._save()
+
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint(self.state())
+        self._saved = time.monotonic()
+
+
+def frozen(generator: Generator) -> Generator:
+    """The generator itself if no parameter asks for gradients, otherwise a copy of which none does."""
+    if not any(parameter.requires_grad for parameter in generator.parameters()):
+        return generator
+    import copy
+
+    return copy.deepcopy(generator).requires_grad_(False)
+
+
+def _possible_classes(generator: Generator, class_name: str | int | None) -> list[int | None]:
+    if not generator.class_names:
+        if class_name is not None:
+            raise InputError("this generator is unconditional: it has no classes; leave the class out")
+        return [None]
+    if class_name is not None:
+        return [index_of(class_name, generator.class_names)]
+    return list(range(len(generator.class_names)))
+
+
+def _one_per_photo(camera: Camera | None, photos: int, device: torch.device) -> Camera | None:
+    if camera is None:
+        return None
+    flat = camera.flatten()
+    if len(flat) != photos:
+        raise InputError(f"got {len(flat)} cameras for {photos} photos; give one each, or none")
+    return flat.to(device)
