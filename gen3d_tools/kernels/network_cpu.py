@@ -16,7 +16,8 @@ WIDTH = 64  # hidden units the loops are compiled for; narrower layers are fille
 class Network(NamedTuple):
     """A field's numbers as the compiled functions read them; H = WIDTH hidden units in every layer."""
 
-    tables: np.ndarray  # [planes, v, u, H] texels with the first layer multiplied in
+    texels: np.ndarray  # [planes * size * size, H] with the first layer multiplied in; plane, then v, then u
+    size: int  # texels along each side of a plane
     axes: np.ndarray  # [planes, 2] world axes along u and v
     per_texel: np.ndarray  # [2] texel coordinate = world coordinate * [0] + [1]
     bias: np.ndarray  # [H] of the first layer
@@ -37,7 +38,8 @@ def network_of(numbers: TriplaneNumbers) -> Network | None:
     row, bias = decoder.density_layer
     hidden = [filled(weight.T, (WIDTH, WIDTH)) for weight in decoder.weights[1:-1]]
     return Network(
-        tables=filled(fold(numbers), (*numbers.texels.shape[:3], WIDTH)),
+        texels=filled(fold(numbers), (*numbers.texels.shape[:3], WIDTH)).reshape(-1, WIDTH),
+        size=size,
         axes=np.array(numbers.axes, np.int64),
         per_texel=np.array([gain, (size - 1) / 2], f32),
         bias=filled(decoder.biases[0], (WIDTH,)),
@@ -67,28 +69,40 @@ def activate(u, smooth):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
+def _around(net, point, k):  # type: ignore[no-untyped-def]
+    """Rows of the four texels around a point's projection on plane k, and their weights: zeros outside."""
+    size = net.size
+    gu = point[net.axes[k, 0]] * net.per_texel[0] + net.per_texel[1]
+    gv = point[net.axes[k, 1]] * net.per_texel[0] + net.per_texel[1]
+    gu, gv = min(max(gu, f32(-1)), f32(size)), min(max(gv, f32(-1)), f32(size))
+    iu, iv = int(gu + f32(1)) - 1, int(gv + f32(1)) - 1
+    tu, tv = gu - f32(iu), gv - f32(iv)
+    su = f32(1) - tu if 0 <= iu < size else f32(0)
+    sv = f32(1) - tv if 0 <= iv < size else f32(0)
+    tu = tu if iu + 1 < size else f32(0)
+    tv = tv if iv + 1 < size else f32(0)
+    last = size - 1
+    u0, u1 = min(max(iu, 0), last), min(iu + 1, last)
+    v0, v1 = (k * size + min(max(iv, 0), last)) * size, (k * size + min(iv + 1, last)) * size
+    return v0 + u0, v0 + u1, v1 + u0, v1 + u1, su * sv, tu * sv, su * tv, tu * tv
+
+
+@compiled(forceinline=True)
 def first_layer(net, x, y, z, u):  # type: ignore[no-untyped-def]
-    """Look a point up in all planes; `u` gets the first layer before its activation."""
-    size = net.tables.shape[1]
-    point = (f32(x), f32(y), f32(z))
+    """Look a point up in two or three planes; `u` gets the first layer before its activation.
+
+    The time goes into memory: few loops with many rows each keep many reads under way.
+    """
+    point, t, bias = (f32(x), f32(y), f32(z)), net.texels, net.bias
+    a, b, c, d, wa, wb, wc, wd = _around(net, point, 0)
+    e, f, g, i, we, wf, wg, wi = _around(net, point, 1)
     for h in range(WIDTH):
-        u[h] = net.bias[h]
-    for k in range(len(net.tables)):
-        gu = point[net.axes[k, 0]] * net.per_texel[0] + net.per_texel[1]
-        gv = point[net.axes[k, 1]] * net.per_texel[0] + net.per_texel[1]
-        if gu <= f32(-1) or gv <= f32(-1) or gu >= size or gv >= size:
-            continue
-        iu, iv = int(np.floor(gu)), int(np.floor(gv))
-        tu, tv = f32(gu - f32(iu)), f32(gv - f32(iv))
-        su = f32(1) - tu if iu >= 0 else f32(0)
-        sv = f32(1) - tv if iv >= 0 else f32(0)
-        tu = tu if iu + 1 < size else f32(0)
-        tv = tv if iv + 1 < size else f32(0)
-        u0, v0, u1, v1 = max(iu, 0), max(iv, 0), min(iu + 1, size - 1), min(iv + 1, size - 1)
-        w00, w01, w10, w11 = su * sv, tu * sv, su * tv, tu * tv
+        first = bias[h] + wa * t[a, h] + wb * t[b, h] + wc * t[c, h] + wd * t[d, h]
+        u[h] = first + we * t[e, h] + wf * t[f, h] + wg * t[g, h] + wi * t[i, h]
+    if len(net.axes) == 3:
+        a, b, c, d, wa, wb, wc, wd = _around(net, point, 2)
         for h in range(WIDTH):
-            upper = w00 * net.tables[k, v0, u0, h] + w01 * net.tables[k, v0, u1, h]
-            u[h] += upper + w10 * net.tables[k, v1, u0, h] + w11 * net.tables[k, v1, u1, h]
+            u[h] += wa * t[a, h] + wb * t[b, h] + wc * t[c, h] + wd * t[d, h]
 
 
 @compiled(forceinline=True)
@@ -115,6 +129,12 @@ def _multiply(weight, u, out):  # type: ignore[no-untyped-def]
             first = a * weight[j, h] + b * weight[j + 1, h] + c * weight[j + 2, h] + d * weight[j + 3, h]
             second = e * weight[j + 4, h] + f * weight[j + 5, h] + g * weight[j + 6, h] + i * weight[j + 7, h]
             out[h] += first + second
+
+
+@compiled(forceinline=True)
+def raw_density(net, u):  # type: ignore[no-untyped-def]
+    """The raw density of a point from its last hidden layer."""
+    return dot(u, net.density) + net.density_bias
 
 
 @compiled(forceinline=True)

@@ -1,7 +1,9 @@
-"""Where a field has any density: raw densities on a lattice, evaluated only near what is there, and leaps elsewhere.
+"""Where a field can have any density: raw densities on a lattice, evaluated only near what is there, and leaps elsewhere.
 
-The lattice covers the box, or what is to be looked at around it. A first lattice of every second point finds cells
-with density; all their neighbours are evaluated too. Parts smaller than two cells can be missed.
+The lattice is aligned with the texels, and reaches one texel beyond the outermost: there every plane that knows the
+coordinate has faded to zero, so that the field further out is that of the nearest point of the lattice. Between
+texels a plane is bilinear, so bounds over the texels of a tile hold for every point of the tile. Tiles that provably
+stay below the threshold are left out; no part, however small, is missed.
 """
 
 from typing import NamedTuple
@@ -10,12 +12,15 @@ import numpy as np
 from numba import prange
 from scipy import ndimage
 
-from gen3d_tools.kernels.compiled import compiled
-from gen3d_tools.kernels.network_cpu import Network, dot, hidden
+from gen3d_tools.kernels.compiled import compiled, f32
+from gen3d_tools.kernels.lattice_bounds import bound_tiles, summarize
+from gen3d_tools.kernels.lattice_tables import LEAKY_RELU, SOFTPLUS, Lattice
+from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden, raw_density
 
-CELLS = 128
+CELLS = 128  # about as many along each side
 EMPTY = np.float32(-1e4)  # stands for raw density where nothing was evaluated; no cell that is looked up touches it
 _LONGEST_LEAP = 100
+_LARGEST_TILE = 8  # cells along the sides of the tiles that are bounded first
 
 
 class Guide(NamedTuple):
@@ -23,48 +28,164 @@ class Guide(NamedTuple):
 
     raw: np.ndarray  # [n + 1, n + 1, n + 1] float32, [x, y, z]
     leap: np.ndarray  # [n, n, n] uint8: 0 in cells to look at, else cells to the next one of those (Chebyshev)
-    half_side: np.float32
+    start: np.float32  # world coordinate of the first lattice point, on every axis
     cell: np.float32  # side of a cell, in world units
 
 
-def build_guide(net: Network, side: float, threshold: float, cells: int = CELLS) -> Guide:
-    """Evaluate the lattice where the raw density may be above `threshold`.
+class _Grid(NamedTuple):
+    """Points at texels, or at even parts of texels. Point 1 is the texel before the first: zero on every plane."""
+
+    parts: int  # points per texel
+    points: int
+    per_cell: int  # steps between points that make a cell
+    cells: int
+
+
+def build_guide(net: Network, threshold: float) -> Guide:
+    """Bound the raw density everywhere, and evaluate it on the lattice where it may be above `threshold`.
 
     Args:
         net: The field.
-        side: Full side of the lattice.
         threshold: Raw density below which nothing is seen.
-        cells: Along each side, even.
     """
-    cell, half_side = np.float32(side / cells), np.float32(side / 2)
-    raw = np.full((cells + 1,) * 3, EMPTY, np.float32)
-    wanted = np.zeros(raw.shape, np.bool_)
-    wanted[::2, ::2, ::2] = True
-    _evaluate(net, wanted, cell, half_side, raw)
-    near = _cells_above(raw[::2, ::2, ::2], threshold, spread=1)
-    near = near.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    grid = _grid(net.size)
+    tile = 2 if len(net.deeper) else 1  # bounds through several layers take a while
+    possible = _possible(net, grid, threshold, tile)
+    occupied = possible.repeat(tile, 0).repeat(tile, 1).repeat(tile, 2)[: grid.cells, : grid.cells, : grid.cells]
+    texel = 1 / float(net.per_texel[0])
+    cell = texel * grid.per_cell / grid.parts
+    start = (-1 - 2 / grid.parts - float(net.per_texel[1])) * texel
+    raw = np.full((grid.cells + 1,) * 3, EMPTY, np.float32)
     corners = np.zeros(raw.shape, np.bool_)
-    corners[:-1, :-1, :-1] = near
+    corners[:-1, :-1, :-1] = occupied
     corners = ndimage.maximum_filter(corners, size=2, origin=0)
-    _evaluate(net, corners & ~wanted, cell, half_side, raw)
-    occupied = _cells_above(raw, threshold, spread=1) & near
-    distance = (
-        ndimage.distance_transform_cdt(~occupied, metric="chessboard")
-        if occupied.any()
-        else np.full(occupied.shape, cells)
+    _evaluate(net, corners, f32(cell), f32(start), raw)
+    # What hides between lattice points is shown by raising these: the lattice only has to make rays look.
+    highest = np.full(possible.shape, EMPTY, np.float32)
+    _highest_within(net, possible, tile, f32(threshold), f32(cell), f32(start), raw, highest)
+    for i, j, k in np.argwhere(highest > threshold) * tile:
+        part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
+        np.maximum(part, highest[i // tile, j // tile, k // tile], out=part)
+    return Guide(raw, _leaps(occupied), f32(start), f32(cell))
+
+
+def _grid(size: int) -> _Grid:
+    parts = -(-CELLS // size)
+    points = (size + 1) * parts + 2
+    per_cell = max(1, round(size / CELLS))
+    return _Grid(parts, points, per_cell, -(-points // per_cell))
+
+
+def _possible(net: Network, grid: _Grid, threshold: float, finest: int) -> np.ndarray:
+    """Find the tiles, `finest` cells along each side, whose upper bound is above the threshold."""
+    lattice = _without_tables(net, grid.points)
+    levels = [_summaries(net, grid)]
+    while 2 ** (len(levels) - 1) < _LARGEST_TILE:
+        levels.append(tuple(_merged(summary) for summary in levels[-1]))
+    wanted = np.ones((levels[-1][0].shape[0],) * 3, np.bool_)
+    while True:
+        xy, xz, yz = levels.pop()
+        low, high = np.empty(wanted.shape, np.float32), np.full(wanted.shape, -np.inf, np.float32)
+        for slab in np.flatnonzero(wanted.any((1, 2))):
+            bound_tiles(lattice, xy[slab], xz[slab], yz, wanted[slab], low[slab], high[slab])
+        wanted = high > threshold
+        if 2 ** len(levels) == finest:
+            return wanted
+        tiles = levels[-1][0].shape[0]
+        wanted = np.ascontiguousarray(wanted.repeat(2, 0).repeat(2, 1).repeat(2, 2)[:tiles, :tiles, :tiles])
+
+
+def _summaries(net: Network, grid: _Grid) -> tuple[np.ndarray, ...]:
+    """Affine forms of every plane over the cells, [u, v, 4, H]; see `lattice_bounds.summarize`."""
+    summaries = {pair: np.zeros((grid.cells, grid.cells, 4, WIDTH), np.float32) for pair in ((0, 1), (0, 2), (1, 2))}
+    table = np.zeros((net.size + 3, net.size + 3, WIDTH), np.float32)
+    planes = net.texels.reshape(-1, net.size, net.size, WIDTH)
+    for plane, (u, v) in zip(planes, net.axes, strict=True):
+        table[2:-1, 2:-1] = plane
+        out = np.empty((grid.cells, grid.cells, 4, WIDTH), np.float32)
+        summarize(_refined(table, grid), grid.points, grid.per_cell, out)
+        summaries[int(u), int(v)] = out.transpose(1, 0, 2, 3)[:, :, [0, 2, 1, 3]]  # tables run along v, then u
+    summaries[0, 1][:, :, 0] += net.bias
+    return tuple(summaries.values())
+
+
+def _refined(table: np.ndarray, grid: _Grid) -> np.ndarray:
+    """Interpolate a plane with zeros around it at the points of the grid."""
+    if grid.parts == 1:
+        return table
+    place = np.maximum(np.arange(grid.points) - 1, 0) / grid.parts + 1
+    lower = np.minimum(place.astype(np.int64), len(table) - 2)
+    share = (place - lower).astype(np.float32)[:, None, None]
+    rows = table[lower] * (1 - share) + table[lower + 1] * share
+    share = share.transpose(1, 0, 2)
+    return np.ascontiguousarray(rows[:, lower] * (1 - share) + rows[:, lower + 1] * share)
+
+
+def _merged(summary: np.ndarray) -> np.ndarray:
+    """Affine forms over tiles of 2 x 2 from those of the parts; `c + gu u + gv v + r`, |r| <= e, u and v in -1..1."""
+    count = -(-summary.shape[0] // 2) * 2
+    parts = np.pad(summary, ((0, count - summary.shape[0]), (0, count - summary.shape[1]), (0, 0), (0, 0)), "edge")
+    a, b, c, d = (parts[i::2, j::2] for i in (0, 1) for j in (0, 1))
+    out = np.empty_like(a)
+    out[:, :, 0] = (a[:, :, 0] + b[:, :, 0] + c[:, :, 0] + d[:, :, 0]) / 4
+    out[:, :, 1] = (c[:, :, 0] + d[:, :, 0] - a[:, :, 0] - b[:, :, 0]) / 2
+    out[:, :, 2] = (b[:, :, 0] + d[:, :, 0] - a[:, :, 0] - c[:, :, 0]) / 2
+    rest = np.zeros_like(out[:, :, 0])
+    for part, u, v in ((a, -0.5, -0.5), (b, -0.5, 0.5), (c, 0.5, -0.5), (d, 0.5, 0.5)):
+        center = np.abs(part[:, :, 0] - out[:, :, 0] - np.float32(u) * out[:, :, 1] - np.float32(v) * out[:, :, 2])
+        slopes = np.abs(part[:, :, 1:3] - out[:, :, 1:3] / 2).sum(2)
+        np.maximum(rest, center + slopes + part[:, :, 3], out=rest)
+    out[:, :, 3] = rest * np.float32(1 + 1e-5)
+    return out
+
+
+def _without_tables(net: Network, points: int) -> Lattice:
+    """What the bounds read of a lattice."""
+    nothing = np.zeros((1, 1, WIDTH), np.float32)
+    return Lattice(
+        nothing,
+        nothing,
+        nothing,
+        steps=np.zeros(3, np.int64),
+        form=SOFTPLUS if net.smooth else LEAKY_RELU,
+        size=points,
+        deeper=net.deeper[:, None],
+        deeper_bias=net.deeper_bias[:, None],
+        smooth=net.smooth,
+        row=net.density,
+        bias=net.density_bias,
     )
-    return Guide(raw, np.minimum(distance, _LONGEST_LEAP).astype(np.uint8), half_side, cell)
 
 
-def _cells_above(raw: np.ndarray, threshold: float, *, spread: int) -> np.ndarray:
-    """Which cells have a corner above the threshold, or a neighbour with one."""
-    above = ndimage.maximum_filter(raw > threshold, size=2, origin=-1)[:-1, :-1, :-1]
-    found: np.ndarray = ndimage.maximum_filter(above, size=2 * spread + 1, mode="constant")
-    return found
+@compiled()
+def _leaps(occupied):  # type: ignore[no-untyped-def]
+    """Chebyshev distance to the nearest occupied cell, at most `_LONGEST_LEAP`, by a sweep each way."""
+    n = len(occupied)
+    leap = np.full((n + 2, n + 2, n + 2), _LONGEST_LEAP, np.uint8)
+    for i in range(n):
+        for j in range(n):
+            for k in range(n):
+                if occupied[i, j, k]:
+                    leap[i + 1, j + 1, k + 1] = 0
+    for way in (1, -1):
+        for step_i in range(1, n + 1):
+            i = step_i if way == 1 else n + 1 - step_i
+            for step_j in range(1, n + 1):
+                j = step_j if way == 1 else n + 1 - step_j
+                row, beside = leap[i, j], leap[i, j - way]
+                a, b, c = leap[i - way, j - 1], leap[i - way, j], leap[i - way, j + 1]
+                for k in range(1, n + 1):
+                    near = min(min(min(a[k - 1], a[k]), min(a[k + 1], b[k - 1])), min(min(b[k], b[k + 1]), c[k - 1]))
+                    near = min(near, min(min(c[k], c[k + 1]), min(min(beside[k - 1], beside[k]), beside[k + 1])))
+                    row[k] = min(row[k], near + np.uint8(1))
+                for step_k in range(1, n + 1):
+                    k = step_k if way == 1 else n + 1 - step_k
+                    row[k] = min(row[k], row[k - way] + np.uint8(1))
+    return leap[1:-1, 1:-1, 1:-1].copy()
 
 
 @compiled(parallel=True)
-def _evaluate(net, wanted, cell, half_side, raw):  # type: ignore[no-untyped-def]
+def _evaluate(net, wanted, cell, start, raw):  # type: ignore[no-untyped-def]
     """Fill in the raw density of the wanted points."""
     count = len(raw)
     for i in prange(count):
@@ -72,5 +193,23 @@ def _evaluate(net, wanted, cell, half_side, raw):  # type: ignore[no-untyped-def
         for j in range(count):
             for k in range(count):
                 if wanted[i, j, k]:
-                    hidden(net, i * cell - half_side, j * cell - half_side, k * cell - half_side, u, other)
-                    raw[i, j, k] = dot(u, net.density) + net.density_bias
+                    hidden(net, f32(i) * cell + start, f32(j) * cell + start, f32(k) * cell + start, u, other)
+                    raw[i, j, k] = raw_density(net, u)
+
+
+@compiled(parallel=True)
+def _highest_within(net, possible, tile, threshold, cell, start, raw, highest):  # type: ignore[no-untyped-def]
+    """Evaluate a few points within tiles that may have density, but have none at their lattice points."""
+    step = cell * f32(tile) / f32(2)
+    for i in prange(len(possible)):
+        u, other = np.empty_like(net.bias), np.empty_like(net.bias)
+        for j in range(len(possible)):
+            for k in range(len(possible)):
+                a, b, c = i * tile, j * tile, k * tile
+                if possible[i, j, k] and raw[a : a + tile + 1, b : b + tile + 1, c : c + tile + 1].max() <= threshold:
+                    for part in range(8):
+                        x = start + f32(a) * cell + (f32(part // 4) + f32(0.5)) * step
+                        y = start + f32(b) * cell + (f32(part // 2 % 2) + f32(0.5)) * step
+                        z = start + f32(c) * cell + (f32(part % 2) + f32(0.5)) * step
+                        hidden(net, x, y, z, u, other)
+                        highest[i, j, k] = max(highest[i, j, k], raw_density(net, u))

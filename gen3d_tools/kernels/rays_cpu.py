@@ -24,9 +24,9 @@ from gen3d_tools.kernels.network_cpu import WIDTH, Network, dot, hidden
 from gen3d_tools.kernels.occupancy import Guide
 
 _DARK = f32(1e-4)  # light below which a ray ends, or has met nothing
-_BLOCK = 64  # rays per task
+BLOCK = 64  # rays per task
 _FINER = 8  # most parts of a step in which much light stops
-_ONE_AT_A_TIME = Lock()  # numba's own threads do not take work from two threads at once
+ONE_AT_A_TIME = Lock()  # numba's own threads do not take work from two threads at once
 _TRUST = 2  # cells beyond the outermost samples over which their correction fades
 _SLACK = 256  # room for these parts
 
@@ -74,7 +74,7 @@ def follow_rays(
     out = np.empty((len(limits), len(shading.head) + 4), np.float32)
     longest = f32((limits[:, 1] - limits[:, 0]).max(initial=0))
     announce(_follow_all, "pictures")
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         before = numba.get_num_threads()
         numba.set_num_threads(min(threads, before))
         try:
@@ -114,10 +114,10 @@ def _look_up(raw, gx, gy, gz):  # type: ignore[no-untyped-def]
 @compiled(forceinline=True)
 def _guess(guide, o, d, t):  # type: ignore[no-untyped-def]
     """Raw density by the lattice, and how many cells it is empty; points beyond the lattice see its border."""
-    per_unit, half = f32(1) / guide.cell, f32(0.5) * f32(guide.leap.shape[0])
-    gx = (o[0] + t * d[0]) * per_unit + half
-    gy = (o[1] + t * d[1]) * per_unit + half
-    gz = (o[2] + t * d[2]) * per_unit + half
+    per_unit = f32(1) / guide.cell
+    gx = (o[0] + t * d[0] - guide.start) * per_unit
+    gy = (o[1] + t * d[1] - guide.start) * per_unit
+    gz = (o[2] + t * d[2] - guide.start) * per_unit
     gx, gy, gz = max(gx, f32(0)), max(gy, f32(0)), max(gz, f32(0))
     last = guide.leap.shape[0] - 1
     end = f32(last + 1)
@@ -196,7 +196,7 @@ def _spread(pieces, count, total, cell, most, at):  # type: ignore[no-untyped-de
 
 
 @compiled(forceinline=True)
-def _shade(shading, u, values):  # type: ignore[no-untyped-def]
+def shade(shading, u, values):  # type: ignore[no-untyped-def]
     """The values of a point from its last hidden layer."""
     for c in range(len(values)):
         output = dot(u, shading.head[c]) + shading.head_bias[c]
@@ -298,7 +298,7 @@ def _follow(net, guide, shading, o, d, limits, room, out):  # type: ignore[no-un
         opacity, light = opacity + light - left, left
     for i in range(samples):
         if weights[i] > 0:
-            _shade(shading, layers[i], values)
+            shade(shading, layers[i], values)
             for c in range(channels):
                 out[c] += weights[i] * values[c]
     out[channels], out[channels + 1] = moment, opacity
@@ -310,7 +310,7 @@ def _follow_all(net, guide, shading, origins, directions, limits, longest, out):
     """Compiled part of `follow_rays`."""
     count, channels = len(limits), out.shape[1] - 4
     room_for = int(longest / (f32(0.5) * guide.cell)) + 2 + _SLACK
-    for block in prange((count + _BLOCK - 1) // _BLOCK):
+    for block in prange((count + BLOCK - 1) // BLOCK):
         most = shading.most_samples + 4
         room = (
             np.empty((room_for, 5), np.float32),
@@ -322,7 +322,7 @@ def _follow_all(net, guide, shading, origins, directions, limits, longest, out):
             np.empty(WIDTH, np.float32),
             np.empty(channels, np.float32),
         )
-        for ray in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
+        for ray in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
             near, leave, far = limits[ray, 0], limits[ray, 1], limits[ray, 2]
             if near < far:
                 _follow(net, guide, shading, origins[ray], directions[ray], (near, leave, far), room, out[ray])

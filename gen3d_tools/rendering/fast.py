@@ -1,7 +1,8 @@
-"""The fast way of following rays: compiled, guided by a lattice, for tri-plane fields on the CPU.
+"""The fast ways of following rays: compiled, for tri-plane fields on the CPU.
 
-It is the default where it can be: the field ends at its box, no gradient is wanted, no random number is given, nothing
-is asked to the letter. Everything else takes the path of `tracing.py`, which says what is true.
+Guided by a lattice (`FastField.follow`) is the default: samples lie where light is stopped. The settings' own samples
+(`FastField.sample`) are taken where random numbers are given or the published scheme is asked for. Wherever a gradient
+is wanted or something is asked to the letter, the path of `tracing.py` is taken, which says what is true.
 """
 
 import math
@@ -20,13 +21,14 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.kernels.choice import cpu_kernels_available
 from gen3d_tools.kernels.folding import TriplaneNumbers, fits_fast_kernels
-from gen3d_tools.rendering.sampling import tight_limits
+from gen3d_tools.rendering.sampling import coarse_samples, tight_limits
 
 if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
     from gen3d_tools.kernels.network_cpu import Network
     from gen3d_tools.kernels.occupancy import Guide
     from gen3d_tools.kernels.rays_cpu import Shading
 
+_ENDLESS = np.float32(1e30)
 _NEGLIGIBLE = 1e-3  # optical thickness, over the longest way through the box, that counts as empty
 _FEWEST_SAMPLES = 6
 
@@ -39,6 +41,7 @@ class FastField:
     guide: "Guide"
     shading: "Shading"
     box_side: float
+    bounded: bool
 
     def follow(
         self,
@@ -53,13 +56,7 @@ class FastField:
         """Follow rays from `near` to `far`, where they `hit`; the names of the result are those of `tracing._trace`."""
         from gen3d_tools.kernels.rays_cpu import follow_rays
 
-        shading = self.shading._replace(
-            head=self.shading.head[:channels],
-            head_bias=self.shading.head_bias[:channels],
-            closing=np.float32(config.last_interval or 0),
-            last_takes_rest=config.background == "last",
-            most_samples=max(_FEWEST_SAMPLES, config.fine_samples // 2),
-        )
+        shading = self._shading_for(config, channels)
         limits = self._limits(origins, directions, near, torch.where(hit, far, near))
         arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
         out = torch.from_numpy(follow_rays(self.network, self.guide, shading, *arrays, threads=torch.get_num_threads()))
@@ -73,6 +70,48 @@ class FastField:
             "transmittance_before_last": before_last,
         }
 
+    def sample(
+        self,
+        config: RenderConfig,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        near: Float[Tensor, " rays"],
+        far: Float[Tensor, " rays"],
+        offsets: Float[Tensor, "rays coarse"],
+        positions: Float[Tensor, "rays fine"],
+        channels: int | None,
+    ) -> dict[str, Tensor]:
+        """Do what `tracing._trace` does, at the same samples; see there."""
+        from gen3d_tools.kernels.scheme_cpu import Scheme, follow_scheme
+
+        if offsets.stride(0) == 0 and (near == near[:1]).all() and (far == far[:1]).all():
+            offsets, near, far = offsets[:1], near[:1], far[:1]
+        coarse, metric = coarse_samples(config, offsets, near, far)
+        scheme = Scheme(
+            midpoint=config.marcher == "midpoint",
+            smoothed=config.importance == "smoothed",
+            last_in_coarse_pass=config.last_in_coarse_pass,
+            half_side=np.float32(self.box_side / 2) if self.bounded else _ENDLESS,
+        )
+        placed = positions[:1] if positions.stride(0) == 0 else positions
+        tensors = (origins, directions, coarse, metric, placed)
+        arrays = (tensor.float().contiguous().numpy() for tensor in tensors)
+        shading, threads = self._shading_for(config, channels), torch.get_num_threads()
+        out = torch.from_numpy(follow_scheme(self.network, self.guide, shading, scheme, *arrays, threads=threads))
+        names = ("distance_sum", "weight_sum", "opacity", "transmittance", "transmittance_before_last")
+        found = dict(zip((*names, "nearest", "farthest"), out[:, -7:].unbind(-1), strict=True))
+        return {"values": out[:, :-7], **found}
+
+    def _shading_for(self, config: RenderConfig, channels: int | None) -> "Shading":
+        """Fill in what depends on the render settings."""
+        return self.shading._replace(
+            head=self.shading.head[:channels],
+            head_bias=self.shading.head_bias[:channels],
+            closing=np.float32(config.last_interval or 0),
+            last_takes_rest=config.background == "last",
+            most_samples=max(_FEWEST_SAMPLES, config.fine_samples // 2),
+        )
+
     def _limits(
         self,
         origins: Float[Tensor, "rays 3"],
@@ -81,6 +120,8 @@ class FastField:
         far: Float[Tensor, " rays"],
     ) -> Float[Tensor, "rays 3"]:
         """Where rays start, where there is nothing any more, and where they end."""
+        if not self.bounded:
+            return torch.stack([near, far, far], -1)
         enter, leave, hit = tight_limits(origins, directions, self.box_side)
         enter = torch.where(hit, enter, far).clamp(near, far)
         return torch.stack([enter, torch.where(hit, leave, far).clamp(enter, far), far], -1)
@@ -96,7 +137,7 @@ def fast_field(field: RadianceField, *rays: Tensor) -> FastField | None:
         field: What to look at.
         rays: Further tensors that may ask for gradients.
     """
-    if not isinstance(field, TriplaneField) or not field.bounded or field.device.type != "cpu":
+    if not isinstance(field, TriplaneField) or field.device.type != "cpu":
         return None
     parts = [field.planes]
     if isinstance(field.decoder, nn.Module):
@@ -123,8 +164,8 @@ def _prepare(field: TriplaneField) -> FastField | None:
         return None
     thinnest = _NEGLIGIBLE / (math.sqrt(3) * field.box_side)
     threshold = math.log(math.expm1(thinnest)) if field.density_activation == "softplus" else 0.0
-    guide = build_guide(network, field.box_side, threshold - field.density_shift)
-    return FastField(network, guide, _shading(field, numbers), field.box_side)
+    guide = build_guide(network, threshold - field.density_shift)
+    return FastField(network, guide, _shading(field, numbers), field.box_side, field.bounded)
 
 
 def _shading(field: TriplaneField, numbers: TriplaneNumbers) -> "Shading":

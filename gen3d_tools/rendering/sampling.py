@@ -113,6 +113,22 @@ def place_in_intervals(
     return lower + (upper - lower) * offsets
 
 
+def coarse_samples(
+    config: RenderConfig, offsets: Float[Tensor, "rays samples"], near: Float[Tensor, " rays"], far: Float[Tensor, " rays"]
+) -> tuple[Float[Tensor, "rays samples"], Float[Tensor, "rays samples"]]:
+    """Place the coarse samples as the settings say.
+
+    Returns:
+        Their distances, and the same in the unit that coarse intervals are measured in.
+    """
+    shares = coarse_shares(config.jitter, offsets)
+    if (config.jitter, config.spacing, config.coarse_unit) == ("intervals", "linear", "world"):
+        distances = place_in_intervals(offsets, near, far)
+    else:
+        distances = place_on_rays(shares, near, far, config.spacing)
+    return distances, shares if config.coarse_unit == "ray" else distances
+
+
 def smoothed_weights(ray_weights: Float[Tensor, "*rays intervals"]) -> Float[Tensor, "*rays intervals"]:
     """Blur weights with a maximum over two neighbours, then a mean over two, plus 0.01 (mip-NeRF, eq. 18)."""
     padded = F.pad(ray_weights, (1, 1), value=float("-inf"))
