@@ -82,9 +82,7 @@ def warnings_for(metrics: dict[str, Any]) -> tuple[str, ...]:
     if metrics["fit"] == "good":
         return ()
     explained = metrics["stage_one"]["psnr"]
-    reasons.append(
-        f"the untouched model comes within {explained:.1f} dB of the photo (usual: {GOOD_PSNR:.0f} and more)"
-    )
+    reasons = [f"the untouched model comes within {explained:.1f} dB of the photo (usual: {GOOD_PSNR:.0f} or more)"]
     if metrics.get("familiarity", 1.0) < 0.5:
         reasons.append(f"familiarity {metrics['familiarity']:.2f} of 1 (usual: above 0.5)")
     if metrics["strangeness"] > STRANGE:
