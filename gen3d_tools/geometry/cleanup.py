@@ -1,18 +1,32 @@
-"""Keep the real parts of a surface and let the floaters go.
+"""Keep the object and let go of what is not it: floaters, background sheets, the walls of the box.
 
-A part is kept when its volume is at least a share of the largest part's. Detached real parts (an earring, a
-lamp shade) stay and specks go. The wall of a cavity is a part too, with negative volume: real cavities stay and
-bubbles are filled.
+A part is a connected piece of the surface. The rules, in this order:
+
+* **Box wall**: more than half of the part's area lies on the box, as where space is filled up to it.
+* **Background sheet**: the part runs from wall to wall of the box along two axes or more, and encloses less than a
+  quarter of its bounding box (a dome), or is thinner than a quarter of the box (a floor, a back wall). An object that
+  the box cuts on one side, or a beam through it, is neither.
+* **Floater**: the part's volume is less than `keep` of the largest part's. A part that is as near to what is kept as
+  it is large (a wheel, the flame of a rocket) may be as small as `keep` squared.
+* The wall of a cavity is a part too, with negative volume: real cavities stay and bubbles are filled. The inner wall
+  of what is removed goes with it.
+
+Nothing is background where nothing else would be left.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import Bool, Float, Int
+from scipy.spatial import cKDTree
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.geometry.parts import Parts, encloses, measure_parts
+
+_ON_WALLS = 0.5  # share of a part's area on the box above which it is a box wall
+_HOLLOW = 0.25  # share of its bounding box below which what a part encloses is a sheet
+_FLAT = 0.25  # thickness of a sheet, as a share of the box
+_REACH = 0.01  # how near to a wall counts as reaching it, as a share of the box
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,30 +36,44 @@ class CleanupReport:
     parts: int  # connected parts before
     removed_parts: int
     removed_faces: int  # of those parts
-    removed_volume: float  # sum of their absolute volumes, as a share of the largest part's
+    removed_volume: float  # sum of their absolute volumes, as a share of the largest kept part's
     welded_vertices: int  # vertices that had the same position as another
     degenerate_faces: int  # faces that welding folded to a line or a point
+    box_walls: int = 0  # of the removed parts
+    background_sheets: int = 0  # of the removed parts
+    floaters: int = 0  # of the removed parts, small cavities among them
 
     def __str__(self) -> str:
         """Say it in one line."""
         removed = f"{self.removed_parts} of {self.parts} parts removed"
         if self.removed_parts:
-            removed += f" ({self.removed_faces:,} faces, {self.removed_volume:.1%} of the largest part's volume)"
+            removed += f" ({self.removed_faces:,} faces, {self.removed_volume:.1%} of the largest part's volume"
+            counts = {"box wall": self.box_walls, "background sheet": self.background_sheets, "floater": self.floaters}
+            named = [f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items() if count]
+            removed += f": {', '.join(named)})"
         if self.welded_vertices:
             removed += f", {self.welded_vertices:,} vertices welded, {self.degenerate_faces:,} folded faces dropped"
         return removed
 
 
 def clean(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], *, keep: float = 0.02
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    *,
+    keep: float = 0.02,
+    box_side: float = np.inf,
+    keep_background: bool = False,
 ) -> tuple[Float[np.ndarray, "kept_vertices 3"], Int[np.ndarray, "kept_faces 3"], CleanupReport]:
-    """Weld a surface, drop folded faces and small parts.
+    """Weld a surface, drop folded faces, background and small parts.
 
     Args:
         vertices: Positions, any unit.
         faces: Closed surface, outward faces counter-clockwise.
-        keep: Smallest volume of a part to keep, as a share of the largest part's; 0 keeps everything,
-            1 only the largest.
+        keep: Smallest volume of a part to keep, as a share of the largest part's; 0 keeps everything that is no
+            background, 1 only the largest.
+        box_side: Side of the cube around the origin that the surface was taken from; without a box there is no
+            background.
+        keep_background: Keep box walls and background sheets.
 
     Returns:
         What is left, in the order it came, and what was done.
@@ -57,18 +85,24 @@ def clean(
     welded, welded_vertices = weld(vertices, faces)
     folded = (welded == np.roll(welded, 1, axis=1)).any(axis=1)
     solid = welded[~folded]
-    labels = component_labels(solid)
-    volumes = np.abs(component_volumes(vertices, solid, labels))
-    largest = volumes.max(initial=0.0)
-    kept_parts = volumes >= keep * largest
-    kept = solid[kept_parts[labels]]
+    parts = measure_parts(vertices, solid, box_side)
+    walls, sheets = (np.zeros(len(parts), bool),) * 2
+    if not keep_background and np.isfinite(box_side):
+        walls, sheets = _find_background(vertices, solid, parts, box_side)
+    floaters = _find_floaters(vertices, solid, parts, keep, ~(walls | sheets))
+    removed = walls | sheets | floaters
+    kept = solid[~removed[parts.labels]]
+    largest = np.abs(parts.volumes[~removed]).max(initial=0.0)
     report = CleanupReport(
-        parts=len(volumes),
-        removed_parts=int((~kept_parts).sum()),
+        parts=len(parts),
+        removed_parts=int(removed.sum()),
         removed_faces=len(solid) - len(kept),
-        removed_volume=float(volumes[~kept_parts].sum() / largest) if largest else 0.0,
+        removed_volume=float(np.abs(parts.volumes[removed]).sum() / largest) if largest else 0.0,
         welded_vertices=welded_vertices,
         degenerate_faces=int(folded.sum()),
+        box_walls=int(walls.sum()),
+        background_sheets=int(sheets.sum()),
+        floaters=int(floaters.sum()),
     )
     return *drop_unused(vertices, kept), report
 
@@ -108,24 +142,56 @@ def drop_unused(
     return vertices[used], (np.cumsum(used) - 1)[faces]
 
 
-def component_labels(faces: Int[np.ndarray, "faces 3"]) -> Int[np.ndarray, " faces"]:
-    """Number the connected part of each face, from 0 in the order of their first vertex. Parts share no vertex."""
-    if not len(faces):
-        return np.zeros(0, np.int64)
-    used, compact = np.unique(faces, return_inverse=True)
-    a, b, c = compact.reshape(-1, 3).T
-    links = coo_matrix((np.ones(2 * len(faces), bool), (np.r_[a, b], np.r_[b, c])), shape=(len(used),) * 2)
-    labels: np.ndarray = connected_components(links, directed=False)[1]
-    return labels[a].astype(np.int64)
+def _find_background(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], parts: Parts, box_side: float
+) -> tuple[Bool[np.ndarray, " parts"], Bool[np.ndarray, " parts"]]:
+    """Tell box walls and background sheets, each with the inner walls of its cavities."""
+    half, reach = box_side / 2, _REACH * box_side
+    outer = parts.volumes > 0
+    walls = outer & (parts.wall_areas > _ON_WALLS * parts.areas)
+    spans = ((parts.low < reach - half) & (parts.high > half - reach)).sum(axis=1)
+    hollow = np.abs(parts.volumes) < _HOLLOW * parts.extents.prod(axis=1)
+    flat = parts.extents.min(axis=1, initial=np.inf) < _FLAT * box_side
+    sheets = outer & (spans >= 2) & (hollow | flat) & ~walls
+    background = walls | sheets
+    if not (outer & ~background).any():  # then the largest is what was wanted
+        return np.zeros(len(parts), bool), np.zeros(len(parts), bool)
+    if background.any():
+        for cavity in np.flatnonzero(parts.volumes < 0):
+            owner = _owner(vertices, faces, parts, int(cavity))
+            walls[cavity], sheets[cavity] = owner in np.flatnonzero(walls), owner in np.flatnonzero(sheets)
+    return walls, sheets
 
 
-def component_volumes(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], labels: Int[np.ndarray, " faces"]
-) -> Float[np.ndarray, " parts"]:
-    """Signed volume of each closed part: the sum of the tetrahedra from each face to one point.
+def _owner(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], parts: Parts, cavity: int
+) -> int:
+    """The smallest part around a cavity; -1 where there is none."""
+    inside = (parts.low <= parts.low[cavity]) & (parts.high >= parts.high[cavity]) & (parts.volumes > 0)
+    point = vertices[faces[parts.labels == cavity][0, 0]]
+    for part in sorted(np.flatnonzero(inside), key=lambda part: parts.volumes[part]):
+        if encloses(vertices, faces[parts.labels == part], point):
+            return int(part)
+    return -1
 
-    A part whose faces look inwards, the wall of a cavity, has negative volume.
-    """
-    a, b, c = (vertices[faces[:, corner]] - vertices[faces[:1, 0]] for corner in range(3))
-    tetrahedra = np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
-    return np.bincount(labels, weights=tetrahedra).astype(np.float64)
+
+def _find_floaters(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    parts: Parts,
+    keep: float,
+    candidates: Bool[np.ndarray, " parts"],
+) -> Bool[np.ndarray, " parts"]:
+    """Tell which of the candidates are too small for where they are."""
+    sizes = np.abs(parts.volumes)
+    largest = sizes[candidates].max(initial=0.0)
+    large = candidates & (sizes >= keep * largest)
+    small = candidates & ~large
+    near = small & (parts.volumes >= keep**2 * largest)  # bubbles have negative volume
+    if near.any():
+        object_points = cKDTree(vertices[np.unique(faces[large[parts.labels]])])
+        for part in np.flatnonzero(near):
+            own_points = vertices[np.unique(faces[parts.labels == part])]
+            gap = object_points.query(own_points)[0].min()
+            near[part] = gap <= np.linalg.norm(parts.extents[part])
+    return np.asarray(small & ~near)

@@ -1,7 +1,6 @@
-"""From a radiance field to a clean, coloured triangle mesh, and what state a mesh is in."""
+"""From a radiance field to a clean, coloured triangle mesh."""
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,13 +8,30 @@ import trimesh
 from jaxtyping import Float, UInt8
 
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.geometry.cleanup import clean, component_labels
-from gen3d_tools.geometry.isosurface import Surface, bordered_lattice, check_level, march, raw_iso_level, span
-from gen3d_tools.geometry.lattice import CHUNK_POINTS, Progress
+from gen3d_tools.geometry.cleanup import CleanupReport, check_keep, clean
+from gen3d_tools.geometry.decimation import check_faces, collapse_slivers, decimate
+from gen3d_tools.geometry.health import MeshHealth, mesh_health
+from gen3d_tools.geometry.isosurface import (
+    Surface,
+    bordered_lattice,
+    check_iso_level,
+    check_level,
+    march,
+    raw_iso_level,
+    span,
+)
+from gen3d_tools.geometry.lattice import CHUNK_POINTS, Progress, check_range
+from gen3d_tools.geometry.level import LevelChoice, choose_level
+from gen3d_tools.geometry.projection import field_normals, project_to_level
+from gen3d_tools.geometry.repair import make_watertight
+from gen3d_tools.geometry.smoothing import check_rounds
+from gen3d_tools.geometry.smoothing import smooth as smooth_mesh
 from gen3d_tools.geometry.triplane_surface import triplane_surface
 from gen3d_tools.memory import in_chunks
 
 logger = logging.getLogger(__name__)
+
+__all__ = ["MeshHealth", "extract_mesh", "mesh_health", "vertex_colors"]
 
 
 def extract_mesh(
@@ -25,6 +41,10 @@ def extract_mesh(
     iso_level: float | None = None,
     colors: bool = True,
     keep: float = 0.02,
+    keep_background: bool = False,
+    faces: int | None = None,
+    smooth: int = 0,
+    watertight: bool = False,
     progress: Progress | None = None,
 ) -> trimesh.Trimesh:
     """Extract the surface of a field as a closed mesh.
@@ -32,24 +52,52 @@ def extract_mesh(
     Args:
         field: What to mesh.
         resolution: Lattice points along each side of the field's box, 8 to 1024.
-        iso_level: Density (after activation) at the surface; by default the one the field suggests.
+        iso_level: Density (after activation) at the surface; by default the level whose silhouette agrees best with
+            the field's pictures (`geometry.level`).
         colors: Give each vertex the field's colour there, 8-bit sRGB.
-        keep: Smallest volume of a detached part to keep, as a share of the largest part's.
+        keep: Smallest volume of a detached part to keep, as a share of the largest part's (`geometry.cleanup`).
+        keep_background: Keep background sheets and the walls of the box.
+        faces: Faces wanted; the surface keeps its silhouettes and colour borders (`geometry.decimation`).
+        smooth: Rounds of Taubin smoothing.
+        watertight: Join parts that run into each other, and close whatever is open (`geometry.repair`).
         progress: Called with the lattice points done and the lattice points in all.
 
     Returns:
-        A mesh in world units, y up, normals outward, parts smaller than `keep` removed.
+        A mesh in world units, y up, with vertex normals from the field's gradient, outward. Its `metadata` holds the
+        `LevelChoice` ("level"), the `CleanupReport` ("cleanup") and, where asked for, the reports "repair" and
+        "decimation".
 
     Raises:
         Gen3DError: There is no surface at this level, or the field is not finite.
         InputError: An argument is outside its range.
         OutOfMemoryError: The lattice, or a single point of it, does not fit.
     """
-    level = field.iso_level if iso_level is None else iso_level
-    vertices, faces, report = clean(*_surface(field, resolution, level, progress), keep=keep)
-    logger.info("Meshed at level %g: %s.", level, report)
-    pixels = vertex_colors(field, vertices) if colors else None
-    return trimesh.Trimesh(vertices, faces, vertex_colors=pixels, process=False)
+    _check(resolution, iso_level, keep, faces, smooth)
+    choice = _given(field, iso_level) if iso_level is not None else choose_level(field)
+    raw_level = raw_iso_level(choice.level, field.density_activation, field.density_shift)
+    voxel = field.box_side / (resolution - 1)
+    mesh, cleaned = _clean_surface(field, resolution, choice.level, raw_level, keep, keep_background, progress)
+    logger.info("Meshed at %s; %s.", choice, cleaned)
+    mesh.vertices = project_to_level(field, mesh.vertices, mesh.faces, raw_level=raw_level, voxel=voxel)
+    mesh.metadata.update(level=choice, cleanup=cleaned)
+    if smooth:
+        mesh = smooth_mesh(mesh, smooth)
+    if watertight:
+        mesh = make_watertight(mesh)
+    if faces is not None and faces < len(mesh.faces):
+        if colors:  # their borders are to be kept
+            mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=vertex_colors(field, mesh.vertices))
+        mesh = decimate(mesh, faces)
+    normals = field_normals(field, mesh, voxel=voxel)
+    pixels = vertex_colors(field, mesh.vertices) if colors else None
+    return trimesh.Trimesh(
+        mesh.vertices,
+        mesh.faces,
+        vertex_normals=normals,
+        vertex_colors=pixels,
+        metadata=mesh.metadata,
+        process=False,
+    )
 
 
 def vertex_colors(field: RadianceField, vertices: Float[np.ndarray, "vertices 3"]) -> UInt8[np.ndarray, "vertices 3"]:
@@ -57,7 +105,7 @@ def vertex_colors(field: RadianceField, vertices: Float[np.ndarray, "vertices 3"
     pixels = np.empty((len(vertices), 3), np.uint8)
 
     def fill(part: slice) -> None:
-        points = torch.from_numpy(vertices[part].astype(np.float32)).to(field.device)
+        points = torch.from_numpy(np.asarray(vertices[part], np.float32)).to(field.device)
         rgb, _ = field.rgb_density(points)
         pixels[part] = (rgb.float() * 255).round().byte().cpu().numpy()
 
@@ -66,9 +114,41 @@ def vertex_colors(field: RadianceField, vertices: Float[np.ndarray, "vertices 3"
     return pixels
 
 
-def _surface(field: RadianceField, resolution: int, iso_level: float, progress: Progress | None) -> Surface:
+def _check(resolution: int, iso_level: float | None, keep: float, faces: int | None, smooth: int) -> None:
+    """Refuse what cannot be, before any work."""
+    check_range(resolution)
+    check_keep(keep)
+    check_rounds(smooth)
+    if iso_level is not None:
+        check_iso_level(iso_level)
+    if faces is not None:
+        check_faces(faces)
+
+
+def _given(field: RadianceField, iso_level: float) -> LevelChoice:
+    return LevelChoice(level=iso_level, suggested=field.iso_level, silhouette_iou=None, reason="as asked for")
+
+
+def _clean_surface(
+    field: RadianceField,
+    resolution: int,
+    level: float,
+    raw_level: float,
+    keep: float,
+    keep_background: bool,
+    progress: Progress | None,
+) -> tuple[trimesh.Trimesh, CleanupReport]:
+    """March, keep what is the object, and collapse slivers."""
+    surface = _surface(field, resolution, level, raw_level, progress)
+    vertices, faces, report = clean(*surface, keep=keep, box_side=field.box_side, keep_background=keep_background)
+    vertices, faces = collapse_slivers(vertices, faces, field.box_side / (resolution - 1))
+    return trimesh.Trimesh(vertices, faces, process=False), report
+
+
+def _surface(
+    field: RadianceField, resolution: int, iso_level: float, raw_level: float, progress: Progress | None
+) -> Surface:
     """March on the raw density, which is about linear across a surface where the density explodes."""
-    raw_level = raw_iso_level(iso_level, field.density_activation, field.density_shift)
     surface = triplane_surface(
         field, resolution=resolution, iso_level=iso_level, raw_level=raw_level, progress=progress
     )
@@ -80,34 +160,3 @@ def _surface(field: RadianceField, resolution: int, iso_level: float, progress: 
     lowest, highest = field.activate(torch.tensor(span(values))).tolist()
     check_level(iso_level, lowest, highest, what="densities")
     return march(values, box_side=field.box_side, iso_level=raw_level)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeshHealth:
-    """What state a mesh is in."""
-
-    vertices: int
-    faces: int
-    watertight: bool  # closed: every edge has exactly two faces
-    parts: int  # connected parts; the wall of a cavity is one
-    euler_number: int  # vertices - edges + faces: 2 for each ball, 0 for each torus
-    volume: float  # cubic world units; positive when normals look outward
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        closed = "watertight" if self.watertight else "NOT watertight"
-        parts = "1 part" if self.parts == 1 else f"{self.parts} parts"
-        counts = f"{self.vertices:,} vertices, {self.faces:,} faces"
-        return f"{counts}, {closed}, {parts}, Euler number {self.euler_number}, volume {self.volume:.4g}"
-
-
-def mesh_health(mesh: trimesh.Trimesh) -> MeshHealth:
-    """Measure a mesh."""
-    return MeshHealth(
-        vertices=len(mesh.vertices),
-        faces=len(mesh.faces),
-        watertight=bool(mesh.is_watertight),
-        parts=int(component_labels(np.asarray(mesh.faces)).max(initial=-1)) + 1,
-        euler_number=int(mesh.euler_number),
-        volume=float(mesh.volume),
-    )

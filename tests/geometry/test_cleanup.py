@@ -3,7 +3,8 @@ import pytest
 import trimesh
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.geometry.cleanup import clean, component_labels, component_volumes
+from gen3d_tools.geometry.cleanup import clean
+from gen3d_tools.geometry.parts import component_labels, component_volumes
 
 
 def boxes(*sides):
@@ -34,7 +35,7 @@ def test_what_is_kept_is_not_touched():
     assert np.array_equal(kept_vertices, vertices[8:])
     assert np.array_equal(kept_faces, faces[12:] - 8)
     assert report.removed_volume == pytest.approx(0.001 / 8)
-    assert str(report) == "1 of 2 parts removed (12 faces, 0.0% of the largest part's volume)"
+    assert str(report) == "1 of 2 parts removed (12 faces, 0.0% of the largest part's volume: 1 floater)"
 
 
 def test_triangle_soup_is_welded_to_a_closed_surface():

@@ -9,7 +9,7 @@ from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
 
-from .conftest import SURFACE_DEPTH, ball_depth, torus_depth, union
+from .conftest import ISO_LEVEL, SURFACE_DEPTH, ball_depth, torus_depth, union
 
 CENTER = (0.1, -0.2, 0.3)
 
@@ -86,7 +86,7 @@ def test_thin_slab_keeps_its_thickness(field_of):
     def slab(points):
         return torch.minimum(0.03 - points[..., 1].abs(), 0.7 - points[..., [0, 2]].abs().amax(-1))
 
-    mesh = extract_mesh(field_of(slab), resolution=48)
+    mesh = extract_mesh(field_of(slab), resolution=48, iso_level=ISO_LEVEL)
     assert mesh_health(mesh).watertight
     assert mesh.extents[1] == pytest.approx(2 * (0.03 - SURFACE_DEPTH), rel=0.01)
 
@@ -114,7 +114,7 @@ def test_exploding_density_does_not_pull_the_surface():
         return torch.where(depth > 0.1, 1e5, 1000 * depth)
 
     field = FunctionField(raw_density_fn=steep, density_activation="softplus", box_side=2.0, iso_level=10.0)
-    mesh = extract_mesh(field, resolution=64)
+    mesh = extract_mesh(field, resolution=64, iso_level=10.0)
     assert np.linalg.norm(mesh.vertices, axis=1) == pytest.approx(0.49, abs=0.05 * 2 / 63)
 
 
@@ -128,7 +128,7 @@ def test_iso_level_is_a_density_of_the_field(field_of):
 def test_no_surface_says_what_would_work():
     field = FunctionField(raw_density_fn=lambda points: 3.2 - 2 * points.norm(dim=-1), iso_level=10.0)
     with pytest.raises(Gen3DError, match=r"no surface at level 10: densities span 0 to 3\.\d+; try --level 1\.\d+"):
-        extract_mesh(field, resolution=32)
+        extract_mesh(field, resolution=32, iso_level=10.0)
     suggested = 1.6
     assert extract_mesh(field, resolution=32, iso_level=suggested).volume > 0
 
@@ -136,7 +136,7 @@ def test_no_surface_says_what_would_work():
 def test_box_that_is_full_everywhere_has_no_surface():
     field = FunctionField(raw_density_fn=lambda points: 20 + points[..., 0], iso_level=10.0)
     with pytest.raises(Gen3DError, match="densities span 19 to 21; try --level 20"):
-        extract_mesh(field, resolution=16)
+        extract_mesh(field, resolution=16, iso_level=10.0)
 
 
 def test_constant_field_has_no_level_to_try():

@@ -1,0 +1,394 @@
+"""Edge collapse with quadric errors over position and colour together, on CPUs (numba).
+
+Garland and Heckbert, "Simplifying surfaces with color and texture using quadric error metrics" (1998): a vertex is a
+point of R^d, its position followed by its colour in units of length. Each triangle spans a plane there, and a vertex
+knows the summed squared distances to the planes around it, weighted by area, as `x'Ax + 2 b'x + c`. The cheapest edge
+is collapsed to the point of least error, again and again.
+
+Unlike the usual implementations a collapse must leave a surface: the two ends share exactly the two neighbours
+opposite to the edge (the link condition), no face turns over, and none becomes thinner than a limit. So what was
+closed stays closed, and no part disappears.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from gen3d_tools.kernels.choice import announce
+from gen3d_tools.kernels.compiled import compiled
+
+_STIFFNESS = 1e-4  # pulls the best point to the middle of the edge where the planes leave it free
+_TURNS = (0.2, 0.2, 0.0)  # in each round, the cosine of the largest turn of a face in one collapse
+_SLIMMEST = (0.02, 0.02, 1e-3)  # ... and the least height of a face over its longest side, unless it was slimmer before
+_NO_WORSE = 0.9  # what such a face may become, times what it was
+
+Simplified = tuple[Float64[np.ndarray, "new_vertices d"], Int[np.ndarray, "new_faces 3"]]
+
+
+def collapse_edges(
+    points: Float[np.ndarray, "vertices d"],
+    faces: Int[np.ndarray, "faces 3"],
+    *,
+    target: int,
+    longest: float = np.inf,
+    thinnest: float = 0.0,
+) -> Simplified:
+    """Collapse edges until few enough faces are left, or nothing more can be collapsed.
+
+    Args:
+        points: Position in the first three columns, then further properties in the same unit of length; d >= 3.
+        faces: A surface. Vertices on the border of an open one, and where it is no surface, do not move.
+        target: Faces wanted; there may be more left, and one fewer.
+        longest: Only edges up to this length are collapsed.
+        thinnest: No face gets a height below this, unless it had one.
+
+    Returns:
+        Points and faces that are left, in the order they came.
+    """
+    announce(_collapse, "simplifying meshes")
+    moved = np.array(points, np.float64, order="C")
+    left = np.array(faces, np.int32, order="C")
+    alive = _collapse(moved, left, int(target), float(min(longest, 1e150)) ** 2, float(thinnest))
+    kept = left[alive]
+    used = np.zeros(len(moved), np.bool_)
+    used[kept] = True
+    return moved[used], (np.cumsum(used) - 1)[kept]
+
+
+@compiled(fastmath=False, forceinline=True)
+def _entry(row, column):  # type: ignore[no-untyped-def]
+    """Where the lower triangle of a symmetric matrix holds an entry; row >= column."""
+    return row * (row + 1) // 2 + column
+
+
+@compiled(fastmath=False)
+def _add_planes(points, faces, quadrics):  # type: ignore[no-untyped-def]
+    """Add each triangle's quadric to its corners (section 4 of the paper)."""
+    d = points.shape[1]
+    e1, e2 = np.empty(d), np.empty(d)
+    size = d * (d + 1) // 2
+    for f in range(len(faces)):
+        p, q, r = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
+        e1[:] = q - p
+        e2[:] = r - p
+        first, along = np.sqrt(np.dot(e1, e1)), 0.0
+        if first > 0:
+            e1 /= first
+            along = np.dot(e1, e2)
+            e2 -= along * e1
+        second = np.sqrt(np.dot(e2, e2))
+        if not second > 1e-9 * (first + abs(along)):
+            continue  # a line spans no plane
+        e2 /= second
+        weight = 0.5 * first * second / 3
+        p1, p2 = np.dot(p, e1), np.dot(p, e2)
+        for k in range(3):
+            quadric = quadrics[faces[f, k]]
+            for i in range(d):
+                for j in range(i + 1):
+                    quadric[_entry(i, j)] += weight * ((1.0 if i == j else 0.0) - e1[i] * e1[j] - e2[i] * e2[j])
+                quadric[size + i] += weight * (p1 * e1[i] + p2 * e2[i] - p[i])
+            quadric[size + d] += weight * (np.dot(p, p) - p1 * p1 - p2 * p2)
+
+
+@compiled(fastmath=False)
+def _best_point(points, quadrics, u, v, room, best):  # type: ignore[no-untyped-def]
+    """Solve for the point of least error of both quadrics together, by Cholesky; give the error there."""
+    d = points.shape[1]
+    size = d * (d + 1) // 2
+    first, second = quadrics[u], quadrics[v]
+    stiffness = 0.0
+    for i in range(d):
+        stiffness += first[_entry(i, i)] + second[_entry(i, i)]
+    stiffness = _STIFFNESS * stiffness + 1e-300
+    for i in range(d):
+        middle = 0.5 * (points[u, i] + points[v, i])
+        best[i] = stiffness * middle - first[size + i] - second[size + i]
+        for j in range(i + 1):
+            total = first[_entry(i, j)] + second[_entry(i, j)]
+            if i == j:
+                total += stiffness
+            for k in range(j):
+                total -= room[i, k] * room[j, k]
+            room[i, j] = np.sqrt(max(total, 1e-300)) if i == j else total / room[j, j]
+        for k in range(i):
+            best[i] -= room[i, k] * best[k]
+        best[i] /= room[i, i]
+    for step in range(d):
+        i = d - 1 - step
+        for k in range(i + 1, d):
+            best[i] -= room[k, i] * best[k]
+        best[i] /= room[i, i]
+    error, spread = first[size + d] + second[size + d], 0.0
+    for i in range(d):
+        gap = best[i] - 0.5 * (points[u, i] + points[v, i])
+        spread += gap * gap
+        error += 2 * best[i] * (first[size + i] + second[size + i])
+        for j in range(i):
+            error += 2 * best[i] * best[j] * (first[_entry(i, j)] + second[_entry(i, j)])
+        error += best[i] * best[i] * (first[_entry(i, i)] + second[_entry(i, i)])
+    return max(error, 0.0) + stiffness * spread
+
+
+@compiled(fastmath=False, forceinline=True)
+def _square(points, u, v):  # type: ignore[no-untyped-def]
+    """Squared distance in space."""
+    x, y, z = points[u, 0] - points[v, 0], points[u, 1] - points[v, 1], points[u, 2] - points[v, 2]
+    return x * x + y * y + z * z
+
+
+@compiled(fastmath=False, forceinline=True)
+def _before(keys, rows, a, b):  # type: ignore[no-untyped-def]
+    """Order of the heap: by error, then by the vertices, so that it never depends on how the heap grew."""
+    if keys[a] != keys[b]:
+        return keys[a] < keys[b]
+    if rows[a, 0] != rows[b, 0]:
+        return rows[a, 0] < rows[b, 0]
+    return rows[a, 1] < rows[b, 1]
+
+
+@compiled(fastmath=False)
+def _swap(keys, rows, a, b):  # type: ignore[no-untyped-def]
+    keys[a], keys[b] = keys[b], keys[a]
+    for k in range(4):
+        rows[a, k], rows[b, k] = rows[b, k], rows[a, k]
+
+
+@compiled(fastmath=False)
+def _rise(keys, rows, child):  # type: ignore[no-untyped-def]
+    """Move a new entry up to its place."""
+    while child > 0:
+        parent = (child - 1) // 2
+        if not _before(keys, rows, child, parent):
+            break
+        _swap(keys, rows, child, parent)
+        child = parent
+
+
+@compiled(fastmath=False)
+def _sink(keys, rows, count, parent):  # type: ignore[no-untyped-def]
+    """Move an entry down to its place."""
+    while True:
+        least = parent
+        for child in range(2 * parent + 1, min(2 * parent + 3, count)):
+            if _before(keys, rows, child, least):
+                least = child
+        if least == parent:
+            break
+        _swap(keys, rows, parent, least)
+        parent = least
+
+
+@compiled(fastmath=False)
+def _link_corners(faces, first, following):  # type: ignore[no-untyped-def]
+    """Chain the corners of each vertex; corner 3 f + k is face f's k-th."""
+    for corner in range(3 * len(faces) - 1, -1, -1):
+        vertex = faces[corner // 3, corner % 3]
+        following[corner] = first[vertex]
+        first[vertex] = corner
+
+
+@compiled(fastmath=False)
+def _fixed_vertices(faces, first, following, mark):  # type: ignore[no-untyped-def]
+    """Find vertices whose faces do not close a ring: borders, and places that are no surface."""
+    fixed = np.zeros(len(first), np.bool_)
+    for vertex in range(len(first)):
+        faces_there, neighbours = 0, 0
+        corner = first[vertex]
+        while corner >= 0:
+            faces_there += 1
+            for k in range(1, 3):
+                other = faces[corner // 3, (corner % 3 + k) % 3]
+                if mark[other] != vertex:
+                    mark[other] = vertex
+                    neighbours += 1
+            corner = following[corner]
+        fixed[vertex] = neighbours != faces_there
+    return fixed
+
+
+@compiled(fastmath=False)
+def _shares_two(faces, alive, first, following, u, v, mark, tick):  # type: ignore[no-untyped-def]
+    """Check the link condition, and that what is collapsed is more than a tetrahedron."""
+    corner, around = first[u], 0
+    while corner >= 0:
+        if alive[corner // 3]:
+            for k in range(1, 3):
+                mark[faces[corner // 3, (corner % 3 + k) % 3]] = tick
+            around += 1
+        corner = following[corner]
+    corner, common, others = first[v], 0, 0
+    while corner >= 0:
+        if alive[corner // 3]:
+            for k in range(1, 3):
+                other = faces[corner // 3, (corner % 3 + k) % 3]
+                if mark[other] == tick:
+                    common += 1
+                    mark[other] = tick + 1
+            others += 1
+        corner = following[corner]
+    return common == 2 and (around > 3 or others > 3)
+
+
+@compiled(fastmath=False)
+def _add_normals(points, faces, alive, first, following, u, normal):  # type: ignore[no-untyped-def]
+    """Add the area vectors of the faces around `u`."""
+    corner = first[u]
+    while corner >= 0:
+        f = corner // 3
+        if alive[f]:
+            p, q, r = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
+            for k in range(3):
+                i, j = (k + 1) % 3, (k + 2) % 3
+                normal[k] += (q[i] - p[i]) * (r[j] - p[j]) - (q[j] - p[j]) * (r[i] - p[i])
+        corner = following[corner]
+
+
+@compiled(fastmath=False)
+def _keeps_faces(points, faces, alive, first, following, u, v, best, normal, limits):  # type: ignore[no-untyped-def]
+    """Check that no face around `u` turns over or becomes a sliver when `u` moves to `best`; faces with `v` vanish.
+
+    Faces so thin that their own normal is noise are compared with the `normal` of the neighbourhood.
+    """
+    turn, slimmest, thinnest, noise = limits
+    corner = first[u]
+    while corner >= 0:
+        f, k = corner // 3, corner % 3
+        corner = following[corner]
+        a, b = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+        if not alive[f] or a == v or b == v:
+            continue
+        old = points[u]
+        dx, dy, dz = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1], points[b, 2] - points[a, 2]
+        x0, y0, z0 = old[0] - points[a, 0], old[1] - points[a, 1], old[2] - points[a, 2]
+        x1, y1, z1 = best[0] - points[a, 0], best[1] - points[a, 1], best[2] - points[a, 2]
+        ox, oy, oz = dy * z0 - dz * y0, dz * x0 - dx * z0, dx * y0 - dy * x0
+        nx, ny, nz = dy * z1 - dz * y1, dz * x1 - dx * z1, dx * y1 - dy * x1
+        was, now = np.sqrt(ox * ox + oy * oy + oz * oz), np.sqrt(nx * nx + ny * ny + nz * nz)
+        side = dx * dx + dy * dy + dz * dz
+        old_side = max(side, x0 * x0 + y0 * y0 + z0 * z0, (x0 - dx) ** 2 + (y0 - dy) ** 2 + (z0 - dz) ** 2)
+        new_side = max(side, x1 * x1 + y1 * y1 + z1 * z1, (x1 - dx) ** 2 + (y1 - dy) ** 2 + (z1 - dz) ** 2)
+        if was <= noise * np.sqrt(old_side):
+            if nx * normal[0] + ny * normal[1] + nz * normal[2] <= 0:
+                return False
+        elif ox * nx + oy * ny + oz * nz < turn * was * now:
+            return False
+        if now < slimmest * new_side and now * old_side < _NO_WORSE * was * new_side:
+            return False
+        if now < thinnest * np.sqrt(new_side) and now * np.sqrt(old_side) < _NO_WORSE * was * np.sqrt(new_side):
+            return False
+    return True
+
+
+@compiled(fastmath=False)
+def _find_place(points, faces, alive, first, following, u, v, best, room, limits):  # type: ignore[no-untyped-def]
+    """Try the best point, then the ends of the edge."""
+    normal = room[0, :3]
+    normal[:] = 0
+    _add_normals(points, faces, alive, first, following, u, normal)
+    _add_normals(points, faces, alive, first, following, v, normal)
+    for attempt in range(3):
+        if attempt:
+            best[:] = points[u if attempt == 1 else v]
+        if _keeps_faces(points, faces, alive, first, following, u, v, best, normal, limits) and _keeps_faces(
+            points, faces, alive, first, following, v, u, best, normal, limits
+        ):
+            return True
+    return False
+
+
+@compiled(fastmath=False)
+def _merge(faces, alive, first, following, u, v):  # type: ignore[no-untyped-def]
+    """Give the faces of `v` to `u`; those that had both vanish, and their corners leave the chain."""
+    kept, corner = -1, first[u]
+    first[u] = -1
+    for part in range(2):
+        while corner >= 0:
+            f, after = corner // 3, following[corner]
+            if alive[f]:
+                if part == 0:
+                    alive[f] = faces[f, 0] != v and faces[f, 1] != v and faces[f, 2] != v
+                else:
+                    faces[f, corner % 3] = u
+            if alive[f]:
+                if kept < 0:
+                    first[u] = corner
+                else:
+                    following[kept] = corner
+                kept = corner
+            corner = after
+        corner = first[v]
+    first[v] = -1
+    if kept >= 0:
+        following[kept] = -1
+
+
+@compiled(fastmath=False)
+def _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, room, best):  # type: ignore[no-untyped-def]
+    """Make the heap of all edges that may be collapsed: errors, and vertices with their versions."""
+    keys, rows, count = np.empty(len(faces) * 2 + 64), np.empty((len(faces) * 2 + 64, 4), np.int32), 0
+    for f in range(len(faces)):
+        for k in range(3):
+            u, v = faces[f, k], faces[f, (k + 1) % 3]
+            if alive[f] and u < v and not fixed[u] and not fixed[v] and _square(points, u, v) <= longest_square:
+                keys[count] = _best_point(points, quadrics, u, v, room, best)
+                rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = u, v, version[u], version[v]
+                count += 1
+    for parent in range(count // 2 - 1, -1, -1):
+        _sink(keys, rows, count, parent)
+    return keys, rows, count
+
+
+@compiled(fastmath=False)
+def _collapse(points, faces, target, longest_square, thinnest):  # type: ignore[no-untyped-def]
+    """Compiled part of `collapse_edges`: changes points and faces in place and says which faces are left."""
+    d, vertices = points.shape[1], len(points)
+    quadrics = np.zeros((vertices, d * (d + 1) // 2 + d + 1))
+    _add_planes(points, faces, quadrics)
+    first, following = np.full(vertices, -1, np.int32), np.empty(3 * len(faces), np.int32)
+    _link_corners(faces, first, following)
+    mark = np.full(vertices, -1, np.int32)
+    fixed = _fixed_vertices(faces, first, following, mark)
+    mark[:] = -1
+    alive = np.ones(len(faces), np.bool_)
+    version = np.zeros(vertices, np.int32)
+    room, best = np.empty((d, d)), np.empty(d)
+    noise = max(thinnest, np.sqrt(longest_square) if longest_square < 1e200 else 0.0)
+    left, tick = len(faces), 0
+    for rounds in range(len(_TURNS)):
+        limits = (_TURNS[rounds], _SLIMMEST[rounds], thinnest, noise)
+        if left <= target:
+            break
+        keys, rows, count = _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, room, best)
+        while count > 0 and left > target:
+            u, v = rows[0, 0], rows[0, 1]
+            current = rows[0, 2] == version[u] and rows[0, 3] == version[v]
+            count -= 1
+            _swap(keys, rows, 0, count)
+            _sink(keys, rows, count, 0)
+            tick += 2
+            if not current or not _shares_two(faces, alive, first, following, u, v, mark, tick):
+                continue
+            _best_point(points, quadrics, u, v, room, best)
+            if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
+                continue
+            points[u] = best
+            quadrics[u] += quadrics[v]
+            _merge(faces, alive, first, following, u, v)
+            version[u] += 1
+            version[v] = -1
+            left -= 2
+            corner = first[u]
+            while corner >= 0:  # in a closed ring, the next corners are all neighbours
+                v = faces[corner // 3, (corner % 3 + 1) % 3]
+                corner = following[corner]
+                if fixed[v] or _square(points, u, v) > longest_square:
+                    continue
+                if count == len(keys):
+                    keys = np.concatenate((keys, np.empty_like(keys)))
+                    rows = np.concatenate((rows, np.empty_like(rows)))
+                low, high = min(u, v), max(u, v)
+                keys[count] = _best_point(points, quadrics, low, high, room, best)
+                rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = low, high, version[low], version[high]
+                _rise(keys, rows, count)
+                count += 1
+    return alive
