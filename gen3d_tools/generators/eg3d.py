@@ -130,6 +130,7 @@ class EG3DGenerator(Generator):
         self,
         ws: Float[Tensor, "b num_ws w_dim"],
         *,
+        dtype: torch.dtype = torch.float32,
         noise_mode: NoiseMode = "const",
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b 3 channels h w"]:
@@ -137,19 +138,27 @@ class EG3DGenerator(Generator):
 
         Args:
             ws: One latent per layer.
+            dtype: Of the convolutions.
             noise_mode: EG3D's image script draws "random" noise, its video script uses the constant one.
             generator: Source of "random" noise.
         """
-        image = self.backbone.synthesis(ws, noise_mode=noise_mode, generator=generator)
+        image = self.backbone.synthesis(ws, dtype=dtype, noise_mode=noise_mode, generator=generator)
         planes: Tensor = rearrange(image, "b (plane c) h w -> b plane c h w", plane=3)
         return planes
 
-    def field(self, planes: Float[Tensor, "3 channels h w"], w: Float[Tensor, " w_dim"] | None = None) -> TriplaneField:
+    def field(
+        self,
+        planes: Float[Tensor, "3 channels h w"],
+        w: Float[Tensor, " w_dim"] | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> TriplaneField:
         """Wrap one sample's planes and the decoder into a radiance field.
 
         Args:
             planes: What `planes` gave.
             w: The last row of the sample's `ws`, which the super-resolution reads; without it the field has none.
+            dtype: Of the super-resolution's convolutions.
         """
         return TriplaneField(
             planes=planes,
@@ -161,19 +170,20 @@ class EG3DGenerator(Generator):
             density_shift=DENSITY_SHIFT,
             density_noise=self.config.density_noise,
             iso_level=self.settings.iso_level,
-            super_resolution=None if w is None else self._super_resolution(w),
+            super_resolution=None if w is None else self._super_resolution(w, dtype),
         )
 
-    def fields(self, ws: Float[Tensor, "b num_ws w_dim"]) -> list[TriplaneField]:
+    def fields(self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32) -> list[TriplaneField]:
         """Compute each sample's planes once and give them as fields with their super-resolution."""
-        return [self.field(self.planes(one[None])[0], one[-1]) for one in ws]
+        return [self.field(self.planes(one[None], dtype=dtype)[0], one[-1], dtype=dtype) for one in ws]
 
-    def _super_resolution(self, w: Float[Tensor, " w_dim"]) -> SampleSuperResolution:
+    def _super_resolution(self, w: Float[Tensor, " w_dim"], dtype: torch.dtype) -> SampleSuperResolution:
         return SampleSuperResolution(
             network=self.superresolution,
             w=w,
             render_resolution=self.config.render_resolution,
             noise_mode=self.config.super_resolution_noise,
+            dtype=dtype,
         )
 
 

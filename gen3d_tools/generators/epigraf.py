@@ -6,6 +6,7 @@ Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022). Its aligne
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -61,11 +62,11 @@ class EpigrafGenerator(PlaneGenerator):
         """From raw density to density, in front and in the background."""
         return self.config.density_activation
 
-    def fields(self, ws: Float[Tensor, "b num_ws w_dim"]) -> list[TriplaneField]:
+    def fields(self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32) -> list[TriplaneField]:
         """Compute each sample's planes once and give them as fields before their backdrops."""
         made = []
         for one in ws:
-            image = self.synthesize(one[None])
+            image = self.synthesize(one[None], dtype=dtype)
             field = self.field(self.split_planes(image)[0])
             made.append(replace(field, backdrop=self.backdrop(one, image[0])))
         return made

@@ -11,6 +11,7 @@ Not in the paper and chosen here: every size and rate, the label embedding, no s
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -135,9 +136,12 @@ class GeometryAwareGenerator(Generator):
         w_avg = mapping.w_avg if class_onehot is None else class_onehot @ mapping.w_avg
         return truncate(ws, w_avg, truncation_psi, truncation_cutoff)
 
-    def planes(self, ws: Float[Tensor, "b num_ws w_dim"]) -> Float[Tensor, "b 3 channels h w"]:
+    def planes(
+        self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "b 3 channels h w"]:
         """Synthesise the tri-planes with constant noise."""
-        planes: Tensor = rearrange(self.backbone.synthesis(ws), "b (plane c) h w -> b plane c h w", plane=3)
+        image = self.backbone.synthesis(ws, dtype=dtype)
+        planes: Tensor = rearrange(image, "b (plane c) h w -> b plane c h w", plane=3)
         return planes
 
     def field(self, planes: Float[Tensor, "3 channels h w"]) -> TriplaneField:

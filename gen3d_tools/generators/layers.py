@@ -93,6 +93,8 @@ def modulated_conv2d(
     up: int = 1,
     demodulate: bool = True,
     gain: float = 1.0,
+    bias: Float[Tensor, " out_channels"] | None = None,
+    norms: Float[Tensor, "out_channels in_channels"] | None = None,
 ) -> Float[Tensor, "b out_channels h2 w2"]:
     """Convolve with weights scaled per sample by `styles` (StyleGAN2, section 2.2, eq. 1-3).
 
@@ -103,19 +105,42 @@ def modulated_conv2d(
         up: 2 doubles the size: transposed convolution with stride 2, then the low-pass filter.
         demodulate: Divide each output channel by the norm of its scaled kernel.
         gain: Multiplies the result (used to fold an activation gain into the demodulation).
+        bias: Added at the end, not multiplied by anything.
+        norms: Sums of squares of `weight` over its pixels, where the caller has kept them.
     """
-    y = x * styles[:, :, None, None].to(x.dtype)
-    kernel = weight.to(x.dtype)
-    if up == 1:
-        y = F.conv2d(y, kernel, padding=weight.shape[-1] // 2)
-    else:
-        y = F.conv_transpose2d(y, kernel.transpose(0, 1), stride=2)
-        taps = low_pass_filter(y.dtype, y.device) * 4
-        y = F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), padding=1, groups=y.shape[1])
+    scale = styles.new_full((len(x), len(weight)), gain)
     if demodulate:
-        scale = (styles.square() @ weight.square().sum((2, 3)).T + _EPSILON).rsqrt() * gain
-        return y * scale[:, :, None, None].to(y.dtype)
-    return y if gain == 1 else y * gain
+        norms = weight.square().sum((2, 3)) if norms is None else norms
+        scale = (styles.square() @ norms.T + _EPSILON).rsqrt() * gain
+    if len(x) == 1 and not wants_gradient(x, weight, styles, bias) and weight.numel() < 2 * x.numel():
+        kernel = weight * (scale[0, :, None] * styles)[:, :, None, None]  # fewer numbers than there are in x and y
+        kernel = kernel.to(x.dtype, memory_format=torch.channels_last)
+        return _convolve(x, kernel, up, None if bias is None else bias.to(x.dtype))
+    y = _convolve(x * styles[:, :, None, None].to(x.dtype), weight.to(x.dtype), up, None)
+    factor = scale[:, :, None, None].to(y.dtype)
+    if wants_gradient(y, factor, bias):
+        return y * factor if bias is None else y * factor + bias[:, None, None].to(y.dtype)
+    y *= factor
+    return y if bias is None else y.add_(bias[:, None, None].to(y.dtype))
+
+
+def _convolve(
+    x: Float[Tensor, "b in_channels h w"],
+    kernel: Float[Tensor, "out_channels in_channels k k"],
+    up: int,
+    bias: Float[Tensor, " out_channels"] | None,
+) -> Float[Tensor, "b out_channels h2 w2"]:
+    """Convolve at the same size, or at twice the size and low-pass the result."""
+    if up == 1:
+        return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
+    y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
+    taps = low_pass_filter(y.dtype, y.device) * 4
+    return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
+
+
+def wants_gradient(*tensors: Tensor | None) -> bool:
+    """Whether autograd has to see what happens to any of these; if not, work may be done in place."""
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 class SynthesisLayer(nn.Module):
@@ -142,6 +167,7 @@ class SynthesisLayer(nn.Module):
         if use_noise:
             self.register_buffer("noise_const", torch.randn(resolution, resolution))
             self.noise_strength = nn.Parameter(torch.zeros([]))
+        self._norms: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
     def forward(
         self,
@@ -152,12 +178,29 @@ class SynthesisLayer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b out_channels h2 w2"]:
         """Apply the layer. The gain sqrt(2) is folded in before the ReLU, which commutes with it."""
-        y = modulated_conv2d(x, self.weight, self.affine(w), up=self.up, gain=LRELU_GAIN)
-        shift = self.bias[:, None, None] * LRELU_GAIN
+        styles, bias = self.affine(w), self.bias * LRELU_GAIN
+        y = modulated_conv2d(x, self.weight, styles, up=self.up, gain=LRELU_GAIN, bias=bias, norms=self._kept_norms())
+        noise = None
         if self.use_noise and noise_mode != "none":
-            shift = shift + self._noise(noise_mode, len(x), generator) * LRELU_GAIN
-        y = F.leaky_relu(y + shift.to(y.dtype), LRELU_SLOPE)
-        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+            noise = (self._noise(noise_mode, len(x), generator) * LRELU_GAIN).to(y.dtype)
+        if wants_gradient(y, noise):
+            y = F.leaky_relu(y if noise is None else y + noise, LRELU_SLOPE)
+            return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+        if noise is not None:
+            y += noise
+        F.leaky_relu_(y, LRELU_SLOPE)
+        return y if self.conv_clamp is None else y.clamp_(-self.conv_clamp, self.conv_clamp)
+
+    def _kept_norms(self) -> Float[Tensor, "out_channels in_channels"] | None:
+        """Sums of squares of the kernel, kept as long as it does not change; None where gradients must see them."""
+        weight = self.weight
+        if wants_gradient(weight) or weight.is_inference():  # tensors of inference mode do not count their changes
+            return None
+        state = (weight.data_ptr(), weight._version)
+        if self._norms is None or self._norms[0] != state or self._norms[1] is not weight:
+            with torch.inference_mode(False), torch.no_grad():
+                self._norms = state, weight, weight.square().sum((2, 3))
+        return self._norms[2]
 
     def _noise(self, mode: NoiseMode, batch: int, generator: torch.Generator | None) -> Tensor:
         if mode == "const":
@@ -181,5 +224,5 @@ class ToRGB(nn.Module):
     ) -> Float[Tensor, "b out_channels h w"]:
         """Return the block's float32 contribution to the image."""
         styles = self.affine(w) / math.sqrt(self.weight.shape[1])
-        y = modulated_conv2d(x, self.weight, styles, demodulate=False).float() + self.bias[:, None, None]
+        y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias).float()
         return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)

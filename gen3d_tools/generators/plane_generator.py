@@ -175,6 +175,7 @@ class PlaneGenerator(Generator):
         self,
         ws: Float[Tensor, "b num_ws w_dim"],
         *,
+        dtype: torch.dtype = torch.float32,
         noise_mode: NoiseMode = "const",
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b 3 channels h w"]:
@@ -182,21 +183,24 @@ class PlaneGenerator(Generator):
 
         Args:
             ws: One latent per layer.
+            dtype: Of the convolutions.
             noise_mode: The scripts use the constant noise.
             generator: Source of "random" noise.
         """
-        return self.split_planes(self.synthesize(ws, noise_mode=noise_mode, generator=generator))
+        return self.split_planes(self.synthesize(ws, dtype=dtype, noise_mode=noise_mode, generator=generator))
 
     def synthesize(
         self,
         ws: Float[Tensor, "b num_ws w_dim"],
         *,
+        dtype: torch.dtype = torch.float32,
         noise_mode: NoiseMode = "const",
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b channels h w"]:
         """Run the backbone: the planes side by side in the channels, and what a family adds to them."""
         backbone = self.synthesis.tri_plane_decoder
-        image: Tensor = backbone(ws[:, : backbone.num_ws], noise_mode=noise_mode, generator=generator)
+        rows = ws[:, : backbone.num_ws]
+        image: Tensor = backbone(rows, dtype=dtype, noise_mode=noise_mode, generator=generator)
         return image
 
     def split_planes(self, image: Float[Tensor, "b channels h w"]) -> Float[Tensor, "b 3 c h w"]:

@@ -21,6 +21,7 @@ from gen3d_tools.generators.layers import (
     ToRGB,
     normalize_second_moment,
     upsample_image,
+    wants_gradient,
 )
 
 
@@ -161,7 +162,8 @@ class SynthesisBlock(nn.Module):
         update = self.torgb(x, rows.pop(0))
         if image is None:
             return x, update
-        return x, (upsample_image(image) if self.up == 2 else image) + update
+        image = upsample_image(image) if self.up == 2 else image
+        return x, update + image if wants_gradient(update, image) else update.add_(image)
 
 
 class SynthesisNetwork(nn.Module):

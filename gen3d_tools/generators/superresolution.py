@@ -1,7 +1,7 @@
 """EG3D's super-resolution: two StyleGAN2 blocks that turn rendered features into the final picture.
 
 EG3D, section 4.3. All layers read the last row of `ws`. The published code runs these blocks in float16 on CUDA;
-here they run in float32 everywhere, so a picture does not depend on the device.
+here they run in float32 unless another type is asked for, so a picture does not depend on the device.
 
 The published code adds the first block's colours *in place*. Where the features arrive at the first block's own
 size and that block does not upsample ("2x" from 64 rays, "4x" from 128), the raw picture it returns is therefore
@@ -79,6 +79,7 @@ class SuperResolutionNetwork(nn.Module):
         features: Float[Tensor, "b channels n n"],
         w: Float[Tensor, "b w_dim"],
         *,
+        dtype: torch.dtype = torch.float32,
         noise_mode: NoiseMode = "none",
         generator: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, "b 3 r r"], Float[Tensor, "b 3 n n"]]:
@@ -87,6 +88,7 @@ class SuperResolutionNetwork(nn.Module):
         Args:
             features: Blended features in [-1, 1].
             w: The last row of each sample's `ws`.
+            dtype: Of the convolutions; bfloat16 is faster and coarser. Pictures are float32.
             noise_mode: What the network was trained with; the backbone's noise is a separate matter.
             generator: Source of "random" noise.
         """
@@ -95,6 +97,7 @@ class SuperResolutionNetwork(nn.Module):
         if resized:
             x, rgb = self._resize(x), self._resize(rgb)
         rows = w[:, None].expand(-1, 3, -1)
+        x = x.to(dtype, memory_format=torch.channels_last)
         x, middle = self.block0(x, rgb, rows, noise_mode=noise_mode, generator=generator)
         _, image = self.block1(x, middle, rows, noise_mode=noise_mode, generator=generator)
         return image, features[:, :3] if resized or self.block0.up == 2 else middle
@@ -112,6 +115,7 @@ class SampleSuperResolution(SuperResolution):
     w: Float[Tensor, " w_dim"]
     render_resolution: int
     noise_mode: NoiseMode = "none"
+    dtype: torch.dtype = torch.float32  # of the convolutions
 
     @property
     def resolution(self) -> int:
@@ -123,7 +127,9 @@ class SampleSuperResolution(SuperResolution):
     ) -> tuple[Float[Tensor, "3 r r"], Float[Tensor, "3 n n"]]:
         """Enlarge rendered values; "random" noise needs a generator and is left out without one."""
         noise_mode = "none" if self.noise_mode == "random" and generator is None else self.noise_mode
-        image, raw = self.network(values[None] * 2 - 1, self.w[None], noise_mode=noise_mode, generator=generator)
+        image, raw = self.network(
+            values[None] * 2 - 1, self.w[None], dtype=self.dtype, noise_mode=noise_mode, generator=generator
+        )
         return (image[0] + 1) / 2, (raw[0] + 1) / 2
 
     def to(self, device: torch.device | str) -> "SampleSuperResolution":

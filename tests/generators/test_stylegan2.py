@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from gen3d_tools.generators.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
+from gen3d_tools.workflows.plain_backbone import synthesize
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "eg3d"
 CASES = json.loads((GOLDEN / "mapping.json").read_text())["subcases"]
@@ -107,3 +108,51 @@ def test_every_resolution_needs_a_channel():
 def test_resolution_must_be_a_power_of_two():
     with pytest.raises(ValueError, match="got 24"):
         tiny(resolution=24)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("extra_blocks", [False, True])
+def test_the_network_is_the_plain_one(batch, extra_blocks):
+    """Merged passes, kept norms and kernels scaled ahead change nothing but rounding."""
+    network = tiny(resolution=32, extra_blocks=extra_blocks, conv_clamp=1.5)
+    ws = torch.randn(batch, network.num_ws, 6)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith(("bias", "noise_strength")):
+                parameter.normal_(1.0)
+        wanted = synthesize(network, ws)
+        for _ in range(2):  # the second time with what was kept of the first
+            difference = (network(ws) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt()
+            assert difference < 1e-5
+
+
+def test_gradients_see_the_same_network():
+    network = tiny(resolution=16)
+    ws = torch.randn(1, network.num_ws, 6, requires_grad=True)
+    with torch.no_grad():
+        without = network(ws)
+    image = network(ws)
+    torch.testing.assert_close(image.detach(), without, atol=1e-5, rtol=1e-5)
+    image.square().mean().backward()
+    slope, direction = ws.grad, torch.randn(ws.shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        ahead, behind = (network(ws + step * direction).square().mean() for step in (1e-2, -1e-2))
+    assert ((ahead - behind) / 2e-2).item() == pytest.approx((slope * direction).sum().item(), rel=0.02)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_kept_norms_follow_the_kernel():
+    network = tiny()
+    ws = torch.randn(1, network.num_ws, 6)
+    with torch.no_grad():
+        network(ws)
+        for parameter in network.parameters():
+            parameter.mul_(1.5)
+        torch.testing.assert_close(network(ws), synthesize(network, ws), atol=1e-4, rtol=1e-4)
+        network.load_state_dict(tiny(channel_max=8).state_dict(), assign=True)
+        torch.testing.assert_close(network(ws), synthesize(network, ws), atol=1e-4, rtol=1e-4)
+    with torch.inference_mode():
+        network(ws)
+    wanted = ws.clone().requires_grad_()
+    network(wanted).sum().backward()  # nothing kept in inference mode stands in the way
+    assert wanted.grad.abs().max() > 0

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gen3d_tools.generators.superresolution import VARIANTS, SampleSuperResolution, SuperResolutionNetwork
+from gen3d_tools.workflows.plain_backbone import run_block
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,19 @@ def test_gradients_reach_the_features_and_the_latent(networks):
     networks["2x"](x, w)[0].square().sum().backward()
     assert x.grad.abs().max() > 0
     assert w.grad.abs().max() > 0
+
+
+def test_half_precision_stays_close_and_gives_float32(networks):
+    exact, w = networks["2x"](features(64), torch.ones(1, 6))[0], torch.ones(1, 6)
+    rough = networks["2x"](features(64), w, dtype=torch.bfloat16)[0]
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+def test_blocks_are_the_plain_ones(networks):
+    network, w = networks["8x"], torch.randn(1, 6, generator=torch.Generator().manual_seed(2))
+    x, rgb = features(128), features(128)[:, :3]
+    rows = w[:, None].expand(-1, 3, -1)
+    for block in (network.block0, network.block1):
+        x, rgb = run_block(block, x, rgb, rows, noise=False)
+    torch.testing.assert_close(network(features(128), w)[0], rgb, atol=1e-4, rtol=1e-4)
