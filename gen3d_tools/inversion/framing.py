@@ -1,0 +1,135 @@
+"""How large an object is in a generator's own pictures, and a photo's object brought to that size."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.background import Cutout
+from gen3d_tools.rendering.renderer import render
+
+_PICTURES = 8
+_SIZE = 32  # pixels: enough to measure silhouettes
+_FULL = 0.9  # covered share of a picture from which a generator fills its pictures
+_SLACK = 0.06  # picture sides by which an object may be beyond the sizes that were measured
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where objects are in a generator's pictures; all lengths in picture sides."""
+
+    extent: float  # longer side of a silhouette's box, on average
+    smallest: float
+    largest: float
+    centre: tuple[float, float]  # of the box, x and y from the upper left corner, on average
+    shift: float  # farthest that a box's centre was from there
+
+    @property
+    def is_full(self) -> bool:
+        """The generator fills its pictures: there is no object to frame, as in pictures of faces."""
+        return self.smallest >= 1
+
+
+FULL = Framing(extent=1, smallest=1, largest=1, centre=(0.5, 0.5), shift=0)
+
+
+@torch.no_grad()
+def measure_framing(generator: Generator, class_index: int | None = None) -> Framing:
+    """Measure silhouettes of a few samples, from cameras as in training.
+
+    Args:
+        generator: The generator.
+        class_index: Only this class; None takes what the seeds draw.
+    """
+    seeds = list(range(_PICTURES))
+    classes = None if class_index is None else [class_index] * len(seeds)
+    cameras = generator.sample_cameras(len(seeds), seeds, classes=classes)
+    boxes = []
+    for index, seed in enumerate(seeds):
+        ws = generator.latents([seed], None if classes is None else [classes[index]])
+        frame = render(generator.fields(ws)[0], cameras[index], resolution=_SIZE, super_resolution=False)
+        mask = frame.opacity > 0.5
+        if mask.float().mean() > _FULL:
+            return FULL
+        if mask.any():
+            boxes.append(silhouette_box(mask.float()))
+    if not boxes:
+        return FULL
+    left, top, right, bottom = torch.tensor(boxes).unbind(1)
+    extent = torch.maximum(right - left, bottom - top)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    shift = torch.maximum((x - x.mean()).abs(), (y - y.mean()).abs()).max()
+    return Framing(
+        extent=float(extent.mean()),
+        smallest=float(extent.min()),
+        largest=float(extent.max()),
+        centre=(float(x.mean()), float(y.mean())),
+        shift=float(shift),
+    )
+
+
+def silhouette_box(mask: Float[Tensor, "1 h w"]) -> tuple[float, float, float, float]:
+    """Give left, top, right and bottom of what is more than half covered, as shares of width and height."""
+    inside = mask[0] > 0.5
+    rows, columns = inside.any(dim=1).nonzero().flatten(), inside.any(dim=0).nonzero().flatten()
+    height, width = inside.shape
+    return (
+        float(columns[0]) / width,
+        float(rows[0]) / height,
+        float(columns[-1] + 1) / width,
+        float(rows[-1] + 1) / height,
+    )
+
+
+def fits(cutout: Cutout, framing: Framing) -> bool:
+    """Tell whether a photo is square already, with an object of a size and at a place as in the generator's own."""
+    height, width = cutout.mask.shape[-2:]
+    if height != width:
+        return False
+    left, top, right, bottom = silhouette_box(cutout.mask)
+    extent = max(right - left, bottom - top)
+    x, y = (left + right) / 2 - framing.centre[0], (top + bottom) / 2 - framing.centre[1]
+    sized = framing.smallest - _SLACK <= extent <= framing.largest + _SLACK
+    return sized and max(abs(x), abs(y)) <= framing.shift + _SLACK
+
+
+def framed(cutout: Cutout, framing: Framing, size: int) -> tuple[Float[Tensor, "3 {size} {size}"], Tensor]:
+    """Crop and scale so that the object is as large as the generator's are on average, and where they are.
+
+    Returns:
+        Picture and mask, `size` pixels each way; white and empty beyond the photo's edges.
+    """
+    height, width = cutout.mask.shape[-2:]
+    left, top, right, bottom = silhouette_box(cutout.mask)
+    left, right, top, bottom = left * width, right * width, top * height, bottom * height
+    side = max(right - left, bottom - top) / framing.extent
+    x = (left + right) / 2 - framing.centre[0] * side
+    y = (top + bottom) / 2 - framing.centre[1] * side
+    return _window(cutout, x, y, side, size)
+
+
+def square(cutout: Cutout, size: int) -> tuple[Float[Tensor, "3 {size} {size}"], Tensor]:
+    """Keep the largest square in the middle."""
+    height, width = cutout.mask.shape[-2:]
+    side = min(height, width)
+    return _window(cutout, (width - side) / 2, (height - side) / 2, side, size)
+
+
+def _window(
+    cutout: Cutout, left: float, top: float, side: float, size: int
+) -> tuple[Float[Tensor, "3 {size} {size}"], Tensor]:
+    """Resample a square window of the picture, in pixels; it may reach beyond the edges."""
+    both = torch.cat([cutout.rgb, cutout.mask])
+    first = [int(left // 1), int(top // 1)]
+    last = [int(-(-(left + side) // 1)), int(-(-(top + side) // 1))]
+    height, width = both.shape[-2:]
+    pads = (max(0, -first[0]), max(0, last[0] - width), max(0, -first[1]), max(0, last[1] - height))
+    picture = torch.nn.functional.pad(both[:3], pads, value=1.0)
+    mask = torch.nn.functional.pad(both[3:], pads, value=0.0)
+    x, y = first[0] + pads[0], first[1] + pads[2]
+    rows, columns = last[1] - first[1], last[0] - first[0]
+    cut = torch.cat([picture, mask])[:, y : y + rows, x : x + columns]
+    shrunk = torch.nn.functional.interpolate(cut[None], (size, size), mode="bilinear", antialias=True)[0]
+    return shrunk[:3].clamp(0, 1), shrunk[3:].clamp(0, 1)

@@ -1,0 +1,164 @@
+"""Photos as cameras, phones and drawing programs write them: opened upright, in 8-bit colour, with their transparency.
+
+Whatever is unusual is either put right and said in a note, or refused in one line.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
+from gen3d_tools.media.images import from_uint8
+
+MAX_SIDE = 1536  # pixels kept of the longer side: several times what any generator draws
+MAX_PIXELS = 120_000_000  # of a file; more is a bomb, or nothing a camera makes
+MIN_SIDE = 8
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedPhoto:
+    """A picture file's contents."""
+
+    rgb: Float[Tensor, "3 h w"]
+    """Colours in [0, 1]; undefined where alpha is 0."""
+
+    alpha: Float[Tensor, "1 h w"] | None
+    """Opacity in [0, 1]; None where the file has none, or is opaque everywhere."""
+
+    notes: tuple[str, ...]
+    """What was put right, one line each."""
+
+
+def open_photo(path: str | Path) -> OpenedPhoto:
+    """Read a photo upright (EXIF), as 8-bit sRGB, at most `MAX_SIDE` pixels high and wide.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InputError: It is no picture, is cut short, or is too small or too large.
+        MissingDependencyError: It is a HEIC file, and pillow-heif is not installed.
+    """
+    path = Path(path)
+    _check_file(path)
+    with _reading(path), Image.open(path) as file:
+        notes: list[str] = []
+        if file.width * file.height > MAX_PIXELS:
+            raise InputError(
+                f"{path} has {file.width} x {file.height} pixels, more than a camera makes; shrink it first"
+            )
+        frames = int(getattr(file, "n_frames", 1))
+        if frames > 1:
+            notes.append(f"{path.name} has {frames} frames; the first one is used")
+        size = max(file.size)
+        if file.format == "JPEG":
+            file.draft(None, (MAX_SIDE, MAX_SIDE))  # decodes at 1/2, 1/4 or 1/8, never smaller than asked
+        picture = _eight_bit(ImageOps.exif_transpose(file), notes)
+    if min(picture.size) < MIN_SIDE:
+        raise InputError(
+            f"{path} has {picture.width} x {picture.height} pixels; at least {MIN_SIDE} each way are needed"
+        )
+    if size > MAX_SIDE:
+        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        notes.append(f"{path.name} is large; it was shrunk to {picture.width} x {picture.height} pixels")
+    alpha = torch.from_numpy(np.asarray(picture.getchannel("A"), np.float32) / 255)[None]
+    rgb = from_uint8(np.asarray(picture.convert("RGB")))
+    return OpenedPhoto(rgb, None if bool((alpha > 0.99).all()) else alpha, tuple(notes))
+
+
+def open_mask(path: str | Path, size: tuple[int, int]) -> tuple[Float[Tensor, "1 h w"], tuple[str, ...]]:
+    """Read a mask: white (or opaque) is the object.
+
+    Args:
+        path: A picture file. If it has transparency, that is the mask; otherwise its brightness.
+        size: Height and width of the photo it belongs to.
+
+    Returns:
+        The mask in [0, 1] at the photo's size, and what was put right.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InputError: It is no picture, or of another shape than the photo.
+    """
+    opened = open_photo(path)
+    mask = opened.rgb.mean(dim=0, keepdim=True) if opened.alpha is None else opened.alpha
+    notes = [note for note in opened.notes if "large" not in note]
+    height, width = mask.shape[-2:]
+    if abs(height * size[1] - width * size[0]) > 0.02 * width * size[0]:
+        raise InputError(
+            f"the mask {path} has {width} x {height} pixels, its photo {size[1]} x {size[0]}; they need one shape"
+        )
+    if (height, width) != size:
+        notes.append(f"the mask {Path(path).name} was scaled from {width} x {height} to {size[1]} x {size[0]} pixels")
+        mask = torch.nn.functional.interpolate(mask[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    return mask, tuple(notes)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no file with something in it; learn HEIC if that is what it is."""
+    if not path.exists():
+        raise NotFoundError(f"no photo at {path}; check the path")
+    if not path.is_file():
+        raise InputError(f"{path} is a folder, not a photo; name one picture file")
+    with _reading(path), path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        raise InputError(f"{path} is empty; give a whole picture file")
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"{path} is a HEIC photo; to read it run: pip install pillow-heif, or give a .jpg"
+            ) from error
+        register_heif_opener()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what Pillow may raise about a file into one line; its warning about large pictures is ours to judge."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a picture that can be read; give a .jpg, .png or .webp") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} has more pixels than a camera makes; shrink it first") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is a broken picture ({error}); give a whole .jpg, .png or .webp") from error
+
+
+def _eight_bit(picture: Image.Image, notes: list[str]) -> Image.Image:
+    """Convert to RGBA in sRGB, whatever the mode: palette, grey, 16 bits, CMYK."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        values = np.asarray(picture, np.float32)
+        top = 65535.0 if picture.mode != "F" else max(float(values.max(initial=0.0)), 1.0)
+        picture = Image.fromarray((np.clip(np.nan_to_num(values) / top, 0, 1) * 255).round().astype(np.uint8))
+        notes.append("16 bits per pixel were reduced to 8")
+    if picture.mode == "CMYK":
+        notes.append("printing colours (CMYK) were converted to screen colours")
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("RGB", "CMYK"):
+        picture = _to_srgb(picture, profile)
+    return picture.convert("RGBA")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Apply a colour profile (phones write Display P3); one that cannot be read is left out, as viewers do."""
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+    return converted or picture
