@@ -22,12 +22,12 @@ from dataset import CLASSES, Z_DIM, parameters, signed_distance
 from encoder import angle_gap
 from encoder_data import FOV_Y_DEG, RADIUS, draw_cameras
 from evaluate import iou, mesh_occupancy, psnr
-from gen3d_tools.inversion.pti import invert
 from torch import Tensor
 
 import gen3d_tools as g3
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.latents import latent_z
+from gen3d_tools.inversion.api import invert
 from gen3d_tools.inversion.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.inversion.prediction import Prediction
 from gen3d_tools.inversion.result import InversionResult
@@ -114,6 +114,8 @@ def judge_result(subject: Subject, photo: Tensor, result: InversionResult) -> tu
     scores = {
         stage: [psnr(view, true) for view, true in zip(seen, truth, strict=True)] for stage, seen in views.items()
     }
+    prepared = result.photos[0].rgb.cpu()
+    reframed = prepared.shape != photo.shape or float((prepared - photo).abs().mean()) > 0.02
     yaw, pitch, _ = map(float, result.camera.spherical())
     points = torch.rand(IOU_POINTS, 3, generator=torch.Generator().manual_seed(subject.number)) - 0.5
     solid = signed_distance(points[None], parameters(subject.z), subject.label)[0] < 0
@@ -131,6 +133,7 @@ def judge_result(subject: Subject, photo: Tensor, result: InversionResult) -> tu
         "novel_two_by_turn": dict(zip(map(str, TURNS_DEG), scores["two"][1:], strict=True)),
         "improved": novel["two"] > novel["one"],
         "mesh_iou": iou(mesh_occupancy(mesh, points), solid),
+        "reframed": reframed,
         "fit": result.fit,
         "warnings": list(result.warnings),
     }

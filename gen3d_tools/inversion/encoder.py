@@ -135,6 +135,7 @@ class PhotoEncoder(nn.Module):
             framing=self.framing_head(hidden) * hidden.new_tensor(_FRAMING_UNITS),
             known_logit=known_logit,
             familiarity=self.familiarity(features, known_logit),
+            unlikeness=self.familiarity.unlikeness(features),
             embedding=embedding,
             features=features,
         )

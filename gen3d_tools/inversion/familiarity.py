@@ -46,9 +46,14 @@ class Familiarity(nn.Module):
             features: The encoder's feature maps.
             known_logit: The head's answer.
         """
-        far = (self.distance(describe(features)) - self.distance_scale[0]) / self.distance_scale[1]
+        border, width = self.distance_scale
+        far = (self.distance(describe(features)) - border) / width
         near = (known_logit - self.logit_scale[0]) / self.logit_scale[1]
         return torch.minimum(torch.sigmoid(-far), torch.sigmoid(near))
+
+    def unlikeness(self, features: Sequence[Tensor]) -> Float[Tensor, " b"]:
+        """Say how far pictures are from the known ones, in distances of the border: for what familiarity calls 0."""
+        return self.distance(describe(features)) / self.distance_scale[0]
 
     def distance(self, numbers: Float[Tensor, "b numbers"]) -> Float[Tensor, " b"]:
         """Whitened distance to the nearest class's mean, per root of the number of dimensions (about 1 for a known)."""

@@ -31,6 +31,9 @@ class Prediction:
     familiarity: Float[Tensor, " b"]
     """In [0, 1]. Below 0.5 the picture is unlike 99 % of those it was trained on: expect little."""
 
+    unlikeness: Float[Tensor, " b"]
+    """How far the picture's features are from those of known objects; 1 is as far as the farthest 1 % of those."""
+
     embedding: Float[Tensor, "b hidden"]
     """The summary all answers are read from."""
 

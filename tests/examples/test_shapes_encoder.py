@@ -130,7 +130,7 @@ def test_pictures_survive_an_interruption(data, tmp_path):
 def test_soft_labels_peak_at_the_direction_and_wrap_around(encoder, yaw):
     soft = encoder.soft_yaw(torch.tensor([yaw]), 72)
     zero = torch.zeros(1)
-    answer = Prediction(zero[None], soft.log(), zero, zero[None], torch.zeros(1, 4), zero, zero, zero[None], ())
+    answer = Prediction(zero[None], soft.log(), zero, zero[None], torch.zeros(1, 4), zero, zero, zero, zero[None], ())
     assert float(soft.sum()) == pytest.approx(1)
     assert float(encoder.angle_gap(answer.yaw_deg, torch.tensor([yaw]))) < 0.5
 
@@ -153,7 +153,8 @@ def test_strangers_teach_nothing_but_that_they_are_strange(encoder, data, toys):
         "known_logit": torch.zeros(4),
     }
     leaves = {name: value.requires_grad_() for name, value in leaves.items()}
-    answer = Prediction(**leaves, familiarity=torch.zeros(4), embedding=torch.zeros(4, 1), features=())
+    zero = torch.zeros(4)
+    answer = Prediction(**leaves, familiarity=zero, unlikeness=zero, embedding=zero[:, None], features=())
     sum(encoder.losses(answer, strange).values()).backward()
     for name, leaf in leaves.items():
         taught = leaf.grad.reshape(4, -1).abs().sum(1) > 0

@@ -33,18 +33,9 @@ def model_folder(tiny_folder, tmp_path):
 
 def prediction_of(yaw_logits):
     batch = len(yaw_logits)
-    one = torch.zeros(batch)
-    return Prediction(
-        torch.zeros(batch, 2),
-        yaw_logits,
-        one,
-        torch.zeros(batch, 8),
-        torch.zeros(batch, 4),
-        one,
-        one,
-        torch.zeros(batch, 12),
-        (),
-    )
+    zero = torch.zeros(batch)
+    z, framing, embedding = torch.zeros(batch, 8), torch.zeros(batch, 4), torch.zeros(batch, 12)
+    return Prediction(torch.zeros(batch, 2), yaw_logits, zero, z, framing, zero, zero, zero, embedding, ())
 
 
 def test_answers_have_their_ranges_and_shapes(encoder):
@@ -226,6 +217,12 @@ def test_familiarity_is_high_at_every_class_and_low_away_from_all(judge):
 def test_distance_is_measured_in_the_spread_of_the_known(judge):
     assert familiarity_at(judge, 2.0, 0.0) > 0.5
     assert familiarity_at(judge, 0.0, 2.0) < 0.01
+
+
+def test_unlikeness_counts_in_distances_of_the_border(judge):
+    at = [judge.unlikeness([torch.tensor([[[[0.0]], [[y]]]])]) for y in (0.2, 2.0, 4.0)]
+    assert at[0] < 1 < at[1]
+    torch.testing.assert_close(at[2], 2 * at[1], rtol=0.02, atol=0)
 
 
 def test_one_percent_of_the_known_fall_below_the_border(judge):
