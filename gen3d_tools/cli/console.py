@@ -48,6 +48,11 @@ class ConsoleReporter(Reporter):
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = stderr_console()
         self.quiet = quiet
+        self._describe: Callable[[str], None] = lambda _: None
+
+    def describe(self, what: str) -> None:
+        """Change the words before the bar."""
+        self._describe(what)
 
     def say(self, message: str) -> None:
         """Print one line."""
@@ -68,7 +73,9 @@ class ConsoleReporter(Reporter):
         visible = self.console.is_terminal and not self.quiet
         with Progress(*columns, console=self.console, transient=True, disable=not visible) as bar:
             task = bar.add_task(what, total=total)
+            self._describe = lambda text: bar.update(task, description=text)
             yield lambda done: bar.update(task, completed=done)
+        self._describe = lambda _: None
 
 
 def set_verbosity(*, quiet: bool, verbose: bool) -> None:

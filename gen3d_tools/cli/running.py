@@ -32,8 +32,8 @@ def run_workflow(
     set_verbosity(quiet=quiet, verbose=verbose)
     try:
         run = work(ConsoleReporter(quiet=quiet or as_json))
-    except KeyboardInterrupt:
-        print_error("interrupted; finished outputs are kept, the one in progress was removed")
+    except KeyboardInterrupt as interrupt:
+        print_error(str(interrupt) or "interrupted; finished outputs are kept, the one in progress was removed")
         raise typer.Exit(INTERRUPTED) from None
     print_run(run, as_json=as_json, quiet=quiet or as_json)
     run.check_failures()

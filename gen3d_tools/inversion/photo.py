@@ -52,7 +52,7 @@ class Photo:
 
 
 def load_photo(
-    path: str | Path,
+    photo: "str | Path | Photo",
     generator: Generator,
     *,
     mask: str | Path | None = None,
@@ -65,7 +65,7 @@ def load_photo(
     place is worth more than the average. A generator that fills its pictures gets the middle square as it is.
 
     Args:
-        path: The picture file.
+        photo: The picture file; a photo that is prepared already is given back.
         generator: Whose pictures the photo shall be like.
         mask: A picture file, white where the object is; comes before anything else.
         background: How to find the object, see `background.cut_out`.
@@ -76,7 +76,9 @@ def load_photo(
         InputError: It is no picture, or has no object in it.
         MissingDependencyError: It needs a package that is not installed.
     """
-    path = Path(path)
+    if isinstance(photo, Photo):
+        return photo
+    path = Path(photo)
     opened = open_photo(path)
     framing = framing or measure_framing(generator)
     size, notes = generator.image_resolution or DEFAULT_RESOLUTION, list(opened.notes)

@@ -1,6 +1,7 @@
 """What an inversion found: a latent, a camera, a tuned generator, and how well they explain the photo."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -62,3 +63,18 @@ class InversionResult:
     def field(self) -> TriplaneField:
         """The object."""
         return self.generator.fields(self.ws)[0]
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write a folder that `load_generator` and every command take for a model.
+
+        Args:
+            folder: Where to; written whole or not at all.
+            overwrite: Replace an earlier output.
+
+        Raises:
+            InputError: The base generator did not come from `load_generator`.
+            Gen3DError: The folder cannot be written.
+        """
+        from gen3d_tools.inversion.storage import save_result
+
+        save_result(self, folder, overwrite=overwrite)

@@ -10,6 +10,9 @@ class Reporter:
     def say(self, message: str) -> None:
         """Tell the user one line."""
 
+    def describe(self, what: str) -> None:
+        """Change what the progress under way says it is about, such as a stage and its loss."""
+
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show that `total` steps of `what` lie ahead; the function given takes the number done so far."""

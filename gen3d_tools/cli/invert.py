@@ -1,0 +1,84 @@
+"""`gen3d invert`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gen3d_tools.cli import options
+from gen3d_tools.cli.running import run_workflow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("invert")(invert)
+
+
+def invert(
+    photos: Annotated[
+        list[Path],
+        typer.Argument(metavar="PHOTO...", help="A photo, or several of one object.", show_default=False),
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="Bundled name, folder, .pkl or hub id.")] = "shapes",
+    class_name: Annotated[
+        str | None, typer.Option("--class", "-c", help="Class name or index. Default: found out.")
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            "--camera",
+            help="yaw,pitch[,fov] in degrees, or a file: EG3D's 25 numbers, a transforms.json, ... Default: found out.",
+        ),
+    ] = None,
+    mask: Annotated[
+        list[Path] | None, typer.Option("--mask", help="Picture, white where the object is; repeat for more photos.")
+    ] = None,
+    views: Annotated[
+        list[Path] | None, typer.Option("--views", help="A further photo of the object; repeat for more.")
+    ] = None,
+    background: Annotated[
+        str, typer.Option("--background", help="How to find the object: auto, alpha, border, rembg or none.")
+    ] = "auto",
+    preset: Annotated[str, typer.Option("--preset", help="fast, balanced or best.")] = "balanced",
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps of both stages. Default: the preset's.")] = None,
+    space: Annotated[str | None, typer.Option("--space", help="Latent space, w or w+. Default: the preset's.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option("--features", help="encoder, lpips-vgg, lpips-alex, none, or a TorchScript file."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of every random number.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run of this command.")] = False,
+    out: options.Out = None,
+    device: options.Device = "auto",
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Rebuild a photo's object in 3D. The folder it makes is a model for every other command.
+
+    Example: `gen3d invert photo.jpg -o result`, then `gen3d video result`
+    """
+    from gen3d_tools.workflows.invert import PhotoOptions, WorkOptions
+    from gen3d_tools.workflows.invert import invert as workflow
+
+    about = PhotoOptions(masks=tuple(mask or ()), background=background, class_name=class_name, camera=camera)
+    work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)
+    run_workflow(
+        lambda reporter: workflow(
+            [*photos, *(views or ())],
+            model=model,
+            about=about,
+            work=work,
+            out=out,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            reporter=reporter,
+        ),
+        as_json=json,
+        quiet=quiet,
+        verbose=verbose,
+    )

@@ -1,0 +1,146 @@
+"""An inversion that is not finished: its state on disk, beside where the result will be.
+
+The state is a tree of dictionaries, lists, numbers, words and tensors. The tensors become a safetensors file, the
+rest JSON in its header: nothing in it can be run.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from gen3d_tools.checkpoints.native import open_tensors
+from gen3d_tools.errors import CheckpointError, Gen3DError, InputError, NotFoundError
+from gen3d_tools.files import atomic_path
+from gen3d_tools.inversion.progress import State
+
+STATE_NAME = "state.safetensors"
+_REST = 20.0  # writing may take this share of the time: 1 / 20
+
+
+class Unfinished:
+    """The hidden folder `.<name>.unfinished` beside a result.
+
+    Args:
+        target: Where the result will be.
+        job: What the work is about; a state is only resumed for the same job. Plain JSON values.
+    """
+
+    def __init__(self, target: Path, job: Mapping[str, Any]) -> None:
+        self.folder = target.with_name(f".{target.name}.unfinished")
+        self.job = json.loads(json.dumps(job))
+        self.problem = ""  # why the last state could not be written
+        self._rest_until = 0.0
+
+    @property
+    def path(self) -> Path:
+        """The file of the state."""
+        return self.folder / STATE_NAME
+
+    def write(self, state: State) -> None:
+        """Keep a state; the one before stays until this one is whole, and if this one cannot be written.
+
+        Large states are not written every time.
+
+        Args:
+            state: What `Inversion.state` gives; empty before there is anything worth keeping.
+        """
+        if state and time.monotonic() >= self._rest_until:
+            self._write(state)
+
+    def keep(self, state: State) -> str:
+        """Keep a last state, and say so: how a message about an end before time goes on."""
+        if state:
+            self._write(state)
+        if self.path.is_file():
+            return f"; the work so far is kept in {self.path}, repeat the command with --resume to go on"
+        return (
+            f", and the work could not be kept: {self.problem}"
+            if self.problem
+            else " before there was anything to keep"
+        )
+
+    def _write(self, state: State) -> None:
+        begun = time.monotonic()
+        try:
+            with atomic_path(self.path, overwrite=True) as temporary:
+                temporary.write_bytes(_pack(state, self.job))
+        except Gen3DError as error:
+            self.problem = str(error)
+            return
+        self.problem = ""
+        self._rest_until = time.monotonic() + _REST * (time.monotonic() - begun)
+
+    def read(self) -> State:
+        """Give the state that was kept.
+
+        Raises:
+            NotFoundError: There is none.
+            InputError: It belongs to other photos or options.
+            CheckpointError: It is broken.
+        """
+        if not self.path.is_file():
+            raise NotFoundError(f"there is nothing to resume: no {self.path}; leave --resume out")
+        state, job = _unpack(self.path)
+        changed = sorted(key for key in {*job, *self.job} if job.get(key) != self.job.get(key))
+        if changed:
+            raise InputError(
+                f"{self.path} was begun with another {', '.join(changed)}; repeat that command, or omit --resume"
+            )
+        return state
+
+    def remove(self) -> None:
+        """Forget the state: the result is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _pack(state: State, job: Mapping[str, Any]) -> bytes:
+    tensors: dict[str, Tensor] = {}
+    tree = _encode(state, tensors)
+    return save(tensors, metadata={"tree": json.dumps(tree), "job": json.dumps(job)})
+
+
+def _unpack(path: Path) -> tuple[State, dict[str, Any]]:
+    with open_tensors(path) as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        state = _decode(json.loads(metadata["tree"]), tensors)
+        job = json.loads(metadata["job"])
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
+        raise CheckpointError(f"{path} is broken; leave --resume out to start afresh") from error
+    if not isinstance(state, dict) or not isinstance(job, dict):
+        raise CheckpointError(f"{path} is broken; leave --resume out to start afresh")
+    return state, job
+
+
+def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Write a tree as JSON values; each node that JSON lacks becomes a list that begins with its kind."""
+    if isinstance(value, Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return ["tensor", name]
+    if isinstance(value, Mapping):
+        return ["dict", [[_encode(key, tensors), _encode(one, tensors)] for key, one in value.items()]]
+    if isinstance(value, list | tuple):
+        return ["list" if isinstance(value, list) else "tuple", [_encode(one, tensors) for one in value]]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"an inversion's state holds a {type(value).__name__}, which cannot be stored")
+
+
+def _decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(value, list):
+        return value
+    kind, content = value
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {_decode(key, tensors): _decode(one, tensors) for key, one in content}
+    parts = [_decode(one, tensors) for one in content]
+    return tuple(parts) if kind == "tuple" else parts

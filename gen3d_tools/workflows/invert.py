@@ -1,0 +1,214 @@
+"""`gen3d invert`: photos in, a result folder out that every command takes for a model."""
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.files import atomic_path, check_writable
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.latents import class_index
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.inversion.api import find_helpers
+from gen3d_tools.inversion.background import check_separation
+from gen3d_tools.inversion.framing import measure_framing
+from gen3d_tools.inversion.photo import Photo, load_photo
+from gen3d_tools.inversion.progress import StepReport
+from gen3d_tools.inversion.pti import Inversion
+from gen3d_tools.inversion.result import InversionResult
+from gen3d_tools.inversion.settings import InversionSettings, preset
+from gen3d_tools.inversion.storage import OVERVIEW_NAME, base_reference, check_base, write_files
+from gen3d_tools.inversion.unfinished import Unfinished
+from gen3d_tools.workflows.photo_cameras import read_camera
+from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.runs import Run, model_digest, output_folder
+
+_STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
+_TICKS = 1000  # of the progress bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """How photos are prepared, and what is known about them."""
+
+    masks: tuple[Path, ...] = ()  # for the first photos, in order
+    background: str = "auto"
+    class_name: str | None = None  # name or index; None = found out
+    camera: str | None = None  # yaw,pitch[,fov] or a file; None = found out
+
+    def check(self, photos: int) -> None:
+        """Refuse what cannot be meant, before any work.
+
+        Raises:
+            InputError: More masks than photos, or no such way to find the object.
+        """
+        check_separation(self.background)
+        if len(self.masks) > photos:
+            raise InputError(f"there are {len(self.masks)} masks for {photos} photos; give one each at most")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions:
+    """How much work is done."""
+
+    preset: str = "balanced"
+    steps: int | None = None  # of both stages; None = the preset's
+    space: str | None = None  # "w" or "w+"; None = the preset's
+    seed: int = 0
+    features: str | None = None  # perceptual distance; None = the best at hand
+
+    def settings(self) -> InversionSettings:
+        """Give the settings that are meant.
+
+        Raises:
+            InputError: An option has a value that it cannot have.
+        """
+        changes: dict[str, Any] = {"seed": self.seed}
+        if self.space is not None:
+            changes["space"] = self.space
+        settings = replace(preset(self.preset), **changes)
+        return settings if self.steps is None else settings.with_steps(self.steps)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C; the message says what was kept."""
+
+
+def invert(
+    photos: Sequence[Path],
+    *,
+    model: str = "shapes",
+    about: PhotoOptions | None = None,
+    work: WorkOptions | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Rebuild the object of a photo, or of several photos of it, in 3D.
+
+    Args:
+        photos: Picture files; several show the same object and share its latent.
+        model: Whatever `load_generator` takes, but a result.
+        about: How the photos are prepared, and what is known about them.
+        work: How much work is done.
+        out: The result folder; None makes one in `gen3d-out`.
+        device: "auto", "cpu", "cuda", ...
+        resume: Go on with an interrupted run of the same command.
+        overwrite: Replace an earlier result.
+        dry_run: Check everything and say what would be done, without doing it.
+        reporter: Takes messages and progress.
+
+    Raises:
+        Gen3DError: See the tree in `gen3d_tools.errors`.
+        Interrupted: Ctrl-C.
+    """
+    about, work, reporter = about or PhotoOptions(), work or WorkOptions(), reporter or Reporter()
+    settings = work.settings()
+    about.check(len(photos))
+    target = out or output_folder("invert", model, [photos[0].stem])
+    check_writable(target, overwrite=overwrite)
+    generator = load_generator(model, device=device)
+    base = base_reference(check_base(generator), generator.source, target)
+    label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
+    prepared = _load_photos(photos, about, generator, label, reporter)
+    camera = None if about.camera is None else read_camera(about.camera, generator, photos)
+    options = {"photos": [str(photo) for photo in photos], **vars(about), **vars(work)}
+    options["masks"] = [str(mask) for mask in about.masks]
+    run = Run("invert", model, options, dry_run=dry_run)
+    unfinished = Unfinished(target, _job(run, prepared, settings, camera))
+    if dry_run:
+        what = f"a result of {settings.steps1} + {settings.steps2} steps"
+        run.add(target, what + (f", resumed from {unfinished.path}" if resume else ""))
+        return run
+    encoder, distance = find_helpers(generator, work.features)
+    task = Inversion(
+        generator,
+        prepared,
+        camera=camera,
+        class_name=label,
+        settings=settings,
+        encoder=encoder,
+        distance=distance,
+        checkpoint=unfinished.write,
+    )
+    if resume:
+        task.load_state(unfinished.read())
+    _work(task, unfinished, reporter)
+    result = task.result()
+    try:
+        with atomic_path(target, overwrite=overwrite) as temporary:
+            temporary.mkdir(parents=True)
+            write_files(result, temporary, base)
+    except Gen3DError as error:
+        raise type(error)(f"{error}{unfinished.keep(task.state())}") from error
+    _report(run, result, target, reporter)
+    run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}")
+    unfinished.remove()
+    return run
+
+
+def _load_photos(
+    photos: Sequence[Path], about: PhotoOptions, generator: Generator, label: int | None, reporter: Reporter
+) -> list[Photo]:
+    """Prepare every photo, and say what was done to it."""
+    framing, background = measure_framing(generator, label), check_separation(about.background)
+    masks = [*about.masks, *[None] * (len(photos) - len(about.masks))]
+    prepared = []
+    for photo, mask in zip(photos, masks, strict=True):
+        prepared.append(load_photo(photo, generator, mask=mask, background=background, framing=framing))
+        for line in prepared[-1].warnings:
+            reporter.say(line)
+    return prepared
+
+
+def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera: Camera | None) -> dict[str, Any]:
+    """Say what a state belongs to; another photo, model or option is another job."""
+    digest = hashlib.sha256()
+    for photo in photos:
+        digest.update(photo.rgb.numpy().tobytes() + photo.mask.numpy().tobytes())
+    return {
+        "photos": digest.hexdigest(),
+        "model": model_digest(run.model),
+        "class": run.options["class_name"],
+        "camera": None if camera is None else camera.to_eg3d_label().tolist(),
+        "settings": settings.to_dict(),
+        "features": run.options["features"],
+    }
+
+
+def _work(task: Inversion, unfinished: Unfinished, reporter: Reporter) -> None:
+    """Run to the end, with a bar; on Ctrl-C keep what there is."""
+    with reporter.progress("inverting", _TICKS) as done:
+
+        def tell(step: StepReport) -> None:
+            done(round(_TICKS * step.share))
+            reporter.describe(f"{_STAGES[step.stage]} {step.done}/{step.steps}, loss {step.loss:.4f}")
+
+        task.progress = tell
+        try:
+            task.run()
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"interrupted{unfinished.keep(task.state())}") from error
+    if unfinished.problem:
+        reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
+
+
+def _report(run: Run, result: InversionResult, target: Path, reporter: Reporter) -> None:
+    """Tell what was found, and how far to trust it."""
+    before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
+    view = result.base.settings.default_view
+    yaw, pitch, _ = (float(one) for one in result.camera.spherical(view.target))
+    what = f"{result.class_name or 'object'} seen from yaw {yaw:.0f}°, pitch {pitch:.0f}°"
+    run.details |= {"class": result.class_name, "yaw_deg": yaw, "pitch_deg": pitch, "metrics": result.metrics}
+    run.details["warnings"] = [*result.warnings, *(line for photo in result.photos for line in photo.warnings)]
+    run.add(target, f"{what}; fit {result.fit}: {before:.1f} dB before tuning, {after:.1f} dB after")
+    for line in result.warnings:
+        reporter.say(f"warning: {line}")
+    reporter.say(f"side by side: {target / OVERVIEW_NAME}")
