@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,6 +63,59 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise _translate(error, path) from error
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def atomic_files(paths: Sequence[Path], *, overwrite: bool = False) -> Iterator[list[Path]]:
+    """Give temporary paths for files that belong together: all get their names when the block succeeds, or none.
+
+    The first file is named last, so that whoever waits for it finds the others already there.
+
+    Args:
+        paths: Where the finished files will be.
+        overwrite: Whether existing files may be replaced. The old ones stay until all new ones are whole.
+
+    Raises:
+        InputError: One of them exists and `overwrite` is off, or a folder stands there.
+        Gen3DError: The disk is full or the place is not writable.
+    """
+    for path in paths:
+        check_writable(path, overwrite=overwrite)
+    mark = uuid.uuid4().hex[:8]
+    temporary = [path.with_name(f".{path.stem}.{mark}.part{path.suffix}") for path in paths]
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _put_all_in_place(temporary[::-1], list(paths)[::-1])
+    except OSError as error:
+        raise _translate(error, paths[0]) from error
+    finally:
+        for one in temporary:
+            _remove(one)
+
+
+def _put_all_in_place(temporary: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Rename one after the other; should one fail, the earlier ones give way to the old files again."""
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for new, path in zip(temporary, paths, strict=True):
+            if _is_folder(path):
+                raise InputError(f"{path} is a folder, the output is a file; give another name with -o")
+            old = new.with_name(f"{new.name}.old") if path.exists() else None
+            if old is not None:
+                os.replace(path, old)
+            done.append((path, old))
+            os.replace(new, path)
+    except BaseException:
+        for path, old in reversed(done):
+            path.unlink(missing_ok=True)
+            if old is not None:
+                os.replace(old, path)
+        raise
+    for _, old in done:
+        if old is not None:
+            _remove(old)
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

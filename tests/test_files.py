@@ -6,7 +6,7 @@ import pytest
 
 from gen3d_tools import files
 from gen3d_tools.errors import Gen3DError, InputError
-from gen3d_tools.files import atomic_path, check_writable
+from gen3d_tools.files import atomic_files, atomic_path, check_writable
 
 
 def names_in(folder: Path) -> list[str]:
@@ -189,3 +189,52 @@ def test_a_refused_folder_keeps_the_old_folder(tmp_path, monkeypatch, refused):
         temporary.mkdir()
     assert names_in(path) == ["config.json"]
     assert names_in(tmp_path) == ["model"]
+
+
+def write_all(paths: list[Path], failure: type[BaseException] | None = None) -> None:
+    with atomic_files(paths, overwrite=True) as temporary:
+        for path in temporary:
+            path.write_text("new")
+        if failure is not None:
+            raise failure
+
+
+def test_files_that_belong_together_appear_together(tmp_path):
+    paths = [tmp_path / "chair.obj", tmp_path / "chair.mtl"]
+    with atomic_files(paths) as temporary:
+        for path in temporary:
+            path.write_text("new")
+        assert not any(path.exists() for path in paths)
+    assert names_in(tmp_path) == ["chair.mtl", "chair.obj"]
+    with pytest.raises(InputError, match=r"chair\.obj exists already"), atomic_files(paths):
+        pass
+    with atomic_files(paths, overwrite=True) as temporary:
+        for path in temporary:
+            path.write_text("newer")
+    assert [path.read_text() for path in paths] == ["newer", "newer"]
+    assert names_in(tmp_path) == ["chair.mtl", "chair.obj"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_files_that_belong_together_leave_nothing_behind_when_the_work_fails(tmp_path, failure):
+    with pytest.raises(failure):
+        write_all([tmp_path / "a.obj", tmp_path / "a.mtl"], failure)
+    assert names_in(tmp_path) == []
+
+
+def test_when_one_of_the_files_cannot_get_its_name_the_old_ones_are_back(tmp_path, monkeypatch):
+    paths = [tmp_path / "a.obj", tmp_path / "a.mtl", tmp_path / "a.png"]
+    paths[0].write_text("old")
+    paths[1].write_text("old")
+    rename = os.replace
+
+    def refuse_first(source, target):
+        if Path(target) == paths[0] and not str(source).endswith(".old"):
+            raise OSError(errno.ENOSPC, "full")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refuse_first)
+    with pytest.raises(Gen3DError, match="the disk is full"):
+        write_all(paths)
+    assert names_in(tmp_path) == ["a.mtl", "a.obj"]
+    assert [path.read_text() for path in paths[:2]] == ["old", "old"]
