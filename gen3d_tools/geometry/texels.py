@@ -44,7 +44,7 @@ class TexelMap:
 
 
 def map_texels(
-    uv: Float[np.ndarray, "vertices 2"], faces: Int[np.ndarray, "faces 3"], size: int, *, beside: float = 2.0
+    uv: Float[np.ndarray, "vertices 2"], faces: Int[np.ndarray, "faces 3"], size: int, *, beside: float = 1.5
 ) -> TexelMap:
     """Find the surface point of each texel.
 
@@ -52,25 +52,40 @@ def map_texels(
         uv: Places of the vertices in the texture, 0..1, v upwards.
         faces: Triangles; their order decides where they overlap (the last one).
         size: Texels along each side.
-        beside: How far, in texels, texels next to a chart get points of their own on its border.
+        beside: How far, in texels, texels next to a chart get points of their own on its border. Bilinear filters
+            read up to 1.42 texels beside.
     """
     corners = _to_texels(uv, size)[faces]
     owner = np.full(size * size, -1, np.int64)
-    for face, texel in _candidates(corners, size):
+    for face, texel in _candidates(corners, size, 0.0):
         inside = (_barycentric(corners[face], texel, size) >= -1e-6).all(axis=1)
         owner[texel[inside]] = face[inside]
-    _claim_for_small(owner, corners, size)
     covered = (owner >= 0).reshape(size, size)
-    distance, (row, column) = distance_transform_edt(~covered, return_indices=True)
-    texel = np.flatnonzero(distance <= beside)
-    face = owner[(row * size + column).reshape(-1)[texel]]
-    weights = _barycentric(corners[face], texel, size).clip(0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    number = np.full(size * size, -1, np.int64)
-    number[texel] = np.arange(len(texel))
-    own = number.reshape(size, size)
-    nearest = np.where(own >= 0, own, own[row, column])
-    return TexelMap(size, texel, face, weights, covered, nearest)
+    _claim_beside(owner, corners, size, beside)
+    shown = (owner >= 0).reshape(size, size)
+    texel = np.flatnonzero(owner >= 0)
+    weights = _barycentric(corners[owner[texel]], texel, size)
+    outside = (weights < 0).any(axis=1)
+    weights[outside] = _nearest_on_border(corners[owner[texel[outside]]], texel[outside], size)[0]
+    number = np.full((size, size), -1, np.int64)
+    number[shown] = np.arange(len(texel))
+    row, column = distance_transform_edt(~shown, return_distances=False, return_indices=True)
+    return TexelMap(size, texel, owner[texel], weights, covered, number[row, column])
+
+
+def _claim_beside(
+    owner: Int[np.ndarray, " texels"], corners: Float[np.ndarray, "faces 3 2"], size: int, beside: float
+) -> None:
+    """Let free texels belong to the nearest triangle within `beside`, in place."""
+    best = np.full(size * size, beside + 1e-9)
+    free = owner < 0
+    for face, texel in _candidates(corners, size, beside):
+        open_texel = free[texel]
+        face, texel = face[open_texel], texel[open_texel]
+        distance = _nearest_on_border(corners[face], texel, size)[1]
+        np.minimum.at(best, texel, distance)
+        nearest = distance == best[texel]
+        owner[texel[nearest]] = face[nearest]
 
 
 def _to_texels(uv: Float[np.ndarray, "n 2"], size: int) -> Float[np.ndarray, "n 2"]:
@@ -79,11 +94,11 @@ def _to_texels(uv: Float[np.ndarray, "n 2"], size: int) -> Float[np.ndarray, "n 
 
 
 def _candidates(
-    corners: Float[np.ndarray, "faces 3 2"], size: int
+    corners: Float[np.ndarray, "faces 3 2"], size: int, margin: float
 ) -> Iterator[tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]]:
-    """Pair each triangle with the texels of its bounding box, in pieces."""
-    low = np.ceil(corners.min(axis=1)).astype(np.int64).clip(0, size)
-    high = np.floor(corners.max(axis=1)).astype(np.int64).clip(-1, size - 1) + 1
+    """Pair each triangle with the texels of its bounding box and a margin around it, in pieces."""
+    low = np.ceil(corners.min(axis=1) - margin).astype(np.int64).clip(0, size)
+    high = np.floor(corners.max(axis=1) + margin).astype(np.int64).clip(-1, size - 1) + 1
     width, height = (high - low).clip(0).T
     total = np.cumsum(width * height)
     start = 0
@@ -114,18 +129,24 @@ def _barycentric(
     return weights
 
 
+def _nearest_on_border(
+    corners: Float[np.ndarray, "n 3 2"], texel: Int[np.ndarray, " n"], size: int
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " n"]]:
+    """Coordinates of the nearest point on the border of each triangle, and the distance to it in texels."""
+    row, column = np.divmod(texel, size)
+    point = np.stack([column, row], axis=1)[:, None]
+    along = np.roll(corners, -1, axis=1) - corners
+    length = np.maximum((along**2).sum(axis=-1), 1e-12)
+    share = (((point - corners) * along).sum(axis=-1) / length).clip(0, 1)  # of the way along each of the three sides
+    squared = ((corners + share[..., None] * along - point) ** 2).sum(axis=-1)
+    index, side = np.arange(len(texel)), squared.argmin(axis=1)
+    weights = np.zeros((len(texel), 3))
+    weights[index, side] = 1 - share[index, side]
+    weights[index, (side + 1) % 3] += share[index, side]
+    return weights, np.sqrt(squared[index, side])
+
+
 def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
     """Twice the signed area between vectors."""
     area: np.ndarray = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     return area
-
-
-def _claim_for_small(owner: Int[np.ndarray, " texels"], corners: Float[np.ndarray, "faces 3 2"], size: int) -> None:
-    """Let triangles between the texels' centres have the texel they lie in, where nobody else has it."""
-    shown = np.zeros(len(corners), bool)
-    shown[owner[owner >= 0]] = True
-    small = np.flatnonzero(~shown)
-    column, row = np.rint(corners[small].mean(axis=1)).astype(np.int64).clip(0, size - 1).T
-    texel = row * size + column
-    free = owner[texel] < 0
-    owner[texel[free]] = small[free]

@@ -1,0 +1,75 @@
+"""How a mesh or a point cloud stands in its file: size, place and upward axis."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import trimesh
+from jaxtyping import Float
+
+from gen3d_tools.errors import InputError
+
+# x, y, z -> x, -z, y: a quarter turn about x, so that a front facing +z then faces -y, as in Blender
+Y_UP_TO_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What is done to positions on their way into a file: centred, then scaled, then turned."""
+
+    up: str = "y"  # the file's upward axis, "y" or "z"
+    scale: float | None = None  # length of the box's longest side in the file, metres; None keeps world units
+    center: bool = False  # put the middle of the box at the origin
+
+    def check(self) -> None:
+        """Say before any work is done whether the values make sense.
+
+        Raises:
+            InputError: They do not.
+        """
+        if self.up not in ("y", "z"):
+            raise InputError(f"up is {self.up!r}, it must be y or z")
+        if self.scale is not None and not 0 < self.scale < float("inf"):
+            raise InputError(f"scale is {self.scale:g}, it must be the longest side in metres, above 0; try 1")
+
+    def positions(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """Place points.
+
+        Raises:
+            InputError: They are to be scaled and have no extent.
+        """
+        self.check()
+        placed = np.asarray(points, np.float64)
+        if not len(placed):
+            return placed
+        low, high = placed.min(axis=0), placed.max(axis=0)
+        if self.center:
+            placed = placed - (low + high) / 2
+        if self.scale is not None:
+            longest = (high - low).max()
+            if not longest > 0:
+                raise InputError("all points lie in one place, so they cannot be scaled; leave the scale out")
+            placed = placed * (self.scale / longest)
+        return self.directions(placed)
+
+    def directions(self, vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """Turn vectors with the positions."""
+        return vectors @ Y_UP_TO_Z_UP[:3, :3].T if self.up == "z" else vectors
+
+    def mesh(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+        """Place a mesh: a new one with unit normals and the same colours, and nothing else that hung on the old one."""
+        normals = unit_normals(np.asarray(mesh.vertex_normals, np.float64))
+        return trimesh.Trimesh(
+            self.positions(np.asarray(mesh.vertices)),
+            np.asarray(mesh.faces),
+            vertex_normals=self.directions(normals),
+            visual=None if mesh.visual is None else mesh.visual.copy(),
+            process=False,
+        )
+
+
+def unit_normals(normals: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    """Make lengths 1; a vector without a direction (a vertex without faces) points up, for formats want some."""
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    good = np.isfinite(lengths) & (lengths > 1e-12)
+    unit: np.ndarray = np.where(good, normals / np.where(good, lengths, 1), [0.0, 1.0, 0.0])
+    return unit
