@@ -1,133 +1,87 @@
-"""Surfaces of fields as large as EG3D's and 3DGP's, planes given: `python -m benchmarks.mesh --resolution 512`.
+"""Rows about surfaces of fields as large as EG3D's and 3DGP's, planes given and from z.
 
-No published weights are needed: planes are smooth random functions with a little noise, decoders are random, and the
-level has 6 % of the box inside. Plain is how the published scripts work: three look-ups of all channels and the whole
-decoder at every point, in their chunks (EG3D 1 000 000 points, 3DGP 32 768). Its cost per point is constant, so a few
-chunks are timed and scaled; its marching cubes are not counted. Ours is everything from the planes to the triangles.
-Times are of the processor, all threads together.
+Plain is how the published scripts work: three look-ups of all channels and the whole decoder at every point, in their
+chunks (EG3D 1 000 000 points and the backbone again for each, 3DGP 32 768 and the backbone once). Its cost per point is
+constant, so two chunks are timed and scaled; its marching cubes are not counted. Ours is everything from the planes to
+the triangles. Planes of a backbone without training show nothing, so it is timed by itself and added.
 """
 
 import argparse
+import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import median
+import sys
+from collections.abc import Iterator
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.timing import peak_bytes
-from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
-from gen3d_tools.generators.decoder import Decoder
-from gen3d_tools.generators.plane_decoder import PlaneDecoder
-from gen3d_tools.geometry.lattice import sample_lattice
+from benchmarks.families import CASES, Case, level_of, make_field
+from benchmarks.networks import backbone_timing
+from benchmarks.rows import Effort, Row, row
+from benchmarks.timing import in_own_process, last_json, peak_bytes
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.geometry.triplane_surface import triplane_surface
-from gen3d_tools.workflows.plain import CHUNK_POINTS, query
+from gen3d_tools.workflows.plain import query
+from gen3d_tools.workflows.timing import Timing, measure
 
-INSIDE = 0.06  # share of the box
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What a family's field is like."""
-
-    name: str
-    plane_size: int
-    plane_axes: PlaneAxes
-    align_corners: bool
-    chunk_points: int
-    decoder: Callable[[], torch.nn.Module]
+CHUNKS = 2  # of the plain lattice that are timed
+WANTED = {"EG3D": ("x 120, 1 GB", "x 100"), "3DGP": ("x 80", "x 40")}
 
 
-CASES = (
-    Case(
-        name="EG3D",
-        plane_size=256,
-        plane_axes="xy-xz-zx",
-        align_corners=False,
-        chunk_points=CHUNK_POINTS,
-        decoder=lambda: Decoder(32, [64], 32),
-    ),
-    Case(
-        name="3DGP",
-        plane_size=512,
-        plane_axes="xy-xz-yz",
-        align_corners=True,
-        chunk_points=1 << 15,
-        decoder=lambda: PlaneDecoder(32, 64, 2),
-    ),
-)
+def rows(effort: Effort) -> Iterator[Row]:
+    """Measure both families."""
+    resolution = 24 if effort.tiny else 512
+    for case in CASES:
+        given = surface_timing(case, resolution, effort)
+        note = f"plain: {CHUNKS} of {math.ceil(resolution**3 / case.chunk_points)} chunks"
+        wanted, from_z = WANTED[case.name]
+        _, output = in_own_process(["-m", "benchmarks.mesh", case.name, str(resolution)])
+        peak = int(last_json(output)["peak_bytes"])
+        name = f"{case.name} size, surface {resolution}^3"
+        yield Row(
+            name=f"{name}, planes given",
+            ours_s=given.ours,
+            plain_s=given.plain,
+            ratio=given.ratio,
+            peak_bytes=peak,
+            wanted=wanted,
+            note=note,
+        )
+        runs = math.ceil(resolution**3 / case.chunk_points) if case.backbone_per_chunk else 1
+        planes = backbone_timing(32 if effort.tiny else case.plane_size, effort.repeat)
+        yield row(f"{name}, from z", given.after(planes, plain_runs=runs), wanted=from_z, note=f"backbone x {runs}")
 
 
-def make_field(case: Case, seed: int = 0) -> TriplaneField:
-    """Random planes, smooth over a twelfth of the box, and a random decoder."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        size = (case.plane_size, case.plane_size)
-        planes = F.interpolate(torch.randn(3, 32, 12, 12), size=size, mode="bicubic", align_corners=True)
-        planes = planes + 0.005 * torch.randn(planes.shape)
-        decoder = case.decoder()
-    return TriplaneField(
-        planes=planes,
-        decoder=decoder,
-        render_config=RenderConfig(near="box", far="box"),
-        box_side=1.0,
-        plane_axes=case.plane_axes,
-        align_corners=case.align_corners,
-    )
+def surface_timing(case: Case, resolution: int, effort: Effort) -> Timing:
+    """Time the way from planes to triangles beside the plain lattice, of which two chunks are done."""
+    field, count = make_field(case), 1000 if effort.tiny else case.chunk_points
+    level = level_of(field)
+    points = (torch.rand(count, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * field.box_side
+    _surface(field, 16, level)  # compiles
+
+    @torch.no_grad()
+    def theirs() -> None:
+        for _ in range(CHUNKS):
+            query(field, points)
+
+    timing = measure(lambda: _surface(field, resolution, level), theirs, repeat=effort.repeat)
+    return timing.scaled(resolution**3 / (CHUNKS * count))
 
 
-def plain_seconds(field: TriplaneField, case: Case, resolution: int, chunks: int) -> float:
-    """Processor seconds of the plain lattice, from a few chunks."""
-    points = (torch.rand(case.chunk_points, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * field.box_side
-    with torch.no_grad():
-        times = [_seconds(lambda: query(field, points)) for _ in range(chunks + 1)][1:]
-    return median(times) * resolution**3 / case.chunk_points
-
-
-def our_seconds(field: TriplaneField, resolution: int, level: float) -> float:
-    """Processor seconds from the planes to the triangles."""
-
-    def surface() -> None:
-        if triplane_surface(field, resolution=resolution, iso_level=math.exp(level), raw_level=level) is None:
-            raise RuntimeError("the kernels do not serve this field")
-
-    return _seconds(surface)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
+def _surface(field: TriplaneField, resolution: int, level: float) -> None:
+    if triplane_surface(field, resolution=resolution, iso_level=math.exp(level), raw_level=level) is None:
+        raise RuntimeError("the kernels do not serve this field")
 
 
 def main() -> None:
-    """Measure both families and print a table."""
+    """Make one surface in a process of its own, and print the most memory it held."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--resolution", type=int, default=256)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("case", choices=[case.name for case in CASES])
+    parser.add_argument("resolution", type=int)
     options = parser.parse_args()
-    table = Table(title=f"surface at {options.resolution}^3, processor time", title_justify="left")
-    for heading in ("field", "plain", "here", "ratio", "peak so far"):
-        table.add_column(heading)
-    for case in CASES:
-        field = make_field(case)
-        values = sample_lattice(field.raw_density, resolution=48, box_side=field.box_side)
-        level = float(np.quantile(values, 1 - INSIDE))
-        our_seconds(field, 16, level)  # compiles
-        rounds = [
-            (plain_seconds(field, case, options.resolution, 2), our_seconds(field, options.resolution, level))
-            for _ in range(options.repeat)
-        ]
-        plain, ours = (median(column) for column in zip(*rounds, strict=True))
-        ratio = median(one / other for one, other in rounds)
-        table.add_row(case.name, f"{plain:.3g} s", f"{ours:.3g} s", f"x {ratio:.0f}", f"{peak_bytes() / 1e9:.2f} GB")
-    Console().print(table)
+    (case,) = (case for case in CASES if case.name == options.case)
+    field = make_field(case)
+    _surface(field, options.resolution, level_of(field))
+    sys.stdout.write(json.dumps({"peak_bytes": peak_bytes()}) + "\n")
 
 
 if __name__ == "__main__":

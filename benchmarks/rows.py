@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.timing import Timing
+from gen3d_tools.workflows.timing import Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,7 @@ class Effort:
     """How much work is measured."""
 
     repeat: int = 3  # rounds of each comparison, plain and ours in turns
+    model: str = "shapes"  # bundled name or model folder, for the rows about a model
     tiny: bool = False  # sizes that only show that the rows come out, for tests
 
 

@@ -1,4 +1,4 @@
-"""Clocks: two ways of doing the same work in turns, and work in a process of its own."""
+"""Work in a process of its own: its seconds, and the most memory it held."""
 
 import json
 import os
@@ -6,50 +6,13 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from gen3d_tools.errors import Gen3DError
 
-Work = Callable[[], object]
 ROOT = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Seconds on the clock, medians over the rounds, and a ratio that other programs hardly disturb."""
-
-    ours: float
-    plain: float | None = None
-    ratio: float | None = None  # of processor time, all threads: the median of plain / ours within each round
-
-
-def measure(ours: Work, plain: Work | None = None, *, repeat: int) -> Timing:
-    """Do the work `repeat` times, plain and ours in turns; other programs then disturb both alike.
-
-    Raises:
-        ValueError: `repeat` is below 1.
-    """
-    if repeat < 1:
-        raise ValueError(f"repeat is {repeat}, it must be at least 1")
-    if plain is None:
-        return Timing(ours=median(_seconds(ours)[0] for _ in range(repeat)))
-    rounds = [(_seconds(plain), _seconds(ours)) for _ in range(repeat)]
-    return Timing(
-        ours=median(clock for _, (clock, _) in rounds),
-        plain=median(clock for (clock, _), _ in rounds),
-        ratio=median(plain_cpu / ours_cpu for (_, plain_cpu), (_, ours_cpu) in rounds),
-    )
-
-
-def _seconds(work: Work) -> tuple[float, float]:
-    """Seconds on the clock and of processor time that the work takes."""
-    clock, processor = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - clock, time.process_time() - processor
 
 
 def in_own_process(arguments: Sequence[str]) -> tuple[float, str]:
@@ -88,8 +51,3 @@ def peak_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024
-
-
-def usable_cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

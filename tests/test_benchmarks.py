@@ -36,9 +36,9 @@ def backbone_runs(tiny_generator, monkeypatch):
     runs = []
     planes = tiny_generator.planes
 
-    def counted(ws):
+    def counted(ws, **options):
         runs.append(len(ws))
-        return planes(ws)
+        return planes(ws, **options)
 
     monkeypatch.setattr(tiny_generator, "planes", counted)
     return runs
@@ -77,7 +77,7 @@ def test_models_that_render_in_another_way_are_refused(tiny_generator, ws, plain
 
 
 def test_work_is_measured_in_turns_and_as_medians(monkeypatch):
-    from benchmarks import timing
+    from gen3d_tools.workflows import timing
 
     done = []
     clock = iter([0, 8, 8, 10, 20, 30, 30, 31, 40, 46, 46, 48])  # plain 8, 10, 6; ours 2, 1, 2
@@ -104,24 +104,46 @@ def test_a_child_that_fails_says_why():
         in_own_process(["-c", "import sys; sys.stderr.write('so sad\\ntoo bad\\n'); sys.exit(3)"])
 
 
-@pytest.mark.slow
-def test_the_report_has_every_row(tiny_folder, tmp_path, capsys, monkeypatch):
-    from benchmarks.__main__ import main
-    from benchmarks.cases import Sizes
+def test_plain_work_in_parts_is_scaled_and_added():
+    from gen3d_tools.workflows.timing import Timing
 
-    monkeypatch.setenv("COLUMNS", "80")
-    sizes = Sizes(picture=16, film=2, lattices=(8, 12), mesh_job=16, orbit_job=2)
-    main(["--model", str(tiny_folder), "--repeat", "1", "--json", str(tmp_path / "bench.json")], sizes)
+    surface = Timing(ours=1.0, plain=2.0, ratio=4.0, ours_cpu=1.0, plain_cpu=4.0).scaled(10)
+    assert (surface.plain, surface.ratio, surface.plain_cpu, surface.ours) == (20, 40, 40, 1)
+    planes = Timing(ours=3.0, plain=5.0, ratio=5.0, ours_cpu=1.0, plain_cpu=5.0)
+    both = surface.after(planes, plain_runs=4)
+    assert (both.ours, both.plain, both.ratio) == (4, 40, 30)  # (40 + 4 * 5) / (1 + 1)
+
+
+def test_unknown_groups_are_named(capsys):
+    from benchmarks.__main__ import parse_options
+
+    with pytest.raises(SystemExit):
+        parse_options(["--only", "mesh,pies"])
+    assert "no group pies; choose from networks, mesh" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", ["networks", "mesh", "model"])
+def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypatch):
+    from benchmarks.__main__ import main
+
+    monkeypatch.setenv("COLUMNS", "160")
+    words = ["--model", str(tiny_folder), "--repeat", "1", "-o", str(tmp_path / "bench.json"), "--only", group]
+    main(words, tiny=True)
     report = json.loads((tmp_path / "bench.json").read_text())
-    names = [row["name"] for row in report["rows"]]
-    compared = ["picture 16^2", "orbit, 2 x 16^2", "lattice 8^3", "lattice 12^3"]
-    jobs = ["gen3d --help", "mesh 16^3, .glb", "orbit, 2 x 16^2, .mp4"]
-    assert names == ["latent of a seed", "planes of a latent", *compared, *jobs]
-    for row in report["rows"]:
-        assert row["ours_s"] > 0
-        assert (row["ratio"] is not None) == (row["name"] in compared)
-        assert (row["peak_bytes"] or 0) > (1e8 if row["name"] in jobs[1:] else -1)  # torch alone is that large
-    assert all(float(row["agreement"]) < 1e-5 for row in report["rows"] if row["name"].startswith("lattice"))
+    rows = {row["name"]: row for row in report["rows"]}
+    wanted = {
+        "networks": ["backbone 32^2, fp32", "backbone 32^2, bf16", "super-resolution 64^2 to 128^2, fp32"],
+        "mesh": ["EG3D size, surface 24^3, planes given", "3DGP size, surface 24^3, from z"],
+        "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
+    }[group]
+    assert set(wanted) <= set(rows)
+    assert all(row["ours_s"] > 0 for row in rows.values())
+    for name, row in rows.items():
+        assert (row["ratio"] is None) == (row["plain_s"] is None)
+        assert row["peak_bytes"] is None or row["peak_bytes"] > 1e8  # torch alone is that large
+        if "fp32" in name:
+            assert float(row["agreement"]) < 1e-5
     assert {"cores", "threads", "torch"} <= set(report["machine"])
     printed = capsys.readouterr().out
-    assert all(name in printed for name in names)  # none is cut or wrapped at 80 columns
+    assert all(name in printed for name in rows)  # none is cut or wrapped
