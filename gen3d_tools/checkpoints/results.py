@@ -93,7 +93,11 @@ def write_result(folder: Path, result: StoredResult) -> None:
         "report": dict(result.report),
     }
     (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    tensors = {"ws": result.ws.detach().cpu(), "levels": difference.levels, "scales": difference.scales}
+    tensors = {
+        "ws": result.ws.detach().cpu().clone(memory_format=torch.contiguous_format),
+        "levels": difference.levels,
+        "scales": difference.scales,
+    }
     (folder / DIFFERENCE_NAME).write_bytes(save(tensors))
 
 

@@ -43,6 +43,7 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("model", record["name"]),
         ("folder", record["folder"]),
+        *_result_rows(record.get("result")),
         ("family", record["family"]),
         ("classes", f"{len(names)}: {listed}" if names else "none (unconditional)"),
         ("parameters", f"{record['parameters']:,}"),
@@ -58,6 +59,36 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("provenance", _provenance(record["provenance"]) or "not stated"),
         ("sha256", record["sha256"]),
     ]
+
+
+def _result_rows(result: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Say what an inversion found; nothing for a model as trained."""
+    if result is None:
+        return []
+    metrics, camera = result["metrics"] or {}, result["camera"]
+    view = f"yaw {camera['yaw_deg']:.0f}°, pitch {camera['pitch_deg']:.0f}°, fov {camera['fov_y_deg']:.1f}°"
+    found = f"{result['class_name'] or 'object'} in {', '.join(map(str, result['photos'] or ['a photo']))}"
+    rows = [
+        ("result of", f"an inversion with {result['base']}"),
+        ("shows", found),
+        (
+            "photo's camera",
+            f"yaw {camera['yaw_deg']:.0f}°, pitch {camera['pitch_deg']:.0f}°, fov {camera['fov_y_deg']:.1f}°",
+        ),
+    ]
+    if "fit" in metrics:
+        rows.append(
+            (
+                "fit",
+                f"{metrics['fit']}: {_psnr(metrics, 'stage_one')} before tuning, {_psnr(metrics, 'stage_two')} after",
+            )
+        )
+    return rows + [("warning", str(line)) for line in result["warnings"] or []]
+
+
+def _psnr(metrics: dict[str, Any], stage: str) -> str:
+    value = (metrics.get(stage) or {}).get("psnr")
+    return "exact" if value is None else f"{value:.1f} dB"
 
 
 def _camera(camera: dict[str, Any]) -> str:

@@ -4,16 +4,18 @@ No weights are read into memory, so a model of any size answers at once.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, check_tensors, read_layout
-from gen3d_tools.errors import Gen3DError
-from gen3d_tools.generators.loading import load_settings, resolve_model
+from gen3d_tools.checkpoints.results import RESULT_FORMAT, is_result, read_result
+from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
+from gen3d_tools.generators.loading import base_folder, load_settings, resolve_model
 from gen3d_tools.generators.official import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.workflows.runs import model_digest, model_name
@@ -33,6 +35,7 @@ class ModelInfo:
     parameters: int  # trained numbers
     precision: str  # how they are stored, such as "float16"
     size_bytes: int  # of the folder's files
+    result: dict[str, Any] | None = None  # of an inversion's result: base, photos, camera, metrics
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -44,6 +47,7 @@ class ModelInfo:
             "precision": self.precision,
             "size_bytes": self.size_bytes,
             "network": self.network,
+            **({} if self.result is None else {"result": self.result}),
             **self.settings.to_dict(),
         }
 
@@ -60,6 +64,8 @@ def describe_model(source: str | Path) -> ModelInfo:
     """
     if (path := resolve_model(source)).is_file():
         return _describe_pickle(path)
+    if is_result(path):
+        return _describe_result(path)
     folder, family, network, settings = load_settings(source)
     layout = read_layout(folder)
     with torch.device("meta"):  # shapes only
@@ -75,6 +81,26 @@ def describe_model(source: str | Path) -> ModelInfo:
         parameters=generator.num_parameters(),
         precision=", ".join(precisions),
         size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+    )
+
+
+def _describe_result(folder: Path) -> ModelInfo:
+    """Describe an inversion's result: its base model, and what was found."""
+    base = describe_model(base_folder(folder))
+    stored = read_result(folder)
+    try:
+        camera = Camera.from_eg3d_label(stored.camera)
+    except InputError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    yaw, pitch, radius = (float(one) for one in camera.spherical(base.settings.default_view.target))
+    view = {"yaw_deg": yaw, "pitch_deg": pitch, "radius": radius, "fov_y_deg": float(camera.fov_y_deg)}
+    report = {key: stored.report.get(key) for key in ("photos", "class_name", "metrics", "warnings", "storage")}
+    return replace(
+        base,
+        name=model_name(str(folder)),
+        folder=folder,
+        size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        result={"base": stored.base.path or stored.base.source, "camera": view, **report},
     )
 
 
@@ -153,7 +179,7 @@ def _is_ours(config: Path) -> bool:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and content.get("format") == FORMAT
+    return isinstance(content, dict) and content.get("format") in (FORMAT, RESULT_FORMAT)
 
 
 def _line(source: str) -> ModelLine:

@@ -2,7 +2,8 @@
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,14 +141,14 @@ def invert(
     )
     if resume:
         task.load_state(unfinished.read())
-    _work(task, unfinished, reporter)
-    result = task.result()
-    try:
+    with _keeping(task, unfinished):
+        _work(task, reporter)
+        result = task.result()
         with atomic_path(target, overwrite=overwrite) as temporary:
             temporary.mkdir(parents=True)
             write_files(result, temporary, base)
-    except Gen3DError as error:
-        raise type(error)(f"{error}{unfinished.keep(task.state())}") from error
+    if unfinished.problem:
+        reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
     _report(run, result, target, reporter)
     run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}")
     unfinished.remove()
@@ -183,8 +184,19 @@ def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera:
     }
 
 
-def _work(task: Inversion, unfinished: Unfinished, reporter: Reporter) -> None:
-    """Run to the end, with a bar; on Ctrl-C keep what there is."""
+@contextmanager
+def _keeping(task: Inversion, unfinished: Unfinished) -> Iterator[None]:
+    """Keep what there is when the work ends before time, and say so."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted{unfinished.keep(task.state())}") from error
+    except Gen3DError as error:
+        raise type(error)(f"{error}{unfinished.keep(task.state())}") from error
+
+
+def _work(task: Inversion, reporter: Reporter) -> None:
+    """Run to the end, with a bar."""
     with reporter.progress("inverting", _TICKS) as done:
 
         def tell(step: StepReport) -> None:
@@ -192,12 +204,7 @@ def _work(task: Inversion, unfinished: Unfinished, reporter: Reporter) -> None:
             reporter.describe(f"{_STAGES[step.stage]} {step.done}/{step.steps}, loss {step.loss:.4f}")
 
         task.progress = tell
-        try:
-            task.run()
-        except KeyboardInterrupt as error:
-            raise Interrupted(f"interrupted{unfinished.keep(task.state())}") from error
-    if unfinished.problem:
-        reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
+        task.run()
 
 
 def _report(run: Run, result: InversionResult, target: Path, reporter: Reporter) -> None:
