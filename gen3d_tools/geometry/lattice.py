@@ -39,9 +39,23 @@ def check_resolution(resolution: int) -> None:
         OutOfMemoryError: Its lattice does not fit into the memory that is free.
     """
     check_range(resolution)
-    needed, free = lattice_bytes(resolution), free_memory()
+    check_memory(resolution, lattice_bytes(resolution), exponent=3)
+
+
+def check_memory(resolution: int, needed: int, *, exponent: int) -> None:
+    """Refuse work that does not fit into the memory that is free.
+
+    Args:
+        resolution: Lattice points along each side.
+        needed: Bytes.
+        exponent: How they grow with the resolution: 3 for all points of a lattice, 2 for tables of its faces.
+
+    Raises:
+        OutOfMemoryError: It does not fit; the message names a resolution that does.
+    """
+    free = free_memory()
     if free is not None and needed > free:
-        fitting = max(MIN_RESOLUTION, int((free / 4) ** (1 / 3) - 2) // 8 * 8)
+        fitting = max(MIN_RESOLUTION, int(resolution * (free / needed) ** (1 / exponent)) // 8 * 8)
         raise OutOfMemoryError(
             f"a lattice of resolution {resolution} needs {needed / 1e9:.2g} GB, {free / 1e9:.2g} GB are free; "
             f"try resolution {fitting}"

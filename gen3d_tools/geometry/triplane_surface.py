@@ -13,7 +13,7 @@ from gen3d_tools.errors import OutOfMemoryError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.numbers import triplane_numbers
 from gen3d_tools.geometry.isosurface import Surface, check_level
-from gen3d_tools.geometry.lattice import Progress, check_range
+from gen3d_tools.geometry.lattice import Progress, check_memory, check_range
 from gen3d_tools.kernels.choice import cpu_kernels_available
 from gen3d_tools.kernels.folding import fits_fast_kernels
 
@@ -43,9 +43,10 @@ def triplane_surface(
     numbers = triplane_numbers(field) if cpu_kernels_available() else None
     if numbers is None or not fits_fast_kernels(numbers):
         return None
-    from gen3d_tools.kernels.lattice_surface import bounded_lattice, find_surface, span  # needs numba
+    from gen3d_tools.kernels.lattice_surface import bounded_lattice, bytes_needed, find_surface, span  # needs numba
 
     threads = kernel_threads()
+    check_memory(resolution, bytes_needed(numbers, resolution, threads=threads), exponent=2)
     try:
         bounded = bounded_lattice(numbers, resolution, threads=threads)
         if not bounded.finite:

@@ -26,9 +26,17 @@ def announce(kernel: Any, what: str) -> None:
         kernel: The compiled function.
         what: What it does, for the message.
     """
+    if kernel.signatures:
+        return
+    folder = kernel.stats.cache_path
+    if folder is None:
+        logger.warning(
+            "compiling the code for %s: 10 to 15 s. No folder for it can be written, so this happens in every run; "
+            "name one in NUMBA_CACHE_DIR",
+            what,
+        )
+        return
     function = kernel.py_func
-    stored = Path(kernel.stats.cache_path or "-").glob(
-        f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*"
-    )
-    if not kernel.signatures and next(stored, None) is None:
-        logger.warning("compiling the code for %s, once: about 20 s; it is kept on disk for later runs", what)
+    stored = Path(folder).glob(f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*")
+    if next(stored, None) is None:
+        logger.warning("compiling the code for %s, once: 10 to 15 s; it is kept on disk for later runs", what)

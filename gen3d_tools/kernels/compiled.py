@@ -19,7 +19,9 @@ f32 = np.float32
 setattr(numba.config, "THREADING_LAYER_PRIORITY", ["omp", "tbb", "workqueue"])  # noqa: B010 - TBB first warns of old ones
 
 
-def compiled(*, fastmath: bool | frozenset[str] = True, **options: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(
+    *, fastmath: bool | frozenset[str] = True, **options: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function without bounds checks; keep the result on disk where a folder for it can be written.
 
     Args:
@@ -29,7 +31,14 @@ def compiled(*, fastmath: bool | frozenset[str] = True, **options: bool) -> Call
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = inspect.unwrap(function)  # the checks of shapes in our tests wrap every function
-        compile_it = partial(njit, fastmath=fastmath if isinstance(fastmath, bool) else set(fastmath), boundscheck=False, nogil=True, error_model="numpy", **options)
+        compile_it = partial(
+            njit,
+            fastmath=fastmath if isinstance(fastmath, bool) else set(fastmath),
+            boundscheck=False,
+            nogil=True,
+            error_model="numpy",
+            **options,
+        )
         try:
             kernel: Callable[..., Any] = compile_it(cache=True)(function)
         except RuntimeError:  # numba found no folder that it may write

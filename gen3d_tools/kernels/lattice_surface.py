@@ -17,7 +17,7 @@ from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.folding import TriplaneNumbers
 from gen3d_tools.kernels.lattice_bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice_cpu import BORDER, PART, TILE, evaluate_parts
-from gen3d_tools.kernels.lattice_tables import Lattice, exponentiate, lattice_of
+from gen3d_tools.kernels.lattice_tables import Lattice, exponentiate, lattice_of, padded_width
 from gen3d_tools.kernels.marching import cases, count_triangles, forget_edges, march_slab
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,16 @@ class Rooms:
     def give_back(self, values: Float32[np.ndarray, "layers m m"]) -> None:
         """Take an array that nobody looks at any more."""
         self._free.append(values)
+
+
+def bytes_needed(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> int:
+    """Bytes of the tables and of what is resampled on the way to them, and of the slabs that are worked on at once.
+
+    The triangles come on top; they depend on the surface.
+    """
+    per_pair = len(numbers.axes) * padded_width(numbers.decoder) + 3 * numbers.texels.shape[-1]
+    per_point = (TILE + 1) * (3 + threads + 2)
+    return 4 * (size * size * per_pair + (size + 2) * (size + 2) * per_point)
 
 
 def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gen3d_tools.kernels.folding import TriplaneNumbers
+from gen3d_tools.kernels.folding import DecoderNumbers, TriplaneNumbers
 
 EXP_SEPARABLE, SOFTPLUS, LEAKY_RELU = 0, 1, 2
 LANES = 64  # units the innermost loops run over: a number that the compiler knows. Layers are padded to whole ones.
@@ -47,7 +47,7 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
     The tables hold the hidden layer; `exponentiate` turns them into factors.
     """
     decoder = numbers.decoder
-    width = -(-max(len(bias) for bias in decoder.biases[:-1]) // LANES) * LANES
+    width = padded_width(decoder)
     by_axes = dict(zip(numbers.axes, numbers.texels, strict=True))
     tables = {pair: np.zeros((1, 1, width), np.float32) for pair in ((0, 1), (0, 2), (1, 2))}
     weight = _padded(decoder.weights[0].T * np.float32(numbers.scale), numbers.texels.shape[-1], width)
@@ -70,6 +70,11 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
         row=_padded(row[None], 1, width)[0],
         bias=np.float32(bias),
     )
+
+
+def padded_width(decoder: DecoderNumbers) -> int:
+    """Hidden units of the widest layer, filled up to whole `LANES`."""
+    return -(-max(len(bias) for bias in decoder.biases[:-1]) // LANES) * LANES
 
 
 def exponentiate(lattice: Lattice) -> Lattice:

@@ -4,13 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from gen3d_tools.errors import Gen3DError, InputError, OutOfMemoryError
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.decoder import Decoder
+from gen3d_tools.geometry import lattice
 from gen3d_tools.geometry import triplane_surface as fast
-from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
+from gen3d_tools.geometry.isosurface import isosurface, raw_iso_level
+from gen3d_tools.geometry.mesh import extract_mesh
 from gen3d_tools.kernels import choice
 
 
@@ -37,10 +40,12 @@ def as_function(field):
     return replace(field, decoder=lambda features: field.decoder(features))
 
 
-def test_mesh_is_that_of_the_plain_path(field):
-    mine, plain = (extract_mesh(one, resolution=40, keep=0) for one in (field, as_function(field)))
+def test_surface_is_that_of_the_plain_path(field):
+    raw_level = raw_iso_level(1.0, "softplus", -1.0)
+    mine = trimesh.Trimesh(*fast.triplane_surface(field, resolution=40, iso_level=1.0, raw_level=raw_level))
+    plain = trimesh.Trimesh(*isosurface(field.raw_density, resolution=40, box_side=1.4, iso_level=raw_level))
     assert (len(mine.vertices), len(mine.faces)) == (len(plain.vertices), len(plain.faces))
-    assert mesh_health(mine).watertight
+    assert mine.is_watertight
     assert mine.volume == pytest.approx(plain.volume, rel=1e-4)
     assert mine.bounds == pytest.approx(plain.bounds, abs=0.01 * 1.4 / 39)
 
@@ -87,6 +92,25 @@ def test_tables_that_do_not_fit_name_a_smaller_resolution(field, monkeypatch):
         extract_mesh(field, resolution=64)
 
 
+def test_memory_is_asked_for_as_the_tables_need_it_not_the_whole_lattice(field, monkeypatch):
+    class Reached(Exception):
+        pass
+
+    def begin(*_, **__):
+        raise Reached
+
+    monkeypatch.setattr("gen3d_tools.kernels.lattice_surface.bounded_lattice", begin)
+    settings = {"resolution": 1024, "iso_level": 1.0, "raw_level": 1.5}
+    monkeypatch.setattr(lattice, "free_memory", lambda: 2 * 10**9)  # all points need 4.3 GB
+    with pytest.raises(Reached):
+        fast.triplane_surface(field, **settings)
+    monkeypatch.setattr(lattice, "free_memory", lambda: 300 * 10**6)
+    with pytest.raises(
+        OutOfMemoryError, match=r"resolution 1024 needs 1\.\d GB, 0\.3 GB are free; try resolution 5\d\d"
+    ):
+        fast.triplane_surface(field, **settings)
+
+
 def test_without_numba_the_mesh_is_the_same_and_the_log_says_why(field, monkeypatch, caplog):
     with_numba = extract_mesh(field, resolution=16, colors=False)
     choice.cpu_kernels_available.cache_clear()
@@ -97,7 +121,9 @@ def test_without_numba_the_mesh_is_the_same_and_the_log_says_why(field, monkeypa
     choice.cpu_kernels_available.cache_clear()
     assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
     assert "numba is not installed" in caplog.text
-    assert len(plain.faces) == len(with_numba.faces)
+    assert plain.is_watertight
+    assert plain.euler_number == with_numba.euler_number
+    assert plain.volume == pytest.approx(with_numba.volume, rel=1e-3)
 
 
 def test_world_coordinates_do_not_depend_on_the_path(field):

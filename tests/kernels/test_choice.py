@@ -10,7 +10,7 @@ class Kernel:
 
     def __init__(self, folder, signatures=()):
         self.py_func = test_a_kernel_to_be_compiled_is_announced_once
-        self.stats = type("Stats", (), {"cache_path": str(folder)})()
+        self.stats = type("Stats", (), {"cache_path": None if folder is None else str(folder)})()
         self.signatures = list(signatures)
 
 
@@ -31,3 +31,9 @@ def test_a_kernel_on_disk_or_compiled_already_is_not(tmp_path, caplog):
     assert announced(caplog, Kernel(tmp_path, signatures=["float32"])) == 0
     (tmp_path / "test_choice.test_a_kernel_to_be_compiled_is_announced_once-12.py311.nbi").touch()
     assert announced(caplog, Kernel(tmp_path)) == 0
+
+
+def test_a_kernel_that_cannot_be_kept_says_what_to_do(caplog):
+    assert announced(caplog, Kernel(None)) == 1
+    assert "NUMBA_CACHE_DIR" in caplog.text
+    assert announced(caplog, Kernel(None, signatures=["float32"])) == 0
