@@ -55,14 +55,15 @@ def mesh_health(mesh: trimesh.Trimesh) -> MeshHealth:
     places, faces = merged(mesh)
     labels = component_labels(faces)
     closed = trimesh.Trimesh(places, faces, process=False)
+    volumes = component_volumes(places, faces, labels)
     return MeshHealth(
         vertices=len(mesh.vertices),
         faces=len(mesh.faces),
         watertight=bool(closed.is_watertight),
         parts=int(labels.max(initial=-1)) + 1,
         euler_number=int(closed.euler_number),
-        volume=float(closed.volume),
-        shells=int((component_volumes(places, faces, labels) > 0).sum()),
+        volume=float(volumes.sum()),
+        shells=int((volumes > 0).sum()),
         degenerate_faces=int(degenerate(places, faces).sum()),
         duplicate_faces=len(faces) - len(np.unique(np.sort(faces, axis=1), axis=0)),
         consistent=bool(closed.is_winding_consistent),

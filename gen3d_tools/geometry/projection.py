@@ -46,9 +46,8 @@ def project_to_level(
     free = ~on_walls(vertices, field.box_side, voxel)
 
     def step(part: slice) -> None:
-        points = _tensor(vertices[part], field)
-        better = _newton_step(field, points, raw_level, voxel)
-        moved[part] = np.where(free[part, None], better.cpu().double().numpy(), vertices[part])
+        move = _newton_step(field, _tensor(vertices[part], field), raw_level, voxel)
+        moved[part] += np.where(free[part, None], move.cpu().double().numpy(), 0.0)
 
     with torch.no_grad():
         in_chunks(step, len(vertices), CHUNK_POINTS // 4)
@@ -94,7 +93,7 @@ def _tensor(points: Float[np.ndarray, "n 3"], field: RadianceField) -> Float[Ten
 def _newton_step(
     field: RadianceField, points: Float[Tensor, "n 3"], raw_level: float, voxel: float
 ) -> Float[Tensor, "n 3"]:
-    """Where the step leads, or the point itself where that is not nearer to the level."""
+    """The step, or none where it does not lead nearer to the level."""
     width = _SLOPE_STEP * voxel
     offsets = width * torch.eye(3, device=points.device)
     inward = torch.where(points > 0, -1.0, 1.0)  # never out of the box, where a bounded field ends
@@ -109,7 +108,7 @@ def _newton_step(
     half = field.box_side / 2
     better = (points + move).clamp(-half, half)
     nearer = (field.raw_density(better) - raw_level).abs() < miss.abs()
-    return torch.where((nearer & better.isfinite().all(-1))[:, None], better, points)
+    return torch.where((nearer & better.isfinite().all(-1))[:, None], better - points, 0.0)
 
 
 def _without_turned_faces(
