@@ -1,7 +1,7 @@
 """How far a field's picture is from a photo: pixels, structure, silhouette, features."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.fields.render_config import Background
+from gen3d_tools.fields.render_config import Background, RenderConfig
 from gen3d_tools.inversion.features import PerceptualDistance
 from gen3d_tools.inversion.losses import pyramid_l1, ssim
 from gen3d_tools.inversion.photo import Photo
@@ -100,17 +100,16 @@ class Objective:
     ) -> list[tuple[Tensor, Tensor, float]]:
         """Pairs of pictures to compare, four channels with the silhouette, and their weights."""
         settings, threshold = self.settings, self.settings.weight_threshold
+        config = quicker(field.render_config, settings)
         enlarge = field.super_resolution
         if enlarge is None:
             (rows, columns), pixels = grid(target.size, self.rays, field, generator)
-            seen = see(
-                field, camera, pixels, width=self.width, threshold=settings.weight_threshold, generator=generator
-            )
+            seen = see(field, camera, pixels, config=config, width=self.width, threshold=threshold, generator=generator)
             wanted = _four(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]
         side = enlarge.render_resolution
         pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
-        seen = see(field, camera, pixels, width=self.width, threshold=threshold, generator=generator)
+        seen = see(field, camera, pixels, config=config, width=self.width, threshold=threshold, generator=generator)
         final = enlarge(seen.values)[0]
         small = target.shrunk(side)
         silhouette = resized(seen.opacity, final.shape[-1])
@@ -136,6 +135,12 @@ class Objective:
             felt = self.distance(rgb.clamp(0, 1), truth).mean()
             loss = loss + settings.perceptual_weight * felt
         return loss, float(squared.detach()), float(felt.detach())
+
+
+def quicker(config: RenderConfig, settings: InversionSettings) -> RenderConfig:
+    """The settings of a field, with no more samples per ray than an inversion wants."""
+    coarse = max(4, min(config.coarse_samples, settings.coarse_samples))
+    return replace(config, coarse_samples=coarse, fine_samples=min(config.fine_samples, settings.fine_samples))
 
 
 def _four(target: Target) -> Float[Tensor, "4 n n"]:

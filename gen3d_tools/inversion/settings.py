@@ -23,7 +23,7 @@ class InversionSettings:
     resolution: int = 128  # largest side at which pictures are compared, for fields without super-resolution
 
     # Stage one: the latent and the camera.
-    steps1: int = 80  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
+    steps1: int = 60  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
     space: Space = "w"  # "w+": one latent per layer
     # What the optimiser moves: "spread": coordinates along the principal axes of the class's own latents, in standard
     # deviations, so that a step is likely in every direction; "w": the latent itself, as published.
@@ -61,7 +61,7 @@ class InversionSettings:
     raw_weight: float = 1.0  # of the picture before a super-resolution, beside the one behind it
 
     # Stage two: the generator.
-    steps2: int = 60  # published: 350
+    steps2: int = 50  # published: 350
     lr2: float = 1e-3  # published: 3e-4
     lr2_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
     rays2: int = 1800
@@ -78,6 +78,8 @@ class InversionSettings:
     locality_interval: int = 1  # steps from one to the next
 
     # Differentiable rendering.
+    coarse_samples: int = 32  # per ray at most; a generator's own settings may ask for fewer
+    fine_samples: int = 16
     weight_threshold: float = 1e-4  # samples that stop less light carry no gradient
     softness: float = 0.08  # width of the density's onset in pixels; 0 keeps the field's own
 
@@ -131,9 +133,13 @@ class InversionSettings:
 
 
 PRESETS: dict[PresetName, InversionSettings] = {
-    "fast": InversionSettings(),
+    "fast": InversionSettings(
+        steps1=24, steps2=16, rays1=1024, rays2=1024, lr1=0.15, lr2=2e-3, search_starts=3, search_keep=1
+    ),
     "balanced": InversionSettings(),
-    "best": InversionSettings(),
+    "best": InversionSettings(
+        steps1=160, steps2=200, rays1=4096, rays2=4096, coarse_samples=64, fine_samples=48, stop2_psnr=40.0
+    ),
 }
 
 

@@ -74,6 +74,8 @@ def see(
     origins, directions = rays_through(camera.cam2world, camera.intrinsics, pixels)
     near, far, hit, config = _limits(field, origins, directions, config)
     activate = partial(_soft, field, width)
+    if not hit.any():  # the object lies outside the picture: one ray is followed nevertheless, through nothing
+        hit, near, far = hit.index_fill(0, hit.new_zeros(1, dtype=torch.long), True), near * 0, near * 0 + 1e-6
     starts, towards, near, far = (one[hit] for one in (origins, directions, near, far))
     with torch.no_grad():
         distances, raw = _place(field, activate, config, starts, towards, near, far, generator)
@@ -210,6 +212,7 @@ def _blend(
     """Evaluate what matters with gradients and blend it."""
     with torch.no_grad():
         matters = _march(activate, config, raw, distances, last=True).sample_weights > threshold
+        matters.view(-1)[raw.argmax()] = True  # so that there is always something to follow
     ray, sample = matters.nonzero(as_tuple=True)
     points = origins[ray] + distances[ray, sample][:, None] * directions[ray]
     values, fresh = field(points, directions[ray])

@@ -1,0 +1,176 @@
+"""The whole inversion on a tiny generator: resumable, honest, and free of special cases."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gen3d_tools.cameras.camera import Camera, stack_cameras
+from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.inversion.photo import Photo
+from gen3d_tools.inversion.progress import StepReport
+from gen3d_tools.inversion.pti import Inversion, invert
+from gen3d_tools.inversion.score import score, warnings_for
+from gen3d_tools.inversion.settings import PRESETS, InversionSettings, preset
+from gen3d_tools.rendering.renderer import render
+
+QUICK = InversionSettings(
+    resolution=12,
+    rays1=144,
+    rays2=144,
+    w_samples=50,
+    steps1=3,
+    steps2=3,
+    search_starts=2,
+    search_keep=1,
+    search_steps=1,
+    search_keep_steps=1,
+    search_resolution=8,
+    locality_points=128,
+    checkpoint_seconds=0.0,
+)
+
+
+def _photo(generator, seed=5, label=1, camera=None, side=16):
+    frames = render(
+        generator.fields(generator.latents([seed], [label]))[0],
+        camera or generator.default_camera(),
+        resolution=side,
+    )
+    return Photo(frames.rgb, frames.opacity, source="test")
+
+
+def _equal(first, second):
+    assert torch.equal(first.ws, second.ws)
+    assert torch.equal(first.camera.cam2world, second.camera.cam2world)
+    mine, other = first.generator.state_dict(), second.generator.state_dict()
+    assert all(torch.equal(mine[name], other[name]) for name in mine)
+    assert first.history == second.history
+
+
+def test_a_known_camera_and_class_are_kept(tiny_generator):
+    camera = tiny_generator.default_camera()
+    photo = _photo(tiny_generator)
+    result = invert(tiny_generator, photo, camera=camera, class_name="cube", settings=QUICK)
+    assert torch.equal(result.camera.cam2world, camera.cam2world)
+    assert (result.class_index, result.class_name) == (1, "cube")
+    assert result.ws.shape == (1, tiny_generator.num_ws, 16)
+    assert result.base is tiny_generator
+    assert set(result.history) == {"stage_one", "stage_two"}
+    assert [len(result.history[name]) for name in ("stage_one", "stage_two")] == [3, 3]
+
+
+def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
+    states = []
+    photo = _photo(tiny_generator)
+    whole = invert(tiny_generator, photo, settings=QUICK, checkpoint=lambda s: states.append(copy.deepcopy(s)))
+    one = next(state for state in states if state["stage_one"] and state["stage_one"]["done"] == 2)
+    two = next(state for state in states if state["stage_two"] and state["stage_two"]["done"] == 2)
+    for state in (states[0], one, two, states[-1]):
+        _equal(invert(tiny_generator, photo, settings=QUICK, resume_state=state), whole)
+
+
+def test_a_state_holds_only_what_a_safe_file_can(tiny_generator, tmp_path):
+    states = []
+    invert(tiny_generator, _photo(tiny_generator), settings=QUICK, checkpoint=states.append)
+    torch.save(states[-1], tmp_path / "state.pt")
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["class_index"] == states[-1]["class_index"]
+
+
+def test_a_state_of_another_photo_or_of_other_settings_is_refused(tiny_generator):
+    states = []
+    camera = tiny_generator.default_camera()
+    invert(tiny_generator, _photo(tiny_generator), camera=camera, settings=QUICK, checkpoint=states.append)
+    with pytest.raises(InputError, match="photos"):
+        invert(tiny_generator, _photo(tiny_generator, 6), camera=camera, settings=QUICK, resume_state=states[-1])
+    with pytest.raises(InputError, match="settings"):
+        other = replace(QUICK, seed=1)
+        invert(tiny_generator, _photo(tiny_generator), camera=camera, settings=other, resume_state=states[-1])
+
+
+def test_an_interrupted_inversion_gives_what_there_is(tiny_generator):
+    def interrupt(report):
+        if report.stage == "stage_two":
+            raise KeyboardInterrupt
+
+    work = Inversion(tiny_generator, [_photo(tiny_generator)], settings=QUICK, progress=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        work.run()
+    result = work.result()
+    assert len(result.history["stage_two"]) == 1
+    assert result.metrics["fit"] in ("good", "fair", "poor")
+
+
+def test_progress_only_grows_and_ends_at_one(tiny_generator):
+    reports: list[StepReport] = []
+    invert(tiny_generator, _photo(tiny_generator), settings=QUICK, progress=reports.append)
+    shares = [report.share for report in reports]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert {report.stage for report in reports} == {"search", "stage_one", "stage_two"}
+
+
+def test_without_an_encoder_the_search_tries_classes_and_cameras(tiny_generator):
+    camera = tiny_generator.sample_cameras(24, range(24))[7]
+    photo = _photo(tiny_generator, camera=camera, side=24)
+    mean = tiny_generator.latents([5], [1], truncation_psi=1.0)
+    settings = replace(QUICK, resolution=24, search_resolution=16, search_starts=3)
+    start = Inversion(tiny_generator, [photo], settings=settings).find_start()
+    assert start.class_index in (0, 1)
+    assert start.w.shape == mean[0, 0].shape
+    assert start.loss < float("inf")
+
+
+def test_further_views_share_the_latent_and_have_cameras_of_their_own(tiny_generator):
+    cameras = stack_cameras([Camera.from_spherical(yaw, 10.0, 2.7, fov_y_deg=20.0) for yaw in (0.0, 90.0)])
+    photos = [_photo(tiny_generator, camera=camera) for camera in cameras]
+    result = invert(tiny_generator, photos[0], views=photos[1:], camera=cameras, class_name=1, settings=QUICK)
+    assert len(result.cameras) == len(result.photos) == 2
+    assert torch.equal(result.cameras.cam2world, cameras.cam2world)
+    found = invert(tiny_generator, photos[0], views=photos[1:], class_name=1, settings=QUICK)
+    assert len(found.cameras) == 2
+    with pytest.raises(InputError, match="cameras for 2 photos"):
+        invert(tiny_generator, photos[0], views=photos[1:], camera=cameras[0], settings=QUICK)
+
+
+def test_a_generator_that_is_being_trained_is_not_touched(tiny_generator):
+    training = copy.deepcopy(tiny_generator).requires_grad_(True)
+    camera = training.default_camera()
+    result = invert(training, _photo(tiny_generator), camera=camera, class_name=0, settings=QUICK)
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in training.parameters())
+    assert result.base is training
+
+
+def test_unknown_classes_and_presets_are_refused(tiny_generator):
+    with pytest.raises(InputError, match="unknown class"):
+        invert(tiny_generator, _photo(tiny_generator), class_name="teapot", settings=QUICK)
+    with pytest.raises(InputError, match="no preset 'swift'; choose from fast, balanced, best"):
+        invert(tiny_generator, _photo(tiny_generator), settings="swift")
+
+
+@pytest.mark.parametrize(("psnr", "fit"), [(30.0, "good"), (21.0, "fair"), (12.0, "poor")])
+def test_the_score_is_that_of_the_untouched_model(tiny_generator, psnr, fit):
+    from gen3d_tools.inversion.latents import latent_prior
+
+    prior = latent_prior(tiny_generator, 0, 50)
+    ws = prior.mean.expand(1, tiny_generator.num_ws, -1)
+    first, second = {"psnr": psnr}, {"psnr": 40.0}
+    metrics = score(_photo(tiny_generator), prior, ws, 0, first, second, None, None)
+    assert metrics["fit"] == fit
+    assert bool(warnings_for(metrics)) == (fit != "good")
+    assert ("nothing this model knows" in " ".join(warnings_for(metrics))) == (fit == "poor")
+
+
+def test_settings_come_back_and_refuse_what_is_wrong():
+    for settings in PRESETS.values():
+        assert InversionSettings.from_dict(settings.to_dict()) == settings
+    assert preset("fast").steps < preset("balanced").steps < preset("best").steps
+    assert preset("balanced").with_steps(10).steps == 10
+    with pytest.raises(CheckpointError, match="stride unknown"):
+        InversionSettings.from_dict({**preset("fast").to_dict(), "stride": 1})
+    for wrong in ({"space": "z"}, {"lr1": -1.0}, {"resolution": 0}, {"basis": "x"}):
+        with pytest.raises(InputError):
+            InversionSettings(**wrong)
+    with pytest.raises(InputError, match="at least 2 steps"):
+        preset("fast").with_steps(1)
