@@ -71,18 +71,11 @@ def _result_rows(result: dict[str, Any] | None) -> list[tuple[str, str]]:
     rows = [
         ("result of", f"an inversion with {result['base']}"),
         ("shows", found),
-        (
-            "photo's camera",
-            f"yaw {camera['yaw_deg']:.0f}°, pitch {camera['pitch_deg']:.0f}°, fov {camera['fov_y_deg']:.1f}°",
-        ),
+        ("photo's camera", view),
     ]
     if "fit" in metrics:
-        rows.append(
-            (
-                "fit",
-                f"{metrics['fit']}: {_psnr(metrics, 'stage_one')} before tuning, {_psnr(metrics, 'stage_two')} after",
-            )
-        )
+        before, after = _psnr(metrics, "stage_one"), _psnr(metrics, "stage_two")
+        rows.append(("fit", f"{metrics['fit']}: {before} before tuning, {after} after"))
     return rows + [("warning", str(line)) for line in result["warnings"] or []]
 
 

@@ -6,13 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.background import Cutout
-from gen3d_tools.rendering.renderer import render
 
 _PICTURES = 8
-_SIZE = 32  # pixels: enough to measure silhouettes
-_FULL = 0.9  # covered share of a picture from which a generator fills its pictures
+_LATTICE = 40  # points along each side of the box: enough to measure silhouettes
+_FULL = 0.9  # of width and height: from there on a generator fills its pictures
 _SLACK = 0.06  # picture sides by which an object may be beyond the sizes that were measured
 
 
@@ -43,18 +44,20 @@ def measure_framing(generator: Generator, class_index: int | None = None) -> Fra
         generator: The generator.
         class_index: Only this class; None takes what the seeds draw.
     """
+    if generator.settings.render_config.background == "last":
+        return FULL
     seeds = list(range(_PICTURES))
     classes = None if class_index is None else [class_index] * len(seeds)
     cameras = generator.sample_cameras(len(seeds), seeds, classes=classes)
     boxes = []
     for index, seed in enumerate(seeds):
-        ws = generator.latents([seed], None if classes is None else [classes[index]])
-        frame = render(generator.fields(ws)[0], cameras[index], resolution=_SIZE, super_resolution=False)
-        mask = frame.opacity > 0.5
-        if mask.float().mean() > _FULL:
+        field = generator.fields(generator.latents([seed], None if classes is None else [classes[index]]))[0]
+        box = _seen_box(field, cameras[index], generator.settings.iso_level)
+        if box is None:
+            continue
+        if min(box[2] - box[0], box[3] - box[1]) > _FULL:
             return FULL
-        if mask.any():
-            boxes.append(silhouette_box(mask.float()))
+        boxes.append(box)
     if not boxes:
         return FULL
     left, top, right, bottom = torch.tensor(boxes).unbind(1)
@@ -68,6 +71,22 @@ def measure_framing(generator: Generator, class_index: int | None = None) -> Fra
         centre=(float(x.mean()), float(y.mean())),
         shift=float(shift),
     )
+
+
+def _seen_box(field: RadianceField, camera: Camera, level: float) -> tuple[float, float, float, float] | None:
+    """Project the lattice points inside an object: left, top, right and bottom in the picture; None without any."""
+    axis = (torch.arange(_LATTICE, device=field.device) + 0.5) / _LATTICE - 0.5
+    points = torch.cartesian_prod(axis, axis, axis) * field.box_side
+    inside = points[field.density(points) > level]
+    rotation, position = camera.cam2world[:3, :3], camera.position
+    seen = (inside - position) @ rotation
+    seen = seen[seen[:, 2] > 0]
+    if not len(seen):
+        return None
+    places = (seen / seen[:, 2:]) @ camera.intrinsics.T
+    half = 0.5 * field.box_side / _LATTICE * camera.intrinsics[1, 1] / seen[:, 2].mean()
+    low, high = (places[:, :2].amin(dim=0) - half).clamp(0, 1), (places[:, :2].amax(dim=0) + half).clamp(0, 1)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 def silhouette_box(mask: Float[Tensor, "1 h w"]) -> tuple[float, float, float, float]:
