@@ -30,7 +30,7 @@ _VERTICES, _INDICES = 34962, 34963  # what a part of the buffer is for
 def encode_glb(mesh: trimesh.Trimesh) -> bytes:
     """Write a mesh with normals and its vertex colours or texture as one binary file."""
     data: bytes = export_glb(  # type: ignore[no-untyped-call]
-        mesh, include_normals=True, buffer_postprocessor=_as_the_standard_wants
+        mesh, include_normals=True, buffer_postprocessor=_as_the_standard_wants, tree_postprocessor=_name_targets
     )
     return data
 
@@ -68,6 +68,14 @@ def _as_the_standard_wants(buffers: Any, tree: dict[str, Any]) -> None:
         tree["samplers"] = [SAMPLER]
         for texture in tree["textures"]:
             texture["sampler"] = 0
+
+
+def _name_targets(tree: dict[str, Any]) -> None:
+    """Say which parts of the buffer are vertices and which are indices, in place."""
+    for primitive in (part for mesh in tree["meshes"] for part in mesh["primitives"]):
+        for accessor in primitive["attributes"].values():
+            tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] = _VERTICES
+        tree["bufferViews"][tree["accessors"][primitive["indices"]]["bufferView"]]["target"] = _INDICES
 
 
 def _make_linear(accessor: dict[str, Any], buffers: Any, keys: list[Any]) -> None:

@@ -1,0 +1,112 @@
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
+from gen3d_tools.fields.field import FunctionField
+from gen3d_tools.geometry.density_grid import check_density_suffix, read_density, write_density
+from gen3d_tools.geometry.isosurface import isosurface, raw_iso_level
+
+from .conftest import ball_depth
+
+SUFFIXES = [".npz", ".mrc"]
+
+
+@pytest.fixture
+def field(field_of):
+    """A ball off the middle."""
+    return field_of(ball_depth((0.2, -0.1, 0.3), 0.5))
+
+
+@pytest.fixture(autouse=True)
+def mrcfile():
+    return pytest.importorskip("mrcfile", reason="needs the extra mrc")
+
+
+def surface(field, resolution):
+    level = raw_iso_level(field.iso_level, field.density_activation, field.density_shift)
+    return isosurface(field.raw_density, resolution=resolution, box_side=field.box_side, iso_level=level)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_density_on_the_lattice_is_that_of_the_field(field, tmp_path, suffix):
+    write_density(tmp_path / f"ball{suffix}", field, resolution=24)
+    back = read_density(tmp_path / f"ball{suffix}")
+    axis = torch.linspace(-1, 1, 24)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    assert back.density(points).numpy() == pytest.approx(field.density(points).numpy(), rel=1e-3, abs=1e-3)
+    assert (back.box_side, back.iso_level) == (pytest.approx(2.0), 10.0)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_grid_has_the_mesh_of_its_field(tmp_path, suffix):
+    """As long as the density falls by less than 80 within a voxel: smaller densities than e^-87 are all the same."""
+    field = FunctionField(
+        raw_density_fn=lambda points: 1000 * (0.5 - (points - 0.1).norm(dim=-1)),
+        density_activation="softplus",
+        density_shift=-1.0,
+    )
+    write_density(tmp_path / f"ball{suffix}", field, resolution=32)
+    vertices, faces = surface(read_density(tmp_path / f"ball{suffix}"), 32)
+    wanted, wanted_faces = surface(field, 32)
+    assert len(faces) == len(wanted_faces)
+    assert vertices == pytest.approx(wanted, abs=0.001 * 2 / 31)
+
+
+def test_other_programs_find_the_ball_where_it_is(field, tmp_path, mrcfile):
+    write_density(tmp_path / "ball.mrc", field, resolution=32)
+    assert mrcfile.validate(tmp_path / "ball.mrc")
+    with mrcfile.open(tmp_path / "ball.mrc") as file:
+        z, y, x = (np.stack(np.nonzero(file.data > 10)).mean(axis=1)) * float(file.voxel_size.x)
+        origin = file.header.origin
+    assert (x + origin.x, y + origin.y, z + origin.z) == pytest.approx((0.2, -0.1, 0.3), abs=0.02)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_same_field_gives_the_same_bytes(field, tmp_path, suffix):
+    for name in ("one", "two"):
+        write_density(tmp_path / f"{name}{suffix}", field, resolution=8)
+    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+
+
+def test_grids_of_other_programs_are_read_with_a_level_given_or_guessed(tmp_path, mrcfile):
+    grid = np.full((16, 16, 16), -1000, np.float32)
+    grid[4:12, 4:12, 4:12] = 50
+    with mrcfile.new(tmp_path / "foreign.mrc") as file:
+        file.set_data(grid)
+    field = read_density(tmp_path / "foreign.mrc")
+    assert (field.box_side, field.iso_level) == (15, 25)
+    assert read_density(tmp_path / "foreign.mrc", iso_level=10.0).iso_level == 10
+    assert field.density(torch.zeros(3)).item() == pytest.approx(50)
+    assert field.density(torch.full((3,), 7.0)).item() < 1e-30
+
+
+def test_bad_files_are_refused_in_one_line(field, tmp_path, mrcfile):
+    with pytest.raises(NotFoundError, match="is not there"):
+        read_density(tmp_path / "none.npz")
+    with pytest.raises(InputError, match=r"'\.vol', density grids are kept as \.npz or \.mrc"):
+        write_density(tmp_path / "a.vol", field)
+    for suffix in SUFFIXES:
+        (tmp_path / f"bad{suffix}").write_bytes(b"not a grid")
+        with pytest.raises(InputError, match="holds no density grid"):
+            read_density(tmp_path / f"bad{suffix}")
+    np.savez(tmp_path / "flat.npz", density=np.zeros((8, 9, 8)), box_side=1.0, iso_level=1.0)
+    with pytest.raises(InputError, match="8 x 9 x 8 numbers, it must be a cube with 8 to 1024"):
+        read_density(tmp_path / "flat.npz")
+    np.savez(tmp_path / "nan.npz", density=np.full((8, 8, 8), np.nan), box_side=1.0, iso_level=1.0)
+    with pytest.raises(InputError, match="not finite"):
+        read_density(tmp_path / "nan.npz")
+    np.savez(tmp_path / "code.npz", density=np.array([{}], object), box_side=1.0, iso_level=1.0)
+    with pytest.raises(InputError, match="holds no density grid"):
+        read_density(tmp_path / "code.npz")
+    with pytest.raises(InputError, match="resolution is 4"):
+        write_density(tmp_path / "a.npz", field, resolution=4)
+
+
+def test_without_mrcfile_the_message_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mrcfile", None)
+    with pytest.raises(MissingDependencyError, match="pip install mrcfile"):
+        check_density_suffix("a.mrc")
+    check_density_suffix("a.npz")
