@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gen3d_tools.cli import classes, convert, demo, doctor, info, invert, mesh, models, sample, video
+from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.console import print_error
 from gen3d_tools.errors import Gen3DError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Images, videos and meshes from trained 3D-aware GANs. Try: `gen3d demo`",
 )
-for command in (demo, sample, video, mesh, invert, convert, info, models, classes, doctor):
+for command in (demo, sample, video, mesh, invert, convert, info, models, classes, doctor, bench):
     command.register(app)
 
 

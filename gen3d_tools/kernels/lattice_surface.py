@@ -105,7 +105,8 @@ def bytes_needed(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> in
     """
     per_pair = len(numbers.axes) * padded_width(numbers.decoder) + 3 * numbers.texels.shape[-1]
     per_point = (TILE + 1) * (3 + threads + 2)
-    return 4 * (size * size * per_pair + (size + 2) * (size + 2) * per_point)
+    needed: int = 4 * (size**2 * per_pair + (size + 2) ** 2 * per_point)
+    return needed
 
 
 def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice:

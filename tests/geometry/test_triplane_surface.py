@@ -42,8 +42,9 @@ def as_function(field):
 
 def test_surface_is_that_of_the_plain_path(field):
     raw_level = raw_iso_level(1.0, "softplus", -1.0)
-    mine = trimesh.Trimesh(*fast.triplane_surface(field, resolution=40, iso_level=1.0, raw_level=raw_level))
-    plain = trimesh.Trimesh(*isosurface(field.raw_density, resolution=40, box_side=1.4, iso_level=raw_level))
+    ours = fast.triplane_surface(field, resolution=40, iso_level=1.0, raw_level=raw_level)
+    theirs = isosurface(field.raw_density, resolution=40, box_side=1.4, iso_level=raw_level)
+    mine, plain = (trimesh.Trimesh(*surface, process=False) for surface in (ours, theirs))
     assert (len(mine.vertices), len(mine.faces)) == (len(plain.vertices), len(plain.faces))
     assert mine.is_watertight
     assert mine.volume == pytest.approx(plain.volume, rel=1e-4)
