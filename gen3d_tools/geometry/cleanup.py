@@ -150,16 +150,20 @@ def _find_background(
     outer = parts.volumes > 0
     walls = outer & (parts.wall_areas > _ON_WALLS * parts.areas)
     spans = ((parts.low < reach - half) & (parts.high > half - reach)).sum(axis=1)
-    hollow = np.abs(parts.volumes) < _HOLLOW * parts.extents.prod(axis=1)
-    flat = parts.extents.min(axis=1, initial=np.inf) < _FLAT * box_side
-    sheets = outer & (spans >= 2) & (hollow | flat) & ~walls
-    background = walls | sheets
-    if not (outer & ~background).any():  # then the largest is what was wanted
+    wide = outer & (spans >= 2) & ~walls
+    if not (walls | wide).any():
+        return walls, wide
+    cavities = np.flatnonzero(parts.volumes < 0)
+    owners = np.array([_owner(vertices, faces, parts, int(cavity)) for cavity in cavities], np.int64)
+    enclosed = parts.volumes.copy()
+    np.add.at(enclosed, owners[owners >= 0], parts.volumes[cavities[owners >= 0]])
+    hollow = enclosed < _HOLLOW * parts.extents.prod(axis=1)
+    flat = parts.extents.min(axis=1) < _FLAT * box_side
+    sheets = wide & (hollow | flat)
+    if not (outer & ~walls & ~sheets).any():  # then they are what was wanted
         return np.zeros(len(parts), bool), np.zeros(len(parts), bool)
-    if background.any():
-        for cavity in np.flatnonzero(parts.volumes < 0):
-            owner = _owner(vertices, faces, parts, int(cavity))
-            walls[cavity], sheets[cavity] = owner in np.flatnonzero(walls), owner in np.flatnonzero(sheets)
+    for background in (walls, sheets):
+        background[cavities] = (owners >= 0) & background[owners]
     return walls, sheets
 
 
@@ -167,7 +171,8 @@ def _owner(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], parts: Parts, cavity: int
 ) -> int:
     """The smallest part around a cavity; -1 where there is none."""
-    inside = (parts.low <= parts.low[cavity]) & (parts.high >= parts.high[cavity]) & (parts.volumes > 0)
+    around = (parts.low <= parts.low[cavity]).all(axis=1) & (parts.high >= parts.high[cavity]).all(axis=1)
+    inside = around & (parts.volumes > 0)
     point = vertices[faces[parts.labels == cavity][0, 0]]
     for part in sorted(np.flatnonzero(inside), key=lambda part: parts.volumes[part]):
         if encloses(vertices, faces[parts.labels == part], point):

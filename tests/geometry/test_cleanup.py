@@ -66,3 +66,105 @@ def test_nothing_stays_nothing():
 def test_keep_is_a_share(keep):
     with pytest.raises(InputError, match="it must be a share from 0"):
         clean(*boxes(1), keep=keep)
+
+
+def sheet(extents, center):
+    return trimesh.creation.box(extents=extents).subdivide().apply_translation(center)
+
+
+def ball(radius, center=(0, 0, 0), subdivisions=3):
+    return trimesh.creation.icosphere(subdivisions, radius=radius).apply_translation(center)
+
+
+def inverted(mesh):
+    mesh.invert()
+    return mesh
+
+
+def cleaned(*parts, **options):
+    """Clean parts in a box of side 2; which of them stay, by their first vertices, and the report."""
+    whole = trimesh.util.concatenate(parts)
+    vertices, faces, report = clean(
+        np.asarray(whole.vertices), np.asarray(whole.faces), **({"box_side": 2.0} | options)
+    )
+    found = {tuple(vertex) for vertex in vertices[np.unique(faces)]}
+    return [tuple(np.asarray(part.vertices)[0]) in found for part in parts], report
+
+
+THING = ball(0.4)
+BACK_WALL = sheet([2, 2, 0.1], [0, 0, -0.95])
+CURTAIN = sheet([2, 2, 0.05], [0, 0, -0.6])  # in front of the wall, from side to side
+FLOOR = sheet([2, 0.1, 2], [0, -0.7, 0])
+FAR_SPECK = ball(0.05, [0.9, 0.9, 0.9])
+WHEEL = ball(0.06, [0, -0.5, 0])  # 0.04 below the thing
+
+
+def test_a_scene_is_reduced_to_the_object_and_its_own_parts():
+    kept, report = cleaned(THING, BACK_WALL, CURTAIN, FLOOR, FAR_SPECK, WHEEL)
+    assert kept == [True, False, False, False, False, True]
+    assert (report.box_walls, report.background_sheets, report.floaters) == (1, 2, 1)
+    assert "4 of 6 parts removed" in str(report)
+    assert ": 1 box wall, 2 background sheets, 1 floater)" in str(report)
+
+
+def test_background_stays_when_asked_for():
+    kept, report = cleaned(THING, BACK_WALL, CURTAIN, FLOOR, keep_background=True)
+    assert kept == [True] * 4
+    assert report.removed_parts == 0
+
+
+def test_the_small_are_measured_by_the_object_not_by_the_wall():
+    """The wall has 13 times the volume of the thing: beside it the thing itself would be a floater."""
+    kept, _ = cleaned(ball(0.12), BACK_WALL)
+    assert kept == [True, False]
+    assert cleaned(ball(0.12), BACK_WALL, keep_background=True)[0] == [False, True]
+
+
+def test_a_dome_around_the_object_is_background():
+    dome = ball(1.0, subdivisions=4)
+    dome.apply_scale(0.999)
+    kept, report = cleaned(THING, dome, inverted(ball(0.97, subdivisions=4)))
+    assert kept == [True, False, False]
+    assert report.background_sheets == 2
+
+
+def test_the_inner_wall_of_a_room_goes_with_the_room():
+    room, inner = sheet([2, 2, 2], [0, 0, 0]), inverted(sheet([1.8, 1.8, 1.8], [0, 0, 0]))
+    kept, report = cleaned(room, inner, THING)
+    assert kept == [False, False, True]
+    assert report.box_walls == 2
+
+
+def test_the_object_s_own_cavity_stays():
+    kept, _ = cleaned(THING, inverted(ball(0.3)), BACK_WALL)
+    assert kept == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [sheet([2, 0.5, 0.5], [0, 0, 0]), sheet([0.5, 2, 0.5], [0, 0, 0]), sheet([1.5, 1.5, 1], [0, -0.25, 0.5])],
+    ids=["beam through the box", "pillar", "cut on two sides"],
+)
+def test_objects_that_the_box_cuts_are_no_background(thing):
+    assert cleaned(thing, ball(0.2, [0.7, 0.7, -0.7]))[0] == [True, True]
+
+
+def test_what_would_leave_nothing_stays():
+    kept, report = cleaned(FLOOR)
+    assert kept == [True]
+    assert report.removed_parts == 0
+
+
+@pytest.mark.parametrize(("gap", "stays"), [(0.01, True), (0.15, True), (0.3, False)])
+def test_small_parts_stay_as_near_as_they_are_large(gap, stays):
+    """A flame of 0.1 across, with a diagonal of 0.17, under a rocket."""
+    flame = ball(0.05, [0, -0.4 - gap - 0.05, 0])
+    assert cleaned(THING, flame)[0] == [True, stays]
+
+
+def test_specks_go_however_near():
+    assert cleaned(THING, ball(0.02, [0, -0.43, 0]))[0] == [True, False]  # 1 / 8000 of the volume
+
+
+def test_bubbles_near_the_surface_are_filled():
+    assert cleaned(THING, inverted(ball(0.06, [0, 0.3, 0])))[0] == [True, False]
