@@ -23,6 +23,7 @@ from encoder import angle_gap
 from encoder_data import FOV_Y_DEG, RADIUS, draw_cameras
 from evaluate import iou, mesh_occupancy, psnr
 from torch import Tensor
+from torch.nn import functional as F
 
 import gen3d_tools as g3
 from gen3d_tools.cameras.camera import Camera
@@ -36,6 +37,7 @@ from gen3d_tools.media.sheets import contact_sheet
 
 FIRST_SEED = 5000
 TOLERANCE_DEG = 10.0
+SAME_DEG = 2.0  # a turn that is hardly seen: what changes a picture less looks the same
 TURNS_DEG = (-60.0, -30.0, 30.0, 60.0, 180.0)  # of the novel views
 SHOWN_TURNS = (1, 4)  # of them, on the sheet
 IOU_POINTS, MESH_RESOLUTION = 100_000, 128
@@ -68,16 +70,14 @@ class Subject:
         """Whether a direction is right modulo the object's symmetry.
 
         It is where it lies within 10 degrees, or where the true object looks from there as much like the photo as
-        it does from 10 degrees beside the truth. The light stands still in the world, so a round object that is
+        it does from 2 degrees beside the truth. The light stands still in the world, so a round object that is
         lit from another side does not pass.
         """
         gap = (yaw_deg - self.yaw_deg + 180) % 360 - 180
         if abs(gap) <= TOLERANCE_DEG:
             return True
         photo = self.picture(64)
-        error = [
-            float((self.picture(64, turn) - photo).square().mean()) for turn in (gap, -TOLERANCE_DEG, TOLERANCE_DEG)
-        ]
+        error = [float((self.picture(64, turn) - photo).square().mean()) for turn in (gap, -SAME_DEG, SAME_DEG)]
         return error[0] <= max(error[1:])
 
 
@@ -114,8 +114,7 @@ def judge_result(subject: Subject, photo: Tensor, result: InversionResult) -> tu
     scores = {
         stage: [psnr(view, true) for view, true in zip(seen, truth, strict=True)] for stage, seen in views.items()
     }
-    prepared = result.photos[0].rgb.cpu()
-    reframed = prepared.shape != photo.shape or float((prepared - photo).abs().mean()) > 0.02
+    prepared = F.interpolate(result.photos[0].rgb[None].cpu(), (size, size), mode="area")[0]
     yaw, pitch, _ = map(float, result.camera.spherical())
     points = torch.rand(IOU_POINTS, 3, generator=torch.Generator().manual_seed(subject.number)) - 0.5
     solid = signed_distance(points[None], parameters(subject.z), subject.label)[0] < 0
@@ -133,7 +132,7 @@ def judge_result(subject: Subject, photo: Tensor, result: InversionResult) -> tu
         "novel_two_by_turn": dict(zip(map(str, TURNS_DEG), scores["two"][1:], strict=True)),
         "improved": novel["two"] > novel["one"],
         "mesh_iou": iou(mesh_occupancy(mesh, points), solid),
-        "reframed": reframed,
+        "prepared_change": float((prepared - photo).abs().mean()),
         "fit": result.fit,
         "warnings": list(result.warnings),
     }
