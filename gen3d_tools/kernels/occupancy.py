@@ -28,6 +28,7 @@ class Guide(NamedTuple):
 
     raw: np.ndarray  # [n + 1, n + 1, n + 1] float32, [x, y, z]
     leap: np.ndarray  # [n, n, n] uint8: 0 in cells to look at, else cells to the next one of those (Chebyshev)
+    possible: np.ndarray  # [n, n, n] bool: all cells that may have density, whatever the lattice shows
     start: np.float32  # world coordinate of the first lattice point, on every axis
     cell: np.float32  # side of a cell, in world units
 
@@ -66,7 +67,8 @@ def build_guide(net: Network, threshold: float) -> Guide:
     for i, j, k in np.argwhere(highest > threshold) * tile:
         part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
         np.maximum(part, highest[i // tile, j // tile, k // tile], out=part)
-    return Guide(raw, _leaps(occupied), f32(start), f32(cell))
+    above = ndimage.maximum_filter(raw > threshold, size=2, origin=-1)[:-1, :-1, :-1]
+    return Guide(raw, _leaps(above & occupied), occupied, f32(start), f32(cell))
 
 
 def _grid(size: int) -> _Grid:

@@ -27,7 +27,10 @@ _DARK = f32(1e-4)  # light below which a ray ends, or has met nothing
 BLOCK = 64  # rays per task
 _FINER = 8  # most parts of a step in which much light stops
 ONE_AT_A_TIME = Lock()  # numba's own threads do not take work from two threads at once
+_PER_CELL = 1.5  # samples of the network per cell of the lattice over which light is stopped
+_SHARP = 4  # cells over which a thin haze at most may stop its light to count as a surface that is touched
 _TRUST = 2  # cells beyond the outermost samples over which their correction fades
+_NOTHING = f32(-10)  # argument of the activation so far below that no correction makes it visible
 _SLACK = 256  # room for these parts
 
 
@@ -151,7 +154,11 @@ def _walk(guide, shading, o, d, near, far, pieces):  # type: ignore[no-untyped-d
             start = near + f32(k) * step
             if after > peak:
                 peak, peak_at = after, start + step
-            steepest = max(steepest, abs(after - before))
+            change = abs(after - before)
+            steepest = max(steepest, change)
+            if max(before, after) + shading.shift < _NOTHING - f32(2) * change:
+                before, before_leap, k = after, after_leap, k + 1
+                continue
             stopped = step * mean_density(before + shading.shift, after + shading.shift, shading.smooth)
             parts = min(_FINER, max(1, int(stopped * f32(4))))
             if count + _FINER + steps - k > len(pieces):
@@ -175,7 +182,11 @@ def _walk(guide, shading, o, d, near, far, pieces):  # type: ignore[no-untyped-d
 
 @compiled(forceinline=True)
 def _spread(pieces, count, total, cell, most, at):  # type: ignore[no-untyped-def]
-    """Distances that share out the light stopped evenly; more of them where it stops over a longer way."""
+    """Distances that share out the light stopped evenly; more of them where it stops over a longer way.
+
+    Returns:
+        How many, 0 where a surface is only touched.
+    """
     first, last, passed = f32(0), f32(0), f32(0)
     for k in range(count):
         if passed < f32(0.03) * total:
@@ -183,7 +194,10 @@ def _spread(pieces, count, total, cell, most, at):  # type: ignore[no-untyped-de
         if passed < f32(0.97) * total:
             last = pieces[k, 0] + pieces[k, 1]
         passed += pieces[k, 4]
-    samples = min(most, 2 + int((last - first) / cell * f32(2)))
+    extent = (last - first) / cell
+    if total < f32(0.05) and extent < f32(_SHARP):
+        return 0
+    samples = min(most, 2 + int(extent * f32(_PER_CELL)))
     k, passed = 0, f32(0)
     for i in range(samples):
         wanted = (f32(i) + f32(0.5)) / f32(samples) * total
@@ -264,9 +278,11 @@ def _follow(net, guide, shading, o, d, limits, room, out):  # type: ignore[no-un
     for k in range(count):
         total += pieces[k, 4]
     samples = 0
-    if total > f32(0.05):
+    if total > _DARK:
         samples = _spread(pieces, count, total, guide.cell, shading.most_samples, at)
-    elif total > _DARK or (count > 0 and peak + shading.shift + f32(0.25) * steepest > 0):
+    if samples == 0 and (
+        total > _DARK or ((count > 0 or peak > f32(-1e8)) and peak + shading.shift + f32(0.25) * steepest > 0)
+    ):
         samples = 3
         for i in range(3):
             at[i] = min(max(peak_at + f32(i - 1) * guide.cell, near), far)

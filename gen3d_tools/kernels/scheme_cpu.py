@@ -81,11 +81,11 @@ def _known_before(guide, half_side, o, d, t):  # type: ignore[no-untyped-def]
     x, y, z = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
     if max(abs(x), max(abs(y), abs(z))) > half_side:
         return _OUTSIDE
-    per_unit, last = f32(1) / guide.cell, guide.leap.shape[0] - 1
+    per_unit, last = f32(1) / guide.cell, len(guide.possible) - 1
     i = min(max(int((x - guide.start) * per_unit), 0), last)
     j = min(max(int((y - guide.start) * per_unit), 0), last)
     k = min(max(int((z - guide.start) * per_unit), 0), last)
-    return _LOOK if guide.leap[i, j, k] == 0 else _SKIP
+    return _LOOK if guide.possible[i, j, k] else _SKIP
 
 
 @compiled(forceinline=True)
@@ -285,6 +285,15 @@ def _follow_all(net, guide, shading, scheme, origins, directions, coarse, metric
             b = ray if len(metric) > 1 else 0
             c = ray if len(positions) > 1 else 0
             _follow(
-                net, guide, shading, scheme, origins[ray], directions[ray],
-                coarse[a], metric[b], positions[c], room, out[ray],
+                net,
+                guide,
+                shading,
+                scheme,
+                origins[ray],
+                directions[ray],
+                coarse[a],
+                metric[b],
+                positions[c],
+                room,
+                out[ray],
             )

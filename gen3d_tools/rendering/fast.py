@@ -109,7 +109,7 @@ class FastField:
             head_bias=self.shading.head_bias[:channels],
             closing=np.float32(config.last_interval or 0),
             last_takes_rest=config.background == "last",
-            most_samples=max(_FEWEST_SAMPLES, config.fine_samples // 2),
+            most_samples=max(_FEWEST_SAMPLES, config.fine_samples),
         )
 
     def _limits(

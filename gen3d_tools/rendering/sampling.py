@@ -114,7 +114,10 @@ def place_in_intervals(
 
 
 def coarse_samples(
-    config: RenderConfig, offsets: Float[Tensor, "rays samples"], near: Float[Tensor, " rays"], far: Float[Tensor, " rays"]
+    config: RenderConfig,
+    offsets: Float[Tensor, "rays samples"],
+    near: Float[Tensor, " rays"],
+    far: Float[Tensor, " rays"],
 ) -> tuple[Float[Tensor, "rays samples"], Float[Tensor, "rays samples"]]:
     """Place the coarse samples as the settings say.
 
