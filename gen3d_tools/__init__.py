@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gen3d_tools.generators.loading import load_generator
     from gen3d_tools.geometry.export import write_mesh
     from gen3d_tools.geometry.mesh import extract_mesh
+    from gen3d_tools.inversion.api import invert
+    from gen3d_tools.inversion.result import InversionResult
+    from gen3d_tools.inversion.settings import InversionSettings
     from gen3d_tools.media.images import write_image
     from gen3d_tools.media.video import VideoWriter
     from gen3d_tools.rendering.renderer import Frames, render, render_frames
@@ -42,6 +45,8 @@ __all__ = [
     "Gen3DError",
     "Generator",
     "InputError",
+    "InversionResult",
+    "InversionSettings",
     "MissingDependencyError",
     "NotFoundError",
     "OutOfMemoryError",
@@ -52,6 +57,7 @@ __all__ = [
     "__version__",
     "extract_mesh",
     "front_circle",
+    "invert",
     "line",
     "load_cameras",
     "load_generator",
@@ -84,6 +90,9 @@ _NAMES_OF_MODULE = {
     "generators.loading": ("load_generator",),
     "geometry.export": ("write_mesh",),
     "geometry.mesh": ("extract_mesh",),
+    "inversion.api": ("invert",),
+    "inversion.result": ("InversionResult",),
+    "inversion.settings": ("InversionSettings",),
     "media.images": ("write_image",),
     "media.video": ("VideoWriter",),
     "rendering.renderer": ("Frames", "render", "render_frames"),
