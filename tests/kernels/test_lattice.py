@@ -7,7 +7,8 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from gen3d_tools.fields.numbers import triplane_numbers
-from gen3d_tools.geometry.isosurface import bordered_lattice, march
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.geometry.isosurface import bordered_lattice, march, raw_iso_level
 from gen3d_tools.geometry.lattice import sample_lattice
 from gen3d_tools.kernels.lattice_cpu import TILE
 from gen3d_tools.kernels.lattice_surface import bounded_lattice, dense, find_surface, span
@@ -184,3 +185,26 @@ def test_progress_ends_at_all_points():
     find_surface(bounded, 0.0, progress=lambda *at: seen.append(at))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (24**3, 24**3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "seed"), [("chair", 0), ("mug", 1), ("lamp", 2)])
+def test_trained_fields_have_the_surface_of_the_plain_procedure(name, seed):
+    generator = load_generator("shapes", device="cpu")
+    (field,) = generator.fields(generator.latents([seed], [name]))
+    level = raw_iso_level(field.iso_level, field.density_activation, field.density_shift)
+    field = replace(field, planes=field.planes.detach())
+    bounded, _, _ = assert_like_plain(field, 72, level)
+    together = bounded_lattice(triplane_numbers(field), 72, threads=3)
+    assert_same(find_surface(bounded, level), find_surface(together, level, threads=3))
+
+
+@pytest.mark.parametrize("offset", [-0.4, 0.0, 0.4])
+def test_surfaces_that_cut_the_box_are_closed_at_its_faces(kind, offset):
+    field = make_field(kind, seed=2)
+    values = plain_values(field, 24)
+    level = float(np.quantile(values, 0.5 + offset))
+    _, vertices, faces = assert_like_plain(field, 24, level)
+    assert (np.abs(vertices - 11.5).max(axis=1) >= 11.5 - 1e-3).any()  # some of it lies on the box
+    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    assert set(np.unique(edges, axis=0, return_counts=True)[1] % 2) == {0}
