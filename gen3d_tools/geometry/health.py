@@ -6,7 +6,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float, Int
 
-from gen3d_tools.geometry.parts import component_labels, component_volumes
+from gen3d_tools.geometry.parts import area_normals, component_labels, component_volumes
 
 _NO_HEIGHT = 1e-6  # height of a face, as a share of the mesh's diagonal, that single precision takes for none
 
@@ -93,10 +93,5 @@ def _outward_share(mesh: trimesh.Trimesh) -> float:
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     if not len(faces):
         return 1.0
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    area_vectors = np.cross(b - a, c - a)
-    around = np.zeros_like(vertices)
-    for corner in range(3):
-        for axis in range(3):
-            around[:, axis] += np.bincount(faces[:, corner], weights=area_vectors[:, axis], minlength=len(vertices))
+    around = area_normals(vertices, faces)
     return float(((np.asarray(mesh.vertex_normals) * around).sum(axis=1) >= 0).mean())

@@ -82,6 +82,19 @@ def component_volumes(
     return np.bincount(labels, weights=tetrahedra).astype(np.float64)
 
 
+def area_normals(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> Float[np.ndarray, "vertices 3"]:
+    """The area vectors of the faces around each vertex added up: its normal by the faces, not of unit length."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    area_vectors = np.cross(b - a, c - a) / 2
+    around = np.zeros((len(vertices), 3))
+    for corner in range(3):
+        for axis in range(3):
+            around[:, axis] += np.bincount(faces[:, corner], weights=area_vectors[:, axis], minlength=len(vertices))
+    return around
+
+
 def encloses(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], point: Float[np.ndarray, "3"]
 ) -> bool:

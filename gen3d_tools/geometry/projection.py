@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.lattice import CHUNK_POINTS
+from gen3d_tools.geometry.parts import area_normals
 from gen3d_tools.memory import in_chunks
 from gen3d_tools.rendering.renderer import surface_normals
 
@@ -68,7 +69,8 @@ def field_normals(
         voxel: Distance of lattice points; by default 1/256 of the box.
     """
     vertices = np.asarray(mesh.vertices)
-    by_faces = np.asarray(trimesh.Trimesh(vertices, mesh.faces, process=False).vertex_normals)
+    by_faces = area_normals(vertices, np.asarray(mesh.faces))
+    by_faces /= np.linalg.norm(by_faces, axis=1, keepdims=True).clip(1e-300)
     normals = np.empty((len(vertices), 3))
 
     def fill(part: slice) -> None:
