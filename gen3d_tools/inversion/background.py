@@ -34,7 +34,8 @@ _PLAIN = 0.06  # a border whose colours differ from their median by less than th
 _CLEAR = 0.10  # colour distance from a plain border at which a pixel is surely object
 _EDGE = 60.0  # how strongly a squared difference of colours parts neighbours
 _PULL = 0.05  # of the colours against the neighbours
-_SMALLEST = 0.05  # parts smaller than this share of the largest are crumbs
+_CRUMB = 0.03  # parts smaller than this share of the largest are crumbs; the middle of the photo counts more
+_PATCH = 0.15  # ... and patches of a busy background
 
 _PINHOLE = 6  # pixels of a hole that noise makes
 
@@ -120,7 +121,7 @@ def by_border(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
         distance = np.linalg.norm(pixels - median, axis=-1)
         low = max(2 * spread, 0.02)
         share = np.clip((distance - low) / max(_CLEAR - low, 0.03), 0, 1)
-        small = _whole(share, distance > _PLAIN)
+        small = _whole(share, distance > _PLAIN, _CRUMB)
     else:
         small = _by_mixtures(pixels)
     mask = torch.from_numpy(small.astype(np.float32))[None, None]
@@ -132,7 +133,8 @@ def by_border(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
     distance = (rgb - torch.from_numpy(median)[:, None, None].to(rgb)).norm(dim=0, keepdim=True)
     low = max(2 * spread, 0.02)
     inside = torch.nn.functional.interpolate(_eroded(mask), (height, width))[0]
-    fine = ((distance - low) / max(_CLEAR - low, 0.03)).clamp(0, 1)
+    peak = torch.nn.functional.max_pool2d(distance, 5, 1, 2)  # what a pixel of the edge is a share of
+    fine = ((distance - low) / (peak.clamp_min(_CLEAR) - low).clamp_min(0.03)).clamp(0, 1)
     return torch.maximum(torch.where(near > 0.5, fine, 0.0), (inside > 0.99).float())
 
 
@@ -221,7 +223,7 @@ def _by_mixtures(pixels: np.ndarray) -> np.ndarray:
         wish = 1 / (1 + np.exp(-np.clip(gap, -30, 30)))
         wish[frame.ravel()] *= 0.05
         share = _settle(system, wish).reshape(shape)
-    return _whole(np.clip((share - 0.35) / 0.3, 0, 1), np.zeros(shape, bool))
+    return _whole(np.clip((share - 0.35) / 0.3, 0, 1), np.zeros(shape, bool), _PATCH)
 
 
 def _mixture(colours: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -270,8 +272,8 @@ def _settle(laplacian: sparse.csr_matrix, wish: np.ndarray) -> np.ndarray:
     return np.asarray(share)
 
 
-def _whole(share: np.ndarray, fillable: np.ndarray) -> np.ndarray:
-    """Drop crumbs and threads, such as a horizon; fill holes whose pixels are `fillable`, and pinholes."""
+def _whole(share: np.ndarray, fillable: np.ndarray, smallest: float) -> np.ndarray:
+    """Drop small parts and threads, such as a horizon; fill holes whose pixels are `fillable`, and pinholes."""
     inside = share > 0.5
     opened = ndimage.binary_opening(inside)
     parts, count = ndimage.label(opened if opened.any() else inside)
@@ -280,7 +282,7 @@ def _whole(share: np.ndarray, fillable: np.ndarray) -> np.ndarray:
     rows, columns = (np.linspace(-1, 1, side) for side in share.shape)
     central = np.exp(-1.5 * (rows[:, None] ** 2 + columns[None] ** 2))
     sizes = ndimage.sum_labels(central, parts, np.arange(1, count + 1))
-    kept = np.isin(parts, 1 + np.flatnonzero(sizes >= _SMALLEST * sizes.max()))
+    kept = np.isin(parts, 1 + np.flatnonzero(sizes >= smallest * sizes.max()))
     share = np.where(ndimage.binary_dilation(kept, iterations=2), share, 0)
     holes, count = ndimage.label(ndimage.binary_fill_holes(kept) & ~kept)
     areas = np.bincount(holes.ravel(), minlength=count + 1)

@@ -52,6 +52,8 @@ def measure_framing(generator: Generator, class_index: int | None = None) -> Fra
     boxes = []
     for index, seed in enumerate(seeds):
         field = generator.fields(generator.latents([seed], None if classes is None else [classes[index]]))[0]
+        if field.backdrop is not None:
+            return FULL
         box = _seen_box(field, cameras[index], generator.settings.iso_level)
         if box is None:
             continue

@@ -27,11 +27,11 @@ class Photo:
         InputError: Picture and mask differ in size, or the picture is not square.
     """
 
-    rgb: Float[Tensor, "3 n n"]
-    """Colours in [0, 1], the object on white where the mask is below 1."""
+    rgb: Float[Tensor, "3 _ _"]
+    """Square, colours in [0, 1], the object on white where the mask is below 1."""
 
-    mask: Float[Tensor, "1 n n"]
-    """How much of each pixel is object, in [0, 1]; all ones where nothing was separated."""
+    mask: Float[Tensor, "1 _ _"]
+    """Of the same size: how much of each pixel is object, in [0, 1]; all ones where nothing was separated."""
 
     source: str = ""
     """Where it comes from, for people: a path or a word."""

@@ -157,7 +157,7 @@ def with_tensors(**changes):
         (edited("class_index", None), "class None of 2"),
         (edited("difference", {"encoding": "pickle", "tensors": []}), "difference is"),
         (edited("difference", {"encoding": "deflated rows of int8", "tensors": ["x"]}), "'x' is unknown"),
-        (with_tensors(ws=torch.zeros(1, 2, 3)), "latent has shape"),
+        (with_tensors(ws=torch.zeros(1, 2, 3)), "its latent is"),
         (with_tensors(ws=None), "it must hold"),
         (with_tensors(ws=torch.full((1, 2, 3), torch.nan)), "NaN"),
         (with_tensors(levels=torch.zeros(9)), "levels is"),
