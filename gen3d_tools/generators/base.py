@@ -87,8 +87,9 @@ class Generator(nn.Module, ABC):
 
         Args:
             ws: One latent per layer.
-            dtype: Of the convolutions. `torch.bfloat16` is for previews: on CPUs that compute in it the backbone takes
-                half the time, and planes are off by about 0.8 % (root mean square). They are float32 all the same.
+            dtype: Of the convolutions. `torch.bfloat16` is for previews: on CPUs that compute in it a backbone of a
+                published size takes half the time, and planes are off by about 0.8 % (root mean square). They are
+                float32 all the same.
         """
 
     @abstractmethod

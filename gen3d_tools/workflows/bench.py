@@ -26,7 +26,7 @@ from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
 from gen3d_tools.workflows.sample import check_size
 from gen3d_tools.workflows.samples import choose_samples, make_ws
-from gen3d_tools.workflows.timing import Timing, machine, measure
+from gen3d_tools.workflows.timing import Timing, Work, machine, measure
 
 FILE_NAME = "bench.json"
 CHUNKS = 2  # of the plain lattice that are timed; the rest costs the same per point
@@ -106,7 +106,7 @@ class Bench:
             (field,) = self.generator.fields(self.ws)
             render(field, camera, resolution=side, super_resolution=False)
 
-        return self._beside_plain(f"latent to a picture of {side} x {side}", ours)
+        return self._beside_plain(f"latent to a picture of {side} x {side}", ours, "with what further frames reuse")
 
     def _frame(self) -> BenchRow:
         """A further view of a sample: ours keeps the planes and what was learned of them."""
@@ -119,7 +119,7 @@ class Bench:
         ours()
         return self._beside_plain(f"a further frame of {side} x {side}", ours)
 
-    def _beside_plain(self, work: str, ours) -> BenchRow:  # type: ignore[no-untyped-def]
+    def _beside_plain(self, work: str, ours: Work, note: str = "") -> BenchRow:
         camera, side = self.generator.default_camera(), self.size.picture
         try:
             plain.picture(self.generator, self.ws, camera, 8)
@@ -129,7 +129,7 @@ class Bench:
         def theirs() -> None:
             plain.picture(self.generator, self.ws, camera, side)
 
-        return _row(work, measure(ours, theirs, repeat=self.size.repeat))
+        return _row(work, measure(ours, theirs, repeat=self.size.repeat), note=note)
 
     def _surface(self, planes: Timing) -> BenchRow:
         """From the latent to the triangles at the suggested level; plain runs the backbone again for every chunk."""
