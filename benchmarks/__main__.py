@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gen3d_tools as g3
-from benchmarks import mesh, model, networks
+from benchmarks import mesh, model, networks, render
 from benchmarks.rows import Effort, Row
 from gen3d_tools.files import atomic_path
 from gen3d_tools.workflows.timing import machine
@@ -28,6 +28,7 @@ from gen3d_tools.workflows.timing import machine
 GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "networks": networks.rows,
     "mesh": mesh.rows,
+    "render": render.rows,
     "model": model.rows,
 }
 

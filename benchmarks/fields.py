@@ -132,9 +132,7 @@ def _fitted(planes: Float[Tensor, "3 c h w"], decoder: nn.Module, case: FieldCas
     everywhere = 1.3 * (torch.rand(1 << 19, 3) - 0.5)  # rays see what lies around the box
     near = everywhere[bust(everywhere)[1].abs() < DEEPEST / 2]
     for _ in range(steps):
-        points = torch.cat(
-            [everywhere[torch.randint(len(everywhere), (4096,))], near[torch.randint(len(near), (4096,))]]
-        )
+        points = torch.cat([some[torch.randint(len(some), (4096,))] for some in (everywhere, near)])
         colors, wanted = bust(points)
         values, raw = _field(planes, decoder, case)(points)
         seen = ((wanted > -5) & (wanted < 15)).float()[:, None]

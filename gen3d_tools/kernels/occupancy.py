@@ -1,4 +1,4 @@
-"""Where a field can have any density: raw densities on a lattice, evaluated only near what is there, and leaps elsewhere.
+"""Where a field can have density: raw densities on a lattice, evaluated near what is there, and leaps elsewhere.
 
 The lattice is aligned with the texels, and reaches one texel beyond the outermost: there every plane that knows the
 coordinate has faded to zero, so that the field further out is that of the nearest point of the lattice. Between

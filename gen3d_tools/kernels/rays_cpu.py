@@ -280,9 +280,7 @@ def _follow(net, guide, shading, o, d, limits, room, out):  # type: ignore[no-un
     samples = 0
     if total > _DARK:
         samples = _spread(pieces, count, total, guide.cell, shading.most_samples, at)
-    if samples == 0 and (
-        total > _DARK or ((count > 0 or peak > f32(-1e8)) and peak + shading.shift + f32(0.25) * steepest > 0)
-    ):
+    if samples == 0 and (total > _DARK or peak + shading.shift + f32(0.25) * steepest > 0):
         samples = 3
         for i in range(3):
             at[i] = min(max(peak_at + f32(i - 1) * guide.cell, near), far)

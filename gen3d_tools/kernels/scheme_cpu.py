@@ -1,4 +1,4 @@
-"""The settings' own sampling scheme on CPUs (numba): every sample where `tracing.py` has it, only those that matter seen.
+"""The settings' own sampling scheme on CPUs (numba): samples where `tracing.py` has them, seen where they matter.
 
 A sample in a cell that is provably empty (`occupancy.py`) is not asked, a ray ends when its light does, and colours
 are made where light is stopped. The averages of the midpoint marcher want the neighbours of seen samples too. Pictures

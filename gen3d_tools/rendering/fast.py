@@ -6,6 +6,7 @@ is wanted or something is asked to the letter, the path of `tracing.py` is taken
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -73,17 +74,20 @@ class FastField:
     def sample(
         self,
         config: RenderConfig,
-        origins: Float[Tensor, "rays 3"],
-        directions: Float[Tensor, "rays 3"],
-        near: Float[Tensor, " rays"],
-        far: Float[Tensor, " rays"],
-        offsets: Float[Tensor, "rays coarse"],
-        positions: Float[Tensor, "rays fine"],
+        rays: Sequence[Tensor],
         channels: int | None,
     ) -> dict[str, Tensor]:
-        """Do what `tracing._trace` does, at the same samples; see there."""
+        """Do what `tracing._trace` does, at the same samples.
+
+        Args:
+            config: The settings.
+            rays: Origins and directions [rays, 3], near and far [rays], coarse offsets and fine positions
+                [rays, samples]; see `tracing.render_rays`.
+            channels: Give the first so many values only.
+        """
         from gen3d_tools.kernels.scheme_cpu import Scheme, follow_scheme
 
+        origins, directions, near, far, offsets, positions = rays
         if offsets.stride(0) == 0 and (near == near[:1]).all() and (far == far[:1]).all():
             offsets, near, far = offsets[:1], near[:1], far[:1]
         coarse, metric = coarse_samples(config, offsets, near, far)

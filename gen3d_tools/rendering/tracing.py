@@ -62,8 +62,8 @@ def render_rays(
     code (`fast.py`). Its samples lie elsewhere and closer to what stops the light, unless random numbers are given.
 
     `exact` follows the settings' own scheme: True to the letter, "fast" by compiled code where it serves, with the
-    same samples and pictures that agree to 70 dB (PSNR) and more. There, with the "mean" rule, distances are clamped to the nearest
-    and farthest sample of the whole call, and a ray that meets nothing gets the farthest (EG3D).
+    same samples and pictures that agree to 70 dB (PSNR) and more. There, with the "mean" rule, distances are clamped to
+    the nearest and farthest sample of the whole call, and a ray that meets nothing gets the farthest (EG3D).
 
     Args:
         field: What to look at.
@@ -111,7 +111,7 @@ def render_rays(
         filled = _fixed_or_given(config, origins, *numbers)
         rays = [_rows(tensor, hit) for tensor in (origins, directions, near, far, *filled)]
         if fast is not None:
-            traced = fast.sample(config, *rays[:6], channels) if len(rays[0]) else {}
+            traced = fast.sample(config, rays[:6], channels) if len(rays[0]) else {}
         else:
             traced = _traced(field, config, rays, chunk_rays, cut_quantile=cut_quantile, keep_samples=keep_samples)
     if not traced:
