@@ -76,7 +76,7 @@ def _result_rows(result: dict[str, Any] | None) -> list[tuple[str, str]]:
     if "fit" in metrics:
         before, after = _psnr(metrics, "stage_one"), _psnr(metrics, "stage_two")
         rows.append(("fit", f"{metrics['fit']}: {before} before tuning, {after} after"))
-    return rows + [("warning", str(line)) for line in result["warnings"] or []]
+    return rows + [("note", str(line)) for line in result["warnings"] or []]
 
 
 def _psnr(metrics: dict[str, Any], stage: str) -> str:

@@ -23,6 +23,7 @@ from gen3d_tools.workflows.runs import Run, output_folder
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, name_parts, settle_seeds
 
 KINDS = ("rgb", "depth", "normal")
+GRID_NAME = "grid.png"
 MAX_SIZE = 2048
 MAX_VIEWS = 64
 
@@ -124,6 +125,7 @@ def sample(
     out: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    dry_run: bool = False,
     reporter: Reporter | None = None,
 ) -> Run:
     """Render samples to pictures.
@@ -140,6 +142,7 @@ def sample(
         out: A picture (by its suffix) or a folder; None makes a folder in `gen3d-out`.
         device: "auto", "cpu", "cuda", ...
         overwrite: Replace existing outputs.
+        dry_run: Check everything and say what would be written, without doing it.
         reporter: Takes messages and progress.
 
     Raises:
@@ -166,23 +169,45 @@ def sample(
             "show": kinds,
             "views": views,
         },
+        dry_run=dry_run,
     )
     run.options |= asdict(look)
     rows = _render_rows(generator, samples, psi, kinds, views, look, reporter)
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
-    if grid or (one_file and len(samples) * len(columns) > 1):
-        path = target if one_file else target / "grid.png"
+    one_sheet = grid or (one_file and len(samples) * len(columns) > 1)
+    if dry_run:
+        _plan(run, samples, columns, target, one_file, one_sheet)
+        return run
+    if one_sheet:
+        path = target if one_file else target / GRID_NAME
         sheet = samples_sheet(samples, list(rows), columns)
         write_image(path, sheet, overwrite=overwrite)
         run.add(path, f"{len(samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
     else:
         for one, row in zip(samples, rows, strict=True):
             for name, image in zip(columns, row, strict=True):
-                suffix = "" if len(columns) == 1 else f"-{name.replace(' ', '-').removesuffix('°')}"
-                path = target if one_file else target / f"{one.stem}{suffix}.png"
+                path = _path(target, one_file, one, name, columns)
                 write_image(path, image, overwrite=overwrite)
                 run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
     return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
+
+
+def _path(target: Path, one_file: bool, one: Sample, name: str, columns: Sequence[str]) -> Path:
+    """Name the file of one picture of one sample."""
+    suffix = "" if len(columns) == 1 else f"-{name.replace(' ', '-').removesuffix('°')}"
+    return target if one_file else target / f"{one.stem}{suffix}.png"
+
+
+def _plan(
+    run: Run, samples: Sequence[Sample], columns: Sequence[str], target: Path, one_file: bool, one_sheet: bool
+) -> None:
+    """Note what would be written."""
+    if one_sheet:
+        run.add(target if one_file else target / GRID_NAME, f"{len(samples)} samples in one sheet")
+        return
+    for one in samples:
+        for name in columns:
+            run.add(_path(target, one_file, one, name, columns), f"{one.label}, {name}")
 
 
 def samples_sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:

@@ -174,3 +174,24 @@ def test_the_grid_has_a_row_per_class_and_a_column_per_seed(gen3d, tiny_folder):
     gen3d("sample", tiny_folder, "--class", "all", "--seeds", "0", "--grid", "-o", "narrow.png", *FAST)
     assert pixels("wide.png").shape[0] == pixels("narrow.png").shape[0]
     assert pixels("wide.png").shape[1] > pixels("narrow.png").shape[1] + 4 * 16
+
+
+def test_a_dry_run_names_the_files_and_writes_none(gen3d, tiny_folder, leftovers):
+    options = (
+        "sample",
+        tiny_folder,
+        "--class",
+        "ball",
+        "--seeds",
+        "0,2",
+        "--size",
+        8,
+        "--show",
+        "rgb,depth",
+        "-o",
+        "out",
+    )
+    planned = gen3d(*options, "--dry-run")
+    assert (planned.code, leftovers()) == (0, [])
+    assert planned.paths == gen3d(*options).paths
+    assert gen3d(*options, "--grid", "--dry-run").paths == ["out/grid.png"]
