@@ -19,8 +19,16 @@ def mesh(
     resolution: mesh_options.Resolution = 256,
     level: mesh_options.Level = "auto",
     keep: mesh_options.Keep = 0.02,
+    keep_background: mesh_options.KeepBackground = False,
+    faces: mesh_options.Faces = None,
+    smooth: mesh_options.Smooth = 0,
+    watertight: mesh_options.Watertight = False,
+    texture: mesh_options.Texture = None,
+    color_from: mesh_options.ColorFrom = "views",
     no_color: mesh_options.NoColor = False,
     up: mesh_options.Up = "y",
+    scale: mesh_options.Scale = None,
+    center: mesh_options.Center = False,
     formats: mesh_options.Formats = None,
     preview: mesh_options.Preview = False,
     report: mesh_options.Report = False,
@@ -36,11 +44,24 @@ def mesh(
 
     Example: `gen3d mesh shapes --class chair --seeds 7 -o chair.glb`
     """
-    from gen3d_tools.workflows.mesh import Delivery, Surface, parse_formats, parse_level
+    from gen3d_tools.workflows.mesh import Delivery, Surface, parse_color_source, parse_formats, parse_level
     from gen3d_tools.workflows.mesh import mesh as workflow
 
-    surface = Surface(resolution=resolution, level=parse_level(level), keep=keep, colors=not no_color)
-    delivery = Delivery(formats=parse_formats(formats), up=up, preview=preview, report=report)
+    surface = Surface(
+        resolution=resolution,
+        level=parse_level(level),
+        keep=keep,
+        keep_background=keep_background,
+        faces=faces,
+        smooth=smooth,
+        watertight=watertight,
+        texture=texture,
+        color_from=parse_color_source(color_from),
+        colors=not no_color,
+    )
+    delivery = Delivery(
+        formats=parse_formats(formats), up=up, scale=scale, center=center, preview=preview, report=report
+    )
     run_workflow(
         lambda reporter: workflow(
             model,

@@ -11,12 +11,31 @@ Level = Annotated[
 Keep = Annotated[
     float, typer.Option("--keep", help="Smallest detached part kept, as a share of the largest part's volume.")
 ]
+KeepBackground = Annotated[
+    bool, typer.Option("--keep-background", help="Keep background sheets and the walls of the box.")
+]
+Faces = Annotated[int | None, typer.Option("--faces", help="Reduce to this many faces. Default: all, often 200,000.")]
+Smooth = Annotated[int, typer.Option("--smooth", help="Rounds of smoothing that keeps the size.")]
+Watertight = Annotated[bool, typer.Option("--watertight", help="Join parts that run into each other, close holes.")]
+Texture = Annotated[
+    int | None,
+    typer.Option("--texture", help="Colours as a picture of this size, such as 1024. Default: one per vertex."),
+]
+ColorFrom = Annotated[
+    str, typer.Option("--color-from", help="views: as cameras see it; points: the field's own at each point (faster).")
+]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Leave the colours out.")]
 Formats = Annotated[
     str | None,
-    typer.Option("--format", help="One or several of glb, gltf, ply, obj, stl, off. Default: glb, or the output's."),
+    typer.Option(
+        "--format", help="One or several of glb, gltf, obj, ply, stl, off, 3mf, usdz. Default: glb, or the output's."
+    ),
 ]
 Up = Annotated[str, typer.Option("--up", help="Upward axis of the file, y or z.")]
+Scale = Annotated[
+    float | None, typer.Option("--scale", help="Length of the longest side in metres. Default: world units.")
+]
+Center = Annotated[bool, typer.Option("--center", help="Put the middle of the mesh at the origin.")]
 Preview = Annotated[
     bool, typer.Option("--preview", help="Show the mesh beside the field all around, as a picture and a film.")
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gen3d_tools.files import check_writable
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.geometry.export import mesh_files
 from gen3d_tools.workflows.mesh_batch import make_all
 from gen3d_tools.workflows.mesh_job import Job
 from gen3d_tools.workflows.mesh_plan import (
@@ -15,6 +16,7 @@ from gen3d_tools.workflows.mesh_plan import (
     Surface,
     formats_of,
     level_name,
+    parse_color_source,
     parse_formats,
     parse_level,
     plan_files,
@@ -23,7 +25,7 @@ from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, output_folder
 from gen3d_tools.workflows.samples import check_psi, choose_samples, name_parts, settle_seeds
 
-__all__ = ["Delivery", "Surface", "mesh", "parse_formats", "parse_level"]
+__all__ = ["Delivery", "Surface", "mesh", "parse_color_source", "parse_formats", "parse_level"]
 
 
 def mesh(
@@ -70,7 +72,7 @@ def mesh(
     generator = load_generator(model, device=device)
     samples = list(dict.fromkeys(choose_samples(generator, seeds, classes)))
     plan = plan_files(samples, target, formats, delivery, one_file=one_file)
-    for path in _every_file(plan, target):
+    for path in _every_file(plan, target, textured=surface.texture is not None):
         check_writable(path, overwrite=overwrite)
     options = {"seeds": settle_seeds(generator, seeds, classes), "classes": classes, "psi": psi}
     options |= asdict(surface) | asdict(delivery) | {"level": level_name(surface.level), "formats": formats}
@@ -84,7 +86,8 @@ def mesh(
     return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
 
 
-def _every_file(plan: Sequence[Files], target: Path) -> list[Path]:
-    """List what will be written, the contact sheet of several samples too."""
+def _every_file(plan: Sequence[Files], target: Path, *, textured: bool) -> list[Path]:
+    """List what will be written: what stands beside a mesh too, and the contact sheet of several samples."""
+    beside = [path for files in plan for mesh in files.meshes for path in mesh_files(mesh, textured=textured)[1:]]
     sheet = [target / SHEET_NAME] if len(plan) > 1 else []
-    return [*(path for files in plan for path in files.all), *sheet]
+    return [*(path for files in plan for path in files.all), *beside, *sheet]

@@ -6,17 +6,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import trimesh
 from jaxtyping import Float
 from torch import Tensor
+from trimesh.visual import ColorVisuals
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.geometry.agreement import Agreement, compare
 from gen3d_tools.geometry.export import write_mesh
 from gen3d_tools.geometry.lattice import Progress
 from gen3d_tools.geometry.mesh import MeshHealth, extract_mesh, mesh_health
+from gen3d_tools.geometry.texture import bake_texture
+from gen3d_tools.geometry.view_colors import surface_colors
 from gen3d_tools.workflows.mesh_plan import Delivery, Files, Surface
 from gen3d_tools.workflows.mesh_preview import (
     REPORT_SIZE,
@@ -24,12 +29,17 @@ from gen3d_tools.workflows.mesh_preview import (
     Stage,
     portrait,
     ring,
+    sees_all_around,
     view_config,
     write_preview,
 )
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run
 from gen3d_tools.workflows.samples import make_fields
+
+REPORTS = ("level", "cleanup", "repair", "decimation")
+"""What the mesher notes in a mesh's metadata."""
+TEXTURE_SUFFIXES = (".glb", ".gltf", ".obj", ".usdz")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,23 @@ class Made:
     """From the latent to the last file."""
 
 
+@dataclass(frozen=True, eq=False)
+class Dressed:
+    """A mesh with vertex colours (or none), and the same with a texture where one was asked for."""
+
+    plain: trimesh.Trimesh
+    textured: trimesh.Trimesh | None
+
+    @property
+    def best(self) -> trimesh.Trimesh:
+        """The textured one if there is one."""
+        return self.plain if self.textured is None else self.textured
+
+    def for_file(self, path: Path) -> trimesh.Trimesh:
+        """The one that the file's format can hold."""
+        return self.best if path.suffix.lower() in TEXTURE_SUFFIXES else self.plain
+
+
 def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: bool) -> Made:
     """Mesh one sample and write its files; each is complete before the next begins.
 
@@ -72,13 +99,18 @@ def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: b
     [field] = make_fields(job.generator, [files.sample], job.psi)
     if not files.needs_mesh:
         return Made(None, None, None, time.perf_counter() - start)
-    mesh, facts = make_mesh(field, job.surface, progress)
+    hold_textures = all(path.suffix.lower() in TEXTURE_SUFFIXES for path in files.meshes)
+    only_textured = job.surface.texture is not None and hold_textures
+    dressed = make_mesh(field, job.generator.settings, job.surface, progress, only_textured=only_textured)
+    mesh = dressed.plain
     health = mesh_health(mesh)
-    facts |= asdict(health)
+    facts = _facts(mesh, health)
     for path in files.meshes:
-        write_mesh(path, mesh, up=job.delivery.up, overwrite=job.overwrite)
-        run.add(path, f"{files.sample.label}: {health}", **facts)
-    stage = Stage(field, mesh, job.generator.settings)
+        written = write_mesh(path, dressed.for_file(path), **asdict(job.delivery.placement), overwrite=job.overwrite)
+        run.add(path, f"{files.sample.label}: {_line(mesh, health)}", **facts)
+        for sibling in written[1:]:
+            run.add(sibling, f"belongs to {path.name}")
+    stage = Stage(field, dressed.best, job.generator.settings)
     agreement = _report(files.report, files, stage, facts, job, run) if files.report is not None else None
     if files.strip is not None and files.film is not None:
         write_preview(stage, files.strip, files.film, overwrite=job.overwrite, reporter=job.reporter)
@@ -88,30 +120,64 @@ def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: b
     return Made(health, agreement, picture, time.perf_counter() - start)
 
 
-def make_mesh(field: RadianceField, surface: Surface, progress: Progress) -> tuple[trimesh.Trimesh, dict[str, Any]]:
+def make_mesh(
+    field: RadianceField,
+    settings: ModelSettings,
+    surface: Surface,
+    progress: Progress | None = None,
+    *,
+    only_textured: bool = False,
+) -> Dressed:
     """Take a surface as asked for.
 
     Args:
         field: What to mesh.
+        settings: Of the model; say from where it may be looked at.
         surface: How.
         progress: Called with the lattice points done and those in all.
-
-    Returns:
-        The mesh, in world units, and what is worth knowing about how it was made.
+        only_textured: The mesh without a texture is not for show; it keeps the colours that cost nothing.
 
     Raises:
         Gen3DError: There is no surface, or something does not fit.
     """
-    level = field.iso_level if surface.level is None else surface.level
     mesh = extract_mesh(
         field,
         resolution=surface.resolution,
-        iso_level=level,
+        iso_level=surface.level,
         colors=surface.colors,
         keep=surface.keep,
+        keep_background=surface.keep_background,
+        faces=surface.faces,
+        smooth=surface.smooth,
+        watertight=surface.watertight,
         progress=progress,
     )
-    return mesh, {"level": level}
+    cameras = None if sees_all_around(settings) else ring(settings, RING_VIEWS)
+    textured = None
+    if surface.texture is not None:
+        textured = bake_texture(field, mesh, surface.texture, source=surface.color_from, cameras=cameras)
+    if surface.colors and surface.color_from != "points" and not only_textured:  # those it has already
+        points, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
+        colors = surface_colors(field, points, normals, source=surface.color_from, cameras=cameras)
+        mesh.visual = ColorVisuals(mesh, vertex_colors=(colors * 255).round().astype(np.uint8))
+    return Dressed(mesh, textured)
+
+
+def _facts(mesh: trimesh.Trimesh, health: MeshHealth) -> dict[str, Any]:
+    """Say as plain JSON values how a mesh was made, and what state it is in."""
+    reports = {name: asdict(mesh.metadata[name]) for name in REPORTS if name in mesh.metadata}
+    return asdict(health) | {"level": mesh.metadata["level"].level} | {"making": reports}
+
+
+def _line(mesh: trimesh.Trimesh, health: MeshHealth) -> str:
+    """Say it in one line: its state, and what was removed or could not be done."""
+    cleanup, decimation = mesh.metadata["cleanup"], mesh.metadata.get("decimation")
+    notes = [str(health)]
+    if cleanup.removed_parts:
+        notes.append(str(cleanup))
+    if decimation is not None and decimation.got > decimation.asked:
+        notes.append(str(decimation))
+    return "; ".join(notes)
 
 
 def _report(path: Path, files: Files, stage: Stage, facts: dict[str, Any], job: Job, run: Run) -> Agreement:

@@ -1,23 +1,24 @@
 """What `gen3d mesh` is asked for: a surface, how it is stored, and the files that makes for each sample."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.cleanup import check_keep
-from gen3d_tools.geometry.export import check_mesh_suffix, check_up
+from gen3d_tools.geometry.decimation import check_faces
+from gen3d_tools.geometry.export import check_mesh_suffix
 from gen3d_tools.geometry.isosurface import check_iso_level
-from gen3d_tools.geometry.lattice import check_resolution
+from gen3d_tools.geometry.lattice import check_range
+from gen3d_tools.geometry.placement import Placement
+from gen3d_tools.geometry.smoothing import check_rounds
+from gen3d_tools.geometry.texture import check_texture_size
+from gen3d_tools.geometry.view_colors import ColorSource, check_color_source
 from gen3d_tools.workflows.samples import Sample
 
 DEFAULT_FORMAT = "glb"
 GRID_SUFFIXES: tuple[str, ...] = ()
-COLOR_SOURCES = ("points", "views")
-FEWEST_FACES = 4
-MOST_SMOOTHING = 200
-TEXTURE_SIZES = (64, 8192)
 MOST_POINTS = 20_000_000
 AUTO_LEVEL = "auto"
 SHEET_NAME = "meshes.png"
@@ -36,7 +37,7 @@ class Surface:
     watertight: bool = False  # close holes
     colors: bool = True
     texture: int | None = None  # side of a colour texture in texels, a power of two; None = vertex colours
-    color_from: str | None = None  # "points" or "views"; None = what is closer to the field's pictures
+    color_from: ColorSource = "views"  # what cameras see, or the field's colour at each point
 
     def check(self) -> None:
         """Refuse what cannot be meshed, before any work.
@@ -45,28 +46,18 @@ class Surface:
             InputError: A value is out of its range.
             OutOfMemoryError: The lattice does not fit into this machine.
         """
-        check_resolution(self.resolution)
+        check_range(self.resolution)
         check_keep(self.keep)
         if self.level is not None:
             check_iso_level(self.level)
-        if self.faces is not None and self.faces < FEWEST_FACES:
-            raise InputError(f"faces is {self.faces}; a closed mesh needs at least {FEWEST_FACES}, try 20000")
-        if not 0 <= self.smooth <= MOST_SMOOTHING:
-            raise InputError(f"smooth is {self.smooth}; it must lie in 0..{MOST_SMOOTHING} rounds, try 10")
-        if self.color_from not in (None, *COLOR_SOURCES):
-            raise InputError(f"colours come from {' or '.join(COLOR_SOURCES)}, not from {self.color_from!r}")
-        self._check_texture()
-
-    def _check_texture(self) -> None:
-        smallest, largest = TEXTURE_SIZES
-        size = self.texture
-        if size is None:
-            return
-        if not smallest <= size <= largest or size & (size - 1):
-            near = 2 ** round(math.log2(min(max(size, smallest), largest)))
-            raise InputError(f"texture is {size}; it must be a power of two in {smallest}..{largest}, try {near}")
-        if not self.colors:
-            raise InputError("a texture holds colours, but colours are switched off; leave --texture or --no-color out")
+        check_rounds(self.smooth)
+        check_color_source(self.color_from)
+        if self.faces is not None:
+            check_faces(self.faces)
+        if self.texture is not None:
+            check_texture_size(self.texture)
+            if not self.colors:
+                raise InputError("a texture holds colours; leave out --texture, or --no-color")
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -88,11 +79,16 @@ class Delivery:
 
     formats: tuple[str, ...] | None = None  # suffixes without the dot; None = the output file's, or .glb
     up: str = "y"  # upward axis of the files, "y" or "z"
-    scale: float | None = None  # longest side in metres; None = world units
+    scale: float | None = None  # length of the longest side, metres; None = world units
     center: bool = False  # middle of the bounding box at the origin
     points: int | None = None  # size of a point cloud, written beside the mesh
     preview: bool = False  # a strip and a film of the mesh beside the field
     report: bool = False  # how well mesh and field agree, and the mesh's health, as JSON
+
+    @property
+    def placement(self) -> Placement:
+        """How meshes and point clouds stand in their files."""
+        return Placement(up=self.up, scale=self.scale, center=self.center)
 
     def check(self) -> None:
         """Refuse what cannot be written, before any work.
@@ -100,9 +96,7 @@ class Delivery:
         Raises:
             InputError: A value is out of its range, or a format is unknown.
         """
-        check_up(self.up)
-        if self.scale is not None and not 0 < self.scale < math.inf:
-            raise InputError(f"scale is {self.scale:g}; it is the longest side in metres, try 0.2")
+        self.placement.check()
         if self.points is not None and not 1 <= self.points <= MOST_POINTS:
             raise InputError(f"points is {self.points}; it must lie in 1..{MOST_POINTS}, try 100000")
         for name in self.formats or ():
@@ -131,6 +125,17 @@ def parse_level(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise InputError(f"level is {text[:40]!r}; it must be a density such as 10, or {AUTO_LEVEL}") from None
+
+
+def parse_color_source(text: str) -> ColorSource:
+    """Read `--color-from`.
+
+    Raises:
+        InputError: It is no source of colours.
+    """
+    name = text.strip().lower()
+    check_color_source(name)
+    return cast(ColorSource, name)
 
 
 def level_name(level: float | None) -> str:

@@ -41,15 +41,20 @@ class Stage:
     settings: ModelSettings
 
 
+def sees_all_around(settings: ModelSettings) -> bool:
+    """Whether the model knows its objects from every side."""
+    return settings.trusted_views.yaw_max_deg - settings.trusted_views.yaw_min_deg >= _WHOLE_TURN
+
+
 def ring(settings: ModelSettings, views: int) -> Camera:
     """Place cameras around the object at the height of the model's default view, [views].
 
     They go all the way round, or from one end to the other of the views that the model is trusted in.
     """
-    low, high = settings.trusted_views.yaw_min_deg, settings.trusted_views.yaw_max_deg
     view = settings.default_view
-    if high - low >= _WHOLE_TURN:
+    if sees_all_around(settings):
         return orbit(views, view.mean(), target=view.target)
+    low, high = settings.trusted_views.yaw_min_deg, settings.trusted_views.yaw_max_deg
     return _at_yaws(settings, torch.linspace(low, high, views) if views > 1 else torch.tensor([(low + high) / 2]))
 
 
@@ -58,9 +63,9 @@ def turntable(settings: ModelSettings, frames: int) -> Camera:
 
     A whole turn, or a swing between the ends of the views that the model is trusted in.
     """
-    low, high = settings.trusted_views.yaw_min_deg, settings.trusted_views.yaw_max_deg
-    if high - low >= _WHOLE_TURN:
+    if sees_all_around(settings):
         return ring(settings, frames)
+    low, high = settings.trusted_views.yaw_min_deg, settings.trusted_views.yaw_max_deg
     swing = torch.sin(2 * math.pi * torch.arange(frames) / frames)
     return _at_yaws(settings, (low + high) / 2 + (high - low) / 2 * swing)
 

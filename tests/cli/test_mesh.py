@@ -9,14 +9,15 @@ import pytest
 from gen3d_tools.geometry.export import read_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
 
-FAST = ("--resolution", 16)
+COARSE = ("--resolution", 16, "--color-from", "points")
+FAST = (*COARSE, "--level", 10)
 
 
 @pytest.fixture(scope="module")
 def cube(tiny_generator):
     """What the library says `cube 1` looks like."""
     [field] = tiny_generator.fields(tiny_generator.latents([1], ["cube"]))
-    return extract_mesh(field, resolution=16)
+    return extract_mesh(field, resolution=16, iso_level=10)
 
 
 def colors(mesh):
@@ -56,9 +57,9 @@ def test_z_up_turns_the_front_to_minus_y(gen3d, tiny_folder, cube):
 
 def test_level_and_keep_reach_the_mesher(gen3d, tiny_folder, tiny_generator):
     [field] = tiny_generator.fields(tiny_generator.latents([2], ["cube"]))
-    gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 2, "--level", 15, "--keep", 1, "-o", "x.ply", *FAST)
+    gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 2, "--level", 15, "--keep", 1, "-o", "x.ply", *COARSE)
     expected = extract_mesh(field, resolution=16, iso_level=15, keep=1)
-    assert len(expected.faces) != len(extract_mesh(field, resolution=16).faces)
+    assert len(expected.faces) != len(extract_mesh(field, resolution=16, iso_level=10).faces)
     assert len(read_mesh("x.ply").faces) == len(expected.faces)
 
 
@@ -95,15 +96,16 @@ def test_a_seed_named_twice_is_meshed_once(gen3d, tiny_folder):
 def test_health_is_a_line_for_people_and_numbers_in_the_record(gen3d, tiny_folder, cube):
     result = gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 1, "-o", "x.glb", *FAST)
     assert f"cube 1: {len(cube.vertices):,} vertices, {len(cube.faces):,} faces, watertight, 1 part" in result.err
-    assert "volume 0.4221" in result.err
+    assert f"volume {cube.volume:.4g}" in result.err
     record = json.loads(Path("x.run.json").read_text())
     health = record["details"]["outputs"]["x.glb"]
     assert health["vertices"] == len(cube.vertices)
     assert health["watertight"] is True
     assert health["parts"] == 1
     assert health["volume"] == pytest.approx(cube.volume)
-    assert record["options"]["level"] == "auto"
-    assert health["level"] == 10.0  # the model's own, spelled out
+    assert record["options"]["level"] == "10"
+    assert health["level"] == 10.0
+    assert health["making"]["level"]["reason"] == "as asked for"
 
 
 def test_json_is_one_object_and_nothing_else(gen3d, tiny_folder):
@@ -120,11 +122,11 @@ def test_quiet_prints_paths_only(gen3d, tiny_folder):
 
 def test_verbose_says_what_was_cleaned(gen3d, tiny_folder):
     result = gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 2, "-o", "x.glb", "-v", *FAST)
-    assert "parts removed" in result.err
+    assert "parts removed" in " ".join(result.err.split())
 
 
 def test_dry_run_names_the_files_and_writes_none(gen3d, tiny_folder, leftovers):
-    result = gen3d("mesh", tiny_folder, "--class", "all", "--dry-run", *FAST)
+    result = gen3d("mesh", tiny_folder, "--class", "all", "--dry-run", *COARSE)
     assert result.code == 0
     assert [Path(path).name for path in result.paths] == ["ball-0000.glb", "cube-0000.glb"]
     assert "would write" in result.err
@@ -151,7 +153,7 @@ def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
             seen.append(total)
             yield seen.append
 
-    surface = Surface(resolution=16)
+    surface = Surface(resolution=16, level=10, color_from="points")
     mesh(str(tiny_folder), seeds="1", classes="all", surface=surface, out=tmp_path / "out", reporter=Recorder())
     total, *steps = seen
     assert total == steps[-1] == 2 * 16**3
@@ -195,10 +197,25 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--format", "fbx"], 2, "'.fbx'"),
         (["-o", "x.ply", "--format", "obj"], 2, "format is obj, but the output is x.ply"),
         (["--device", "teapot"], 2, "not available here"),
+        (["--level", "high"], 2, "level is 'high'; it must be a density such as 10, or auto"),
+        (["--faces", "3"], 2, "faces is 3, a closed mesh needs at least 4"),
+        (["--smooth", "-1"], 2, "smooth is -1"),
+        (["--texture", "1000"], 2, "texture size is 1000, it must be a power of two"),
+        (["--texture", "1048576"], 2, "try 8192"),
+        (["--texture", "64", "--no-color"], 2, "a texture holds colours; leave out --texture, or --no-color"),
+        (["--color-from", "dreams"], 2, "the source of the colours is 'dreams'"),
+        (["--scale", "0"], 2, "scale is 0"),
+        (["--format", ","], 2, "no format in ','"),
+        (["--format", "glb,fbx"], 2, "mesh.fbx has suffix '.fbx'"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
-    result = gen3d("mesh", tiny_folder, *arguments, *(() if "--resolution" in arguments else FAST))
+    result = gen3d(
+        "mesh",
+        tiny_folder,
+        *arguments,
+        *(() if "--resolution" in arguments else COARSE if "--level" in arguments else FAST),
+    )
     assert result.code == code
     assert message in result.error
     assert leftovers() == []
@@ -207,14 +224,17 @@ def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftover
 def test_the_level_suggested_gives_a_surface(gen3d, tiny_folder):
     import re
 
-    refused = gen3d("mesh", tiny_folder, "--class", "ball", "--level", 500, "-o", "x.glb", *FAST)
+    refused = gen3d("mesh", tiny_folder, "--class", "ball", "--level", 500, "-o", "x.glb", *COARSE)
     lowest, highest, suggested = map(float, re.findall(r"span (\S+) to (\S+); try --level (\S+)", refused.error)[0])
     assert lowest < suggested < highest
-    accepted = gen3d("mesh", tiny_folder, "--class", "ball", "--level", suggested, "-o", "x.glb", *FAST)
+    accepted = gen3d("mesh", tiny_folder, "--class", "ball", "--level", suggested, "-o", "x.glb", *COARSE)
     assert accepted.code == 0, accepted.err
 
 
-@pytest.mark.parametrize("arguments", [["-o", "x.fbx"], ["--level", "0"], ["--resolution", "4"], ["--keep", "2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["-o", "x.fbx"], ["--level", "0"], ["--resolution", "4"], ["--keep", "2"], ["--faces", "1"], ["--texture", "7"]],
+)
 def test_slips_are_found_before_the_model_is_read(gen3d, arguments):
     assert gen3d("mesh", "nothing-like-it", *arguments).code == 2
 
