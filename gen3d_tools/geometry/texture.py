@@ -11,9 +11,9 @@ from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.errors import InputError
+from gen3d_tools.errors import InputError, OutOfMemoryError
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.geometry.lattice import Progress
+from gen3d_tools.geometry.lattice import Progress, free_memory
 from gen3d_tools.geometry.texels import TexelMap, map_texels
 from gen3d_tools.geometry.unwrap import Method, unwrap
 from gen3d_tools.geometry.view_colors import ColorSource, check_color_source, surface_colors
@@ -21,17 +21,27 @@ from gen3d_tools.geometry.view_colors import ColorSource, check_color_source, su
 SMALLEST, LARGEST = 64, 8192
 ROUGHNESS = 0.9
 
+_TEXEL_BYTES = 500  # about what baking holds for each texel at its height, measured
+
 
 def check_texture_size(size: int) -> None:
     """Say before any work is done whether a texture may have this size.
 
     Raises:
         InputError: It is no power of two from 64 to 8192.
+        OutOfMemoryError: Its texels do not fit into the memory that is free.
     """
-    if SMALLEST <= size <= LARGEST and size & (size - 1) == 0:
-        return
-    nearest = min((1 << power for power in range(6, 14)), key=lambda fitting: abs(fitting - size))
-    raise InputError(f"texture size is {size}, it must be a power of two from {SMALLEST} to {LARGEST}; try {nearest}")
+    fitting = [1 << power for power in range(SMALLEST.bit_length() - 1, LARGEST.bit_length())]
+    if size not in fitting:
+        nearest = min(fitting, key=lambda one: abs(one - size))
+        limits = f"from {SMALLEST} to {LARGEST}"
+        raise InputError(f"texture size is {size}, it must be a power of two {limits}; try {nearest}")
+    needed, free = size**2 * _TEXEL_BYTES, free_memory()
+    if free is not None and needed > free:
+        smaller = max([one for one in fitting if one**2 * _TEXEL_BYTES <= free], default=SMALLEST)
+        raise OutOfMemoryError(
+            f"a texture of {size} needs {needed / 1e9:.2g} GB, {free / 1e9:.2g} GB are free; try {smaller}"
+        )
 
 
 def bake_texture(
@@ -66,6 +76,7 @@ def bake_texture(
 
     Raises:
         InputError: An argument is out of its range, the mesh is empty, or the texture too small for it.
+        OutOfMemoryError: The texture does not fit.
     """
     check_texture_size(size)
     check_color_source(source)

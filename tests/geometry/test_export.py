@@ -90,6 +90,24 @@ def test_glb_has_normals_and_a_matt_material(mesh, tmp_path):
     assert sum(view["byteLength"] for view in tree["bufferViews"]) == tree["buffers"][0]["byteLength"]
 
 
+def test_glb_names_what_its_parts_are_for_and_keeps_indices_small(mesh, tmp_path):
+    write_mesh(tmp_path / "egg.glb", mesh)
+    tree = gltf_tree(tmp_path / "egg.glb")
+    (primitive,) = tree["meshes"][0]["primitives"]
+    indices = tree["accessors"][primitive["indices"]]
+    assert indices["componentType"] == 5123  # 16 bits
+    assert tree["bufferViews"][indices["bufferView"]]["target"] == 34963
+    for accessor in primitive["attributes"].values():
+        assert tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] == 34962
+
+
+def test_many_vertices_have_indices_of_32_bits(tmp_path):
+    large = trimesh.creation.icosphere(7)
+    assert len(large.vertices) > 1 << 16
+    write_mesh(tmp_path / "large.glb", large)
+    assert np.array_equal(read_mesh(tmp_path / "large.glb").faces, large.faces)
+
+
 def test_mesh_without_colours_gets_the_material_too(mesh, tmp_path):
     write_mesh(tmp_path / "plain.glb", trimesh.Trimesh(mesh.vertices, mesh.faces, process=False))
     (primitive,) = gltf_tree(tmp_path / "plain.glb")["meshes"][0]["primitives"]

@@ -4,7 +4,7 @@ import torch
 import trimesh
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.errors import InputError
+from gen3d_tools.errors import InputError, OutOfMemoryError
 from gen3d_tools.geometry.texture import bake_texture, check_texture_size
 from gen3d_tools.geometry.view_colors import check_color_source
 
@@ -131,6 +131,13 @@ def test_same_field_gives_the_same_texture(box_field):
 def test_sizes_that_are_no_power_of_two_or_absurd_are_refused(size, nearest):
     with pytest.raises(InputError, match=f"texture size is {size}, it must be a power of two .* try {nearest}"):
         check_texture_size(size)
+
+
+def test_texture_that_does_not_fit_names_one_that_does(monkeypatch):
+    monkeypatch.setattr("gen3d_tools.geometry.texture.free_memory", lambda: 3_000_000_000)
+    with pytest.raises(OutOfMemoryError, match="a texture of 8192 needs 34 GB, 3 GB are free; try 2048"):
+        check_texture_size(8192)
+    check_texture_size(2048)
 
 
 def test_bad_arguments_are_refused_before_any_work(box_field):
