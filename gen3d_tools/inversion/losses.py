@@ -44,8 +44,8 @@ def psnr(image: Float[Tensor, "*b c n n"], target: Float[Tensor, "*b c n n"]) ->
     return float(-10 * torch.log10((image - target).square().mean().clamp_min(1e-10)))
 
 
-def noise_penalty(maps: Sequence[Float[Tensor, "h w"]]) -> Tensor:
-    """Correlation of each noise map with itself, shifted by one texel, on its pyramid down to side 8.
+def noise_penalty(maps: Sequence[Tensor]) -> Tensor:
+    """Correlation of each noise map [h, w] with itself, shifted by one texel, on its pyramid down to side 8.
 
     A map that carries a picture is correlated; white noise is not (Karras et al., StyleGAN2, appendix D).
     """
@@ -62,8 +62,8 @@ def noise_penalty(maps: Sequence[Float[Tensor, "h w"]]) -> Tensor:
 
 
 @torch.no_grad()
-def renormalize(maps: Sequence[Float[Tensor, "h w"]]) -> None:
-    """Give every noise map mean 0 and root mean square 1, in place."""
+def renormalize(maps: Sequence[Tensor]) -> None:
+    """Give every noise map [h, w] mean 0 and root mean square 1, in place."""
     for one in maps:
         one -= one.mean()
         one *= one.square().mean().clamp_min(1e-12).rsqrt()

@@ -84,16 +84,20 @@ class Objective:
             generator: Chooses the rays.
 
         Returns:
-            The loss, and what a person may want to read: "mse" of colours in [0, 1], "perceptual".
+            The loss, and what a person may want to read of the final pictures: "mse" of colours in [0, 1],
+            "perceptual".
         """
-        total, mse, felt = torch.zeros((), device=field.device), 0.0, 0.0
+        total, errors, felt = torch.zeros((), device=field.device), [], []
         for camera, target in zip(cameras, self.targets, strict=True):
+            compared = []
             for image, wanted, weight in self._pictures(field, camera, target, generator):
-                loss, one_mse, one_felt = self._compare(image[None], wanted[None])
+                loss, *reading = self._compare(image[None], wanted[None])
                 total = total + weight * loss
-                mse, felt = one_mse, one_felt
+                compared.append(reading)
+            errors.append(compared[0][0])
+            felt.append(compared[0][1])
         count = len(self.targets)
-        return total / count, {"mse": mse, "perceptual": felt}
+        return total / count, {"mse": sum(errors) / count, "perceptual": sum(felt) / count}
 
     def _pictures(
         self, field: RadianceField, camera: Camera, target: Target, generator: torch.Generator | None

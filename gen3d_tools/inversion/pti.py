@@ -1,5 +1,6 @@
 """From a prepared photo to a tuned generator: search, stage one, stage two, score (Roich et al. 2021)."""
 
+import copy
 import time
 from collections.abc import Sequence
 
@@ -266,8 +267,6 @@ def frozen(generator: Generator) -> Generator:
     """The generator itself if no parameter asks for gradients, otherwise a copy of which none does."""
     if not any(parameter.requires_grad for parameter in generator.parameters()):
         return generator
-    import copy
-
     return copy.deepcopy(generator).requires_grad_(False)
 
 

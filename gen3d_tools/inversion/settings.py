@@ -36,6 +36,7 @@ class InversionSettings:
     w_noise_until: float = 0.75  # ... fading out by this share of the steps
     prior_weight: float = 0.002  # times the mean squared coordinate: likely latents first; not in the published loss
     optimise_noise: bool = True  # noise maps of the planes; they are discarded afterwards, as published
+    noise_lr: float = 0.01  # their peak learning rate, as published
     noise_regularisation: float = 1e5
     rays1: int = 1800  # rays per step and photo
     stop1: float = 0.0  # stop once the distance is below this

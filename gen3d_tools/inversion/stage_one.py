@@ -73,7 +73,7 @@ class StageOne:
         if move_camera and settings.camera_lr:
             groups.append({"params": [self.fit.offsets], "peak": settings.lr1 * settings.camera_lr})
         if self.noise:
-            groups.append({"params": self.noise, "peak": settings.lr1})
+            groups.append({"params": self.noise, "peak": settings.noise_lr})
         return torch.optim.Adam(groups, lr=settings.lr1, betas=(0.9, 0.999), fused=True)
 
     @property

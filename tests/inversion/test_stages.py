@@ -1,6 +1,7 @@
 """Both stages on a tiny generator: what was hidden is found, what was asked to stay stays."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -34,8 +35,6 @@ SETTINGS = InversionSettings(
 
 
 def _with(**changes):
-    from dataclasses import replace
-
     return replace(SETTINGS, **changes)
 
 
@@ -137,12 +136,12 @@ def _second(generator, settings, apart=0.3):
 
 
 def test_stage_two_makes_the_picture_the_photo(tiny_generator):
-    stage = _second(tiny_generator, _with(steps2=50, lr2=1e-2, locality_weight=0.0))
+    stage = _second(tiny_generator, _with(steps2=60, lr2=3e-3, locality_weight=0.0))
     wanted = stage.objective.targets[0].rgb
     before = psnr(_picture(tiny_generator, stage.ws, stage.cameras).rgb, wanted)
     _run(stage)
     after = psnr(_picture(stage.tuned(), stage.ws, stage.cameras).rgb, wanted)
-    assert after > max(before + 8, 28)
+    assert after > max(before + 8, 27)
 
 
 def test_stage_two_leaves_the_original_and_the_pivot_alone(tiny_generator):
@@ -158,18 +157,29 @@ def test_stage_two_leaves_the_original_and_the_pivot_alone(tiny_generator):
     assert any((changed[name] != before[name]).any() for name in before)
 
 
-@pytest.mark.parametrize("form", [{"locality_weight": 3.0}, {"locality_weight": 0.0, "locality_images": 30.0}])
-def test_locality_holds_other_objects_in_place(tiny_generator, form):
-    free = _run(_second(tiny_generator, _with(steps2=12, lr2=4e-3, locality_weight=0.0)))
-    held = _run(_second(tiny_generator, _with(steps2=12, lr2=4e-3, locality_alpha=3.0, **form)))
+def _moved(stage, before, latents, cameras):
+    """Mean squared change of pictures by the tuning."""
+    changes = [
+        _picture(stage.generator, ws[None], cameras).rgb - _picture(before, ws[None], cameras).rgb for ws in latents
+    ]
+    return float(torch.stack(changes).square().mean())
+
+
+def test_published_locality_holds_other_latents_in_place(tiny_generator):
+    settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0)
+    free = _run(_second(tiny_generator, settings))
+    held = _run(_second(tiny_generator, replace(settings, locality_images=100.0)))
     others = tiny_generator.latents([1, 2, 3], [0, 0, 1])
+    cameras = free.cameras
+    assert _moved(held, tiny_generator, others, cameras) < 0.8 * _moved(free, tiny_generator, others, cameras)
 
-    def moved(stage):
-        pairs = [(stage.tuned(), tiny_generator)]
-        first, second = (torch.stack([_picture(one, ws[None], stage.cameras).rgb for ws in others]) for one in pairs[0])
-        return float((first - second).square().mean())
 
-    assert moved(held) < 0.7 * moved(free)
+def test_field_locality_holds_the_side_that_the_photo_does_not_show(tiny_generator):
+    settings = _with(steps2=20, lr2=2e-3, locality_weight=0.0, locality_points=2048)
+    free = _run(_second(tiny_generator, settings))
+    held = _run(_second(tiny_generator, replace(settings, locality_weight=1.0)))
+    away = _camera(215.0)
+    assert _moved(held, tiny_generator, free.ws, away) < 0.7 * _moved(free, tiny_generator, free.ws, away)
 
 
 def test_field_locality_is_zero_for_an_unchanged_field_and_sees_its_far_side(tiny_generator):
