@@ -21,7 +21,7 @@ from gen3d_tools.geometry.view_colors import ColorSource, check_color_source, su
 SMALLEST, LARGEST = 64, 8192
 ROUGHNESS = 0.9
 
-_TEXEL_BYTES = 500  # about what baking holds for each texel at its height, measured
+_TEXEL_BYTES = 200  # about what baking holds for each texel at its height, measured
 
 
 def check_texture_size(size: int) -> None:

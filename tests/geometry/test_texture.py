@@ -135,7 +135,7 @@ def test_sizes_that_are_no_power_of_two_or_absurd_are_refused(size, nearest):
 
 def test_texture_that_does_not_fit_names_one_that_does(monkeypatch):
     monkeypatch.setattr("gen3d_tools.geometry.texture.free_memory", lambda: 3_000_000_000)
-    with pytest.raises(OutOfMemoryError, match="a texture of 8192 needs 34 GB, 3 GB are free; try 2048"):
+    with pytest.raises(OutOfMemoryError, match="a texture of 8192 needs 13 GB, 3 GB are free; try 2048"):
         check_texture_size(8192)
     check_texture_size(2048)
 
