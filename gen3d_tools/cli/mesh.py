@@ -30,6 +30,7 @@ def mesh(
     scale: mesh_options.Scale = None,
     center: mesh_options.Center = False,
     formats: mesh_options.Formats = None,
+    points: mesh_options.Points = None,
     preview: mesh_options.Preview = False,
     report: mesh_options.Report = False,
     out: options.Out = None,
@@ -40,9 +41,9 @@ def mesh(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Extract coloured meshes of samples, in world units: .glb, .ply, .obj or .stl.
+    """Extract clean, coloured meshes of samples: .glb, .obj, .ply, .stl and more, in world units or metres.
 
-    Example: `gen3d mesh shapes --class chair --seeds 7 -o chair.glb`
+    Example: `gen3d mesh shapes --class chair --seeds 7 --faces 20000 --texture 1024 -o chair.glb`
     """
     from gen3d_tools.workflows.mesh import Delivery, Surface, parse_color_source, parse_formats, parse_level
     from gen3d_tools.workflows.mesh import mesh as workflow
@@ -60,7 +61,13 @@ def mesh(
         colors=not no_color,
     )
     delivery = Delivery(
-        formats=parse_formats(formats), up=up, scale=scale, center=center, preview=preview, report=report
+        formats=parse_formats(formats),
+        points=points,
+        up=up,
+        scale=scale,
+        center=center,
+        preview=preview,
+        report=report,
     )
     run_workflow(
         lambda reporter: workflow(

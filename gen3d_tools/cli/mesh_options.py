@@ -28,8 +28,13 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="Leave the colours out
 Formats = Annotated[
     str | None,
     typer.Option(
-        "--format", help="One or several of glb, gltf, obj, ply, stl, off, 3mf, usdz. Default: glb, or the output's."
+        "--format",
+        help="One or several of glb, gltf, obj, ply, stl, off, 3mf, usdz; npz, mrc: the density grid. "
+        "Default: glb, or the output's.",
     ),
+]
+Points = Annotated[
+    int | None, typer.Option("--points", help="Also write a cloud of this many points with normals and colours.")
 ]
 Up = Annotated[str, typer.Option("--up", help="Upward axis of the file, y or z.")]
 Scale = Annotated[

@@ -17,9 +17,11 @@ from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.geometry.agreement import Agreement, compare
+from gen3d_tools.geometry.density_grid import write_density
 from gen3d_tools.geometry.export import write_mesh
 from gen3d_tools.geometry.lattice import Progress
 from gen3d_tools.geometry.mesh import MeshHealth, extract_mesh, mesh_health
+from gen3d_tools.geometry.points import sample_points, write_points
 from gen3d_tools.geometry.texture import bake_texture
 from gen3d_tools.geometry.view_colors import surface_colors
 from gen3d_tools.workflows.mesh_plan import Delivery, Files, Surface
@@ -97,19 +99,17 @@ def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: b
     """
     start = time.perf_counter()
     [field] = make_fields(job.generator, [files.sample], job.psi)
+    for path in files.grids:
+        write_density(path, field, resolution=job.surface.resolution, overwrite=job.overwrite)
+        run.add(path, f"{files.sample.label}: density at {job.surface.resolution}³ lattice points")
     if not files.needs_mesh:
         return Made(None, None, None, time.perf_counter() - start)
     hold_textures = all(path.suffix.lower() in TEXTURE_SUFFIXES for path in files.meshes)
     only_textured = job.surface.texture is not None and hold_textures
     dressed = make_mesh(field, job.generator.settings, job.surface, progress, only_textured=only_textured)
-    mesh = dressed.plain
-    health = mesh_health(mesh)
-    facts = _facts(mesh, health)
-    for path in files.meshes:
-        written = write_mesh(path, dressed.for_file(path), **asdict(job.delivery.placement), overwrite=job.overwrite)
-        run.add(path, f"{files.sample.label}: {_line(mesh, health)}", **facts)
-        for sibling in written[1:]:
-            run.add(sibling, f"belongs to {path.name}")
+    health = mesh_health(dressed.plain)
+    facts = _facts(dressed.plain, health)
+    _write_meshes(files, dressed, f"{files.sample.label}: {_line(dressed.plain, health)}", facts, job, run)
     stage = Stage(field, dressed.best, job.generator.settings)
     agreement = _report(files.report, files, stage, facts, job, run) if files.report is not None else None
     if files.strip is not None and files.film is not None:
@@ -118,6 +118,20 @@ def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: b
         run.add(files.film, f"{files.sample.label}: a turn around the mesh, beside the field")
     picture = portrait(stage) if draw else None
     return Made(health, agreement, picture, time.perf_counter() - start)
+
+
+def _write_meshes(files: Files, dressed: Dressed, line: str, facts: dict[str, Any], job: Job, run: Run) -> None:
+    """Write the mesh in every format, and its points."""
+    placement = asdict(job.delivery.placement)
+    for path in files.meshes:
+        written = write_mesh(path, dressed.for_file(path), **placement, overwrite=job.overwrite)
+        run.add(path, line, **facts)
+        for sibling in written[1:]:
+            run.add(sibling, f"belongs to {path.name}")
+    if files.points is not None and job.delivery.points is not None:
+        cloud = sample_points(dressed.best, job.delivery.points)
+        write_points(files.points, cloud, **placement, overwrite=job.overwrite)
+        run.add(files.points, f"{files.sample.label}: {len(cloud):,} points with normals")
 
 
 def make_mesh(

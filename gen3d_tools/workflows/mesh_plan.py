@@ -8,18 +8,18 @@ from typing import cast
 from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.cleanup import check_keep
 from gen3d_tools.geometry.decimation import check_faces
+from gen3d_tools.geometry.density_grid import DENSITY_SUFFIXES, check_density_suffix
 from gen3d_tools.geometry.export import check_mesh_suffix
 from gen3d_tools.geometry.isosurface import check_iso_level
 from gen3d_tools.geometry.lattice import check_range
 from gen3d_tools.geometry.placement import Placement
+from gen3d_tools.geometry.points import check_points
 from gen3d_tools.geometry.smoothing import check_rounds
 from gen3d_tools.geometry.texture import check_texture_size
 from gen3d_tools.geometry.view_colors import ColorSource, check_color_source
 from gen3d_tools.workflows.samples import Sample
 
 DEFAULT_FORMAT = "glb"
-GRID_SUFFIXES: tuple[str, ...] = ()
-MOST_POINTS = 20_000_000
 AUTO_LEVEL = "auto"
 SHEET_NAME = "meshes.png"
 
@@ -97,8 +97,8 @@ class Delivery:
             InputError: A value is out of its range, or a format is unknown.
         """
         self.placement.check()
-        if self.points is not None and not 1 <= self.points <= MOST_POINTS:
-            raise InputError(f"points is {self.points}; it must lie in 1..{MOST_POINTS}, try 100000")
+        if self.points is not None:
+            check_points(self.points)
         for name in self.formats or ():
             check_suffix(Path(f"mesh.{name}"))
 
@@ -108,8 +108,11 @@ def check_suffix(path: Path) -> None:
 
     Raises:
         InputError: It cannot.
+        MissingDependencyError: The format needs a package that is not installed.
     """
-    if path.suffix.lower() not in GRID_SUFFIXES:
+    if path.suffix.lower() in DENSITY_SUFFIXES:
+        check_density_suffix(path)
+    else:
         check_mesh_suffix(path)
 
 
@@ -234,8 +237,8 @@ def _files(one: Sample, base: Path, suffixes: Sequence[str], delivery: Delivery,
 
     return Files(
         sample=one,
-        meshes=tuple(beside(suffix) for suffix in suffixes if suffix not in GRID_SUFFIXES),
-        grids=tuple(beside(suffix) for suffix in suffixes if suffix in GRID_SUFFIXES),
+        meshes=tuple(beside(suffix) for suffix in suffixes if suffix not in DENSITY_SUFFIXES),
+        grids=tuple(beside(suffix) for suffix in suffixes if suffix in DENSITY_SUFFIXES),
         points=beside("-points.ply") if delivery.points is not None else None,
         strip=beside("-preview.png") if delivery.preview else None,
         film=beside("-preview.mp4") if delivery.preview else None,

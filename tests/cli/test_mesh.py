@@ -205,6 +205,7 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--texture", "64", "--no-color"], 2, "a texture holds colours; leave out --texture, or --no-color"),
         (["--color-from", "dreams"], 2, "the source of the colours is 'dreams'"),
         (["--scale", "0"], 2, "scale is 0"),
+        (["--points", "0"], 2, "points is 0"),
         (["--format", ","], 2, "no format in ','"),
         (["--format", "glb,fbx"], 2, "mesh.fbx has suffix '.fbx'"),
     ],

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import trimesh
 
 from gen3d_tools.errors import Gen3DError
 from gen3d_tools.geometry.export import read_mesh
@@ -118,6 +120,23 @@ def test_faces_scale_and_center_reach_the_file(gen3d, tiny_folder):
     assert 100 < len(found.faces) <= 200
     assert found.extents.max() == pytest.approx(0.3)
     assert found.bounds.mean(axis=0) == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_points_and_densities_stand_beside_the_mesh(gen3d, tiny_folder):
+    options = ("--points", 300, "--format", "stl,npz", "--up", "z", "-o", "out")
+    result = gen3d("mesh", tiny_folder, "--class", "ball", *options, *FAST)
+    assert sorted(result.paths) == ["out/ball-0000-points.ply", "out/ball-0000.npz", "out/ball-0000.stl"]
+    cloud = trimesh.load("out/ball-0000-points.ply")
+    assert cloud.vertices.shape == (300, 3)
+    bounds = read_mesh("out/ball-0000.stl").bounds
+    assert (cloud.vertices > bounds[0] - 1e-6).all()
+    assert (cloud.vertices < bounds[1] + 1e-6).all()
+    assert np.load("out/ball-0000.npz")["density"].shape == (16, 16, 16)
+
+
+def test_a_density_alone_needs_no_surface(gen3d, tiny_folder, monkeypatch):
+    monkeypatch.setattr(mesh_job, "extract_mesh", None)
+    assert gen3d("mesh", tiny_folder, "--class", "ball", "-o", "x.npz", *FAST).paths == ["x.npz"]
 
 
 def test_a_report_says_how_well_mesh_and_field_agree(gen3d, tiny_folder, small_pictures):
