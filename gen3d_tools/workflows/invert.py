@@ -2,13 +2,17 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.checkpoints.results import BaseModel
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
@@ -120,13 +124,10 @@ def invert(
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
     prepared = _load_photos(photos, about, generator, label, reporter)
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)
-    options = {"photos": [str(photo) for photo in photos], **vars(about), **vars(work)}
-    options["masks"] = [str(mask) for mask in about.masks]
-    run = Run("invert", model, options, dry_run=dry_run)
+    run = Run("invert", model, _options(photos, about, work), dry_run=dry_run)
     unfinished = Unfinished(target, _job(run, prepared, settings, camera))
     if dry_run:
-        what = f"a result of {settings.steps1} + {settings.steps2} steps"
-        run.add(target, what + (f", resumed from {unfinished.path}" if resume else ""))
+        run.add(target, f"a result of {settings.steps1} + {settings.steps2} steps")
         return run
     encoder, distance = find_helpers(generator, work.features)
     task = Inversion(
@@ -141,18 +142,17 @@ def invert(
     )
     if resume:
         task.load_state(unfinished.read())
-    with _keeping(task, unfinished):
-        _work(task, reporter)
-        result = task.result()
-        with atomic_path(target, overwrite=overwrite) as temporary:
-            temporary.mkdir(parents=True)
-            write_files(result, temporary, base)
-    if unfinished.problem:
-        reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
+    result = _work(task, unfinished, target, base, overwrite, reporter)
     _report(run, result, target, reporter)
     run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}")
     unfinished.remove()
     return run
+
+
+def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:
+    """Give everything that was asked for as plain JSON values."""
+    masks = [str(mask) for mask in about.masks]
+    return {"photos": [str(photo) for photo in photos], **vars(about), "masks": masks, **vars(work)}
 
 
 def _load_photos(
@@ -184,27 +184,55 @@ def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera:
     }
 
 
-@contextmanager
-def _keeping(task: Inversion, unfinished: Unfinished) -> Iterator[None]:
-    """Keep what there is when the work ends before time, and say so."""
+def _work(
+    task: Inversion, unfinished: Unfinished, target: Path, base: BaseModel, overwrite: bool, reporter: Reporter
+) -> InversionResult:
+    """Run to the end, with a bar, and write the result; whatever happens, what there is is kept."""
     try:
-        yield
+        with reporter.progress("inverting", _TICKS) as done, _between_steps() as stop_if_asked:
+
+            def tell(step: StepReport) -> None:
+                stop_if_asked()
+                done(round(_TICKS * step.share))
+                reporter.describe(f"{_STAGES[step.stage]} {step.done}/{step.steps}, loss {step.loss:.4f}")
+
+            task.progress = tell
+            task.run()
+        result = task.result()
+        with atomic_path(target, overwrite=overwrite) as temporary:
+            temporary.mkdir(parents=True)
+            write_files(result, temporary, base)
     except KeyboardInterrupt as error:
         raise Interrupted(f"interrupted{unfinished.keep(task.state())}") from error
     except Gen3DError as error:
         raise type(error)(f"{error}{unfinished.keep(task.state())}") from error
+    if unfinished.problem:
+        reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
+    return result
 
 
-def _work(task: Inversion, reporter: Reporter) -> None:
-    """Run to the end, with a bar."""
-    with reporter.progress("inverting", _TICKS) as done:
+@contextmanager
+def _between_steps() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until the function given is called: half a step cannot be resumed. A second one is not held."""
+    asked: list[bool] = []
 
-        def tell(step: StepReport) -> None:
-            done(round(_TICKS * step.share))
-            reporter.describe(f"{_STAGES[step.stage]} {step.done}/{step.steps}, loss {step.loss:.4f}")
+    def ask(_: int, __: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
 
-        task.progress = tell
-        task.run()
+    def stop_if_asked() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only there signals arrive
+        yield stop_if_asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop_if_asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _report(run: Run, result: InversionResult, target: Path, reporter: Reporter) -> None:
