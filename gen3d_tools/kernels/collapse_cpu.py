@@ -1,9 +1,6 @@
 """Edge collapse with quadric errors over position and colour together, on CPUs (numba).
 
-Garland and Heckbert, "Simplifying surfaces with color and texture using quadric error metrics" (1998): a vertex is a
-point of R^d, its position followed by its colour in units of length. Each triangle spans a plane there, and a vertex
-knows the summed squared distances to the planes around it, weighted by area, as `x'Ax + 2 b'x + c`. The cheapest edge
-is collapsed to the point of least error, again and again.
+The errors are those of `quadrics_cpu`. The cheapest edge is collapsed to the point of least error, again and again.
 
 Unlike the usual implementations a collapse must leave a surface: the two ends share exactly the two neighbours
 opposite to the edge (the link condition), no face turns over, and none becomes thinner than a limit. So what was
@@ -15,8 +12,8 @@ from jaxtyping import Float, Float64, Int
 
 from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled
+from gen3d_tools.kernels.quadrics_cpu import add_planes, best_point
 
-_STIFFNESS = 1e-4  # pulls the best point to the middle of the edge where the planes leave it free
 _TURNS = (0.2, 0.2, 0.0)  # in each round, the cosine of the largest turn of a face in one collapse
 _SLIMMEST = (0.02, 0.02, 1e-3)  # ... and the least height of a face over its longest side, unless it was slimmer before
 _NO_WORSE = 0.9  # what such a face may become, times what it was
@@ -52,81 +49,6 @@ def collapse_edges(
     used = np.zeros(len(moved), np.bool_)
     used[kept] = True
     return moved[used], (np.cumsum(used) - 1)[kept]
-
-
-@compiled(fastmath=False, forceinline=True)
-def _entry(row, column):  # type: ignore[no-untyped-def]
-    """Where the lower triangle of a symmetric matrix holds an entry; row >= column."""
-    return row * (row + 1) // 2 + column
-
-
-@compiled(fastmath=False)
-def _add_planes(points, faces, quadrics):  # type: ignore[no-untyped-def]
-    """Add each triangle's quadric to its corners (section 4 of the paper)."""
-    d = points.shape[1]
-    e1, e2 = np.empty(d), np.empty(d)
-    size = d * (d + 1) // 2
-    for f in range(len(faces)):
-        p, q, r = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
-        e1[:] = q - p
-        e2[:] = r - p
-        first, along = np.sqrt(np.dot(e1, e1)), 0.0
-        if first > 0:
-            e1 /= first
-            along = np.dot(e1, e2)
-            e2 -= along * e1
-        second = np.sqrt(np.dot(e2, e2))
-        if not second > 1e-9 * (first + abs(along)):
-            continue  # a line spans no plane
-        e2 /= second
-        weight = 0.5 * first * second / 3
-        p1, p2 = np.dot(p, e1), np.dot(p, e2)
-        for k in range(3):
-            quadric = quadrics[faces[f, k]]
-            for i in range(d):
-                for j in range(i + 1):
-                    quadric[_entry(i, j)] += weight * ((1.0 if i == j else 0.0) - e1[i] * e1[j] - e2[i] * e2[j])
-                quadric[size + i] += weight * (p1 * e1[i] + p2 * e2[i] - p[i])
-            quadric[size + d] += weight * (np.dot(p, p) - p1 * p1 - p2 * p2)
-
-
-@compiled(fastmath=False)
-def _best_point(points, quadrics, u, v, room, best):  # type: ignore[no-untyped-def]
-    """Solve for the point of least error of both quadrics together, by Cholesky; give the error there."""
-    d = points.shape[1]
-    size = d * (d + 1) // 2
-    first, second = quadrics[u], quadrics[v]
-    stiffness = 0.0
-    for i in range(d):
-        stiffness += first[_entry(i, i)] + second[_entry(i, i)]
-    stiffness = _STIFFNESS * stiffness + 1e-300
-    for i in range(d):
-        middle = 0.5 * (points[u, i] + points[v, i])
-        best[i] = stiffness * middle - first[size + i] - second[size + i]
-        for j in range(i + 1):
-            total = first[_entry(i, j)] + second[_entry(i, j)]
-            if i == j:
-                total += stiffness
-            for k in range(j):
-                total -= room[i, k] * room[j, k]
-            room[i, j] = np.sqrt(max(total, 1e-300)) if i == j else total / room[j, j]
-        for k in range(i):
-            best[i] -= room[i, k] * best[k]
-        best[i] /= room[i, i]
-    for step in range(d):
-        i = d - 1 - step
-        for k in range(i + 1, d):
-            best[i] -= room[k, i] * best[k]
-        best[i] /= room[i, i]
-    error, spread = first[size + d] + second[size + d], 0.0
-    for i in range(d):
-        gap = best[i] - 0.5 * (points[u, i] + points[v, i])
-        spread += gap * gap
-        error += 2 * best[i] * (first[size + i] + second[size + i])
-        for j in range(i):
-            error += 2 * best[i] * best[j] * (first[_entry(i, j)] + second[_entry(i, j)])
-        error += best[i] * best[i] * (first[_entry(i, i)] + second[_entry(i, i)])
-    return max(error, 0.0) + stiffness * spread
 
 
 @compiled(fastmath=False, forceinline=True)
@@ -330,7 +252,7 @@ def _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, r
         for k in range(3):
             u, v = faces[f, k], faces[f, (k + 1) % 3]
             if alive[f] and u < v and not fixed[u] and not fixed[v] and _square(points, u, v) <= longest_square:
-                keys[count] = _best_point(points, quadrics, u, v, room, best)
+                keys[count] = best_point(points, quadrics, u, v, room, best)
                 rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = u, v, version[u], version[v]
                 count += 1
     for parent in range(count // 2 - 1, -1, -1):
@@ -339,11 +261,33 @@ def _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, r
 
 
 @compiled(fastmath=False)
+def _queue_around(  # type: ignore[no-untyped-def]
+    points, faces, first, following, u, fixed, version, quadrics, longest_square, room, best, keys, rows, count
+):
+    """Put the edges of a vertex that has moved on the heap; it may grow."""
+    corner = first[u]
+    while corner >= 0:  # in a closed ring, the next corners are all neighbours
+        v = faces[corner // 3, (corner % 3 + 1) % 3]
+        corner = following[corner]
+        if fixed[v] or _square(points, u, v) > longest_square:
+            continue
+        if count == len(keys):
+            keys = np.concatenate((keys, np.empty_like(keys)))
+            rows = np.concatenate((rows, np.empty_like(rows)))
+        low, high = min(u, v), max(u, v)
+        keys[count] = best_point(points, quadrics, low, high, room, best)
+        rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = low, high, version[low], version[high]
+        _rise(keys, rows, count)
+        count += 1
+    return keys, rows, count
+
+
+@compiled(fastmath=False)
 def _collapse(points, faces, target, longest_square, thinnest):  # type: ignore[no-untyped-def]
     """Compiled part of `collapse_edges`: changes points and faces in place and says which faces are left."""
     d, vertices = points.shape[1], len(points)
     quadrics = np.zeros((vertices, d * (d + 1) // 2 + d + 1))
-    _add_planes(points, faces, quadrics)
+    add_planes(points, faces, quadrics)
     first, following = np.full(vertices, -1, np.int32), np.empty(3 * len(faces), np.int32)
     _link_corners(faces, first, following)
     mark = np.full(vertices, -1, np.int32)
@@ -368,7 +312,7 @@ def _collapse(points, faces, target, longest_square, thinnest):  # type: ignore[
             tick += 2
             if not current or not _shares_two(faces, alive, first, following, u, v, mark, tick):
                 continue
-            _best_point(points, quadrics, u, v, room, best)
+            best_point(points, quadrics, u, v, room, best)
             if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
                 continue
             points[u] = best
@@ -377,18 +321,20 @@ def _collapse(points, faces, target, longest_square, thinnest):  # type: ignore[
             version[u] += 1
             version[v] = -1
             left -= 2
-            corner = first[u]
-            while corner >= 0:  # in a closed ring, the next corners are all neighbours
-                v = faces[corner // 3, (corner % 3 + 1) % 3]
-                corner = following[corner]
-                if fixed[v] or _square(points, u, v) > longest_square:
-                    continue
-                if count == len(keys):
-                    keys = np.concatenate((keys, np.empty_like(keys)))
-                    rows = np.concatenate((rows, np.empty_like(rows)))
-                low, high = min(u, v), max(u, v)
-                keys[count] = _best_point(points, quadrics, low, high, room, best)
-                rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = low, high, version[low], version[high]
-                _rise(keys, rows, count)
-                count += 1
+            keys, rows, count = _queue_around(
+                points,
+                faces,
+                first,
+                following,
+                u,
+                fixed,
+                version,
+                quadrics,
+                longest_square,
+                room,
+                best,
+                keys,
+                rows,
+                count,
+            )
     return alive
