@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.results import BaseModel
@@ -25,7 +25,7 @@ from gen3d_tools.inversion.photo import Photo, load_photo
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion
 from gen3d_tools.inversion.result import InversionResult
-from gen3d_tools.inversion.settings import InversionSettings, preset
+from gen3d_tools.inversion.settings import InversionSettings, Space, preset
 from gen3d_tools.inversion.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.unfinished import Unfinished
 from gen3d_tools.workflows.photo_cameras import read_camera
@@ -74,6 +74,8 @@ class WorkOptions:
         """
         changes: dict[str, Any] = {"seed": self.seed}
         if self.space is not None:
+            if self.space not in get_args(Space):
+                raise InputError(f"space is {self.space[:20]!r}; it must be {' or '.join(get_args(Space))}")
             changes["space"] = self.space
         settings = replace(preset(self.preset), **changes)
         return settings if self.steps is None else settings.with_steps(self.steps)
