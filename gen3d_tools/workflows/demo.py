@@ -1,13 +1,16 @@
-"""`gen3d demo`: what the bundled generator can do, in under a minute on a CPU, and one page that shows it.
+"""`gen3d demo`: what the bundled generator can do, in about a minute on a CPU, and one page that shows it.
 
-The whole way of the data in one file: seeds and classes -> latents -> fields -> pictures, a film, a mesh.
+The whole way of the data in one file: seeds and classes -> latents -> fields -> pictures, a film, a mesh; and back,
+from a photo to a latent and a tuned generator.
 """
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 
 import torch
@@ -23,6 +26,11 @@ from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.export import write_mesh
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
+from gen3d_tools.inversion import pti
+from gen3d_tools.inversion.api import find_helpers
+from gen3d_tools.inversion.photo import load_photo
+from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.inversion.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.page import NextCommand, PageItem, write_demo_page
 from gen3d_tools.media.sheets import contact_sheet
@@ -35,7 +43,10 @@ from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, m
 GRID_NAME = "grid.png"
 ORBIT_NAME = "orbit.mp4"
 BLEND_NAME = "blend.png"
+RESULT_NAME = "from-photo"
 PAGE_NAME = "index.html"
+PHOTO_NAME = "demo_photo.png"
+_TICKS = 1000  # of the progress bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +67,8 @@ class DemoPlan:
     mesh: tuple[str, int] = ("mug", 4)
     mesh_resolution: int = 128  # lattice points along each side of the box
 
+    inversion: str | InversionSettings = "fast"  # of the photo that comes with the package
+
     @property
     def mesh_name(self) -> str:
         """The mesh's file."""
@@ -64,14 +77,14 @@ class DemoPlan:
     @property
     def names(self) -> tuple[str, ...]:
         """Every file the demo writes."""
-        return GRID_NAME, ORBIT_NAME, BLEND_NAME, self.mesh_name, PAGE_NAME, RECORD_NAME
+        return GRID_NAME, ORBIT_NAME, BLEND_NAME, self.mesh_name, RESULT_NAME, PAGE_NAME, RECORD_NAME
 
 
 PLAN = DemoPlan()
 INTRO = """\
 Every object here was made up by a small neural network from the name of a class and a random number, the seed. \
 It does not draw pictures: it makes a solid thing, which can be looked at from everywhere, filmed, and taken \
-home as a mesh."""
+home as a mesh. It also works backwards: from a photo to the thing."""
 NEXT_COMMANDS = (
     NextCommand(purpose="Sixteen mushrooms", command="gen3d sample shapes --class mushroom --seeds 0-15 --grid"),
     NextCommand(
@@ -81,6 +94,7 @@ NEXT_COMMANDS = (
         purpose="Cars that become each other",
         command="gen3d video shapes --class car --seeds 0-3 --interpolate -o cars.mp4",
     ),
+    NextCommand(purpose="Your own photo in 3D", command="gen3d invert photo.jpg -o result"),
     NextCommand(purpose="A chair for Blender", command="gen3d mesh shapes --class chair --seeds 7 -o chair.glb"),
 )
 
@@ -93,7 +107,7 @@ def demo(
     overwrite: bool = False,
     reporter: Reporter | None = None,
 ) -> Run:
-    """Make a contact sheet, a film, a blend, a mesh and the page that shows them.
+    """Make a contact sheet, a film, a blend, a mesh, a thing from its photo, and the page that shows them.
 
     Args:
         out: Folder for the outputs; None makes one in `gen3d-out`. All of them appear together, at the end.
@@ -123,6 +137,8 @@ def demo(
         with steps.step(plan.mesh_name, f"{_say(plan.mesh)} as a coloured mesh") as path:
             mesh = _mesh(generator, plan, reporter)
             write_mesh(path, mesh)
+        with steps.step(RESULT_NAME, "a toy it has never seen, from one photo: a model for every command") as path:
+            _from_photo(path, folder / RESULT_NAME, generator, plan, reporter)
         with steps.step(PAGE_NAME, "shows all of this, offline; the mesh turns") as path:
             _page(path, work, plan, mesh)
     commands = "".join(f"\n  {entry.command}" for entry in NEXT_COMMANDS)
@@ -157,6 +173,8 @@ def _staging(folder: Path) -> Iterator[Path]:
             yield Path(work)
             folder.mkdir(exist_ok=True)
             for made in Path(work).iterdir():
+                if made.is_dir():
+                    shutil.rmtree(folder / made.name, ignore_errors=True)
                 made.replace(folder / made.name)
     except OSError as error:
         raise Gen3DError(f"cannot write {folder}: {error.strerror}; choose another place with -o") from error
@@ -216,6 +234,24 @@ def _mesh(generator: Generator, plan: DemoPlan, reporter: Reporter) -> trimesh.T
         return extract_mesh(field, resolution=plan.mesh_resolution, progress=lambda now, _: done(now))
 
 
+def _from_photo(path: Path, final: Path, generator: Generator, plan: DemoPlan, reporter: Reporter) -> None:
+    """Rebuild the toy on the package's photo, whose class and camera nobody says."""
+    encoder, distance = find_helpers(generator)
+    with resources.as_file(resources.files("gen3d_tools.media").joinpath(PHOTO_NAME)) as file:
+        photo = load_photo(file, generator)
+    with reporter.progress("from photo to thing", _TICKS) as done:
+        result = pti.invert(
+            generator,
+            photo,
+            settings=plan.inversion,
+            encoder=encoder,
+            distance=distance,
+            progress=lambda step: done(round(_TICKS * step.share)),
+        )
+    path.mkdir()
+    write_files(result, path, base_reference(check_base(generator), generator.source, final))
+
+
 def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None:
     """Show everything in one file."""
     blend = f"From {_say(plan.blend_from)} to {_say(plan.blend_to)}, in even steps between their latents"
@@ -231,6 +267,11 @@ def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None
                 path=work / GRID_NAME, wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
             ),
             PageItem(path=work / BLEND_NAME, wide=True, caption=f"{blend}: {BLEND_NAME}"),
+            PageItem(
+                path=work / RESULT_NAME / OVERVIEW_NAME,
+                wide=True,
+                caption=f"A toy it has never seen, from one photo; class and camera were found out: {RESULT_NAME}",
+            ),
         ],
         mesh=mesh,
         mesh_caption=f"{_say(plan.mesh).capitalize()} as a mesh ({closed}{health.faces:,} faces): {plan.mesh_name}.",

@@ -11,10 +11,12 @@ from PIL import Image
 
 from gen3d_tools.cli.app import app
 from gen3d_tools.errors import Gen3DError
+from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.workflows import demo as workflow
 from gen3d_tools.workflows.demo import NEXT_COMMANDS, DemoPlan
 
-FILES = ["ball.glb", "blend.png", "grid.png", "index.html", "orbit.mp4", "run.json"]
+FILES = ["ball.glb", "blend.png", "from-photo", "grid.png", "index.html", "orbit.mp4", "run.json"]
+MADE = ("grid.png", "orbit.mp4", "blend.png", "ball.glb", "from-photo", "index.html")
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,9 @@ def small(monkeypatch, tiny_folder):
         blend_steps=3,
         mesh=("ball", 0),
         mesh_resolution=24,
+        inversion=InversionSettings(
+            steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
+        ),
     )
     monkeypatch.setattr(workflow, "PLAN", plan)
     return plan
@@ -43,7 +48,7 @@ def names(folder):
 def test_everything_is_there_and_nothing_else(gen3d):
     result = gen3d("demo", "-o", "out")
     assert result.code == 0, result.err
-    assert result.paths == [f"out/{name}" for name in ("grid.png", "orbit.mp4", "blend.png", "ball.glb", "index.html")]
+    assert result.paths == [f"out/{name}" for name in MADE]
     assert names("out") == FILES
     assert names(".") == ["out"]
     for name in FILES:
@@ -62,7 +67,7 @@ def test_the_page_needs_no_other_file_and_no_network(gen3d):
     assert not re.search(r"https?://", page)
     assert {source[:5] for source in re.findall(r'(?:src|href)="([^"]*)"', page)} == {"data:"}
     assert "data:video/mp4;base64," in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     for entry in NEXT_COMMANDS:
         assert entry.command in page
 
@@ -89,7 +94,9 @@ def position(sheet, picture):
 def test_it_is_the_same_every_time(gen3d):
     gen3d("demo", "-o", "one")
     gen3d("demo", "-o", "two")
-    for name in set(FILES) - {"run.json"}:
+    made = [path.relative_to("one") for path in Path("one").rglob("*") if path.is_file() and path.name != "run.json"]
+    assert len(made) > len(FILES)
+    for name in made:
         assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
 
 

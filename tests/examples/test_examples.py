@@ -29,7 +29,7 @@ def example(number: int):
 
 
 def test_examples_are_numbered_without_a_gap():
-    assert [int(path.name[:2]) for path in EXAMPLES] == list(range(1, 7))
+    assert [int(path.name[:2]) for path in EXAMPLES] == list(range(1, 8))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -85,6 +85,15 @@ def test_drilled_ball_has_three_holes_that_meet(tmp_path):
     rgb = read_image(picture)
     assert (rgb[:, 0, 0] == 1).all()  # white beside the ball
     assert rgb[:, 16, 16].min() < 0.9
+
+
+def test_a_photo_becomes_a_model_and_a_walk_around_it(tiny_folder, tmp_path):
+    few = g3.InversionSettings(
+        steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
+    )
+    files = example(7)(model=tiny_folder, settings=few, size=16, views=3, out=tmp_path)
+    assert g3.load_generator(files["result"]).pivot is not None
+    assert read_image(files["picture"]).shape == (3, 16, 48)
 
 
 def frames_of(path: Path) -> np.ndarray:
