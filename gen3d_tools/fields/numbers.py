@@ -4,7 +4,8 @@ from typing import Protocol, runtime_checkable
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.kernels.folding import DecoderNumbers, TriplaneNumbers, channels_last
+from gen3d_tools.kernels.choice import cpu_kernels_available
+from gen3d_tools.kernels.folding import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
 
 
 @runtime_checkable
@@ -39,3 +40,9 @@ def triplane_numbers(field: RadianceField) -> TriplaneNumbers | None:
         box_side=field.box_side,
         bounded=field.bounded,
     )
+
+
+def kernel_numbers(field: RadianceField) -> TriplaneNumbers | None:
+    """Describe a field for the compiled kernels; None where they cannot be used, or cannot serve it."""
+    numbers = triplane_numbers(field) if cpu_kernels_available() else None
+    return numbers if numbers is not None and fits_fast_kernels(numbers) else None

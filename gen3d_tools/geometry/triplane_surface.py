@@ -11,11 +11,9 @@ import torch
 
 from gen3d_tools.errors import OutOfMemoryError
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.fields.numbers import triplane_numbers
+from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.geometry.isosurface import Surface, check_level
 from gen3d_tools.geometry.lattice import Progress, check_memory, check_range
-from gen3d_tools.kernels.choice import cpu_kernels_available
-from gen3d_tools.kernels.folding import fits_fast_kernels
 
 
 def triplane_surface(
@@ -40,8 +38,8 @@ def triplane_surface(
         OutOfMemoryError: The tables do not fit.
     """
     check_range(resolution)
-    numbers = triplane_numbers(field) if cpu_kernels_available() else None
-    if numbers is None or not fits_fast_kernels(numbers):
+    numbers = kernel_numbers(field)
+    if numbers is None:
         return None
     from gen3d_tools.kernels.lattice_surface import bounded_lattice, bytes_needed, find_surface, span  # needs numba
 

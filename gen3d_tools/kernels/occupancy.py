@@ -3,7 +3,8 @@
 The lattice is aligned with the texels, and reaches one texel beyond the outermost: there every plane that knows the
 coordinate has faded to zero, so that the field further out is that of the nearest point of the lattice. Between
 texels a plane is bilinear, so bounds over the texels of a tile hold for every point of the tile. Tiles that provably
-stay below the threshold are left out; no part, however small, is missed.
+stay below the threshold are left out, so no part is missed, however small. The values on the lattice show parts about
+two cells wide; thinner ones are left to those who ask the network in every cell that may hold something.
 """
 
 from typing import NamedTuple

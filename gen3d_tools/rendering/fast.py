@@ -17,11 +17,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.fields.numbers import triplane_numbers
+from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.kernels.choice import cpu_kernels_available
-from gen3d_tools.kernels.folding import TriplaneNumbers, fits_fast_kernels
+from gen3d_tools.kernels.folding import TriplaneNumbers
 from gen3d_tools.rendering.sampling import coarse_samples, tight_limits
 
 if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
@@ -157,8 +156,8 @@ def fast_field(field: RadianceField, *rays: Tensor) -> FastField | None:
 
 
 def _prepare(field: TriplaneField) -> FastField | None:
-    numbers = triplane_numbers(field)
-    if numbers is None or not fits_fast_kernels(numbers) or not cpu_kernels_available():
+    numbers = kernel_numbers(field)
+    if numbers is None:
         return None
     from gen3d_tools.kernels.network_cpu import network_of
     from gen3d_tools.kernels.occupancy import build_guide

@@ -29,7 +29,9 @@ class LeakyDecoder(nn.Module):
 
     def numbers(self) -> DecoderNumbers:
         (w1, b1), (w2, b2) = self.first.numbers(), self.last.numbers(math.sqrt(2))
-        return DecoderNumbers(weights=(w1, w2), biases=(b1, b2), activation="lrelu", density_row=3)
+        return DecoderNumbers(
+            weights=(w1, w2), biases=(b1, b2), activation="lrelu", density_row=3, value_activation="linear"
+        )
 
 
 @dataclass(frozen=True)
