@@ -24,12 +24,13 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def print_table(table: Table) -> None:
-    """Print a table on stdout. Where no terminal sets a width, nothing is wrapped and no line ends in spaces."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+def print_table(table: Table, *, to_stderr: bool = False) -> None:
+    """Print a table. Where no terminal sets a width, nothing is wrapped and no line ends in spaces."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 10_000)
     with console.capture() as captured:
-        console.print(table, width=None if console.is_terminal else 10_000)
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+        console.print(table)
+    stream.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def print_error(message: str) -> None:
@@ -97,7 +98,7 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         return
     console = stderr_console()
     if run.summary:
-        print_summary(run.summary, console)
+        print_summary(run.summary)
     for path, line in run.lines.items():
         if run.dry_run:
             console.print(f"[yellow]would write[/] {escape(str(path))} [dim]({escape(line)})[/]")
@@ -108,14 +109,15 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]")
 
 
-def print_summary(rows: list[dict[str, str]], console: Console) -> None:
-    """Print a table of what a batch made; its columns are the names in the first row."""
+def print_summary(rows: list[dict[str, str]]) -> None:
+    """Print a table of what a batch made, on stderr; columns without any content are left out."""
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
     table = Table(box=None, pad_edge=False)
-    for index, name in enumerate(rows[0]):
-        table.add_column(name, justify="right" if index else "left")
+    for name in names:
+        table.add_column(name, justify="left" if name in (names[0], names[-1]) else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(text) for text in row.values()))
-    console.print(table, width=None if console.is_terminal else 10_000)
+        table.add_row(*(escape(row[name]) for name in names))
+    print_table(table, to_stderr=True)
 
 
 def file_size(size: int) -> str:

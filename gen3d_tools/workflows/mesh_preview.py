@@ -121,12 +121,12 @@ def write_preview(stage: Stage, picture: Path, video: Path, *, overwrite: bool, 
     Raises:
         Gen3DError: They cannot be written.
     """
-    write_image(picture, strip(stage), overwrite=overwrite)
+    write_image(picture, strip(stage, views=RING_VIEWS, size=STRIP_SIZE), overwrite=overwrite)
     with (
         reporter.progress("filming the mesh", FILM_FRAMES) as done,
         VideoWriter(video, FILM_FPS, overwrite=overwrite) as writer,
     ):
-        for count, frame in enumerate(film(stage), start=1):
+        for count, frame in enumerate(film(stage, frames=FILM_FRAMES, size=FILM_SIZE), start=1):
             writer.add(frame)
             done(count)
 
