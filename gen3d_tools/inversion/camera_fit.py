@@ -12,6 +12,10 @@ OFFSETS = ("yaw", "pitch", "roll", "zoom", "right", "up")
 """What moves: two angles around the object and one around the viewing direction in radians, the logarithm of the focal
 length, and the point looked at, sideways and upwards in picture heights."""
 
+LIKELY = (0.3, 0.3, 0.05, 0.05, 0.03, 0.03)
+"""Typical sizes of the offsets. Angles are guesses; photos are framed like the generator's own pictures, and a lens
+that is free makes up for a wrong angle or size, which only other views would show."""
+
 
 class CameraFit:
     """A few cameras and their offsets, all zero at first.
@@ -46,8 +50,8 @@ class CameraFit:
         return Camera(torch.cat([moved, last], -2), lens * scale)
 
     def penalty(self) -> Tensor:
-        """How far the cameras have left their start: the mean over cameras of the squared offsets' sum."""
-        return self.offsets.square().sum(-1).mean()
+        """How unlikely the offsets are: the squares of their typical sizes, summed, mean over cameras."""
+        return (self.offsets / self.offsets.new_tensor(LIKELY)).square().sum(-1).mean()
 
 
 def _turn_y(angle: Float[Tensor, " n"]) -> Float[Tensor, "n 3 3"]:

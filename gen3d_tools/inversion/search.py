@@ -27,6 +27,7 @@ from gen3d_tools.inversion.views import onset_width
 
 _LIKELY = 0.02  # classes and directions below this probability are not tried
 _MODES = 3  # directions per class
+_FRAMING_DOUBT = (0.08, 0.03, 0.03, 4.0)  # framing below this is within the encoder's error: the photo is framed
 _PRIOR_CAMERAS = 24  # of the generator's distribution, where no encoder names directions
 
 
@@ -159,7 +160,8 @@ class Search:
         pitch = float(told.pitch_deg[0])
         turned = Camera.from_spherical(yaw_deg, pitch, radius, fov_y_deg=float(usual.fov_y_deg), target=aim)
         fit = CameraFit(turned.to(usual.device).flatten())
-        magnified, right, down, roll = told.framing[0].tolist()
+        framing = zip(told.framing[0].tolist(), _FRAMING_DOUBT, strict=True)
+        magnified, right, down, roll = (value if abs(value) > doubt else 0.0 for value, doubt in framing)
         # The object lies to the right where the camera looks to its left; moves count before the zoom.
         offsets = (0.0, 0.0, -math.radians(roll), magnified, -right * math.exp(-magnified), down * math.exp(-magnified))
         fit.offsets = torch.tensor([offsets], device=usual.device)

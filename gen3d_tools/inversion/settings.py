@@ -44,7 +44,7 @@ class InversionSettings:
     # The camera.
     camera_lr: float = 0.15  # learning rate of radians and shares, relative to lr1 in units of w; 0 keeps the camera
     camera_only: float = 0.0  # share of the steps that move the camera alone
-    camera_prior: float = 0.02  # times the squared offsets: the start is likely
+    camera_prior: float = 0.02  # times the squared offsets in their typical sizes: the start is likely
     search_starts: int = 6  # pairs of class and camera to try; 1 = trust the first
     search_lr: float = 0.15  # learning rate of the latent there, in standard deviations
     search_camera_lr: float = 0.15  # ... and of the camera, relative to it

@@ -31,6 +31,15 @@ def test_angles_place_the_camera_on_its_sphere(name, yaw, pitch):
     torch.testing.assert_close(_moved(name, math.radians(10)).cam2world[0], wanted.cam2world, atol=1e-5, rtol=0)
 
 
+def test_the_framing_is_surer_than_the_angles():
+    fit = CameraFit(_start())
+    fit.offsets[0, OFFSETS.index("yaw")] = 0.05
+    turned = fit.penalty()
+    fit.offsets[0] = 0
+    fit.offsets[0, OFFSETS.index("zoom")] = 0.05
+    assert fit.penalty() > 10 * turned > 0
+
+
 def test_zoom_scales_the_focal_length():
     assert float(_moved("zoom", math.log(2)).intrinsics[0, 1, 1] / _start().intrinsics[0, 1, 1]) == pytest.approx(2)
 
