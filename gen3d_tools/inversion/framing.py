@@ -14,7 +14,7 @@ from gen3d_tools.inversion.background import Cutout
 _PICTURES = 8
 _LATTICE = 40  # points along each side of the box: enough to measure silhouettes
 _FULL = 0.9  # of width and height: from there on a generator fills its pictures
-_SLACK = 0.06  # picture sides by which an object may be beyond the sizes that were measured
+_SLACK = 0.15  # picture sides beyond the few sizes that were measured; .06 takes 3 % of the toys for misframed
 
 
 @dataclass(frozen=True)
