@@ -92,6 +92,17 @@ def test_picture_is_close_to_the_converged_one_and_nearer_than_the_plain_if_shar
     assert gain < 1000 or (above == 1).all()
 
 
+def test_haze_along_the_whole_ray_is_as_accurate_as_the_plain_path(monkeypatch):
+    field = ball(5.0)
+    field.decoder.requires_grad_(False)
+    many = replace(field.render_config, coarse_samples=512, fine_samples=512)
+    truth = render(field, CAMERA, resolution=24, config=many, exact=True).rgb
+    ours = render(field, CAMERA, resolution=24).rgb
+    monkeypatch.setattr(tracing, "fast_field", lambda *_: None)
+    plain = render(field, CAMERA, resolution=24).rgb
+    assert decibels(ours, truth) > max(70, decibels(plain, truth) - 1)
+
+
 def test_every_ray_is_by_itself():
     field = ball(1500.0)
     generator = torch.Generator().manual_seed(0)
