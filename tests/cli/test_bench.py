@@ -55,7 +55,7 @@ def test_a_dry_run_measures_nothing(gen3d, tiny_folder, leftovers):
 )
 def test_what_cannot_be_measured_is_refused_at_once(gen3d, tiny_folder, leftovers, options, message):
     done = gen3d("bench", tiny_folder, *options)
-    assert done.code == 1
+    assert done.code == 2
     assert message in done.error
     assert leftovers() == []
 
