@@ -211,12 +211,7 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
-    result = gen3d(
-        "mesh",
-        tiny_folder,
-        *arguments,
-        *(() if "--resolution" in arguments else COARSE if "--level" in arguments else FAST),
-    )
+    result = gen3d("mesh", tiny_folder, *FAST, *arguments)
     assert result.code == code
     assert message in result.error
     assert leftovers() == []
