@@ -134,9 +134,7 @@ class InversionSettings:
 
 
 PRESETS: dict[PresetName, InversionSettings] = {
-    "fast": InversionSettings(
-        steps1=24, steps2=16, rays1=1024, rays2=1024, lr1=0.15, lr2=2e-3, search_starts=3, search_keep=1
-    ),
+    "fast": InversionSettings(steps1=40, steps2=24, rays1=1200, rays2=1200, search_starts=3, search_keep=1),
     "balanced": InversionSettings(),
     "best": InversionSettings(
         steps1=160, steps2=200, rays1=4096, rays2=4096, coarse_samples=64, fine_samples=48, stop2_psnr=40.0
