@@ -43,7 +43,9 @@ def overview(result: InversionResult) -> Float[Tensor, "3 height width"]:
     first = look(result.pivot_field, result.camera, settings, _SIZE)
     field = result.field
     second, views = look(field, result.camera, settings, _SIZE), look(field, turned, settings, _SIZE)
-    photo = torch.nn.functional.interpolate(result.photos[0].rgb[None], (_SIZE, _SIZE), mode="area")[0]
+    photo = torch.nn.functional.interpolate(
+        result.photos[0].rgb[None], (_SIZE, _SIZE), mode="bilinear", antialias=True
+    )[0]
     depth = depth_picture(second.depth, second.opacity)
     row = [photo, first.rgb, second.rgb, *views.rgb, depth]
     turns = [f"{turn:+g}°" if abs(turn) < 180 else f"{turn:g}°" for turn in NEW_VIEWS]
