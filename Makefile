@@ -8,16 +8,21 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CONSTRAINED := -c constraints.txt --build-constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench clean
+.PHONY: help demo test test-clients check lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## show what gen3d does: videos, a mesh, an inversion, one page, in gen3d-out/demo
 	@$(BIN)/gen3d demo --overwrite -o gen3d-out/demo
 
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest
+
+test-clients: $(STAMP) ## open our meshes with Blender, model-viewer and Khronos' validator (installs them: apt, npm)
+	@command -v blender chromium node npm >/dev/null || apt-get install -y blender python3-numpy chromium nodejs npm
+	@npm install --prefix tests/clients --no-audit --no-fund --silent
+	@$(BIN)/python -m pytest tests/clients -m clients
 
 check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, tests
 	@$(BIN)/ruff check
