@@ -21,10 +21,6 @@ HERE = Path(__file__).parent
 RESOLUTION, FACES, TEXELS = 96, 6000, 256
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "clients: opens our meshes with real programs; make test-clients")
-
-
 def pytest_collection_modifyitems(config, items):
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
