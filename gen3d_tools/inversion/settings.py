@@ -42,7 +42,7 @@ class InversionSettings:
     stop1: float = 0.0  # stop once the distance is below this
 
     # The camera.
-    camera_lr: float = 0.15  # learning rate of radians and shares, relative to lr1 in units of w; 0 keeps the camera
+    camera_lr: float = 0.06  # learning rate of radians and shares, relative to lr1; 0 keeps the camera
     camera_only: float = 0.0  # share of the steps that move the camera alone
     camera_prior: float = 0.02  # times the squared offsets in their typical sizes: the start is likely
     search_starts: int = 6  # pairs of class and camera to try; 1 = trust the first

@@ -86,7 +86,9 @@ def test_stage_one_finds_a_hidden_latent(tiny_generator, change):
 
 def test_stage_one_moves_the_camera_to_where_the_photo_was_taken(tiny_generator):
     hidden = latent_prior(tiny_generator, 0, 100).mean.expand(1, tiny_generator.num_ws, -1)
-    stage = _first(tiny_generator, hidden, _with(steps1=25, camera_only=1.0, camera_prior=0.0), start_yaw=25.0)
+    stage = _first(
+        tiny_generator, hidden, _with(steps1=25, camera_lr=0.15, camera_only=1.0, camera_prior=0.0), start_yaw=25.0
+    )
     before = float(angle_between_deg(stage.cameras(), _camera())[0])
     _run(stage)
     assert before > 8
