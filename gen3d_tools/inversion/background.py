@@ -6,6 +6,7 @@ is settled by one sparse linear system instead of a cut (Grady 2006, "Random wal
 """
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,6 @@ _EDGE = 60.0  # how strongly a squared difference of colours parts neighbours
 _PULL = 0.05  # of the colours against the neighbours
 _CRUMB = 0.03  # parts smaller than this share of the largest are crumbs; the middle of the photo counts more
 _PATCH = 0.15  # ... and patches of a busy background
-
 _PINHOLE = 6  # pixels of a hole that noise makes
 
 
@@ -145,9 +145,7 @@ def rembg_network() -> str | None:
     except (ImportError, OSError):
         return None
     folder = Path(os.environ.get("U2NET_HOME", Path(os.environ.get("XDG_DATA_HOME", Path.home())) / ".u2net"))
-    return next(
-        (name for name in ("isnet-general-use", "u2net", "u2netp") if (folder / f"{name}.onnx").is_file()), None
-    )
+    return next((name for name in _NETWORKS if (folder / f"{name}.onnx").is_file()), None)
 
 
 def _by_rembg(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
@@ -228,8 +226,10 @@ def _by_mixtures(pixels: np.ndarray) -> np.ndarray:
 
 def _mixture(colours: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Fit a mixture of colours; the function given is minus the logarithm of its density, up to a constant."""
-    count = min(_COLOURS, max(1, len(colours) // 4))
-    centres, owner = kmeans2(colours, count, minit="++", rng=np.random.default_rng(0), iter=12)
+    count = min(_COLOURS, max(1, len(colours) // 4), len(np.unique(colours, axis=0)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a cluster may stay empty; it is left out
+        centres, owner = kmeans2(colours, count, minit="++", rng=np.random.default_rng(0), iter=12)
     parts = []
     for index in range(count):
         own = colours[owner == index]

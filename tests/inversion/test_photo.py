@@ -55,6 +55,13 @@ def test_before_a_busy_table_the_object_is_found():
     assert iou(by_border(noisy), mask) > 0.9
 
 
+@pytest.mark.parametrize("shades", [2, 96])
+def test_pictures_of_few_colours_are_separated_without_a_complaint(shades):  # warnings are errors
+    wall = (torch.arange(96) * shades // 96 / (shades - 1)).expand(3, 96, 96)
+    mask = (disc() > 0.5).float()
+    assert iou(by_border(painted(mask, behind=wall)), mask) > 0.9
+
+
 def test_separation_gives_the_same_mask_every_time():
     picture = (painted(disc()) + 0.1 * torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     torch.testing.assert_close(by_border(picture), by_border(picture), rtol=0, atol=0)
