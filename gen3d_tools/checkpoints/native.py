@@ -71,7 +71,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {path.name}")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
     return table if isinstance(table, dict) else {}
 

@@ -8,7 +8,6 @@ Reading is as strict as that of a model folder: sizes are checked before they ar
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ _ENCODING = "deflated rows of int8"
 _KEYS = ("format", "version", "base", "camera", "class_index", "difference", "report")
 _TENSORS = {"ws": torch.float32, "levels": torch.uint8, "scales": torch.float32}
 _MAX_BYTES = 2**32
+_LARGEST = torch.finfo(torch.float32).max
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -174,7 +174,8 @@ def _is_difference(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that float32 holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _is_index(value: Any) -> bool:

@@ -85,7 +85,7 @@ def test_a_config_that_does_not_fit_is_refused(folder, change, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
 def test_a_config_that_is_not_json_is_refused(folder, content):
     (folder / "config.json").write_bytes(content)
     with pytest.raises(CheckpointError):

@@ -152,6 +152,7 @@ def with_tensors(**changes):
         (edited("base", {"source": "x", "path": 3, "sha256": "0" * 64}), "base is"),
         (edited("camera", [0.0] * 25), "last row|rotation|cam2world|focal"),
         (edited("camera", [1e999] * 25), "camera is"),
+        (edited("camera", [10**400] * 25), "camera is"),
         (edited("class_index", 2), "class 2 of 2"),
         (edited("class_index", True), "class_index is"),
         (edited("class_index", None), "class None of 2"),
