@@ -10,6 +10,7 @@ Grids of other programs are read too: cubic ones, whose negative values count as
 
 import io
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -23,11 +24,13 @@ from torch import Tensor
 from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.fields.field import FunctionField, RadianceField
 from gen3d_tools.files import atomic_path
+from gen3d_tools.geometry.isosurface import check_iso_level
 from gen3d_tools.geometry.lattice import MAX_RESOLUTION, MIN_RESOLUTION, Progress, check_resolution, sample_lattice
 
 DENSITY_SUFFIXES = (".npz", ".mrc")
 
 _EMPTIEST = -87.0  # softplus of it is the smallest density that float32 holds with all its digits
+_BROKEN = (ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)  # of a file read
 _LABEL = "gen3d_tools density, iso_level {level:.9g}"
 
 
@@ -113,7 +116,7 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
     Raises:
         NotFoundError: There is no such file.
         MissingDependencyError: .mrc needs mrcfile.
-        InputError: The suffix is unknown, or the file holds no cubic grid of finite numbers.
+        InputError: The suffix is unknown, the file holds no cubic grid of finite numbers, or the level is not above 0.
     """
     path = Path(path)
     check_density_suffix(path)
@@ -121,7 +124,7 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
         raise NotFoundError(f"{path} is not there; check the name")
     try:
         density, box_side, level = _read_npz(path) if path.suffix.lower() == ".npz" else _read_mrc(path)
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+    except _BROKEN as error:
         raise InputError(f"{path} holds no density grid ({error}); write it again with write_density") from error
     sides = sorted(set(density.shape))
     if density.ndim != 3 or len(sides) > 1 or not MIN_RESOLUTION <= sides[0] <= MAX_RESOLUTION:
@@ -129,9 +132,12 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
         raise InputError(
             f"{path} holds {found} numbers, it must be a cube with {MIN_RESOLUTION} to {MAX_RESOLUTION} a side"
         )
+    if density.dtype.kind not in "fiu":
+        raise InputError(f"{path} holds numbers of type {density.dtype}, densities are real numbers; write it again")
     if not np.isfinite(density).all() or not 0 < box_side < float("inf"):
         raise InputError(f"{path} holds numbers that are not finite, or a box without a size; write it again")
-    level = iso_level or level or float(density.max()) / 2
+    level = next((one for one in (iso_level, level) if one is not None), float(density.max()) / 2)
+    check_iso_level(level)
     return _grid_field(torch.from_numpy(np.ascontiguousarray(density, np.float32)), box_side, level)
 
 

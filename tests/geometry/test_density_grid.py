@@ -105,6 +105,41 @@ def test_bad_files_are_refused_in_one_line(field, tmp_path, mrcfile):
         write_density(tmp_path / "a.npz", field, resolution=4)
 
 
+def test_levels_that_are_no_surface_are_refused_in_one_line(field, tmp_path):
+    path = tmp_path / "a.npz"
+    write_density(path, field, resolution=8)
+    with pytest.raises(InputError, match="iso level is 0, it must be a density above 0"):
+        read_density(path, iso_level=0.0)
+    for level in (np.nan, -3.0):
+        np.savez(path, density=np.ones((8, 8, 8)), box_side=1.0, iso_level=level)
+        with pytest.raises(InputError, match="iso level is"):
+            read_density(path)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"density": np.ones((8, 8, 8)), "box_side": [1.0, 2.0], "iso_level": 1.0},
+        {"density": np.full((8, 8, 8), "a"), "box_side": 1.0, "iso_level": 1.0},
+        {"density": np.ones((8, 8, 8), complex), "box_side": 1.0, "iso_level": 1.0},
+    ],
+)
+def test_arrays_of_other_kinds_are_refused_in_one_line(tmp_path, arrays):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=r"a\.npz holds"):
+        read_density(tmp_path / "a.npz")
+
+
+def test_a_damaged_archive_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, density=np.ones((8, 8, 8)), box_side=1.0, iso_level=1.0)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="holds no density grid"):
+        read_density(path)
+
+
 def test_without_mrcfile_the_message_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "mrcfile", None)
     with pytest.raises(MissingDependencyError, match="pip install mrcfile"):
