@@ -224,7 +224,6 @@ def bench(
         run.details.update(machine=machine(), rows=[asdict(row) for row in rows])
     finally:
         torch.set_num_threads(before)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(json.dumps(run.details, indent=2) + "\n", encoding="utf-8")
     run.add(path, line)
