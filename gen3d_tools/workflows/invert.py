@@ -12,8 +12,9 @@ from types import FrameType
 from typing import Any, get_args
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.checks import MAX_SEED
 from gen3d_tools.checkpoints.results import BaseModel
-from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
@@ -34,6 +35,8 @@ from gen3d_tools.workflows.runs import Run, model_digest, output_folder
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
 _TICKS = 1000  # of the progress bar
+MAX_STEPS = 100_000  # of both stages; the best preset takes 360
+_FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm", ".glb", ".gltf", ".obj", ".ply", ".stl"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,10 @@ class WorkOptions:
         Raises:
             InputError: An option has a value that it cannot have.
         """
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"a seed must lie between 0 and {MAX_SEED}, got {self.seed}")
+        if self.steps is not None and self.steps > MAX_STEPS:
+            raise InputError(f"steps is {self.steps}; it must lie in 2..{MAX_STEPS}, a few hundred are enough")
         changes: dict[str, Any] = {"seed": self.seed}
         if self.space is not None:
             if self.space not in get_args(Space):
@@ -121,6 +128,8 @@ def invert(
     about.check(len(photos))
     target = out or output_folder("invert", model, [photos[0].stem])
     check_writable(target, overwrite=overwrite)
+    if target.suffix.lower() in _FILE_SUFFIXES:
+        raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
     generator = load_generator(model, device=device)
     base = base_reference(check_base(generator), generator.source, target)
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
@@ -128,10 +137,12 @@ def invert(
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run)
     unfinished = Unfinished(target, _job(run, prepared, settings, camera))
+    encoder, distance = find_helpers(generator, work.features)
     if dry_run:
+        if resume:
+            unfinished.read()
         run.add(target, f"a result of {settings.steps1} + {settings.steps2} steps")
         return run
-    encoder, distance = find_helpers(generator, work.features)
     task = Inversion(
         generator,
         prepared,
@@ -143,7 +154,7 @@ def invert(
         checkpoint=unfinished.write,
     )
     if resume:
-        task.load_state(unfinished.read())
+        _resume(task, unfinished)
     result = _work(task, unfinished, target, base, overwrite, reporter)
     _report(run, result, target, reporter)
     run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}")
@@ -184,6 +195,23 @@ def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera:
         "settings": settings.to_dict(),
         "features": run.options["features"],
     }
+
+
+def _resume(task: Inversion, unfinished: Unfinished) -> None:
+    """Go on where an interrupted run was.
+
+    Raises:
+        CheckpointError: What it kept is not what this version keeps.
+    """
+    state = unfinished.read()
+    try:
+        task.load_state(state)
+    except Gen3DError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{unfinished.path} was kept by another version, or is broken; leave --resume out to start afresh"
+        ) from error
 
 
 def _work(

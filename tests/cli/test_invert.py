@@ -14,6 +14,7 @@ from PIL import Image
 import gen3d_tools as g3
 from gen3d_tools.checkpoints.results import DIFFERENCE_NAME
 from gen3d_tools.inversion.stage_two import StageTwo
+from gen3d_tools.inversion.unfinished import STATE_NAME
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.workflows import invert as workflow
 
@@ -76,6 +77,13 @@ def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypat
     other = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--seed", 1, "--resume", "-q")
     assert other.code == 2
     assert "was begun with another settings" in other.error
+    state = Path(".result.unfinished", STATE_NAME)
+    kept = state.read_bytes()
+    state.write_bytes(kept.replace(b"class_index", b"class_other"))
+    broken = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q")
+    assert broken.code == 4
+    assert "another version, or is broken" in broken.error
+    state.write_bytes(kept)
     assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q").code == 0
     for name in (DIFFERENCE_NAME, "photo.png", "overview.png"):
         assert Path("result", name).read_bytes() == Path("straight", name).read_bytes(), name
