@@ -25,7 +25,12 @@ def find_base(folder: Path, base: BaseModel, resolve: Callable[[str], Path]) -> 
         CheckpointError: What is there is another model.
     """
     if base.path is None:
-        found = resolve(base.source)
+        try:
+            found = resolve(base.source)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{folder} was tuned from the model {base.source}, which is not there: {error}"
+            ) from error
     else:
         places = [Path(os.path.normpath(folder.absolute() / base.source)), Path(base.path)]
         existing = [place for place in places if place.exists()]
