@@ -54,7 +54,7 @@ def _angles(text: str) -> list[float] | None:
     """Two or three numbers; None if it must be a file's name."""
     parts = [part.strip() for part in text.split(",")]
     try:
-        numbers = [float(part) for part in parts]
+        numbers = [float(part) for part in parts] if any(parts) else []
     except ValueError:
         return None
     if len(numbers) not in (2, 3):
