@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.latents import class_index
 from gen3d_tools.inversion import pti
 from gen3d_tools.inversion.background import Separation
 from gen3d_tools.inversion.encoder import PhotoEncoder, load_encoder
@@ -50,7 +51,8 @@ def invert(
     Raises:
         Gen3DError: A photo cannot be used, or an argument does not fit; see the tree in `gen3d_tools.errors`.
     """
-    framing = None if isinstance(photo, Photo) and not views else measure_framing(generator)
+    label = None if class_name is None else class_index(class_name, generator.class_names)
+    framing = None if isinstance(photo, Photo) and not views else measure_framing(generator, label)
     photos = []
     for index, one in enumerate([photo, *views]):
         own_mask = mask if index == 0 else None
@@ -62,7 +64,7 @@ def invert(
         photos[0],
         views=photos[1:],
         camera=camera,
-        class_name=class_name,
+        class_name=label,
         settings=settings,
         encoder=encoder,
         distance=distance,
