@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -227,4 +228,4 @@ def bench(
     with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(json.dumps(run.details, indent=2) + "\n", encoding="utf-8")
     run.add(path, line)
-    return run.finish(path if out else path.parent, next_command=f"gen3d mesh {model}{samples[0].options}")
+    return run.finish(path if out else path.parent, next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")

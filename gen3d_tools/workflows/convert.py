@@ -1,6 +1,7 @@
 """`gen3d convert`: a published pickle becomes a native model folder, checked before it is called done."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def convert(
     run.add(out, f"{generator.family}, {generator.num_parameters():,} parameters, reloaded and compared")
     run.details |= {"provenance": dict(generator.settings.provenance), "licence": generator.settings.licence}
     reporter.say(f"licence: {generator.settings.licence or 'not stated'}")
-    return run.finish(out, next_command=f"gen3d sample {out} --seeds 0-3 --grid")
+    return run.finish(out, next_command=f"gen3d sample {shlex.quote(str(out))} --seeds 0-3 --grid")
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`gen3d mesh`: the surface of samples, as mesh files."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -83,7 +84,7 @@ def mesh(
                 run.add(path, f"{files.sample.label}, {surface}")
         return run
     make_all(plan, Job(generator, psi, surface, delivery, overwrite, reporter), run, target)
-    return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
+    return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
 
 
 def _every_file(plan: Sequence[Files], target: Path, *, textured: bool) -> list[Path]:

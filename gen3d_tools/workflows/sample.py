@@ -1,5 +1,6 @@
 """`gen3d sample`: pictures of seeds, as files or as one labelled grid."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -189,7 +190,7 @@ def sample(
                 path = _path(target, one_file, one, name, columns)
                 write_image(path, image, overwrite=overwrite)
                 run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
-    return run.finish(target, next_command=f"gen3d video {model}{samples[0].options}")
+    return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
 
 
 def _path(target: Path, one_file: bool, one: Sample, name: str, columns: Sequence[str]) -> Path:

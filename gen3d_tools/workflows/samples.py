@@ -1,6 +1,7 @@
 """Which samples a command is about: seeds and classes as typed, every class with every seed."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Sample:
         """What to type after a command and its model for this sample alone; begins with a space unless empty."""
         if self.seed is None:
             return ""
-        return (f" --class {self.class_name}" if self.class_name else "") + f" --seeds {self.seed}"
+        return (f" --class {shlex.quote(self.class_name)}" if self.class_name else "") + f" --seeds {self.seed}"
 
 
 def name_parts(seeds: str | None, classes: str | None) -> list[str]:

@@ -1,5 +1,6 @@
 """`gen3d video`: the camera moves, and with interpolation the object does too. Frames stream to the encoder."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -102,7 +103,7 @@ def video(
         reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
         return run
     _film_all(shots, writers, scene, reporter)
-    return run.finish(target, next_command=f"gen3d mesh {model}{samples[0].options}")
+    return run.finish(target, next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")
 
 
 def _film_all(shots: Sequence[Shot], writers: Sequence[VideoWriter], scene: Scene, reporter: Reporter) -> None:

@@ -1,6 +1,7 @@
 """Which samples a command is about."""
 
 import copy
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,11 @@ def tuned(tiny_generator):
 def test_files_of_a_sample_are_named_by_class_and_seed():
     assert Sample(3, 0, "coffee mug").stem == "coffee_mug-0003"
     assert Sample(12345, None, "").stem == "seed-12345"
+
+
+def test_options_of_a_sample_can_be_typed_as_they_are():
+    assert Sample(3, 0, "mug").options == " --class mug --seeds 3"
+    assert shlex.split(Sample(3, 0, "coffee mug; rm x").options) == ["--class", "coffee mug; rm x", "--seeds", "3"]
 
 
 def test_classes_of_one_name_keep_apart(tiny_generator):
