@@ -37,14 +37,14 @@ class Surface:
     watertight: bool = False  # close holes
     colors: bool = True
     texture: int | None = None  # side of a colour texture in texels, a power of two; None = vertex colours
-    color_from: ColorSource = "views"  # what cameras see, or the field's colour at each point
+    color_from: ColorSource = "views"  # what cameras see, rays onto the surface, or the field's colour at each point
 
     def check(self) -> None:
         """Refuse what cannot be meshed, before any work.
 
         Raises:
             InputError: A value is out of its range.
-            OutOfMemoryError: The lattice does not fit into this machine.
+            OutOfMemoryError: The texture does not fit; whether the surface does depends on the field.
         """
         check_range(self.resolution)
         check_keep(self.keep)
