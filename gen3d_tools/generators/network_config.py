@@ -1,6 +1,6 @@
 """What all network configs share: plain values out, and strictly checked values in."""
 
-import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -58,9 +58,9 @@ def _fits(value: Any, hint: Any, largest: int = MAX_SIZE) -> bool:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= 16:
             return False
         whole = arguments[0] is int  # widths of layers, which cannot be 0
-        return all(_fits(one, arguments[0]) and not (whole and one == 0) for one in value)
+        return all(_fits(one, arguments[0], largest) and not (whole and one == 0) for one in value)
     if hint is int:
         return type(value) is int and 0 <= value <= largest
     if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
     return type(value) is hint
