@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 import trimesh
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
-from trimesh.visual import ColorVisuals, TextureVisuals
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.render_config import PixelGrid
+from gen3d_tools.geometry.vertex_colors import Texture, colors_of, sample_texture, texture_of
 from gen3d_tools.kernels.choice import cpu_kernels_available
 from gen3d_tools.kernels.raster import Fragments, rasterize_plain
 from gen3d_tools.rendering.rays import pixel_coordinates
@@ -109,23 +109,18 @@ class Paint:
 
     faces: np.ndarray  # [faces, 3]
     colors: Float[np.ndarray, "vertices 3"] | None  # 0..1
-    uv: Float[np.ndarray, "vertices 2"] | None  # (0, 0) is the texture's lower left corner
-    texture: UInt8[np.ndarray, "height width 3"] | None
+    texture: Texture | None
     normals: Float[np.ndarray, "vertices 3"] | None  # when lit
 
     @classmethod
     def of(cls, mesh: trimesh.Trimesh, *, lit: bool = False) -> "Paint":
         """Read a mesh's texture, or its vertex colours, or neither."""
         faces, normals = np.asarray(mesh.faces), np.asarray(mesh.vertex_normals) if lit else None
-        visual = mesh.visual
-        if isinstance(visual, TextureVisuals) and visual.uv is not None:
-            material = visual.material
-            image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-            if image is not None:
-                return cls(faces, None, np.asarray(visual.uv), np.asarray(image.convert("RGB")), normals)
-        if isinstance(visual, ColorVisuals) and visual.kind is not None:
-            return cls(faces, np.asarray(visual.vertex_colors)[:, :3] / 255, None, None, normals)
-        return cls(faces, None, None, None, normals)
+        texture = texture_of(mesh)
+        if texture is not None:
+            return cls(faces, None, texture, normals)
+        colors = colors_of(mesh)
+        return cls(faces, None if colors is None else colors[:, :3] / 255, None, normals)
 
     def picture(self, seen: Fragments, camera: Camera) -> Float[np.ndarray, "n n 3"]:
         """Colour every sample; black where nothing is seen."""
@@ -142,8 +137,8 @@ class Paint:
         return picture
 
     def _colors(self, corners: np.ndarray, shares: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
-        if self.texture is not None and self.uv is not None:
-            return sample_texture(self.texture, _blended(self.uv, corners, shares))
+        if self.texture is not None:
+            return sample_texture(self.texture.picture, _blended(self.texture.uv, corners, shares))
         if self.colors is not None:
             return _blended(self.colors, corners, shares)
         return np.full((len(corners), 3), CLAY)
@@ -155,29 +150,6 @@ def _blended(
     """Values of the vertices between the corners of a face."""
     blended: np.ndarray = np.einsum("pk,pkc->pc", shares, values[corners])
     return blended
-
-
-def sample_texture(
-    texture: UInt8[np.ndarray, "height width 3"], uv: Float[np.ndarray, "points 2"]
-) -> Float[np.ndarray, "points 3"]:
-    """Look a texture up bilinearly, repeated beyond its edges as glTF does by default.
-
-    Args:
-        texture: Rows from the top.
-        uv: (0, 0) is the lower left corner of the texture, (1, 1) the upper right one.
-
-    Returns:
-        Colours, 0..1.
-    """
-    height, width = texture.shape[:2]
-    x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
-    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    across, down = (x - left)[:, None], (y - top)[:, None]
-    columns, rows = (left % width, (left + 1) % width), (top % height, (top + 1) % height)
-    upper = texture[rows[0], columns[0]] * (1 - across) + texture[rows[0], columns[1]] * across
-    lower = texture[rows[1], columns[0]] * (1 - across) + texture[rows[1], columns[1]] * across
-    colors: np.ndarray = (upper * (1 - down) + lower * down) / 255
-    return colors
 
 
 def _shrink(

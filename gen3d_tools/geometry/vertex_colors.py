@@ -39,7 +39,24 @@ def colors_of(mesh: trimesh.Trimesh) -> UInt8[np.ndarray, "vertices 4"] | None:
 
 
 def look_up(picture: UInt8[np.ndarray, "height width 3"], uv: Float[np.ndarray, "n 2"]) -> UInt8[np.ndarray, "n 4"]:
-    """Interpolate a picture bilinearly; v runs upwards, and the borders go on outside. Alpha is 255."""
+    """Interpolate a picture as `sample_texture` does, rounded to bytes. Alpha is 255."""
+    rgba = np.full((len(uv), 4), 255, np.uint8)
+    rgba[:, :3] = (sample_texture(picture, uv) * 255).round()
+    return rgba
+
+
+def sample_texture(
+    picture: UInt8[np.ndarray, "height width 3"], uv: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 3"]:
+    """Interpolate a picture bilinearly; its borders go on outside, as the files say that we write.
+
+    Args:
+        picture: Rows from the top.
+        uv: (0, 0) is the lower left corner of the picture, (1, 1) the upper right one.
+
+    Returns:
+        Colours, 0..1.
+    """
     height, width = picture.shape[:2]
     x = (uv[:, 0] * width - 0.5).clip(0, width - 1)
     y = ((1 - uv[:, 1]) * height - 0.5).clip(0, height - 1)
@@ -48,9 +65,8 @@ def look_up(picture: UInt8[np.ndarray, "height width 3"], uv: Float[np.ndarray, 
     across, down = (x - left)[:, None], (y - top)[:, None]
     upper = picture[top, left] * (1 - across) + picture[top, right] * across
     lower = picture[bottom, left] * (1 - across) + picture[bottom, right] * across
-    rgba = np.full((len(uv), 4), 255, np.uint8)
-    rgba[:, :3] = (upper * (1 - down) + lower * down).round()
-    return rgba
+    colors: np.ndarray = (upper * (1 - down) + lower * down) / 255
+    return colors
 
 
 def _linear_light() -> Float[np.ndarray, "256"]:

@@ -13,7 +13,9 @@ from trimesh.visual.material import PBRMaterial, SimpleMaterial
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.errors import InputError
-from gen3d_tools.geometry.rasterize import CLAY, render_mesh, sample_texture
+from gen3d_tools.geometry.gltf import SAMPLER
+from gen3d_tools.geometry.rasterize import CLAY, render_mesh
+from gen3d_tools.geometry.vertex_colors import sample_texture
 from gen3d_tools.rendering.rays import camera_rays
 
 FRONT = Camera.from_spherical(0, 0, 3.0, fov_y_deg=40.0)
@@ -92,7 +94,15 @@ def test_a_texture_is_exact_at_its_texels_and_linear_between():
     assert sample_texture(texture, uv) == pytest.approx(texture.reshape(-1, 3) / 255)
     middle = sample_texture(texture, np.add(uv[:1], [[0.5 / 4, 0]]))
     assert middle[0] == pytest.approx((texture[0, 0] / 255 + texture[0, 1] / 255) / 2)
-    assert sample_texture(texture, np.add(uv, [[3, -2]])) == pytest.approx(texture.reshape(-1, 3) / 255)  # repeated
+
+
+def test_the_borders_of_a_texture_go_on_as_in_the_files_we_write():
+    texture = np.random.RandomState(0).randint(0, 256, (3, 4, 3)).astype(np.uint8)
+    corners = np.array([[0.0, 1], [1, 1], [0, 0], [1, 0]])
+    wanted = pytest.approx(texture[[0, 0, -1, -1], [0, -1, 0, -1]] / 255)
+    assert sample_texture(texture, corners) == wanted
+    assert sample_texture(texture, corners + 0.3 * (corners * 2 - 1)) == wanted
+    assert {SAMPLER["wrapS"], SAMPLER["wrapT"]} == {33071}  # glTF's CLAMP_TO_EDGE
 
 
 def test_a_mesh_without_colours_is_grey():
