@@ -1,5 +1,6 @@
 """How a trained generator wants to be used: everything in `config.json` that is not the network itself."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -65,8 +66,9 @@ class ModelSettings:
         if not isinstance(default, FixedCamera):
             raise CheckpointError(f'cameras.default is of kind "{default.kind}", it must be "{FixedCamera.kind}"')
         iso_level = values["iso_level"]
-        if isinstance(iso_level, bool) or not isinstance(iso_level, int | float) or not iso_level > 0:
-            raise CheckpointError(f"iso_level is {iso_level!r}, it must be a positive number")
+        number = isinstance(iso_level, int | float) and not isinstance(iso_level, bool)
+        if not number or not 0 < iso_level <= sys.float_info.max:
+            raise CheckpointError(f"iso_level is {iso_level!r:.40}, it must be a positive number")
         return cls(
             render_config=RenderConfig.from_dict(values["rendering"]),
             camera_distribution=distribution_from_dict(cameras["distribution"]),

@@ -71,6 +71,8 @@ def test_an_existing_folder_is_kept_unless_overwritten(tiny_generator, folder):
         (lambda c: c.update(version=99), "format version 99"),
         (lambda c: c.update(family="dreams"), "unknown family 'dreams'"),
         (lambda c: c.update(iso_level=-1), "iso_level is -1"),
+        (lambda c: c.update(iso_level=10**400), "iso_level is 1000"),
+        (lambda c: c.update(iso_level=float("inf")), "iso_level is inf"),
         (lambda c: c.update(class_names=["a", 2]), "class_names must be a list of names"),
         (lambda c: c.update(class_names=["a"]), "holds 1 names"),
         (lambda c: c.update(network=[]), "network is"),
