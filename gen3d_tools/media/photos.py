@@ -22,6 +22,7 @@ from gen3d_tools.media.images import from_uint8
 MAX_SIDE = 1536  # pixels kept of the longer side: several times what any generator draws
 MAX_PIXELS = 120_000_000  # of a file; more is a bomb, or nothing a camera makes
 MIN_SIDE = 8
+_PROGRAMS = {"EPS", "WMF"}  # reading one starts another program, which would run it
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 
 
@@ -51,6 +52,8 @@ def open_photo(path: str | Path) -> OpenedPhoto:
     _check_file(path)
     with _reading(path), Image.open(path) as file:
         notes: list[str] = []
+        if file.format in _PROGRAMS:
+            raise InputError(f"{path} is a program that draws ({file.format}), not a photo; give a .jpg, .png or .webp")
         if file.width * file.height > MAX_PIXELS:
             raise InputError(
                 f"{path} has {file.width} x {file.height} pixels, more than a camera makes; shrink it first"
@@ -149,7 +152,7 @@ def _eight_bit(picture: Image.Image, notes: list[str]) -> Image.Image:
     if picture.mode == "CMYK":
         notes.append("printing colours (CMYK) were converted to screen colours")
     profile = picture.info.get("icc_profile")
-    if profile and picture.mode in ("RGB", "CMYK"):
+    if profile and picture.mode in ("RGB", "RGBA", "CMYK"):
         picture = _to_srgb(picture, profile)
     return picture.convert("RGBA")
 
@@ -158,7 +161,8 @@ def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     """Apply a colour profile (phones write Display P3); one that cannot be read is left out, as viewers do."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"  # transparency is kept
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
     except (ImageCms.PyCMSError, OSError):
         return picture
     return converted or picture

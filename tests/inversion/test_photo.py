@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.inversion import background
@@ -168,6 +168,25 @@ def test_a_photo_is_turned_upright(tmp_path):
     exif[0x0112] = 6  # the camera was held sideways
     path = saved(tmp_path / "a.jpg", Image.new("RGB", (40, 24), "red"), exif=exif)
     assert open_photo(path).rgb.shape == (3, 40, 24)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_colour_profile_is_applied_to_pictures_with_transparency_too(tmp_path, mode):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")  # its red is blue
+    picture = Image.new("RGBA", (16, 16), (255, 0, 0, 102)).convert(mode)
+    opened = open_photo(saved(tmp_path / "a.png", picture, icc_profile=swapped))
+    assert opened.rgb[:, 0, 0].tolist() == pytest.approx([0, 0, 1], abs=0.02)
+    if mode == "RGBA":
+        assert opened.alpha[0, 0, 0] == pytest.approx(0.4)
+
+
+def test_a_drawing_that_is_a_program_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("it ran"))
+    path = saved(tmp_path / "a.eps", Image.new("RGB", (16, 16), "red"))
+    path.rename(tmp_path / "a.jpg")  # the name does not matter
+    with pytest.raises(InputError, match="a program that draws"):
+        open_photo(tmp_path / "a.jpg")
 
 
 def test_a_huge_photo_is_shrunk_and_an_animation_gives_its_first_frame(tmp_path):
