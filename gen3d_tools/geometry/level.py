@@ -22,6 +22,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.geometry.fast_density import fast_density
 from gen3d_tools.rendering.rays import rays_through
 from gen3d_tools.rendering.sampling import tight_limits
 from gen3d_tools.rendering.tracing import render_rays
@@ -67,11 +68,10 @@ def choose_level(field: RadianceField, *, views: int = VIEWS, pixels: int = PIXE
     near, far, hit = tight_limits(origins, directions, field.box_side)
     origins, directions, near, far = origins[hit], directions[hit], near[hit], far[hit]
     config = replace(field.render_config, near="box", far="box", spacing="linear")
-    opaque = _opacity(field, origins, directions, config) > 0.5
+    densest, opaque = _look_through(field, config, origins, directions, near, far)
     share = opaque.float().mean().item()
     if not _SMALLEST_SHARE < share < 1 - _SMALLEST_SHARE:
         return _keep(field, f"no silhouette to compare with, {share:.0%} of the rays are opaque; the model's own")
-    densest = _densest(field, origins, directions, near, far)
     return _best_level(field, densest.cpu().double().numpy(), opaque.cpu().numpy())
 
 
@@ -100,6 +100,25 @@ def _spread_evenly(count: int) -> Float[Tensor, "count 2"]:
     """
     steps = torch.tensor([1 / 1.32471795724475, 1 / 1.32471795724475**2], dtype=torch.float64)
     return (torch.arange(1, count + 1)[:, None] * steps % 1).float()
+
+
+def _look_through(
+    field: RadianceField,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    near: Float[Tensor, " rays"],
+    far: Float[Tensor, " rays"],
+) -> tuple[Float[Tensor, " rays"], Bool[Tensor, " rays"]]:
+    """Largest density on each ray, and whether more than half of its light is stopped.
+
+    The compiled way samples every ray about six times as densely as the plain one, and renders nothing.
+    """
+    fast = fast_density(field)
+    if fast is not None:
+        return fast.look_through(config, origins, directions, near, far)
+    densest = _densest(field, origins, directions, near, far)
+    return densest, _opacity(field, origins, directions, config) > 0.5
 
 
 def _opacity(

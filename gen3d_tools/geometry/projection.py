@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.geometry.fast_density import RawDensity, raw_density_of
 from gen3d_tools.geometry.lattice import CHUNK_POINTS
 from gen3d_tools.geometry.parts import area_normals
 from gen3d_tools.memory import in_chunks
@@ -45,9 +46,10 @@ def project_to_level(
     """
     moved = np.array(vertices, np.float64)
     free = ~on_walls(vertices, field.box_side, voxel)
+    raw_density = raw_density_of(field)
 
     def step(part: slice) -> None:
-        move = _newton_step(field, _tensor(vertices[part], field), raw_level, voxel)
+        move = _newton_step(raw_density, _tensor(vertices[part], field), raw_level, voxel, field.box_side)
         moved[part] += np.where(free[part, None], move.cpu().double().numpy(), 0.0)
 
     with torch.no_grad():
@@ -72,9 +74,11 @@ def field_normals(
     by_faces = area_normals(vertices, np.asarray(mesh.faces))
     by_faces /= np.linalg.norm(by_faces, axis=1, keepdims=True).clip(1e-300)
     normals = np.empty((len(vertices), 3))
+    raw_density = raw_density_of(field)
 
     def fill(part: slice) -> None:
-        normals[part] = surface_normals(field, _tensor(vertices[part], field)).cpu().double().numpy()
+        points = _tensor(vertices[part], field)
+        normals[part] = surface_normals(field, points, raw_density=raw_density).cpu().double().numpy()
 
     with torch.no_grad():
         in_chunks(fill, len(vertices), CHUNK_POINTS // 4)
@@ -93,23 +97,23 @@ def _tensor(points: Float[np.ndarray, "n 3"], field: RadianceField) -> Float[Ten
 
 
 def _newton_step(
-    field: RadianceField, points: Float[Tensor, "n 3"], raw_level: float, voxel: float
+    raw_density: RawDensity, points: Float[Tensor, "n 3"], raw_level: float, voxel: float, box_side: float
 ) -> Float[Tensor, "n 3"]:
     """The step, or none where it does not lead nearer to the level."""
     width = _SLOPE_STEP * voxel
     offsets = width * torch.eye(3, device=points.device)
     inward = torch.where(points > 0, -1.0, 1.0)  # never out of the box, where a bounded field ends
     towards = inward[:, None] * offsets
-    miss = field.raw_density(points) - raw_level
-    ahead = field.raw_density(points[:, None] + towards) - raw_level
+    miss = raw_density(points) - raw_level
+    ahead = raw_density(points[:, None] + towards) - raw_level
     gradient = (ahead - miss[:, None]) / towards.sum(-1)
     square = gradient.square().sum(-1).clamp_min(1e-30)
     move = -(miss / square)[:, None] * gradient
     length = move.norm(dim=-1, keepdim=True)
     move = move * (_LONGEST_STEP * voxel / length.clamp_min(1e-30)).clamp_max(1)
-    half = field.box_side / 2
+    half = box_side / 2
     better = (points + move).clamp(-half, half)
-    nearer = (field.raw_density(better) - raw_level).abs() < miss.abs()
+    nearer = (raw_density(better) - raw_level).abs() < miss.abs()
     return torch.where((nearer & better.isfinite().all(-1))[:, None], better - points, 0.0)
 
 

@@ -1,6 +1,6 @@
 """Pictures of a field: colour, depth, opacity and normals, from any number of cameras."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -205,7 +205,11 @@ def _shrink(picture: Float[Tensor, "channels fine fine"], factor: int) -> Float[
 
 
 def surface_normals(
-    field: RadianceField, points: Float[Tensor, "*points 3"], step: float | None = None
+    field: RadianceField,
+    points: Float[Tensor, "*points 3"],
+    step: float | None = None,
+    *,
+    raw_density: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "*points 3"]:
     """Unit vectors away from the dense side, by central differences of the raw density.
 
@@ -213,6 +217,7 @@ def surface_normals(
         field: What to look at.
         points: World coordinates on or near a surface.
         step: Half the width of the differences in world units; by default 1/256 of the box, about a texel.
+        raw_density: A faster way to the field's own.
 
     Returns:
         Outward normals in world axes; zero where the density does not change.
@@ -220,7 +225,7 @@ def surface_normals(
     step = step or field.box_side / 256
     offsets = step * torch.eye(3, device=points.device, dtype=points.dtype)
     around = torch.stack([points[..., None, :] + offsets, points[..., None, :] - offsets])
-    ahead, behind = field.raw_density(around)
+    ahead, behind = (raw_density or field.raw_density)(around)
     return F.normalize(behind - ahead, dim=-1)
 
 

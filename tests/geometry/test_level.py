@@ -1,10 +1,14 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from gen3d_tools.fields.field import FunctionField
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.geometry.level import choose_level
+from gen3d_tools.kernels.folding import DecoderNumbers
 
 WIDTH = 0.25
 CLOSED_FORM = math.log(2) / (WIDTH * math.sqrt(2 * math.pi))
@@ -66,3 +70,48 @@ def test_fog_that_no_level_describes_keeps_the_suggested_level():
 
 def test_chosen_level_does_not_depend_on_chance():
     assert choose_level(soft_ball(20)) == choose_level(soft_ball(20))
+
+
+class BallDecoder:
+    """Reads r^2 and gives the raw density `height (1 - r^2 / 0.6^2)`: both layers are the identity and a line."""
+
+    def __init__(self, height):
+        self.height = height
+
+    def __call__(self, features):
+        return torch.zeros(len(features), 3), self.height * (1 - features[:, 0] / 0.36)
+
+    def numbers(self):
+        slopes, biases = np.zeros((4, 1), np.float32), np.zeros(4, np.float32)
+        slopes[3], biases[3] = -self.height / 0.36, self.height
+        return DecoderNumbers(
+            weights=(np.ones((1, 1), np.float32), slopes),
+            biases=(np.zeros(1, np.float32), biases),
+            activation="lrelu",
+            density_row=3,
+        )
+
+
+def triplane_ball(height):
+    along = torch.linspace(-1, 1, 64) ** 2 / 2
+    return TriplaneField(
+        planes=(along[:, None] + along).expand(3, 1, 64, 64).contiguous(),
+        decoder=BallDecoder(height),
+        render_config=RenderConfig(near="box", far="box"),
+        box_side=2.0,
+        plane_axes="xy-xz-yz",
+        align_corners=True,
+        combine="sum",
+    )
+
+
+@pytest.mark.parametrize("height", [5.0, 40.0])
+def test_compiled_code_finds_the_level_that_the_pictures_give(height, monkeypatch):
+    """The plain way looks at the pictures; the compiled one at the same rays, more closely."""
+    field = triplane_ball(height)
+    fast = choose_level(field)
+    monkeypatch.setattr("gen3d_tools.geometry.level.fast_density", lambda field: None)
+    plain = choose_level(field)
+    assert fast.level == pytest.approx(plain.level, rel=0.03)
+    assert fast.silhouette_iou == pytest.approx(plain.silhouette_iou, abs=0.005)
+    assert (fast.level == fast.suggested) == (plain.level == plain.suggested)

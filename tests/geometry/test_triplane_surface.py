@@ -113,12 +113,14 @@ def test_memory_is_asked_for_as_the_tables_need_it_not_the_whole_lattice(field, 
 
 
 def test_without_numba_the_mesh_is_the_same_and_the_log_says_why(field, monkeypatch, caplog):
-    with_numba = extract_mesh(field, resolution=16, colors=False)
+    """At one level: without numba it is chosen from fewer samples (`test_level.py` says how near)."""
+    settings = {"resolution": 16, "iso_level": 2.9, "colors": False}
+    with_numba = extract_mesh(field, **settings)
     choice.cpu_kernels_available.cache_clear()
     monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: None)
     with caplog.at_level(logging.WARNING):
-        plain = extract_mesh(field, resolution=16, colors=False)
-        extract_mesh(field, resolution=16, colors=False)
+        plain = extract_mesh(field, **settings)
+        extract_mesh(field, **settings)
     choice.cpu_kernels_available.cache_clear()
     assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
     assert "numba is not installed" in caplog.text
