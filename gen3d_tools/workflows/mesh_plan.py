@@ -9,7 +9,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.cleanup import check_keep
 from gen3d_tools.geometry.decimation import check_faces
 from gen3d_tools.geometry.density_grid import DENSITY_SUFFIXES, check_density_suffix
-from gen3d_tools.geometry.export import check_mesh_suffix
+from gen3d_tools.geometry.export import SUFFIXES, check_mesh_suffix
 from gen3d_tools.geometry.isosurface import check_iso_level
 from gen3d_tools.geometry.lattice import check_range
 from gen3d_tools.geometry.placement import Placement
@@ -100,6 +100,9 @@ class Delivery:
         if self.points is not None:
             check_points(self.points)
         for name in self.formats or ():
+            if f".{name}" not in (*SUFFIXES, *DENSITY_SUFFIXES):
+                known = ", ".join(suffix[1:] for suffix in (*SUFFIXES, *DENSITY_SUFFIXES))
+                raise InputError(f"format is {name[:20]!r}, it must be one or several of {known}; try glb,obj")
             check_suffix(Path(f"mesh.{name}"))
 
 

@@ -194,7 +194,7 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--keep", "nan"], 2, "keep is nan"),
         (["--up", "x"], 2, "up is 'x', it must be y or z"),
         (["-o", "x.fbx"], 2, "meshes are written as one of .glb"),
-        (["--format", "fbx"], 2, "'.fbx'"),
+        (["--format", "fbx"], 2, "format is 'fbx', it must be one or several of glb"),
         (["-o", "x.ply", "--format", "obj"], 2, "format is obj, but the output is x.ply"),
         (["--device", "teapot"], 2, "not available here"),
         (["--level", "high"], 2, "level is 'high'; it must be a density such as 10, or auto"),
@@ -207,7 +207,7 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--scale", "0"], 2, "scale is 0"),
         (["--points", "0"], 2, "points is 0"),
         (["--format", ","], 2, "no format in ','"),
-        (["--format", "glb,fbx"], 2, "mesh.fbx has suffix '.fbx'"),
+        (["--format", "glb,fbx"], 2, "usdz, npz, mrc; try glb,obj"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
