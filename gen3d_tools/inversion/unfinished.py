@@ -90,7 +90,7 @@ class Unfinished:
         changed = sorted(key for key in {*job, *self.job} if job.get(key) != self.job.get(key))
         if changed:
             raise InputError(
-                f"{self.path} was begun with another {', '.join(changed)}; repeat that command, or omit --resume"
+                f"{self.path} was begun with different {' and '.join(changed)}; repeat that command, or omit --resume"
             )
         return state
 
@@ -106,9 +106,12 @@ def _pack(state: State, job: Mapping[str, Any]) -> bytes:
 
 
 def _unpack(path: Path) -> tuple[State, dict[str, Any]]:
-    with open_tensors(path) as file:
-        metadata = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with open_tensors(path) as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is broken; leave --resume out to start afresh") from error
     try:
         state = _decode(json.loads(metadata["tree"]), tensors)
         job = json.loads(metadata["job"])

@@ -76,13 +76,17 @@ def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypat
     assert not Path("result").exists()
     other = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--seed", 1, "--resume", "-q")
     assert other.code == 2
-    assert "was begun with another settings" in other.error
+    assert "was begun with different settings" in other.error
     state = Path(".result.unfinished", STATE_NAME)
     kept = state.read_bytes()
     state.write_bytes(kept.replace(b"class_index", b"class_other"))
     broken = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q")
     assert broken.code == 4
     assert "another version, or is broken" in broken.error
+    state.write_bytes(kept[:1000])
+    short = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q")
+    assert short.code == 4
+    assert "is broken; leave --resume out" in short.error
     state.write_bytes(kept)
     assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q").code == 0
     for name in (DIFFERENCE_NAME, "photo.png", "overview.png"):
