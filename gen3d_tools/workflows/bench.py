@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from gen3d_tools.workflows.timing import Timing, Work, machine, measure
 FILE_NAME = "bench.json"
 CHUNKS = 2  # of the plain lattice that are timed; the rest costs the same per point
 MAX_REPEAT = 100
+MAX_THREADS = os.cpu_count() or 1  # more make waiting, not work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,9 +202,11 @@ def bench(
     """
     size, reporter = size or BenchSize(), reporter or Reporter()
     size.check()
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; it must be at least 1")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise InputError(f"threads is {threads}; it must lie in 1..{MAX_THREADS}, the processors of this machine")
     path = out or output_folder("bench", model) / FILE_NAME
+    if path.suffix.lower() != ".json":
+        raise InputError(f"{path} is to hold JSON; try -o {path.with_suffix('.json')}")
     check_writable(path, overwrite=overwrite)
     generator = load_generator(model, device="cpu")
     samples = choose_samples(generator, seeds, classes)

@@ -50,6 +50,8 @@ def test_a_dry_run_measures_nothing(gen3d, tiny_folder, leftovers):
         (("--resolution", 7), "resolution is 7"),
         (("--repeat", 0), "repeat is 0"),
         (("--threads", 0), "threads is 0"),
+        (("--threads", 9999), "the processors of this machine"),
+        (("--out", "photo.png"), "photo.png is to hold JSON; try -o photo.json"),
         (("--seeds", "0-3"), "one sample, 4 are named"),
     ],
 )
