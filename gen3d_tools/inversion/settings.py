@@ -69,7 +69,7 @@ class InversionSettings:
     stop2_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
     stop2_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
     # Field form: density and colour at random points stay; not in the published loss. Around a camera that is a degree
-    # wrong, tuning bends the object. Novel views of one rocket changed by -2.9 dB with 0.3 and by -0.3 dB with 3; with 3
+    # wrong, tuning bends the object. Novel views of one rocket changed by -2.9 dB with 0.3, by -0.3 dB with 3. With 3
     # they were better than after stage one in 7 of 9 photos (chosen mostly for wrong cameras), by 0.1 dB in the mean.
     locality_weight: float = 3.0
     locality_points: int = 4096
