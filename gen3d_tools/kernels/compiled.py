@@ -16,6 +16,7 @@ from numba import njit
 
 logger = logging.getLogger(__name__)
 f32 = np.float32
+IN_ORDER = frozenset({"nnan", "ninf", "nsz", "arcp", "contract"})  # fast arithmetic, but sums as they are written
 setattr(numba.config, "THREADING_LAYER_PRIORITY", ["omp", "tbb", "workqueue"])  # noqa: B010 - TBB first warns of old ones
 
 
@@ -27,7 +28,11 @@ def compiled(
     Args:
         fastmath: Arithmetic without infinities, in any order; or the liberties that are taken, as LLVM names them.
         options: Further ones of numba's: `parallel`; `forceinline`, for functions that many arrays are passed to.
+            Those cannot make arrays, and do not count references to those they are given: per point, that takes as
+            long as the arithmetic.
     """
+    if options.get("forceinline"):
+        options["_nrt"] = False
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = inspect.unwrap(function)  # the checks of shapes in our tests wrap every function

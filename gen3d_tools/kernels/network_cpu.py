@@ -1,13 +1,13 @@
 """A folded tri-plane network at single points, compiled for CPUs.
 
-All functions are inlined by force: a call would pass every array of the network again.
+All functions are inlined by force: a call would pass every array of the network again, and count references to it.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from gen3d_tools.kernels.compiled import compiled, f32, leaky_relu, softplus
+from gen3d_tools.kernels.compiled import IN_ORDER, compiled, f32, leaky_relu, softplus
 from gen3d_tools.kernels.folding import TriplaneNumbers, fold
 
 WIDTH = 64  # hidden units the loops are compiled for; narrower layers are filled up with units of weight 0
@@ -69,11 +69,11 @@ def activate(u, smooth):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _around(net, point, k):  # type: ignore[no-untyped-def]
+def _around(net, x, y, z, k):  # type: ignore[no-untyped-def]
     """Rows of the four texels around a point's projection on plane k, and their weights: zeros outside."""
     size = net.size
-    gu = point[net.axes[k, 0]] * net.per_texel[0] + net.per_texel[1]
-    gv = point[net.axes[k, 1]] * net.per_texel[0] + net.per_texel[1]
+    gu = (x if net.axes[k, 0] == 0 else y) * net.per_texel[0] + net.per_texel[1]  # the first axis comes before ...
+    gv = (y if net.axes[k, 1] == 1 else z) * net.per_texel[0] + net.per_texel[1]  # ... the second
     gu, gv = min(max(gu, f32(-1)), f32(size)), min(max(gv, f32(-1)), f32(size))
     iu, iv = int(gu + f32(1)) - 1, int(gv + f32(1)) - 1
     tu, tv = gu - f32(iu), gv - f32(iv)
@@ -93,14 +93,14 @@ def first_layer(net, x, y, z, u):  # type: ignore[no-untyped-def]
 
     The time goes into memory: few loops with many rows each keep many reads under way.
     """
-    point, t, bias = (f32(x), f32(y), f32(z)), net.texels, net.bias
-    a, b, c, d, wa, wb, wc, wd = _around(net, point, 0)
-    e, f, g, i, we, wf, wg, wi = _around(net, point, 1)
+    t, bias = net.texels, net.bias
+    a, b, c, d, wa, wb, wc, wd = _around(net, f32(x), f32(y), f32(z), 0)
+    e, f, g, i, we, wf, wg, wi = _around(net, f32(x), f32(y), f32(z), 1)
     for h in range(WIDTH):
         first = bias[h] + wa * t[a, h] + wb * t[b, h] + wc * t[c, h] + wd * t[d, h]
         u[h] = first + we * t[e, h] + wf * t[f, h] + wg * t[g, h] + wi * t[i, h]
     if len(net.axes) == 3:
-        a, b, c, d, wa, wb, wc, wd = _around(net, point, 2)
+        a, b, c, d, wa, wb, wc, wd = _around(net, f32(x), f32(y), f32(z), 2)
         for h in range(WIDTH):
             u[h] += wa * t[a, h] + wb * t[b, h] + wc * t[c, h] + wd * t[d, h]
 
@@ -129,6 +129,47 @@ def _multiply(weight, u, out):  # type: ignore[no-untyped-def]
             first = a * weight[j, h] + b * weight[j + 1, h] + c * weight[j + 2, h] + d * weight[j + 3, h]
             second = e * weight[j + 4, h] + f * weight[j + 5, h] + g * weight[j + 6, h] + i * weight[j + 7, h]
             out[h] += first + second
+
+
+@compiled(forceinline=True)
+def hidden_of_four(net, points, units, others):  # type: ignore[no-untyped-def]
+    """Evaluate the hidden layers at four points, in less time than one by one.
+
+    Args:
+        net: A `Network`.
+        points: [4, 3] world coordinates.
+        units: [4, H] receives the last hidden layer.
+        others: [4, H] room to work in.
+    """
+    for p in range(4):
+        first_layer(net, points[p, 0], points[p, 1], points[p, 2], units[p])
+        activate(units[p], net.smooth)
+    for layer in range(len(net.deeper)):
+        _multiply_four(net.deeper[layer], net.deeper_bias[layer], units, others)
+        for p in range(4):
+            activate(others[p], net.smooth)
+            for h in range(WIDTH):
+                units[p, h] = others[p, h]
+
+
+@compiled(forceinline=True, fastmath=IN_ORDER)
+def _multiply_four(weight, bias, units, out):  # type: ignore[no-untyped-def]
+    """Set `out` to `units @ weight + bias`; every row of weights is read once for all four points."""
+    a, b, c, d = out[0], out[1], out[2], out[3]
+    for h in range(WIDTH):
+        a[h] = b[h] = c[h] = d[h] = bias[h]
+    for j in range(0, WIDTH, 4):
+        a0, a1, a2, a3 = units[0, j], units[0, j + 1], units[0, j + 2], units[0, j + 3]
+        b0, b1, b2, b3 = units[1, j], units[1, j + 1], units[1, j + 2], units[1, j + 3]
+        c0, c1, c2, c3 = units[2, j], units[2, j + 1], units[2, j + 2], units[2, j + 3]
+        d0, d1, d2, d3 = units[3, j], units[3, j + 1], units[3, j + 2], units[3, j + 3]
+        w0, w1, w2, w3 = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
+        for h in range(WIDTH):
+            e0, e1, e2, e3 = w0[h], w1[h], w2[h], w3[h]
+            a[h] += a0 * e0 + a1 * e1 + a2 * e2 + a3 * e3
+            b[h] += b0 * e0 + b1 * e1 + b2 * e2 + b3 * e3
+            c[h] += c0 * e0 + c1 * e1 + c2 * e2 + c3 * e3
+            d[h] += d0 * e0 + d1 * e1 + d2 * e2 + d3 * e3
 
 
 @compiled(forceinline=True)

@@ -16,11 +16,12 @@ from scipy import ndimage
 from gen3d_tools.kernels.compiled import compiled, f32
 from gen3d_tools.kernels.lattice_bounds import bound_tiles, summarize
 from gen3d_tools.kernels.lattice_tables import LEAKY_RELU, SOFTPLUS, Lattice
-from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden, raw_density
+from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden, hidden_of_four, raw_density
 
 CELLS = 128  # about as many along each side
 EMPTY = np.float32(-1e4)  # stands for raw density where nothing was evaluated; no cell that is looked up touches it
 _LONGEST_LEAP = 100
+_ENDLESS = np.float32(1e15)  # cells
 _LARGEST_TILE = 8  # cells along the sides of the tiles that are bounded first
 
 
@@ -30,6 +31,7 @@ class Guide(NamedTuple):
     raw: np.ndarray  # [n + 1, n + 1, n + 1] float32, [x, y, z]
     leap: np.ndarray  # [n, n, n] uint8: 0 in cells to look at, else cells to the next one of those (Chebyshev)
     possible: np.ndarray  # [n, n, n] bool: all cells that may have density, whatever the lattice shows
+    box: np.ndarray  # [2, 3] float32: lowest and highest corner of all cells to look at, counted in cells
     start: np.float32  # world coordinate of the first lattice point, on every axis
     cell: np.float32  # side of a cell, in world units
 
@@ -69,7 +71,19 @@ def build_guide(net: Network, threshold: float) -> Guide:
         part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
         np.maximum(part, highest[i // tile, j // tile, k // tile], out=part)
     above = ndimage.maximum_filter(raw > threshold, size=2, origin=-1)[:-1, :-1, :-1]
-    return Guide(raw, _leaps(above & occupied), occupied, f32(start), f32(cell))
+    wanted = above & occupied
+    return Guide(raw, _leaps(wanted), occupied, _box_around(wanted), f32(start), f32(cell))
+
+
+def _box_around(wanted: np.ndarray) -> np.ndarray:
+    """The box around all wanted cells, [2, 3]; beyond the lattice, cells at its border go on without an end."""
+    box = np.zeros((2, 3), np.float32)
+    for axis in range(3):
+        found = np.flatnonzero(wanted.any(tuple(other for other in range(3) if other != axis)))
+        if len(found):
+            box[0, axis] = found[0] if found[0] > 0 else -_ENDLESS
+            box[1, axis] = found[-1] + 1 if found[-1] + 1 < wanted.shape[axis] else _ENDLESS
+    return box
 
 
 def _grid(size: int) -> _Grid:
@@ -192,12 +206,20 @@ def _evaluate(net, wanted, cell, start, raw):  # type: ignore[no-untyped-def]
     """Fill in the raw density of the wanted points."""
     count = len(raw)
     for i in prange(count):
-        u, other = np.empty_like(net.bias), np.empty_like(net.bias)
-        for j in range(count):
-            for k in range(count):
-                if wanted[i, j, k]:
-                    hidden(net, f32(i) * cell + start, f32(j) * cell + start, f32(k) * cell + start, u, other)
-                    raw[i, j, k] = raw_density(net, u)
+        units, others = np.empty((4, WIDTH), np.float32), np.empty((4, WIDTH), np.float32)
+        points, places, found = np.zeros((4, 3), np.float32), np.empty(4, np.int64), 0
+        points[:, 0] = f32(i) * cell + start
+        for place in range(count * count):
+            j, k = place // count, place % count
+            if wanted[i, j, k]:
+                points[found, 1], points[found, 2] = f32(j) * cell + start, f32(k) * cell + start
+                places[found] = place
+                found += 1
+            if found == 4 or (found > 0 and place == count * count - 1):
+                hidden_of_four(net, points, units, others)
+                for p in range(found):
+                    raw[i, places[p] // count, places[p] % count] = raw_density(net, units[p])
+                found = 0
 
 
 @compiled(parallel=True)

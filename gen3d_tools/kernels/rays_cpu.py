@@ -20,11 +20,12 @@ from numba import prange
 
 from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, softplus
-from gen3d_tools.kernels.network_cpu import WIDTH, Network, dot, hidden
+from gen3d_tools.kernels.network_cpu import WIDTH, Network, dot, hidden, hidden_of_four, raw_density
 from gen3d_tools.kernels.occupancy import Guide
 
 _DARK = f32(1e-4)  # light below which a ray ends, or has met nothing
 BLOCK = 64  # rays per task
+_DIM = f32(32)  # parts of a dim step: this times the light left times what is stopped
 _FINER = 8  # most parts of a step in which much light stops
 ONE_AT_A_TIME = Lock()  # numba's own threads do not take work from two threads at once
 _PER_CELL = 1.5  # samples of the network per cell of the lattice over which light is stopped
@@ -115,13 +116,18 @@ def _look_up(raw, gx, gy, gz):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _guess(guide, o, d, t):  # type: ignore[no-untyped-def]
-    """Raw density by the lattice, and how many cells it is empty; points beyond the lattice see its border."""
+def _in_cells(guide, o, d):  # type: ignore[no-untyped-def]
+    """A ray's origin and direction in coordinates that count the lattice's cells."""
     per_unit = f32(1) / guide.cell
-    gx = (o[0] + t * d[0] - guide.start) * per_unit
-    gy = (o[1] + t * d[1] - guide.start) * per_unit
-    gz = (o[2] + t * d[2] - guide.start) * per_unit
-    gx, gy, gz = max(gx, f32(0)), max(gy, f32(0)), max(gz, f32(0))
+    x, y, z = (o[0] - guide.start) * per_unit, (o[1] - guide.start) * per_unit, (o[2] - guide.start) * per_unit
+    return x, y, z, d[0] * per_unit, d[1] * per_unit, d[2] * per_unit
+
+
+@compiled(forceinline=True)
+def _guess(guide, line, t):  # type: ignore[no-untyped-def]
+    """Raw density by the lattice, and how many cells it is empty; points beyond the lattice see its border."""
+    x, y, z, dx, dy, dz = line
+    gx, gy, gz = max(x + t * dx, f32(0)), max(y + t * dy, f32(0)), max(z + t * dz, f32(0))
     last = guide.leap.shape[0] - 1
     end = f32(last + 1)
     gx, gy, gz = min(gx, end), min(gy, end), min(gz, end)
@@ -132,7 +138,25 @@ def _guess(guide, o, d, t):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _walk(guide, shading, o, d, near, far, pieces):  # type: ignore[no-untyped-def]
+def _within(low, high, x, dx):  # type: ignore[no-untyped-def]
+    """Between which distances a line is within limits along one axis."""
+    per_cell = f32(1) / (dx if abs(dx) > f32(1e-12) else f32(1e-12))
+    a, b = (low - x) * per_cell, (high - x) * per_cell
+    return min(a, b), max(a, b)
+
+
+@compiled(forceinline=True)
+def _through_box(guide, line, near, far):  # type: ignore[no-untyped-def]
+    """Between which distances, from `near` to `far`, a line is in the box around all cells to look at."""
+    x, y, z, dx, dy, dz = line
+    a, b = _within(guide.box[0, 0], guide.box[1, 0], x, dx)
+    c, d = _within(guide.box[0, 1], guide.box[1, 1], y, dy)
+    e, f = _within(guide.box[0, 2], guide.box[1, 2], z, dz)
+    return max(max(a, c), max(e, near)), min(min(b, d), min(f, far))
+
+
+@compiled(forceinline=True)
+def _walk(guide, shading, line, near, far, pieces):  # type: ignore[no-untyped-def]
     """List the pieces of a ray that may stop light: start, length, raw density at both ends, weight.
 
     Returns:
@@ -142,14 +166,18 @@ def _walk(guide, shading, o, d, near, far, pieces):  # type: ignore[no-untyped-d
     steps = int(np.ceil((far - near) / (f32(0.5) * guide.cell)))
     step = (far - near) / f32(steps)
     peak, peak_at, steepest = f32(-1e9), near, f32(0)
-    before, before_leap = _guess(guide, o, d, near)
-    k = 0
+    enter, leave = _through_box(guide, line, near, far)
+    if enter >= leave:
+        return count, peak, peak_at, steepest
+    k, steps = max(int((enter - near) / step) - 1, 0), min(int((leave - near) / step) + 2, steps)
+    steps_per_cell = f32(1) / (step * max(abs(line[3]), max(abs(line[4]), abs(line[5]))))
+    before, before_leap = _guess(guide, line, near + f32(k) * step)
     while k < steps:
         if before_leap > 1:
-            k += max(1, int(f32(before_leap - 1) * guide.cell / step))
-            before, before_leap = _guess(guide, o, d, near + f32(k) * step)
+            k += max(1, int(f32(before_leap - 1) * steps_per_cell))
+            before, before_leap = _guess(guide, line, near + f32(k) * step)
             continue
-        after, after_leap = _guess(guide, o, d, near + f32(k + 1) * step)
+        after, after_leap = _guess(guide, line, near + f32(k + 1) * step)
         if before_leap == 0 and after_leap == 0:
             start = near + f32(k) * step
             if after > peak:
@@ -160,14 +188,16 @@ def _walk(guide, shading, o, d, near, far, pieces):  # type: ignore[no-untyped-d
                 before, before_leap, k = after, after_leap, k + 1
                 continue
             stopped = step * mean_density(before + shading.shift, after + shading.shift, shading.smooth)
-            parts = min(_FINER, max(1, int(stopped * f32(4))))
+            parts = min(_FINER, max(1, int(stopped * min(f32(4), light * _DIM))))
             if count + _FINER + steps - k > len(pieces):
                 parts = 1
             for part in range(parts):
                 a = before + (after - before) * f32(part) / f32(parts)
                 b = before + (after - before) * f32(part + 1) / f32(parts)
                 length = step / f32(parts)
-                thickness += length * mean_density(a + shading.shift, b + shading.shift, shading.smooth)
+                if parts > 1:
+                    stopped = length * mean_density(a + shading.shift, b + shading.shift, shading.smooth)
+                thickness += stopped
                 left = fast_exp_below_0(-thickness)
                 pieces[count, 0], pieces[count, 1] = start + f32(part) * length, length
                 pieces[count, 2], pieces[count, 3], pieces[count, 4] = a, b, light - left
@@ -221,10 +251,19 @@ def shade(shading, u, values):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _copy(source, target):  # type: ignore[no-untyped-def]
-    """Copy a row; for short rows a loop is faster than a slice."""
-    for h in range(WIDTH):
-        target[h] = source[h]
+def _ask(net, o, d, at, samples, layers, others, points):  # type: ignore[no-untyped-def]
+    """Evaluate the network at distances along a ray, four at a time as long as there are as many."""
+    i = 0
+    while i + 4 <= samples:
+        for p in range(4):
+            for axis in range(3):
+                points[p, axis] = o[axis] + at[i + p] * d[axis]
+        hidden_of_four(net, points, layers[i : i + 4], others)
+        i += 4
+    while i < samples:
+        t = at[i]
+        hidden(net, o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2], layers[i], others[0])
+        i += 1
 
 
 @compiled(forceinline=True)
@@ -266,14 +305,15 @@ def _reweigh(shading, pieces, count, at, error, samples, cell, weights):  # type
 @compiled(forceinline=True)
 def _follow(net, guide, shading, o, d, limits, room, out):  # type: ignore[no-untyped-def]
     """Follow one ray; `out` gets its values, then distance sum, weight, light left and light before the last."""
-    pieces, at, error, weights, layers, u, other, values = room
+    pieces, at, error, weights, layers, others, points, values = room
     channels = len(out) - 4
     for c in range(len(out)):
         out[c] = f32(0)
     near, leave, far = limits
     count, peak, peak_at, steepest = 0, f32(0), near, f32(0)
+    line = _in_cells(guide, o, d)
     if leave > near:
-        count, peak, peak_at, steepest = _walk(guide, shading, o, d, near, leave, pieces)
+        count, peak, peak_at, steepest = _walk(guide, shading, line, near, leave, pieces)
     total = f32(0)
     for k in range(count):
         total += pieces[k, 4]
@@ -284,20 +324,18 @@ def _follow(net, guide, shading, o, d, limits, room, out):  # type: ignore[no-un
         samples = 3
         for i in range(3):
             at[i] = min(max(peak_at + f32(i - 1) * guide.cell, near), far)
+    _ask(net, o, d, at, samples, layers, others, points)
     for i in range(samples):
-        t = at[i]
-        hidden(net, o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2], u, other)
-        _copy(u, layers[i])
-        guess, leap = _guess(guide, o, d, t)
-        error[i] = dot(u, net.density) + net.density_bias - guess if leap == 0 else f32(0)
+        guess, leap = _guess(guide, line, at[i])
+        error[i] = raw_density(net, layers[i]) - guess if leap == 0 else f32(0)
     opacity = moment = f32(0)
     if samples:
         opacity, moment = _reweigh(shading, pieces, count, at, error, samples, guide.cell, weights)
     light = f32(1) - opacity
     before_last = light
     if light > _DARK and (shading.closing > 0 or shading.last_takes_rest):
-        hidden(net, o[0] + far * d[0], o[1] + far * d[1], o[2] + far * d[2], u, other)
-        raw = dot(u, net.density) + net.density_bias + shading.shift
+        hidden(net, o[0] + far * d[0], o[1] + far * d[1], o[2] + far * d[2], layers[samples], others[0])
+        raw = raw_density(net, layers[samples]) + shading.shift
         density = max(raw, f32(0))
         if shading.smooth:
             density = softplus(raw) if raw > f32(-8) else fast_exp_below_0(raw)
@@ -305,7 +343,6 @@ def _follow(net, guide, shading, o, d, limits, room, out):  # type: ignore[no-un
             density = f32(0)
         left = fast_exp_below_0(-(density * shading.closing)) * light
         weight = light if shading.last_takes_rest else light - left
-        _copy(u, layers[samples])
         weights[samples] = weight
         samples += 1
         moment += weight * far
@@ -332,8 +369,8 @@ def _follow_all(net, guide, shading, origins, directions, limits, longest, out):
             np.empty(most, np.float32),
             np.empty(most, np.float32),
             np.empty((most, WIDTH), np.float32),
-            np.empty(WIDTH, np.float32),
-            np.empty(WIDTH, np.float32),
+            np.empty((4, WIDTH), np.float32),
+            np.empty((4, 3), np.float32),
             np.empty(channels, np.float32),
         )
         for ray in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
