@@ -55,7 +55,8 @@ def check_memory(resolution: int, needed: int, *, exponent: int) -> None:
     """
     free = free_memory()
     if free is not None and needed > free:
-        fitting = max(MIN_RESOLUTION, int(resolution * (free / needed) ** (1 / exponent)) // 8 * 8)
+        side = (resolution + 2) * (free / needed) ** (1 / exponent)  # with the border
+        fitting = max(MIN_RESOLUTION, int(side - 2) // 8 * 8)
         raise OutOfMemoryError(
             f"a lattice of resolution {resolution} needs {needed / 1e9:.2g} GB, {free / 1e9:.2g} GB are free; "
             f"try resolution {fitting}"
