@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -103,17 +104,24 @@ class Objective:
         self, field: RadianceField, camera: Camera, target: Target, generator: torch.Generator | None
     ) -> list[tuple[Tensor, Tensor, float]]:
         """Pairs of pictures to compare, four channels with the silhouette, and their weights."""
-        settings, threshold = self.settings, self.settings.weight_threshold
-        config = quicker(field.render_config, settings)
+        settings = self.settings
+        look = partial(
+            see,
+            config=quicker(field.render_config, settings),
+            width=self.width,
+            threshold=settings.weight_threshold,
+            fine_rounds=settings.fine_rounds,
+            generator=generator,
+        )
         enlarge = field.super_resolution
         if enlarge is None:
             (rows, columns), pixels = grid(target.size, self.rays, field, generator)
-            seen = see(field, camera, pixels, config=config, width=self.width, threshold=threshold, generator=generator)
+            seen = look(field, camera, pixels)
             wanted = _four(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]
         side = enlarge.render_resolution
         pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
-        seen = see(field, camera, pixels, config=config, width=self.width, threshold=threshold, generator=generator)
+        seen = look(field, camera, pixels)
         final = enlarge(seen.values)[0]
         small = target.shrunk(side)
         silhouette = resized(seen.opacity, final.shape[-1])

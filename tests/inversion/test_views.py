@@ -54,6 +54,21 @@ def test_gradients_of_the_cheap_pass_are_those_of_full_autograd_within_a_hundred
     assert (cheap - leaf.grad).norm() < 0.01 * leaf.grad.norm()
 
 
+def test_a_second_round_of_samples_meets_a_thin_surface():
+    ball = FunctionField(
+        raw_density_fn=lambda points: 1500 * (0.3 - points.norm(dim=-1)),
+        values_fn=lambda points: (0.5 + 0.5 * (300 * points.norm(dim=-1, keepdim=True)).sin()).expand(points.shape),
+        box_side=1.0,
+        bounded=True,
+        render_config=RenderConfig(near=2.2, far=3.2, coarse_samples=32, fine_samples=16, background="white"),
+    )
+    camera, pixels = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=20.0), pixel_coordinates(32)
+    many = replace(ball.render_config, coarse_samples=1024, fine_samples=512)
+    truth = see(ball, camera, pixels, config=many).rgb
+    errors = [(see(ball, camera, pixels, fine_rounds=rounds).rgb - truth).square().mean() for rounds in (1, 2)]
+    assert errors[1] < 0.3 * errors[0]
+
+
 def test_an_object_outside_the_picture_is_background_that_still_takes_a_gradient(tiny_generator):
     leaf, field = _leaf_field(tiny_generator)
     away = Camera.look_at((0.0, 0.0, 3.0), (0.0, 0.0, 6.0), fov_y_deg=20.0)
