@@ -168,7 +168,7 @@ def _moved(stage, before, latents, cameras):
 
 
 def test_published_locality_holds_other_latents_in_place(tiny_generator):
-    settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0)
+    settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0, fine_rounds=1)
     free = _run(_second(tiny_generator, settings))
     held = _run(_second(tiny_generator, replace(settings, locality_images=100.0)))
     others = tiny_generator.latents([1, 2, 3], [0, 0, 1])
