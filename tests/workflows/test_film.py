@@ -33,9 +33,9 @@ def counted(tiny_generator, monkeypatch):
     made = {"planes": 0, "pictures": 0}
     real_planes, real_picture = tiny_generator.planes, module._picture
 
-    def planes(ws):
+    def planes(ws, **options):
         made["planes"] += 1
-        return real_planes(ws)
+        return real_planes(ws, **options)
 
     def picture(*arguments):
         made["pictures"] += 1
