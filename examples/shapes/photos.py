@@ -256,6 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for photos.jsonl, summary.md and sheet.png")
     parser.add_argument("--model", default="shapes", help="model folder or bundled name")
+    parser.add_argument("--first", type=int, default=0, help="number of the first object")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--size", type=int, default=128, help="side of the photos")
     parser.add_argument("--preset", default="balanced", help="fast, balanced or best")
@@ -269,7 +270,7 @@ def main() -> None:
         raise SystemExit(f"{options.model} has no encoder; train one with encoder.py")
     done = {row["number"] for row in read_log(options.out) if options.encoder_only or "inversion" in row}
     start = time.monotonic()
-    for number in (n for n in range(options.count) if n not in done):
+    for number in (n for n in range(options.first, options.first + options.count) if n not in done):
         if time.monotonic() - start > 60 * options.minutes:
             break
         with torch.inference_mode(options.encoder_only):
