@@ -1,17 +1,23 @@
 """Outputs are written whole or not at all: under a temporary name first, then renamed."""
 
 import errno
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gen3d_tools.errors import Gen3DError, InputError
 
-OUTPUT_MARKS = {"run.json", "config.json", "cameras.txt"}
-"""A folder with one of these was written by us and may be replaced."""
+_FORMAT = "gen3d-tools"
+"""What `format` begins with in the config.json of models and results."""
+_PROGRAM = "gen3d_tools"
+"""What `versions` names in the run.json of a run."""
+_CAMERA_FILES = {"cameras.txt", "images.txt", "points3D.txt"}
+"""COLMAP's text model; ours has no points."""
 
 
 def check_writable(path: Path, *, overwrite: bool = False) -> None:
@@ -137,11 +143,34 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 
 def _foreign_file(folder: Path) -> str | None:
-    """Name a file that we did not write, in a folder that is no model, run, camera set or numbered frames."""
+    """Name a file that we did not write, in a folder that is no model, result, run, camera set or numbered frames."""
     names = sorted(child.name for child in folder.iterdir())
-    if OUTPUT_MARKS & set(names):
+    if _is_ours(folder) or (set(names) == _CAMERA_FILES and _has_no_points(folder / "points3D.txt")):
         return None
     return next((name for name in names if not (name.endswith(".png") and name[:-4].isdigit())), None)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether its config.json or run.json says that we wrote it; other programs have files of these names too."""
+    written_format = _read_object(folder / "config.json").get("format")
+    versions = _read_object(folder / "run.json").get("versions")
+    return (isinstance(written_format, str) and written_format.startswith(_FORMAT)) or (
+        isinstance(versions, dict) and _PROGRAM in versions
+    )
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an empty one where there is none, or something else."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _has_no_points(path: Path) -> bool:
+    with path.open("rb") as lines:
+        return all(line.startswith(b"#") for line in lines)
 
 
 def _is_folder(path: Path) -> bool:

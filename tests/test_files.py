@@ -89,7 +89,7 @@ def test_a_failed_overwrite_keeps_the_old_file(tmp_path):
 def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
-    (path / "config.json").touch()
+    (path / "config.json").write_text('{"format": "gen3d-tools"}')
     (path / "stale.json").touch()
     with atomic_path(path, overwrite=True) as temporary:
         temporary.mkdir()
@@ -98,22 +98,49 @@ def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
     assert names_in(tmp_path) == ["model"]
 
 
-@pytest.mark.parametrize("mark", ["run.json", "config.json", "00001.png", None])
-def test_a_folder_of_our_own_may_be_replaced(tmp_path, mark):
+OURS = {
+    "a run": {"run.json": '{"versions": {"gen3d_tools": "0.1"}}', "mesh.glb": ""},
+    "a model": {"config.json": '{"format": "gen3d-tools", "version": 1}', "model.safetensors": ""},
+    "a result": {"config.json": '{"format": "gen3d-tools result"}', "delta.safetensors": ""},
+    "cameras": {"cameras.txt": "# lenses", "images.txt": "# poses", "points3D.txt": "# none\n"},
+    "frames": {"00001.png": "", "00002.png": ""},
+    "an empty folder": {},
+}
+FOREIGN = {
+    "a thesis": {"thesis.tex": "years of work"},
+    "another program's config": {"config.json": '{"format": "webpack"}'},
+    "a config without a format": {"config.json": '{"hidden_size": 768, "model_type": "bert"}'},
+    "a broken config": {"config.json": "{"},
+    "a config that is no object": {"config.json": "[" * 100_000},
+    "another program's run": {"run.json": '{"versions": ["gen3d_tools"]}', "config.json": "3"},
+    "cameras with points": {"cameras.txt": "", "images.txt": "", "points3D.txt": "# some\n1 0 0 0"},
+    "cameras among pictures": {"cameras.txt": "", "images.txt": "", "points3D.txt": "", "photo.jpg": ""},
+    "named pictures": {"00001.png": "", "holiday.png": ""},
+}
+
+
+def fill(folder, contents):
+    folder.mkdir()
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize("what", OURS)
+def test_a_folder_of_our_own_may_be_replaced(tmp_path, what):
     target = tmp_path / "out"
-    target.mkdir()
-    if mark:
-        (target / mark).touch()
+    fill(target, OURS[what])
     with atomic_path(target, overwrite=True) as temporary:
         temporary.mkdir()
     assert list(target.iterdir()) == []
 
 
-def test_a_folder_with_foreign_files_is_never_replaced(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="holds more than an earlier output"), atomic_path(tmp_path, overwrite=True):
-        pass
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_folder_with_foreign_files_is_never_replaced(tmp_path, what):
+    target = tmp_path / "out"
+    fill(target, FOREIGN[what])
+    with pytest.raises(InputError, match="holds more than an earlier output"), atomic_path(target, overwrite=True):
+        pytest.fail("the block ran")
+    assert {path.name: path.read_text() for path in target.iterdir()} == FOREIGN[what]
 
 
 @pytest.mark.parametrize("folder_first", [True, False])
@@ -179,7 +206,7 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
 def test_a_refused_folder_keeps_the_old_folder(tmp_path, monkeypatch, refused):
     path = tmp_path / "model"
     path.mkdir()
-    (path / "config.json").touch()
+    (path / "config.json").write_text('{"format": "gen3d-tools"}')
     calls = iter(range(1, 10))
     rename = os.replace
     monkeypatch.setattr(
