@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +15,7 @@ from gen3d_tools.inversion.features import PerceptualDistance
 from gen3d_tools.inversion.losses import pyramid_l1, ssim
 from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.settings import InversionSettings
-from gen3d_tools.inversion.views import grid, see
+from gen3d_tools.inversion.views import View, grid, see
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 _BEHIND: dict[Background, float] = {"none": 0.0, "grey": 0.5, "white": 1.0}
@@ -100,34 +99,44 @@ class Objective:
         count = len(self.targets)
         return total / count, {"mse": sum(errors) / count, "perceptual": sum(felt) / count}
 
+    def look(
+        self,
+        field: RadianceField,
+        camera: Camera,
+        pixels: Float[Tensor, "pixels 2"],
+        generator: torch.Generator | None,
+    ) -> View:
+        """Look at a field as finely as the settings say."""
+        return see(
+            field,
+            camera,
+            pixels,
+            config=quicker(field.render_config, self.settings),
+            width=self.width,
+            threshold=self.settings.weight_threshold,
+            fine_rounds=self.settings.fine_rounds,
+            generator=generator,
+        )
+
     def _pictures(
         self, field: RadianceField, camera: Camera, target: Target, generator: torch.Generator | None
     ) -> list[tuple[Tensor, Tensor, float]]:
         """Pairs of pictures to compare, four channels with the silhouette, and their weights."""
-        settings = self.settings
-        look = partial(
-            see,
-            config=quicker(field.render_config, settings),
-            width=self.width,
-            threshold=settings.weight_threshold,
-            fine_rounds=settings.fine_rounds,
-            generator=generator,
-        )
         enlarge = field.super_resolution
         if enlarge is None:
             (rows, columns), pixels = grid(target.size, self.rays, field, generator)
-            seen = look(field, camera, pixels)
+            seen = self.look(field, camera, pixels, generator)
             wanted = _four(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]
         side = enlarge.render_resolution
         pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
-        seen = look(field, camera, pixels)
+        seen = self.look(field, camera, pixels, generator)
         final = enlarge(seen.values)[0]
         small = target.shrunk(side)
         silhouette = resized(seen.opacity, final.shape[-1])
         return [
             (torch.cat([final, silhouette]), _four(target), 1.0),
-            (torch.cat([seen.rgb, seen.opacity]), _four(small), settings.raw_weight),
+            (torch.cat([seen.rgb, seen.opacity]), _four(small), self.settings.raw_weight),
         ]
 
     def _compare(

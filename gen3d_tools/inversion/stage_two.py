@@ -88,19 +88,15 @@ class StageTwo:
 
     def _image_locality(self) -> Tensor:
         """The published locality, averaged over the samples of a step."""
-        settings, objective = self.settings, self.objective
         losses = [
             image_locality(
                 self.before,
                 self.generator,
-                nearby_latent(self.before, self.ws, self.class_index, settings, self.random),
+                nearby_latent(self.before, self.ws, self.class_index, self.settings, self.random),
                 self.cameras[0],
-                objective.targets[0].size,
-                objective.width,
-                settings,
-                objective.distance,
+                self.objective,
             )
-            for _ in range(settings.locality_samples)
+            for _ in range(self.settings.locality_samples)
         ]
         return torch.stack(losses).mean()
 

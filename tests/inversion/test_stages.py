@@ -168,10 +168,12 @@ def _moved(stage, before, latents, cameras):
 
 
 def test_published_locality_holds_other_latents_in_place(tiny_generator):
-    settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0, fine_rounds=1)
+    """They are latents at the published distance from the pivot; tuning hardly moves those farther away."""
+    settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0)
     free = _run(_second(tiny_generator, settings))
     held = _run(_second(tiny_generator, replace(settings, locality_images=100.0)))
-    others = tiny_generator.latents([1, 2, 3], [0, 0, 1])
+    random = torch.Generator().manual_seed(99)  # others than those of the tuning
+    others = torch.cat([nearby_latent(tiny_generator, free.ws, 0, settings, random) for _ in range(6)])
     cameras = free.cameras
     assert _moved(held, tiny_generator, others, cameras) < 0.8 * _moved(free, tiny_generator, others, cameras)
 
