@@ -4,7 +4,7 @@ The errors are those of `quadrics_cpu`. The cheapest edge is collapsed to the po
 
 Unlike the usual implementations a collapse must leave a surface: the two ends share exactly the two neighbours
 opposite to the edge (the link condition), no face turns over, and none becomes thinner than a limit. So what was
-closed stays closed, and no part disappears.
+closed stays closed, and no part disappears. Edges shorter than that limit go in the end, whatever faces think of it.
 """
 
 import numpy as np
@@ -312,9 +312,12 @@ def _collapse(points, faces, target, longest_square, thinnest):  # type: ignore[
             tick += 2
             if not current or not _shares_two(faces, alive, first, following, u, v, mark, tick):
                 continue
-            best_point(points, quadrics, u, v, room, best)
-            if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
-                continue
+            if rounds == len(_TURNS) - 1 and _square(points, u, v) < thinnest * thinnest:
+                best[:] = points[u]  # two ends of one place: only faces without an area can mind
+            else:
+                best_point(points, quadrics, u, v, room, best)
+                if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
+                    continue
             points[u] = best
             quadrics[u] += quadrics[v]
             _merge(faces, alive, first, following, u, v)

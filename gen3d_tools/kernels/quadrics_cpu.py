@@ -20,33 +20,49 @@ def _entry(row, column):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=False)
-def add_planes(points, faces, quadrics):  # type: ignore[no-untyped-def]
-    """Add each triangle's quadric to its corners (section 4 of the paper)."""
-    d = points.shape[1]
-    e1, e2 = np.empty(d), np.empty(d)
+def add_planes(points, faces, quadrics, room):  # type: ignore[no-untyped-def]
+    """Add each triangle's quadric to its corners (section 4 of the paper).
+
+    Args:
+        points: [vertices, d].
+        faces: [faces, 3].
+        quadrics: [vertices, numbers of a quadric].
+        room: [3, at least numbers of a quadric] room to work in.
+    """
+    d, e1, e2, row = points.shape[1], room[0], room[1], room[2]
     size = d * (d + 1) // 2
     for f in range(len(faces)):
         p, q, r = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
-        e1[:] = q - p
-        e2[:] = r - p
-        first, along = np.sqrt(np.dot(e1, e1)), 0.0
+        first, along, second, p1, p2, square = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for i in range(d):
+            e1[i], e2[i] = q[i] - p[i], r[i] - p[i]
+            first += e1[i] * e1[i]
+        first = np.sqrt(first)
         if first > 0:
-            e1 /= first
-            along = np.dot(e1, e2)
-            e2 -= along * e1
-        second = np.sqrt(np.dot(e2, e2))
+            for i in range(d):
+                e1[i] /= first
+                along += e1[i] * e2[i]
+        for i in range(d):
+            e2[i] -= along * e1[i]
+            second += e2[i] * e2[i]
+        second = np.sqrt(second)
         if not second > 1e-9 * (first + abs(along)):
             continue  # a line spans no plane
-        e2 /= second
+        for i in range(d):
+            e2[i] /= second
+            p1 += p[i] * e1[i]
+            p2 += p[i] * e2[i]
+            square += p[i] * p[i]
         weight = 0.5 * first * second / 3
-        p1, p2 = np.dot(p, e1), np.dot(p, e2)
+        for i in range(d):
+            for j in range(i + 1):
+                row[_entry(i, j)] = weight * ((1.0 if i == j else 0.0) - e1[i] * e1[j] - e2[i] * e2[j])
+            row[size + i] = weight * (p1 * e1[i] + p2 * e2[i] - p[i])
+        row[size + d] = weight * (square - p1 * p1 - p2 * p2)
         for k in range(3):
             quadric = quadrics[faces[f, k]]
-            for i in range(d):
-                for j in range(i + 1):
-                    quadric[_entry(i, j)] += weight * ((1.0 if i == j else 0.0) - e1[i] * e1[j] - e2[i] * e2[j])
-                quadric[size + i] += weight * (p1 * e1[i] + p2 * e2[i] - p[i])
-            quadric[size + d] += weight * (np.dot(p, p) - p1 * p1 - p2 * p2)
+            for i in range(size + d + 1):
+                quadric[i] += row[i]
 
 
 @compiled(fastmath=False)
@@ -68,7 +84,7 @@ def best_point(points, quadrics, u, v, room, best):  # type: ignore[no-untyped-d
                 total += stiffness
             for k in range(j):
                 total -= room[i, k] * room[j, k]
-            room[i, j] = np.sqrt(max(total, 1e-300)) if i == j else total / room[j, j]
+            room[i, j] = np.sqrt(total if total > 1e-300 else 1e-300) if i == j else total / room[j, j]
         for k in range(i):
             best[i] -= room[i, k] * best[k]
         best[i] /= room[i, i]
@@ -85,4 +101,4 @@ def best_point(points, quadrics, u, v, room, best):  # type: ignore[no-untyped-d
         for j in range(i):
             error += 2 * best[i] * best[j] * (first[_entry(i, j)] + second[_entry(i, j)])
         error += best[i] * best[i] * (first[_entry(i, i)] + second[_entry(i, i)])
-    return max(error, 0.0) + stiffness * spread
+    return (error if error > 0.0 else 0.0) + stiffness * spread
