@@ -42,9 +42,46 @@ def collapse_edges(
         Points and faces that are left, in the order they came.
     """
     announce(_collapse, "simplifying meshes")
-    moved = np.array(points, np.float64, order="C")
-    left = np.array(faces, np.int32, order="C")
-    alive = _collapse(moved, left, int(target), float(min(longest, 1e150)) ** 2, float(thinnest))
+    moved, left = np.array(points, np.float64, order="C"), np.array(faces, np.int32, order="C")
+    vertices, d = moved.shape
+    row = d * (d + 1) // 2 + d + 1
+    quadrics, room, best = np.zeros((vertices, row)), np.empty((max(d, 3), row)), np.empty(d)
+    add_planes(moved, left, quadrics, room)
+    first, following = np.full(vertices, -1, np.int32), np.empty(3 * len(left), np.int32)
+    fixed, mark, version = np.zeros(vertices, np.bool_), np.full(vertices, -1, np.int32), np.zeros(vertices, np.int32)
+    _link_corners(left, first, following)
+    _fix_vertices(left, first, following, mark, fixed)
+    mark[:] = -1
+    alive = np.ones(len(left), np.bool_)
+    chains = (alive, first, following)
+    heap = np.empty(2 * len(left) + 64), np.empty((2 * len(left) + 64, 4), np.int32)
+    square = float(min(longest, 1e150)) ** 2
+    noise = float(max(thinnest, longest if longest < 1e100 else 0.0))
+    remaining, tick = len(left), 0
+    for turn in range(len(_TURNS)):
+        if remaining <= target:
+            break
+        count = _queue_all(moved, left, alive, fixed, version, quadrics, square, room, best, *heap)
+        limits = (_TURNS[turn], _SLIMMEST[turn], float(thinnest), noise)
+        remaining, tick = _collapse(
+            moved,
+            left,
+            chains,
+            fixed,
+            version,
+            quadrics,
+            mark,
+            room,
+            best,
+            heap,
+            count,
+            remaining,
+            target,
+            tick,
+            square,
+            limits,
+            turn == len(_TURNS) - 1,
+        )
     kept = left[alive]
     used = np.zeros(len(moved), np.bool_)
     used[kept] = True
@@ -91,8 +128,8 @@ def _sink(keys, rows, count, parent):  # type: ignore[no-untyped-def]
     """Move an entry down to its place."""
     while True:
         least = parent
-        for child in range(2 * parent + 1, min(2 * parent + 3, count)):
-            if _before(keys, rows, child, least):
+        for child in range(2 * parent + 1, 2 * parent + 3):
+            if child < count and _before(keys, rows, child, least):
                 least = child
         if least == parent:
             break
@@ -110,9 +147,8 @@ def _link_corners(faces, first, following):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=False)
-def _fixed_vertices(faces, first, following, mark):  # type: ignore[no-untyped-def]
+def _fix_vertices(faces, first, following, mark, fixed):  # type: ignore[no-untyped-def]
     """Find vertices whose faces do not close a ring: borders, and places that are no surface."""
-    fixed = np.zeros(len(first), np.bool_)
     for vertex in range(len(first)):
         faces_there, neighbours = 0, 0
         corner = first[vertex]
@@ -125,7 +161,6 @@ def _fixed_vertices(faces, first, following, mark):  # type: ignore[no-untyped-d
                     neighbours += 1
             corner = following[corner]
         fixed[vertex] = neighbours != faces_there
-    return fixed
 
 
 @compiled(fastmath=False)
@@ -204,13 +239,14 @@ def _keeps_faces(points, faces, alive, first, following, u, v, best, normal, lim
 @compiled(fastmath=False)
 def _find_place(points, faces, alive, first, following, u, v, best, room, limits):  # type: ignore[no-untyped-def]
     """Try the best point, then the ends of the edge."""
-    normal = room[0, :3]
-    normal[:] = 0
+    normal = room[0]
+    normal[0] = normal[1] = normal[2] = 0.0
     _add_normals(points, faces, alive, first, following, u, normal)
     _add_normals(points, faces, alive, first, following, v, normal)
     for attempt in range(3):
         if attempt:
-            best[:] = points[u if attempt == 1 else v]
+            for i in range(len(best)):
+                best[i] = points[u if attempt == 1 else v, i]
         if _keeps_faces(points, faces, alive, first, following, u, v, best, normal, limits) and _keeps_faces(
             points, faces, alive, first, following, v, u, best, normal, limits
         ):
@@ -245,9 +281,11 @@ def _merge(faces, alive, first, following, u, v):  # type: ignore[no-untyped-def
 
 
 @compiled(fastmath=False)
-def _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, room, best):  # type: ignore[no-untyped-def]
+def _queue_all(  # type: ignore[no-untyped-def]
+    points, faces, alive, fixed, version, quadrics, longest_square, room, best, keys, rows
+):
     """Make the heap of all edges that may be collapsed: errors, and vertices with their versions."""
-    keys, rows, count = np.empty(len(faces) * 2 + 64), np.empty((len(faces) * 2 + 64, 4), np.int32), 0
+    count = 0
     for f in range(len(faces)):
         for k in range(3):
             u, v = faces[f, k], faces[f, (k + 1) % 3]
@@ -257,14 +295,14 @@ def _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, r
                 count += 1
     for parent in range(count // 2 - 1, -1, -1):
         _sink(keys, rows, count, parent)
-    return keys, rows, count
+    return count
 
 
 @compiled(fastmath=False)
 def _queue_around(  # type: ignore[no-untyped-def]
     points, faces, first, following, u, fixed, version, quadrics, longest_square, room, best, keys, rows, count
 ):
-    """Put the edges of a vertex that has moved on the heap; it may grow."""
+    """Put the edges of a vertex that has moved on the heap, and throw out outdated ones when it is full."""
     corner = first[u]
     while corner >= 0:  # in a closed ring, the next corners are all neighbours
         v = faces[corner // 3, (corner % 3 + 1) % 3]
@@ -272,72 +310,80 @@ def _queue_around(  # type: ignore[no-untyped-def]
         if fixed[v] or _square(points, u, v) > longest_square:
             continue
         if count == len(keys):
-            keys = np.concatenate((keys, np.empty_like(keys)))
-            rows = np.concatenate((rows, np.empty_like(rows)))
-        low, high = min(u, v), max(u, v)
+            count = _without_outdated(keys, rows, count, version)
+        low, high = (u, v) if u < v else (v, u)
         keys[count] = best_point(points, quadrics, low, high, room, best)
         rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = low, high, version[low], version[high]
         _rise(keys, rows, count)
         count += 1
-    return keys, rows, count
+    return count
 
 
 @compiled(fastmath=False)
-def _collapse(points, faces, target, longest_square, thinnest):  # type: ignore[no-untyped-def]
-    """Compiled part of `collapse_edges`: changes points and faces in place and says which faces are left."""
-    d, vertices = points.shape[1], len(points)
-    quadrics = np.zeros((vertices, d * (d + 1) // 2 + d + 1))
-    add_planes(points, faces, quadrics)
-    first, following = np.full(vertices, -1, np.int32), np.empty(3 * len(faces), np.int32)
-    _link_corners(faces, first, following)
-    mark = np.full(vertices, -1, np.int32)
-    fixed = _fixed_vertices(faces, first, following, mark)
-    mark[:] = -1
-    alive = np.ones(len(faces), np.bool_)
-    version = np.zeros(vertices, np.int32)
-    room, best = np.empty((d, d)), np.empty(d)
-    noise = max(thinnest, np.sqrt(longest_square) if longest_square < 1e200 else 0.0)
-    left, tick = len(faces), 0
-    for rounds in range(len(_TURNS)):
-        limits = (_TURNS[rounds], _SLIMMEST[rounds], thinnest, noise)
-        if left <= target:
-            break
-        keys, rows, count = _queue_all(points, faces, alive, fixed, version, quadrics, longest_square, room, best)
-        while count > 0 and left > target:
-            u, v = rows[0, 0], rows[0, 1]
-            current = rows[0, 2] == version[u] and rows[0, 3] == version[v]
-            count -= 1
-            _swap(keys, rows, 0, count)
-            _sink(keys, rows, count, 0)
-            tick += 2
-            if not current or not _shares_two(faces, alive, first, following, u, v, mark, tick):
+def _without_outdated(keys, rows, count, version):  # type: ignore[no-untyped-def]
+    """Keep the entries of edges that are as they were: never more than there are edges, so that there is room."""
+    kept = 0
+    for entry in range(count):
+        if rows[entry, 2] == version[rows[entry, 0]] and rows[entry, 3] == version[rows[entry, 1]]:
+            _swap(keys, rows, kept, entry)
+            kept += 1
+    for parent in range(kept // 2 - 1, -1, -1):
+        _sink(keys, rows, kept, parent)
+    return kept
+
+
+@compiled(fastmath=False)
+def _collapse(  # type: ignore[no-untyped-def]
+    points,
+    faces,
+    chains,
+    fixed,
+    version,
+    quadrics,
+    mark,
+    room,
+    best,
+    heap,
+    count,
+    left,
+    target,
+    tick,
+    longest_square,
+    limits,
+    last,
+):
+    """Collapse the edges on the heap, in place, until `target` faces are left.
+
+    Returns:
+        How many are left, and the last mark that was used.
+    """
+    alive, first, following = chains
+    keys, rows = heap
+    while count > 0 and left > target:
+        u, v = rows[0, 0], rows[0, 1]
+        current = rows[0, 2] == version[u] and rows[0, 3] == version[v]
+        count -= 1
+        _swap(keys, rows, 0, count)
+        _sink(keys, rows, count, 0)
+        tick += 2
+        if not current or not _shares_two(faces, alive, first, following, u, v, mark, tick):
+            continue
+        if last and _square(points, u, v) < limits[2] * limits[2]:
+            for i in range(len(best)):
+                best[i] = points[u, i]  # two ends of one place: only faces without an area can mind
+        else:
+            best_point(points, quadrics, u, v, room, best)
+            if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
                 continue
-            if rounds == len(_TURNS) - 1 and _square(points, u, v) < thinnest * thinnest:
-                best[:] = points[u]  # two ends of one place: only faces without an area can mind
-            else:
-                best_point(points, quadrics, u, v, room, best)
-                if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
-                    continue
-            points[u] = best
-            quadrics[u] += quadrics[v]
-            _merge(faces, alive, first, following, u, v)
-            version[u] += 1
-            version[v] = -1
-            left -= 2
-            keys, rows, count = _queue_around(
-                points,
-                faces,
-                first,
-                following,
-                u,
-                fixed,
-                version,
-                quadrics,
-                longest_square,
-                room,
-                best,
-                keys,
-                rows,
-                count,
-            )
-    return alive
+        for i in range(len(best)):
+            points[u, i] = best[i]
+        for i in range(quadrics.shape[1]):
+            quadrics[u, i] += quadrics[v, i]
+        _merge(faces, alive, first, following, u, v)
+        version[u] += 1
+        version[v] = -1
+        left -= 2
+        count = _queue_around(
+            points, faces, first, following, u, fixed, version, quadrics, longest_square, room, best, keys, rows, count
+        )
+    return left, tick
