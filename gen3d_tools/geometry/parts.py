@@ -40,20 +40,20 @@ def measure_parts(
     """
     labels = component_labels(faces)
     count = int(labels.max(initial=-1)) + 1
-    corners = vertices[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    area = lengths(area_vectors(vertices, faces))
     on_wall = np.zeros(len(faces), bool)
     if np.isfinite(box_side):
-        for side in (-box_side / 2, box_side / 2):
-            on_wall |= (np.abs(corners - side) < 1e-4 * box_side).all(axis=1).any(axis=1)
-    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
-    np.minimum.at(low, labels, corners.min(axis=1))
-    np.maximum.at(high, labels, corners.max(axis=1))
+        walls = np.zeros(len(vertices), np.uint8)  # one bit for each wall that a vertex lies on
+        for side in range(6):
+            there = np.abs(vertices[:, side % 3] - box_side * (side // 3 - 0.5)) < 1e-4 * box_side
+            walls |= there.astype(np.uint8) << side
+        on_wall = (walls[faces[:, 0]] & walls[faces[:, 1]] & walls[faces[:, 2]]) != 0
+    low, high = _boxes(vertices, faces, labels, count)
     return Parts(
         labels=labels,
         volumes=component_volumes(vertices, faces, labels),
         areas=np.bincount(labels, weights=area, minlength=count).astype(np.float64),
-        wall_areas=np.bincount(labels, weights=area * on_wall, minlength=count).astype(np.float64),
+        wall_areas=np.bincount(labels[on_wall], weights=area[on_wall], minlength=count).astype(np.float64),
         low=low,
         high=high,
     )
@@ -63,11 +63,31 @@ def component_labels(faces: Int[np.ndarray, "faces 3"]) -> Int[np.ndarray, " fac
     """Number the connected part of each face, from 0 in the order of their first vertex. Parts share no vertex."""
     if not len(faces):
         return np.zeros(0, np.int64)
-    used, compact = np.unique(faces, return_inverse=True)
-    a, b, c = compact.reshape(-1, 3).T
-    links = coo_matrix((np.ones(2 * len(faces), bool), (np.r_[a, b], np.r_[b, c])), shape=(len(used),) * 2)
-    labels: np.ndarray = connected_components(links, directed=False)[1]
-    return labels[a].astype(np.int64)
+    a, b, c = np.ascontiguousarray(faces.T)
+    vertices = int(faces.max()) + 1
+    links = coo_matrix((np.ones(2 * len(faces), bool), (np.r_[a, b], np.r_[b, c])), shape=(vertices, vertices))
+    labels = connected_components(links, directed=False)[1][a]
+    used = np.zeros(int(labels.max()) + 1, bool)  # vertices without a face are parts to scipy
+    used[labels] = True
+    return np.asarray((np.cumsum(used) - 1)[labels])
+
+
+def _boxes(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    labels: Int[np.ndarray, " faces"],
+    count: int,
+) -> tuple[Float[np.ndarray, "{count} 3"], Float[np.ndarray, "{count} 3"]]:
+    """Lowest and highest corner of the bounding box of each part."""
+    part = np.full(len(vertices), -1)
+    for corner in range(3):
+        part[faces[:, corner]] = labels
+    order = np.argsort(part, kind="stable")
+    first = np.searchsorted(part[order], np.arange(count))
+    if not count:
+        return np.empty((0, 3)), np.empty((0, 3))
+    sorted_vertices = np.asarray(vertices[order], np.float64)
+    return np.minimum.reduceat(sorted_vertices, first), np.maximum.reduceat(sorted_vertices, first)
 
 
 def component_volumes(
@@ -77,21 +97,35 @@ def component_volumes(
 
     A part whose faces look inwards, the wall of a cavity, has negative volume.
     """
-    a, b, c = (vertices[faces[:, corner]] - vertices[faces[:1, 0]] for corner in range(3))
-    tetrahedra = np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+    from_one_point = vertices[faces[:, 0]] - vertices[faces[:1, 0]]
+    tetrahedra = np.einsum("fi,fi->f", from_one_point, area_vectors(vertices, faces)) / 3
     return np.bincount(labels, weights=tetrahedra).astype(np.float64)
+
+
+def area_vectors(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> Float[np.ndarray, "faces 3"]:
+    """Outward vectors as long as each face is large. Column by column: far faster than `numpy.cross`."""
+    columns = np.ascontiguousarray(vertices.T, np.float64)
+    a, b, c = np.ascontiguousarray(faces.T)
+    ux, uy, uz = (column[b] - column[a] for column in columns)
+    vx, vy, vz = (column[c] - column[a] for column in columns)
+    return np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx]).T / 2
+
+
+def lengths(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+    """Length of each vector."""
+    return np.asarray(np.sqrt(np.einsum("fi,fi->f", vectors, vectors)))
 
 
 def area_normals(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> Float[np.ndarray, "vertices 3"]:
     """The area vectors of the faces around each vertex added up: its normal by the faces, not of unit length."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    area_vectors = np.cross(b - a, c - a) / 2
-    around = np.zeros((len(vertices), 3))
+    vectors, around = area_vectors(vertices, faces), np.zeros((len(vertices), 3))
     for corner in range(3):
         for axis in range(3):
-            around[:, axis] += np.bincount(faces[:, corner], weights=area_vectors[:, axis], minlength=len(vertices))
+            around[:, axis] += np.bincount(faces[:, corner], weights=vectors[:, axis], minlength=len(vertices))
     return around
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.fast_density import RawDensity, raw_density_of
 from gen3d_tools.geometry.lattice import CHUNK_POINTS
-from gen3d_tools.geometry.parts import area_normals
+from gen3d_tools.geometry.parts import area_normals, area_vectors, lengths
 from gen3d_tools.memory import in_chunks
 from gen3d_tools.rendering.renderer import surface_normals
 
@@ -72,7 +72,7 @@ def field_normals(
     """
     vertices = np.asarray(mesh.vertices)
     by_faces = area_normals(vertices, np.asarray(mesh.faces))
-    by_faces /= np.linalg.norm(by_faces, axis=1, keepdims=True).clip(1e-300)
+    by_faces /= lengths(by_faces)[:, None].clip(1e-300)
     normals = np.empty((len(vertices), 3))
     raw_density = raw_density_of(field)
 
@@ -121,21 +121,14 @@ def _without_turned_faces(
     old: Float[np.ndarray, "vertices 3"], moved: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> Float[np.ndarray, "vertices 3"]:
     """Take back the steps around faces that turn over or become much thinner, until there are none."""
-    before = _area_vectors(old, faces)
-    area = np.linalg.norm(before, axis=1)
+    before = area_vectors(old, faces)
+    area = lengths(before)
     while True:
-        after = _area_vectors(moved, faces)
-        kept = np.einsum("fi,fi->f", before, after) > _TURN * area * np.linalg.norm(after, axis=1)
-        kept &= np.linalg.norm(after, axis=1) > _TURN * area
+        after = area_vectors(moved, faces)
+        size = lengths(after)
+        kept = (np.einsum("fi,fi->f", before, after) > _TURN * area * size) & (size > _TURN * area)
         wrong = np.unique(faces[~kept])
         still = wrong[(moved[wrong] != old[wrong]).any(axis=1)]
         if not len(still):
             return moved
         moved[still] = old[still]
-
-
-def _area_vectors(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
-) -> Float[np.ndarray, "faces 3"]:
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    return np.cross(b - a, c - a) / 2
