@@ -50,6 +50,7 @@ class StageTwo:
         with torch.no_grad():
             field = before.fields(self.ws)[0]
         self.locality = FieldLocality(field, objective.width, settings.locality_points)
+        self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []
         self.errors: list[float] = []  # mean squared error of colours
@@ -84,7 +85,19 @@ class StageTwo:
         torch.autograd.backward(total)
         self.optimizer.step()
         self.done += 1
+        self._average()
         return self.losses[-1]
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Let the newest weights into the average: its share is that of t^p among 1, 2^p ... t^p, all but exactly.
+
+        Shamir & Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013.
+        """
+        power = self.settings.average2
+        share = (power + 1) / (power + self.done) if power else 1.0
+        for average, parameter in zip(self.averages, self.generator.parameters(), strict=True):
+            average.lerp_(parameter, share)
 
     def _image_locality(self) -> Tensor:
         """The published locality, averaged over the samples of a step."""
@@ -111,8 +124,11 @@ class StageTwo:
         return -10 * math.log10(max(mean, 1e-12)) >= settings.stop2_psnr
 
     def tuned(self) -> Generator:
-        """The generator so far, without gradients."""
-        return copy.deepcopy(self.generator).requires_grad_(False)
+        """The generator so far, with the averages of its weights and without gradients."""
+        tuned = copy.deepcopy(self.generator).requires_grad_(False)
+        for parameter, average in zip(tuned.parameters(), self.averages, strict=True):
+            parameter.copy_(average)
+        return tuned
 
     def state(self) -> dict[str, Any]:
         """Give everything that the next step depends on: tensors, numbers and lists."""
@@ -123,6 +139,7 @@ class StageTwo:
             "felt": list(self.felt),
             "stopped": self.stopped,
             "weights": {name: value.detach().clone() for name, value in self.generator.named_parameters()},
+            "averages": [one.clone() for one in self.averages],
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "random": self.random.get_state(),
         }
@@ -134,5 +151,7 @@ class StageTwo:
         self.losses, self.errors, self.felt = list(state["losses"]), list(state["errors"]), list(state["felt"])
         for name, value in self.generator.named_parameters():
             value.copy_(state["weights"][name])
+        for average, stored in zip(self.averages, state["averages"], strict=True):
+            average.copy_(stored)
         self.optimizer.load_state_dict(state["optimizer"])
         self.random.set_state(state["random"])

@@ -159,6 +159,23 @@ def test_stage_two_leaves_the_original_and_the_pivot_alone(tiny_generator):
     assert any((changed[name] != before[name]).any() for name in before)
 
 
+def test_the_tuned_weights_are_the_average_of_every_step_weighed_by_its_number(tiny_generator):
+    stage = _second(tiny_generator, _with(steps2=4, average2=1.0))
+    expected = {name: torch.zeros_like(value) for name, value in tiny_generator.named_parameters()}
+    while not stage.finished:
+        stage.step()
+        for name, value in stage.generator.named_parameters():
+            expected[name] += 2 * stage.done / (4 * 5) * value.detach()  # t / (1 + 2 + 3 + 4)
+    for name, value in stage.tuned().named_parameters():
+        torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=1e-5)
+
+
+def test_without_averages_the_last_weights_are_the_result(tiny_generator):
+    stage = _run(_second(tiny_generator, _with(steps2=3, average2=0.0)))
+    for tuned, last in zip(stage.tuned().parameters(), stage.generator.parameters(), strict=True):
+        torch.testing.assert_close(tuned, last.detach())
+
+
 def _moved(stage, before, latents, cameras):
     """Mean squared change of pictures by the tuning."""
     changes = [
