@@ -13,6 +13,7 @@ from gen3d_tools.inversion.background import Cutout
 
 _PICTURES = 8
 _LATTICE = 40  # points along each side of the box: enough to measure silhouettes
+_SMALLEST = 64  # pixels each way: smaller photos are enlarged to that, so that structure can be compared
 _FULL = 0.9  # of width and height: from there on a generator fills its pictures
 _SLACK = 0.15  # picture sides beyond the few sizes that were measured; .06 takes 3 % of the toys for misframed
 
@@ -116,11 +117,11 @@ def fits(cutout: Cutout, framing: Framing) -> bool:
     return sized and max(abs(x), abs(y)) <= framing.shift + _SLACK
 
 
-def framed(cutout: Cutout, framing: Framing, size: int) -> tuple[Float[Tensor, "3 {size} {size}"], Tensor]:
+def framed(cutout: Cutout, framing: Framing, size: int) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
     """Crop and scale so that the object is as large as the generator's are on average, and where they are.
 
     Returns:
-        Picture and mask, `size` pixels each way; white and empty beyond the photo's edges.
+        Picture and mask, `size` pixels each way or as many as the photo has; white and empty beyond the photo's edges.
     """
     height, width = cutout.mask.shape[-2:]
     left, top, right, bottom = silhouette_box(cutout.mask)
@@ -131,8 +132,8 @@ def framed(cutout: Cutout, framing: Framing, size: int) -> tuple[Float[Tensor, "
     return _window(cutout, x, y, side, size)
 
 
-def square(cutout: Cutout, size: int) -> tuple[Float[Tensor, "3 {size} {size}"], Tensor]:
-    """Keep the largest square in the middle."""
+def square(cutout: Cutout, size: int) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
+    """Keep the largest square in the middle, no larger than `size` pixels each way."""
     height, width = cutout.mask.shape[-2:]
     side = min(height, width)
     return _window(cutout, (width - side) / 2, (height - side) / 2, side, size)
@@ -140,17 +141,27 @@ def square(cutout: Cutout, size: int) -> tuple[Float[Tensor, "3 {size} {size}"],
 
 def _window(
     cutout: Cutout, left: float, top: float, side: float, size: int
-) -> tuple[Float[Tensor, "3 {size} {size}"], Tensor]:
-    """Resample a square window of the picture, in pixels; it may reach beyond the edges."""
-    both = torch.cat([cutout.rgb, cutout.mask])
+) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
+    """Resample a square window of the picture, in pixels; it may reach beyond the edges.
+
+    What the photo does not have is not made up: a window smaller than `size` keeps its pixels, down to `_SMALLEST`.
+    """
+    size = min(size, max(round(side), _SMALLEST))
     first = [int(left // 1), int(top // 1)]
     last = [int(-(-(left + side) // 1)), int(-(-(top + side) // 1))]
-    height, width = both.shape[-2:]
-    pads = (max(0, -first[0]), max(0, last[0] - width), max(0, -first[1]), max(0, last[1] - height))
-    picture = torch.nn.functional.pad(both[:3], pads, value=1.0)
-    mask = torch.nn.functional.pad(both[3:], pads, value=0.0)
-    x, y = first[0] + pads[0], first[1] + pads[2]
-    rows, columns = last[1] - first[1], last[0] - first[0]
-    cut = torch.cat([picture, mask])[:, y : y + rows, x : x + columns]
-    shrunk = torch.nn.functional.interpolate(cut[None], (size, size), mode="bilinear", antialias=True)[0]
-    return shrunk[:3].clamp(0, 1), shrunk[3:].clamp(0, 1)
+    height, width = cutout.mask.shape[-2:]
+    rows, columns = (slice(max(0, first[axis]), last[axis]) for axis in (1, 0))
+    beyond = [(max(0, -first[axis]), max(0, last[axis] - end)) for axis, end in enumerate((width, height))]
+    rgb, mask = cutout.rgb[:, rows, columns], cutout.mask[:, rows, columns]
+    return _resampled(rgb, beyond, size, 1.0), _resampled(mask, beyond, size, 0.0)
+
+
+def _resampled(
+    picture: Float[Tensor, "c _ _"], beyond: list[tuple[int, int]], size: int, value: float
+) -> Float[Tensor, "c {size} {size}"]:
+    """Fill what lies beyond the edges and resample, along the width first: long photos stay as thin as they are."""
+    across = torch.nn.functional.pad(picture, (*beyond[0], 0, 0), value=value)
+    across = torch.nn.functional.interpolate(across[None], (across.shape[1], size), mode="bilinear", antialias=True)[0]
+    both = torch.nn.functional.pad(across, (0, 0, *beyond[1]), value=value)
+    both = torch.nn.functional.interpolate(both[None], (size, size), mode="bilinear", antialias=True)[0]
+    return both.clamp(0, 1)

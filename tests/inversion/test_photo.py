@@ -118,6 +118,18 @@ def test_a_square_photo_framed_as_the_generator_does_is_left_alone(tmp_path, tin
     assert load_photo(photo, tiny_generator) is photo
 
 
+def test_a_photo_smaller_than_the_generators_pictures_keeps_its_pixels(tmp_path, tiny_generator):
+    picture = painted(disc(100, radius=0.25), behind=torch.ones(3))
+    photo = load_photo(saved(tmp_path / "a.png", picture), tiny_generator, framing=FRAMING)
+    assert photo.size == 100
+    torch.testing.assert_close(photo.rgb, picture, atol=1 / 255, rtol=0)
+
+
+def test_a_tiny_photo_is_enlarged_until_structure_can_be_compared(tmp_path, tiny_generator):
+    picture = painted(disc(20, radius=0.25), behind=torch.ones(3))
+    assert load_photo(saved(tmp_path / "a.png", picture), tiny_generator, framing=FRAMING).size == 64
+
+
 def test_another_size_or_place_is_brought_to_the_frame_and_said(tmp_path, tiny_generator):
     path = saved(tmp_path / "a.jpg", painted(disc(256, radius=0.1, centre=(0.3, 0.3))))
     photo = load_photo(path, tiny_generator, framing=FRAMING)
