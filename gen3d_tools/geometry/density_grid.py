@@ -11,26 +11,36 @@ Grids of other programs are read too: cubic ones, whose negative values count as
 import io
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from torch import Tensor
 
 from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.fields.field import FunctionField, RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.geometry.isosurface import check_iso_level
-from gen3d_tools.geometry.lattice import MAX_RESOLUTION, MIN_RESOLUTION, Progress, check_resolution, sample_lattice
+from gen3d_tools.geometry.lattice import (
+    MAX_RESOLUTION,
+    MIN_RESOLUTION,
+    Progress,
+    check_memory,
+    check_resolution,
+    sample_lattice,
+)
 
 DENSITY_SUFFIXES = (".npz", ".mrc")
 
 _EMPTIEST = -87.0  # softplus of it is the smallest density that float32 holds with all its digits
 _BROKEN = (ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)  # of a file read
+_WORKING_BYTES = 16  # per number while it is made a field: the grid in float32 four times
 _LABEL = "gen3d_tools density, iso_level {level:.9g}"
 
 
@@ -117,6 +127,7 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
         NotFoundError: There is no such file.
         MissingDependencyError: .mrc needs mrcfile.
         InputError: The suffix is unknown, the file holds no cubic grid of finite numbers, or the level is not above 0.
+        OutOfMemoryError: The grid does not fit.
     """
     path = Path(path)
     check_density_suffix(path)
@@ -126,12 +137,6 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
         density, box_side, level = _read_npz(path) if path.suffix.lower() == ".npz" else _read_mrc(path)
     except _BROKEN as error:
         raise InputError(f"{path} holds no density grid ({error}); write it again with write_density") from error
-    sides = sorted(set(density.shape))
-    if density.ndim != 3 or len(sides) > 1 or not MIN_RESOLUTION <= sides[0] <= MAX_RESOLUTION:
-        found = " x ".join(map(str, density.shape))
-        raise InputError(
-            f"{path} holds {found} numbers, it must be a cube with {MIN_RESOLUTION} to {MAX_RESOLUTION} a side"
-        )
     if density.dtype.kind not in "fiu":
         raise InputError(f"{path} holds numbers of type {density.dtype}, densities are real numbers; write it again")
     if not np.isfinite(density).all() or not 0 < box_side < float("inf"):
@@ -141,12 +146,48 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
     return _grid_field(torch.from_numpy(np.ascontiguousarray(density, np.float32)), box_side, level)
 
 
+def _check_header(path: Path, shape: Sequence[int], number: int) -> None:
+    """Refuse a grid by what its header claims, before anything is allocated.
+
+    Args:
+        path: The file, for the message.
+        shape: Numbers along each axis.
+        number: Bytes of each.
+
+    Raises:
+        InputError: It is no cube of a size that can be meshed.
+        OutOfMemoryError: It does not fit.
+    """
+    if len(shape) != 3 or len(set(shape)) > 1 or not MIN_RESOLUTION <= shape[0] <= MAX_RESOLUTION:
+        found = " x ".join(map(str, shape))
+        raise InputError(
+            f"{path} holds {found} numbers, it must be a cube with {MIN_RESOLUTION} to {MAX_RESOLUTION} a side"
+        )
+    check_memory(shape[0], (number + _WORKING_BYTES) * shape[0] ** 3, exponent=3)
+
+
+def _npy_header(archive: ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array in an .npz, without reading it."""
+    with archive.open(f"{name}.npy") as file:
+        known = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+        shape, _, kind = known[read_magic(file)](file)
+    return shape, kind
+
+
 def _read_npz(path: Path) -> tuple[np.ndarray, float, float | None]:
+    with ZipFile(path) as archive:
+        shape, kind = _npy_header(archive, "density")
+        _check_header(path, shape, kind.itemsize)
+        for name in ("box_side", "iso_level"):
+            if (found := _npy_header(archive, name)[0]) not in ((), (1,)):
+                raise ValueError(f"{name} must be one number, it has the shape {found}")
     with np.load(path, allow_pickle=False) as arrays:
         return arrays["density"], float(arrays["box_side"]), float(arrays["iso_level"])
 
 
 def _read_mrc(path: Path) -> tuple[np.ndarray, float, float | None]:
+    with _mrcfile().open(path, header_only=True) as file:
+        _check_header(path, [int(file.header[side]) for side in ("nx", "ny", "nz")], 4)
     with _mrcfile().open(path) as file:
         density = file.data.transpose(2, 1, 0).astype(np.float32)
         voxel, text = float(file.voxel_size.x), b" ".join(file.header.label).decode("ascii", "replace")

@@ -1,11 +1,13 @@
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 
-from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
+from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError, OutOfMemoryError
 from gen3d_tools.fields.field import FunctionField
+from gen3d_tools.geometry import lattice
 from gen3d_tools.geometry.density_grid import check_density_suffix, read_density, write_density
 from gen3d_tools.geometry.isosurface import isosurface, raw_iso_level
 
@@ -138,6 +140,33 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="holds no density grid"):
         read_density(path)
+
+
+def claim(path, side):
+    """A small file whose header claims a cube of this side."""
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive, archive.open("density.npy", "w") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (side,) * 3}
+            np.lib.format.write_array_header_1_0(file, header)
+        return
+    with sys.modules["mrcfile"].new(path, data=np.ones((8, 8, 8), np.float32)):
+        pass
+    content = bytearray(path.read_bytes())
+    content[:12] = np.array([side] * 3, "<i4").tobytes()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("side", [4096, 512])
+def test_what_a_header_claims_is_checked_before_it_is_read(tmp_path, mrcfile, monkeypatch, suffix, side):
+    monkeypatch.setattr(lattice, "free_memory", lambda: 10**9)
+    claim(tmp_path / f"a{suffix}", side)
+    refusal, message = {
+        4096: (InputError, "holds 4096 x 4096 x 4096 numbers, it must be a cube with 8 to 1024 a side"),
+        512: (OutOfMemoryError, "resolution 512 needs 2.7 GB, 1 GB are free"),
+    }[side]
+    with pytest.raises(refusal, match=message):
+        read_density(tmp_path / f"a{suffix}")
 
 
 def test_without_mrcfile_the_message_names_the_command(monkeypatch):
