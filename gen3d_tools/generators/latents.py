@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -103,7 +104,8 @@ def parse_seeds(text: str) -> list[int]:
 def parse_classes(text: str, class_names: Sequence[str]) -> list[int]:
     """Read class names, indices and ranges of indices, such as "mug,3,5-7", in the order given.
 
-    A name wins over an index, and capitals do not matter. A name that contains a comma is given alone.
+    A name wins over an index, and capitals do not matter. A name that contains a comma is given alone. Classes of one
+    name are told apart by their index, such as "crane 134".
 
     Args:
         text: What was typed.
@@ -113,7 +115,7 @@ def parse_classes(text: str, class_names: Sequence[str]) -> list[int]:
         Class indices, repeated ones included.
 
     Raises:
-        InputError: The model has no classes, or something is neither a class nor an index of one.
+        InputError: The model has no classes, something is neither a class nor an index of one, or is a name of several.
     """
     if not class_names:
         raise InputError(f"this model has no classes, so {one_line(text)!r} cannot be chosen; leave the class out")
@@ -152,7 +154,7 @@ def _class_span(item: str, class_names: Sequence[str]) -> range:
 
 
 def _unknown_class(item: str, class_names: Sequence[str]) -> str:
-    lowered = {name.lower(): name for name in class_names}
+    lowered = {name.lower(): name for name in distinct_names(class_names)}
     close = [lowered[name] for name in difflib.get_close_matches(item.lower(), lowered, n=3, cutoff=0.5)]
     hint = f"; did you mean {' or '.join(close)}?" if close else ";"
     listed = ", ".join(class_names[:12]) + (f", ... ({len(class_names)} in all)" if len(class_names) > 12 else "")
@@ -160,10 +162,23 @@ def _unknown_class(item: str, class_names: Sequence[str]) -> str:
 
 
 def _named(name: str, class_names: Sequence[str]) -> int | None:
-    if name in class_names:
-        return class_names.index(name)
-    lowered = [known.lower() for known in class_names]
-    return lowered.index(name.lower()) if name.lower() in lowered else None
+    """Find the class of a name; None if there is none."""
+    distinct = distinct_names(class_names)
+    for spelled in (str, str.lower):
+        wanted, pairs = spelled(name), zip(class_names, distinct, strict=True)
+        found = [index for index, pair in enumerate(pairs) if wanted in map(spelled, pair)]
+        if len(found) > 1:
+            alike = " or ".join(distinct[index] for index in found)
+            raise InputError(f"{len(found)} classes are called {one_line(name)!r}; choose {alike}")
+        if found:
+            return found[0]
+    return None
+
+
+def distinct_names(class_names: Sequence[str]) -> list[str]:
+    """Add its index to the name of a class that another is called too; ImageNet has two cranes."""
+    times = Counter(class_names)
+    return [name if times[name] == 1 else f"{name} {index}" for index, name in enumerate(class_names)]
 
 
 def _items(text: str, what: str) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.latents import parse_classes, parse_seeds
+from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
 
 MAX_PSI = 4.0
 ALL_CLASSES = "all"
@@ -75,27 +75,22 @@ def choose_samples(generator: Generator, seeds: str | None, classes: str | None)
     Raises:
         InputError: A seed or class cannot be read.
     """
-    names = generator.class_names
+    names = distinct_names(generator.class_names)
     if (seeds := settle_seeds(generator, seeds, classes)) is None:
         assert generator.pivot is not None
         index = generator.pivot.class_index
-        return [Sample(None, index, "" if index is None else _own_name(index, names))]
+        return [Sample(None, index, "" if index is None else names[index])]
     numbers = parse_seeds(seeds)
     if classes is None:
         drawn = generator.class_indices(numbers)
         if not drawn:
             return [Sample(seed, None, "") for seed in numbers]
-        return [Sample(seed, index, _own_name(index, names)) for seed, index in zip(numbers, drawn, strict=True)]
+        return [Sample(seed, index, names[index]) for seed, index in zip(numbers, drawn, strict=True)]
     if classes.strip().lower() == ALL_CLASSES and names and ALL_CLASSES not in names:
         chosen = list(range(len(names)))
     else:
-        chosen = parse_classes(classes, names)
-    return [Sample(seed, index, _own_name(index, names)) for index in chosen for seed in numbers]
-
-
-def _own_name(index: int, names: Sequence[str]) -> str:
-    """Name a class so that no other is called the same; ImageNet has two cranes."""
-    return names[index] if names.count(names[index]) == 1 else f"{names[index]} {index}"
+        chosen = parse_classes(classes, generator.class_names)
+    return [Sample(seed, index, names[index]) for index in chosen for seed in numbers]
 
 
 def check_psi(psi: float) -> float:

@@ -174,6 +174,27 @@ def test_a_class_that_is_not_there_is_answered_with_near_names(text, message):
     assert "\n" not in str(caught.value)
 
 
+CRANES = ["crane", "Crane", "crane", "heron"]
+
+
+@pytest.mark.parametrize(("text", "indices"), [("crane 2", [2]), ("CRANE 0,heron", [0, 3]), ("Crane", [1]), ("2", [2])])
+def test_classes_of_one_name_are_chosen_by_their_index(text, indices):
+    assert parse_classes(text, CRANES) == indices
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("crane", "2 classes are called 'crane'; choose crane 0 or crane 2"),
+        ("CRANE", "3 classes are called 'CRANE'; choose crane 0 or Crane or crane 2"),
+        ("crame 2", "unknown class 'crame 2'; did you mean crane 2 or crane 0"),
+    ],
+)
+def test_a_name_of_several_classes_is_answered_with_all_of_them(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_classes(text, CRANES)
+
+
 def test_a_thousand_classes_are_not_all_listed():
     with pytest.raises(InputError, match=r"\.\.\. \(1000 in all\)") as caught:
         parse_classes("dog", [f"breed {number}" for number in range(1000)])

@@ -36,8 +36,11 @@ def test_options_of_a_sample_can_be_typed_as_they_are():
 def test_classes_of_one_name_keep_apart(tiny_generator):
     cranes = replace(tiny_generator.settings, class_names=("crane", "crane"))
     generator = GeometryAwareGenerator(tiny_generator.config, cranes)
-    stems = [sample.stem for sample in choose_samples(generator, "0", "all")]
-    assert stems == ["crane_0-0000", "crane_1-0000"]
+    samples = choose_samples(generator, "0", "all")
+    assert [sample.stem for sample in samples] == ["crane_0-0000", "crane_1-0000"]
+    for sample in samples:  # what is suggested as the next command can be typed
+        _, name, _, seed = shlex.split(sample.options)
+        assert choose_samples(generator, seed, name) == [sample]
 
 
 def test_every_class_meets_every_seed_class_by_class(tiny_generator):
