@@ -25,8 +25,8 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, march
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
+from gen3d_tools.rendering.reach import exact_limits
 from gen3d_tools.rendering.sampling import coarse_shares, importance_samples, place_on_rays, tight_limits
-from gen3d_tools.rendering.tracing import exact_limits
 
 _PROBES = 4096  # points at which the steepness of a field is measured
 _NEAR_SURFACE = 0.05  # share of them that lie nearest to the density's onset

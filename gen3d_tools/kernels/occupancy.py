@@ -10,13 +10,16 @@ two cells wide; thinner ones are left to those who ask the network in every cell
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32
 from gen3d_tools.kernels.lattice_bounds import bound_tiles, summarize
 from gen3d_tools.kernels.lattice_tables import LEAKY_RELU, SOFTPLUS, Lattice
-from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden, hidden_of_four, raw_density
+from gen3d_tools.kernels.network_cpu import WIDTH, Network
+from gen3d_tools.kernels.points_cpu import densities_at
+from gen3d_tools.kernels.threads import share_out
 
 CELLS = 128  # about as many along each side
 EMPTY = np.float32(-1e4)  # stands for raw density where nothing was evaluated; no cell that is looked up touches it
@@ -45,16 +48,18 @@ class _Grid(NamedTuple):
     cells: int
 
 
-def build_guide(net: Network, threshold: float) -> Guide:
+def build_guide(net: Network, threshold: float, *, threads: int = 1) -> Guide:
     """Bound the raw density everywhere, and evaluate it on the lattice where it may be above `threshold`.
 
     Args:
         net: The field.
         threshold: Raw density below which nothing is seen.
+        threads: At most; the result does not depend on it.
     """
+    announce(bound_tiles, "pictures")
     grid = _grid(net.size)
     tile = 2 if len(net.deeper) else 1  # bounds through several layers take a while
-    possible = _possible(net, grid, threshold, tile)
+    possible = _possible(net, grid, threshold, tile, threads)
     occupied = possible.repeat(tile, 0).repeat(tile, 1).repeat(tile, 2)[: grid.cells, : grid.cells, : grid.cells]
     texel = 1 / float(net.per_texel[0])
     cell = texel * grid.per_cell / grid.parts
@@ -63,16 +68,43 @@ def build_guide(net: Network, threshold: float) -> Guide:
     corners = np.zeros(raw.shape, np.bool_)
     corners[:-1, :-1, :-1] = occupied
     corners = ndimage.maximum_filter(corners, size=2, origin=0)
-    _evaluate(net, corners, f32(cell), f32(start), raw)
+    axis = np.arange(grid.cells + 1, dtype=np.float32) * f32(cell) + f32(start)
+    raw[corners] = densities_at(net, _points(axis, np.argwhere(corners)), threads=threads)
     # What hides between lattice points is shown by raising these: the lattice only has to make rays look.
-    highest = np.full(possible.shape, EMPTY, np.float32)
-    _highest_within(net, possible, tile, f32(threshold), f32(cell), f32(start), raw, highest)
-    for i, j, k in np.argwhere(highest > threshold) * tile:
-        part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
-        np.maximum(part, highest[i // tile, j // tile, k // tile], out=part)
+    middles = np.arange(len(possible) * 2, dtype=np.float32) * f32(cell * tile / 2) + f32(start + cell * tile / 4)
+    tiles = np.argwhere(possible & (_highest_at_points(raw, tile, len(possible)) <= threshold))
+    for place, highest in zip(tiles, _highest_within(net, middles, tiles, threads), strict=True):
+        if highest > threshold:
+            i, j, k = place * tile
+            part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
+            np.maximum(part, highest, out=part)
     above = ndimage.maximum_filter(raw > threshold, size=2, origin=-1)[:-1, :-1, :-1]
     wanted = above & occupied
     return Guide(raw, _leaps(wanted), occupied, _box_around(wanted), f32(start), f32(cell))
+
+
+def _points(axis: Float[np.ndarray, " n"], places: np.ndarray) -> Float[np.ndarray, "points 3"]:
+    """The points whose coordinates stand at these places [points, 3] of `axis`."""
+    return np.ascontiguousarray(axis[places])
+
+
+def _highest_at_points(raw: Float[np.ndarray, "n n n"], tile: int, tiles: int) -> Float[np.ndarray, "t t t"]:
+    """Find the largest value at the lattice points of every tile; those on a face belong to both neighbours."""
+    missing = tiles * tile + 1 - len(raw)
+    highest = np.pad(raw, (0, missing), constant_values=EMPTY) if missing else raw
+    for axis in range(3):
+        turned = highest.swapaxes(0, axis)
+        parts = [turned[offset : offset + tile * tiles : tile] for offset in range(tile + 1)]
+        highest = np.maximum.reduce(parts).swapaxes(0, axis)
+    return highest
+
+
+def _highest_within(net: Network, middles: np.ndarray, tiles: np.ndarray, threads: int) -> Float[np.ndarray, " n"]:
+    """Evaluate the middles of the eight parts of each tile [n, 3]; `middles` has two coordinates per tile."""
+    corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3)
+    places = (tiles[:, None] * 2 + corners).reshape(-1, 3)
+    highest: np.ndarray = densities_at(net, _points(middles, places), threads=threads).reshape(-1, 8).max(1)
+    return highest
 
 
 def _box_around(wanted: np.ndarray) -> np.ndarray:
@@ -93,7 +125,7 @@ def _grid(size: int) -> _Grid:
     return _Grid(parts, points, per_cell, -(-points // per_cell))
 
 
-def _possible(net: Network, grid: _Grid, threshold: float, finest: int) -> np.ndarray:
+def _possible(net: Network, grid: _Grid, threshold: float, finest: int, threads: int) -> Bool[np.ndarray, "t t t"]:
     """Find the tiles, `finest` cells along each side, whose upper bound is above the threshold."""
     lattice = _without_tables(net, grid.points)
     levels = [_summaries(net, grid)]
@@ -103,8 +135,13 @@ def _possible(net: Network, grid: _Grid, threshold: float, finest: int) -> np.nd
     while True:
         xy, xz, yz = levels.pop()
         low, high = np.empty(wanted.shape, np.float32), np.full(wanted.shape, -np.inf, np.float32)
-        for slab in np.flatnonzero(wanted.any((1, 2))):
-            bound_tiles(lattice, xy[slab], xz[slab], yz, wanted[slab], low[slab], high[slab])
+        slabs = np.flatnonzero(wanted.any((1, 2)))
+
+        def bound(first: int, end: int) -> None:
+            for slab in slabs[first:end]:  # noqa: B023 - done before the next round
+                bound_tiles(lattice, xy[slab], xz[slab], yz, wanted[slab], low[slab], high[slab])  # noqa: B023
+
+        share_out(bound, len(slabs), threads=threads)
         wanted = high > threshold
         if 2 ** len(levels) == finest:
             return wanted
@@ -199,42 +236,3 @@ def _leaps(occupied):  # type: ignore[no-untyped-def]
                     k = step_k if way == 1 else n + 1 - step_k
                     row[k] = min(row[k], row[k - way] + np.uint8(1))
     return leap[1:-1, 1:-1, 1:-1].copy()
-
-
-@compiled(parallel=True)
-def _evaluate(net, wanted, cell, start, raw):  # type: ignore[no-untyped-def]
-    """Fill in the raw density of the wanted points."""
-    count = len(raw)
-    for i in prange(count):
-        units, others = np.empty((4, WIDTH), np.float32), np.empty((4, WIDTH), np.float32)
-        points, places, found = np.zeros((4, 3), np.float32), np.empty(4, np.int64), 0
-        points[:, 0] = f32(i) * cell + start
-        for place in range(count * count):
-            j, k = place // count, place % count
-            if wanted[i, j, k]:
-                points[found, 1], points[found, 2] = f32(j) * cell + start, f32(k) * cell + start
-                places[found] = place
-                found += 1
-            if found == 4 or (found > 0 and place == count * count - 1):
-                hidden_of_four(net, points, units, others)
-                for p in range(found):
-                    raw[i, places[p] // count, places[p] % count] = raw_density(net, units[p])
-                found = 0
-
-
-@compiled(parallel=True)
-def _highest_within(net, possible, tile, threshold, cell, start, raw, highest):  # type: ignore[no-untyped-def]
-    """Evaluate a few points within tiles that may have density, but have none at their lattice points."""
-    step = cell * f32(tile) / f32(2)
-    for i in prange(len(possible)):
-        u, other = np.empty_like(net.bias), np.empty_like(net.bias)
-        for j in range(len(possible)):
-            for k in range(len(possible)):
-                a, b, c = i * tile, j * tile, k * tile
-                if possible[i, j, k] and raw[a : a + tile + 1, b : b + tile + 1, c : c + tile + 1].max() <= threshold:
-                    for part in range(8):
-                        x = start + f32(a) * cell + (f32(part // 4) + f32(0.5)) * step
-                        y = start + f32(b) * cell + (f32(part // 2 % 2) + f32(0.5)) * step
-                        z = start + f32(c) * cell + (f32(part % 2) + f32(0.5)) * step
-                        hidden(net, x, y, z, u, other)
-                        highest[i, j, k] = max(highest[i, j, k], raw_density(net, u))

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from threading import Lock
 
 import numba
 import numpy as np
 from jaxtyping import Float
-from numba import prange
 
 from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32
-from gen3d_tools.kernels.network_cpu import Network, hidden, raw_density
-from gen3d_tools.kernels.rays_cpu import ONE_AT_A_TIME
+from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden_of_four, raw_density
+from gen3d_tools.kernels.threads import share_out
 
-_BLOCK = 256  # points per task
+_BLOCK = 256  # points per task at least
+_ONE_AT_A_TIME = Lock()  # numba's own threads do not take work from two threads at once
 
 
 def densities_at(
@@ -35,15 +37,15 @@ def densities_at(
     """
     raw = np.empty(len(points), np.float32)
     announce(_evaluate, "densities at points")
-    with at_most(threads):
-        _evaluate(net, points, f32(min(half_side, 1e30)), f32(empty), raw)
+    work = partial(_evaluate, net, points, f32(min(half_side, 1e30)), f32(empty), raw)
+    share_out(work, len(points), threads=threads, least=_BLOCK)
     return raw
 
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
     """Let numba use so many threads, one kernel at a time."""
-    with ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME:
         before = numba.get_num_threads()
         numba.set_num_threads(min(threads, before))
         try:
@@ -52,16 +54,21 @@ def at_most(threads: int) -> Iterator[None]:
             numba.set_num_threads(before)
 
 
-@compiled(parallel=True)
-def _evaluate(net, points, half_side, empty, raw):  # type: ignore[no-untyped-def]
-    """Compiled part of `densities_at`."""
-    count = len(points)
-    for block in prange((count + _BLOCK - 1) // _BLOCK):
-        u, other = np.empty_like(net.bias), np.empty_like(net.bias)
-        for i in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
-            x, y, z = points[i, 0], points[i, 1], points[i, 2]
-            if max(abs(x), max(abs(y), abs(z))) > half_side:
-                raw[i] = empty
-            else:
-                hidden(net, x, y, z, u, other)
-                raw[i] = raw_density(net, u)
+@compiled()
+def _evaluate(net, points, half_side, empty, raw, first, end):  # type: ignore[no-untyped-def]
+    """Compiled part of `densities_at`, for the points from `first` to `end`: always four at once."""
+    units, others = np.empty((4, WIDTH), np.float32), np.empty((4, WIDTH), np.float32)
+    four, places, found = np.zeros((4, 3), np.float32), np.empty(4, np.int64), 0
+    for i in range(first, end):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        if max(abs(x), max(abs(y), abs(z))) > half_side:
+            raw[i] = empty
+        else:
+            four[found, 0], four[found, 1], four[found, 2] = x, y, z
+            places[found] = i
+            found += 1
+        if found == 4 or (found > 0 and i == end - 1):
+            hidden_of_four(net, four, units, others)
+            for p in range(found):
+                raw[places[p]] = raw_density(net, units[p])
+            found = 0

@@ -5,19 +5,20 @@ are made where light is stopped. The averages of the midpoint marcher want the n
 agree with the plain ones to 70 dB and more; where all samples lie is the same but for rounding.
 """
 
+from functools import partial
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from jaxtyping import Float
-from numba import prange
 
 from gen3d_tools.kernels.choice import announce
-from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, softplus
+from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0
 from gen3d_tools.kernels.network_cpu import WIDTH, Network, dot, hidden, raw_density
 from gen3d_tools.kernels.occupancy import EMPTY, Guide
-from gen3d_tools.kernels.rays_cpu import BLOCK, ONE_AT_A_TIME, Shading, shade
+from gen3d_tools.kernels.rays_cpu import Shading, density_of, shade
+from gen3d_tools.kernels.threads import share_out
 
+_BLOCK = 64  # rays per task at least
 _DARK = f32(3e-4)  # light that is given to the sample where a ray ends
 _FAINT = f32(5e-4)  # weight that is given to the next colour instead of one of its own
 _LOOK, _SKIP, _OUTSIDE = 0, 1, 2  # what is known of a sample before it is seen
@@ -64,14 +65,9 @@ def follow_scheme(
         light left, the light that reaches the last interval, and the nearest and the farthest sample.
     """
     out = np.empty((len(origins), len(shading.head) + 7), np.float32)
-    announce(_follow_all, "pictures by the settings' own scheme")
-    with ONE_AT_A_TIME:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, before))
-        try:
-            _follow_all(net, guide, shading, scheme, origins, directions, coarse, metric, positions, out)
-        finally:
-            numba.set_num_threads(before)
+    announce(_follow_range, "pictures by the settings' own scheme")
+    work = partial(_follow_range, net, guide, shading, scheme, origins, directions, coarse, metric, positions, out)
+    share_out(work, len(origins), threads=threads, least=_BLOCK)
     return out
 
 
@@ -86,17 +82,6 @@ def _known_before(guide, half_side, o, d, t):  # type: ignore[no-untyped-def]
     j = min(max(int((y - guide.start) * per_unit), 0), last)
     k = min(max(int((z - guide.start) * per_unit), 0), last)
     return _LOOK if guide.possible[i, j, k] else _SKIP
-
-
-@compiled(forceinline=True)
-def _density(shading, raw):  # type: ignore[no-untyped-def]
-    """Activate a raw density, accurately however small it is: a last interval can be very long."""
-    u = raw + shading.shift
-    if not shading.smooth:
-        return max(u, f32(0))
-    if u < f32(-70):
-        return f32(0)
-    return softplus(u) if u > f32(-8) else fast_exp_below_0(u)
 
 
 @compiled(forceinline=True)
@@ -180,78 +165,93 @@ def _blend(shading, order, count, weights, seen, units, room, out):  # type: ign
 
 
 @compiled(forceinline=True)
+def _see(net, shading, scheme, o, d, k, count, samples):  # type: ignore[no-untyped-def]
+    """The raw density at the k-th sample; the network is asked where that may matter."""
+    units, other, raw, known, seen, order, at = samples
+    s, last = order[k], k == count - 1
+    wanted = known[s] == _LOOK or (last and (shading.closing > 0 or shading.last_takes_rest))
+    if scheme.midpoint and not wanted:
+        wanted = (k > 0 and known[order[k - 1]] == _LOOK) or (not last and known[order[k + 1]] == _LOOK)
+    if wanted and not seen[s]:
+        hidden(net, o[0] + at[k] * d[0], o[1] + at[k] * d[1], o[2] + at[k] * d[2], units[s], other)
+        raw[s], seen[s] = raw_density(net, units[s]), True
+    if not seen[s] or known[s] == _OUTSIDE:
+        raw[s] = EMPTY
+    return raw[s]
+
+
+@compiled(forceinline=True)
+def _march(net, shading, scheme, o, d, count, samples, places, weights, shares):  # type: ignore[no-untyped-def]
+    """Follow the light through all samples in turn.
+
+    Args:
+        net: The field.
+        shading: How light is stopped.
+        scheme: How samples are weighed.
+        o: The ray's origin.
+        d: Its direction.
+        count: How many samples.
+        samples: What is known of them, see `_see`.
+        places: Their distances, in the unit that intervals are measured in.
+        weights: Receives the light that each interval stops.
+        shares: Receives the light that each sample stands for.
+
+    Returns:
+        The light left, and the light that reaches the last interval.
+    """
+    light, before_last, thickness, before = f32(1), f32(1), f32(0), f32(0)
+    for k in range(count):
+        weights[k] = shares[k] = f32(0)
+    for k in range(count):
+        last, raw = k == count - 1, _see(net, shading, scheme, o, d, k, count, samples)
+        if scheme.midpoint and k > 0:
+            before_last = light
+            thickness += density_of(shading, f32(0.5) * (before + raw)) * (places[k] - places[k - 1])
+            light = fast_exp_below_0(-thickness)
+            weights[k - 1] = before_last - light
+            shares[k - 1] += f32(0.5) * weights[k - 1]
+            shares[k] += f32(0.5) * weights[k - 1]
+        if not scheme.midpoint or (last and shading.closing > 0 and light > 0):
+            length = shading.closing if last else places[k + 1] - places[k]
+            before_last = light
+            thickness += density_of(shading, raw) * length
+            light = fast_exp_below_0(-thickness)
+            weights[k] = before_last - light
+            shares[k] += weights[k]
+        if light < _DARK and not last:
+            shares[k] += light
+            return f32(0), f32(0)
+        before = raw
+    return light, before_last
+
+
+@compiled(forceinline=True)
 def _follow(net, guide, shading, scheme, o, d, coarse, metric, positions, room, out):  # type: ignore[no-untyped-def]
     """Follow one ray."""
-    units, other, u, values, raw, known, seen, at, order, weights, shares, cdf, fine = room
-    samples, channels = len(coarse), len(out) - 7
+    samples, u, values, places, weights, shares, cdf, fine = room
+    known, seen, order, at = samples[3:]
+    count, channels, light, before_last = len(coarse), len(out) - 7, f32(1), f32(1)
     for c in range(len(out)):
         out[c] = f32(0)
-    light = before_last = moment = f32(0)
-    count = samples
-    for k in range(samples):
-        at[k], order[k] = coarse[k], k
-    for last_pass in range(2):
-        for k in range(samples if last_pass else 0, count if last_pass else samples):
-            known[k] = _known_before(guide, scheme.half_side, o, d, fine[k - samples] if last_pass else coarse[k])
-            seen[k] = False
-        intervals = count if shading.closing > 0 or not scheme.midpoint else count - 1
-        rest_to_last = shading.last_takes_rest and (last_pass or scheme.last_in_coarse_pass)
-        light = before_last = f32(1)
-        thickness, end = f32(0), count
-        for k in range(count):
-            weights[k] = shares[k] = f32(0)
-        for k in range(count):
-            s = order[k]
-            last = k == count - 1
-            wanted = known[s] == _LOOK or (last and (shading.closing > 0 or shading.last_takes_rest))
-            if scheme.midpoint and not wanted:
-                wanted = (k > 0 and known[order[k - 1]] == _LOOK) or (not last and known[order[k + 1]] == _LOOK)
-            if wanted and not seen[s]:
-                hidden(net, o[0] + at[k] * d[0], o[1] + at[k] * d[1], o[2] + at[k] * d[2], units[s], other)
-                raw[s], seen[s] = raw_density(net, units[s]), True
-            if not seen[s] or known[s] == _OUTSIDE:
-                raw[s] = EMPTY
-            if not scheme.midpoint:
-                length = shading.closing
-                if not last:
-                    length = at[k + 1] - at[k] if last_pass else metric[k + 1] - metric[k]
-                before_last = light
-                thickness += _density(shading, raw[s]) * length
-                left = fast_exp_below_0(-thickness)
-                shares[k] = weights[k] = light - left
-                light = left
-            elif k > 0:
-                length = at[k] - at[k - 1] if last_pass else metric[k] - metric[k - 1]
-                before_last = light
-                thickness += _density(shading, f32(0.5) * (raw[order[k - 1]] + raw[s])) * length
-                left = fast_exp_below_0(-thickness)
-                weights[k - 1] = light - left
-                shares[k - 1] += f32(0.5) * weights[k - 1]
-                shares[k] += f32(0.5) * weights[k - 1]
-                light = left
-            if light < _DARK and not last:
-                shares[k] += light
-                light = before_last = f32(0)
-                end = k + 1
-                break
-        if scheme.midpoint and end == count and intervals == count and light > 0:
-            before_last = light
-            thickness += _density(shading, raw[order[count - 1]]) * shading.closing
-            left = fast_exp_below_0(-thickness)
-            weights[count - 1] = light - left
-            shares[count - 1] += light - left
-            light = left
-        if rest_to_last:
+    for k in range(count):
+        at[k], order[k], places[k] = coarse[k], k, metric[k]
+        known[k], seen[k] = _known_before(guide, scheme.half_side, o, d, coarse[k]), False
+    passes = 2 if len(positions) else 1
+    for one in range(passes):
+        if one == 1:
+            intervals = count if shading.closing > 0 or not scheme.midpoint else count - 1
+            _place_fine(scheme, coarse, weights, intervals, positions, cdf, fine)
+            for k in range(len(fine)):
+                known[count + k], seen[count + k] = _known_before(guide, scheme.half_side, o, d, fine[k]), False
+            count += len(fine)
+            _merge(coarse, fine, order, at)
+            places = at
+        light, before_last = _march(net, shading, scheme, o, d, count, samples, places, weights, shares)
+        if shading.last_takes_rest and (one == passes - 1 or scheme.last_in_coarse_pass):
             weights[count - 1] += light
             shares[count - 1] += light
-        if not last_pass:
-            if len(positions) == 0:
-                break
-            _place_fine(scheme, coarse, weights, intervals, positions, cdf, fine)
-            count = samples + len(positions)
-            _merge(coarse, fine, order, at)
-    _blend(shading, order, count, shares, seen, units, (u, values), out)
-    total = f32(0)
+    _blend(shading, order, count, shares, seen, samples[0], (u, values), out)
+    total = moment = f32(0)
     for k in range(count):
         total += shares[k]
         moment += shares[k] * at[k]
@@ -260,40 +260,32 @@ def _follow(net, guide, shading, scheme, o, d, coarse, metric, positions, room, 
     out[channels + 5], out[channels + 6] = at[0], at[count - 1]
 
 
-@compiled(parallel=True)
-def _follow_all(net, guide, shading, scheme, origins, directions, coarse, metric, positions, out):  # type: ignore[no-untyped-def]
-    """Compiled part of `follow_scheme`."""
-    count, most = len(origins), coarse.shape[1] + positions.shape[1]
-    for block in prange((count + BLOCK - 1) // BLOCK):
-        room = (
-            np.empty((most, WIDTH), np.float32),
-            np.empty(WIDTH, np.float32),
-            np.empty(WIDTH, np.float32),
-            np.empty(out.shape[1] - 7, np.float32),
-            np.empty(most, np.float32),
-            np.empty(most, np.int64),
-            np.empty(most, np.bool_),
-            np.empty(most, np.float32),
-            np.empty(most, np.int64),
-            np.empty(most, np.float32),
-            np.empty(most, np.float32),
-            np.empty(most, np.float32),
-            np.empty(positions.shape[1], np.float32),
-        )
-        for ray in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-            a = ray if len(coarse) > 1 else 0
-            b = ray if len(metric) > 1 else 0
-            c = ray if len(positions) > 1 else 0
-            _follow(
-                net,
-                guide,
-                shading,
-                scheme,
-                origins[ray],
-                directions[ray],
-                coarse[a],
-                metric[b],
-                positions[c],
-                room,
-                out[ray],
-            )
+@compiled()
+def _follow_range(net, guide, shading, scheme, origins, directions, coarse, metric, positions, out, first, end):  # type: ignore[no-untyped-def]
+    """Compiled part of `follow_scheme`, for the rays from `first` to `end`."""
+    most = coarse.shape[1] + positions.shape[1]
+    samples = (
+        np.empty((most, WIDTH), np.float32),
+        np.empty(WIDTH, np.float32),
+        np.empty(most, np.float32),
+        np.empty(most, np.int64),
+        np.empty(most, np.bool_),
+        np.empty(most, np.int64),
+        np.empty(most, np.float32),
+    )
+    room = (
+        samples,
+        np.empty(WIDTH, np.float32),
+        np.empty(out.shape[1] - 7, np.float32),
+        np.empty(most, np.float32),
+        np.empty(most, np.float32),
+        np.empty(most, np.float32),
+        np.empty(most, np.float32),
+        np.empty(positions.shape[1], np.float32),
+    )
+    for ray in range(first, end):
+        a = ray if len(coarse) > 1 else 0
+        b = ray if len(metric) > 1 else 0
+        c = ray if len(positions) > 1 else 0
+        o, d = origins[ray], directions[ray]
+        _follow(net, guide, shading, scheme, o, d, coarse[a], metric[b], positions[c], room, out[ray])

@@ -18,7 +18,7 @@ from gen3d_tools.kernels.lattice_surface import in_order
 from gen3d_tools.kernels.lattice_tables import lattice_of
 from gen3d_tools.kernels.network_cpu import Network, hidden, raw_density
 from gen3d_tools.kernels.points_cpu import at_most
-from gen3d_tools.kernels.rays_cpu import mean_density
+from gen3d_tools.kernels.walk_cpu import mean_density
 
 _BLOCK = 64  # rays per task
 _TILE = 4  # cells along the sides of the tiles that are bounded

@@ -51,13 +51,17 @@ class FastField:
         near: Float[Tensor, " rays"],
         far: Float[Tensor, " rays"],
         hit: Bool[Tensor, " rays"],
+        cut: bool,
         channels: int | None,
     ) -> dict[str, Tensor]:
-        """Follow rays from `near` to `far`, where they `hit`; the names of the result are those of `tracing._trace`."""
+        """Follow rays from `near` to `far`, where they `hit`; `cut` says that they end at the box already.
+
+        The names of the result are those of `tracing._trace`.
+        """
         from gen3d_tools.kernels.rays_cpu import follow_rays
 
         shading = self._shading_for(config, channels)
-        limits = self._limits(origins, directions, near, torch.where(hit, far, near))
+        limits = self._limits(origins, directions, near, torch.where(hit, far, near), cut)
         arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
         out = torch.from_numpy(follow_rays(self.network, self.guide, shading, *arrays, threads=torch.get_num_threads()))
         moment, opacity, left, before_last = out[:, -4:].unbind(-1)
@@ -121,9 +125,10 @@ class FastField:
         directions: Float[Tensor, "rays 3"],
         near: Float[Tensor, " rays"],
         far: Float[Tensor, " rays"],
+        cut: bool,
     ) -> Float[Tensor, "rays 3"]:
         """Where rays start, where there is nothing any more, and where they end."""
-        if not self.bounded:
+        if cut or not self.bounded:
             return torch.stack([near, far, far], -1)
         enter, leave, hit = tight_limits(origins, directions, self.box_side)
         enter = torch.where(hit, enter, far).clamp(near, far)
@@ -167,7 +172,7 @@ def _prepare(field: TriplaneField) -> FastField | None:
         return None
     thinnest = _NEGLIGIBLE / (math.sqrt(3) * field.box_side)
     threshold = math.log(math.expm1(thinnest)) if field.density_activation == "softplus" else 0.0
-    guide = build_guide(network, threshold - field.density_shift)
+    guide = build_guide(network, threshold - field.density_shift, threads=torch.get_num_threads())
     return FastField(network, guide, _shading(field, numbers), field.box_side, field.bounded)
 
 

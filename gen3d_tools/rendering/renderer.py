@@ -126,10 +126,7 @@ def render_frames(
             seen = _ray_picture(
                 field, cameras[index], side, config, generator, exact, chunk_rays, supersample, channels
             )
-            if upscaler is None:
-                frame = _frames(torch.cat([seen[:3], seen[-3:]]))
-            else:
-                frame = _enlarged(seen, upscaler, resolution, generator, exact)
+            frame = _frames(seen) if upscaler is None else _enlarged(seen, upscaler, resolution, generator, exact)
         yield frame
 
 
@@ -145,7 +142,9 @@ def _ray_picture(
     channels: int | None,
 ) -> Float[Tensor, "channels {side} {side}"]:
     """What the rays of a camera see: the field's first values or all of them, then distance, depth and opacity."""
-    pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
+    pixels = None
+    if field.backdrop is not None:
+        pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
     origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
     numbers: RandomNumbers = {}
     if generator is not None:
@@ -162,8 +161,8 @@ def _ray_picture(
         channels=channels,
         **numbers,
     )
-    per_ray = torch.stack([seen.distance, seen.distance * (directions @ camera.forward), seen.opacity], -1)
-    picture = rearrange(torch.cat([seen.values, per_ray], -1), "(y x) c -> c y x", y=side * supersample)
+    per_ray = torch.stack([seen.distance, seen.distance * (directions @ camera.forward), seen.opacity])
+    picture = rearrange(torch.cat([seen.values.T, per_ray]), "c (y x) -> c y x", y=side * supersample)
     return picture if supersample == 1 else _shrink(picture, supersample)
 
 

@@ -22,8 +22,8 @@ def box_limits(
         `near` and `far`; (-1, -2) for rays that miss; a negative `near` where the ray starts inside. A ray that
         runs exactly in the plane of a face gets NaN in one of them.
     """
-    half = box_side / 2
-    side = torch.where(1 / directions < 0, half, -half)  # the face of each axis that is met first; 1/d has -0's sign
+    half = directions.new_tensor(box_side / 2)
+    side = torch.copysign(half, -directions)  # the face of each axis that is met first, by the sign of -0 too
     enter = (side - origins) / directions
     leave = (-side - origins) / directions
     (near, near_y, near_z), (far, far_y, far_z) = enter.unbind(-1), leave.unbind(-1)

@@ -1,6 +1,5 @@
 """Follow rays through a field: limits, a coarse pass, a fine pass, blending (NeRF, section 5; EG3D, section 4)."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,13 +17,8 @@ from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march
 from gen3d_tools.rendering.fast import fast_field
 from gen3d_tools.rendering.outputs import RayOutputs, among_missed
-from gen3d_tools.rendering.sampling import (
-    box_limits,
-    coarse_samples,
-    importance_samples,
-    repaired_limits,
-    tight_limits,
-)
+from gen3d_tools.rendering.reach import Reach, reach_of, scene_end
+from gen3d_tools.rendering.sampling import coarse_samples, importance_samples
 
 Exactness = bool | Literal["fast"]
 """Whether to use the settings' own sampling scheme: True to the letter, "fast" by compiled code."""
@@ -96,42 +90,52 @@ def render_rays(
     if not exact:
         config = replace(config, jitter="intervals", coarse_unit="world")
     if limits is None:
-        near, far, hit, config = _ray_limits(field, origins, directions, config, exact)
+        reach, config = reach_of(field, origins, directions, config, exact=bool(exact))
     else:
-        near, far = limits
-        hit = torch.ones_like(near, dtype=torch.bool)
+        reach = Reach(*limits, torch.ones_like(limits[0], dtype=torch.bool), cut=False)
     numbers = (coarse_offsets, fine_positions, coarse_noise, fine_noise)
     plain = exact is True or keep_samples or cut_quantile or coarse_noise is not None or fine_noise is not None
     fast = None if plain else fast_field(field, origins, directions)
-    own_samples = exact or limits is not None or any(number is not None for number in numbers)
-    if fast is not None and not own_samples:
-        traced = fast.follow(config, origins, directions, near, far, hit, channels)
-        hit = torch.ones_like(hit)
-    else:
+    if fast is None or exact or limits is not None or any(number is not None for number in numbers):
+        hit = reach.hit
         filled = _fixed_or_given(config, origins, *numbers)
-        rays = [_rows(tensor, hit) for tensor in (origins, directions, near, far, *filled)]
-        if fast is not None:
-            traced = fast.sample(config, rays[:6], channels) if len(rays[0]) else {}
-        else:
+        rays = [_rows(tensor, hit) for tensor in (origins, directions, reach.near, reach.far, *filled)]
+        if fast is None:
             traced = _traced(field, config, rays, chunk_rays, cut_quantile=cut_quantile, keep_samples=keep_samples)
+        else:
+            traced = fast.sample(config, rays[:6], channels) if len(rays[0]) else {}
+    else:
+        traced = fast.follow(config, origins, directions, *reach, channels)
+        hit = torch.ones_like(reach.hit)
+    seen = _seen(field, config, origins, traced, hit, exact, distance_range)
+    return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
+
+
+def _seen(
+    field: RadianceField,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    traced: dict[str, Tensor],
+    hit: Bool[Tensor, " rays"],
+    exact: Exactness,
+    distance_range: tuple[float, float] | None,
+) -> RayOutputs:
+    """Put the uniform background behind the rays that were followed, and the others among them."""
     if not traced:
-        nothing = _nothing(field, config, origins)
-        return _before_backdrop(nothing, field, config, origins, directions, pixels, channels)
+        return _nothing(field, config, origins)
     if exact:
         distance = _exact_distance(traced, config, distance_range)
     else:
-        distance = _mean_distance(traced, scene_end(field, config, origins[hit]))
+        distance = _mean_distance(traced, scene_end(field, config, _rows(origins, hit)))
     seen = RayOutputs(
-        values=add_background(traced.pop("values"), traced["opacity"], config.background),
+        values=add_background(traced["values"], traced["opacity"], config.background),
         distance=distance,
-        opacity=traced.pop("opacity"),
-        transmittance=traced.pop("transmittance"),
-        transmittance_before_last=traced.pop("transmittance_before_last"),
-        samples={name: tensor for name, tensor in traced.items() if name in _SAMPLE_NAMES},
+        opacity=traced["opacity"],
+        transmittance=traced["transmittance"],
+        transmittance_before_last=traced["transmittance_before_last"],
+        samples={name: traced[name] for name in _SAMPLE_NAMES if name in traced},
     )
-    if not hit.all():
-        seen = among_missed(seen, _nothing(field, config, origins), hit)
-    return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
+    return seen if hit.all() else among_missed(seen, _nothing(field, config, origins), hit)
 
 
 def _traced(
@@ -197,45 +201,6 @@ _SAMPLE_NAMES = (
     "raw_density",
     "ray_weights",
 )
-
-
-def scene_end(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> Float[Tensor, " rays"]:
-    """Distance given to rays that meet nothing: `config.far`, or the far side of the box's bounding sphere."""
-    if not isinstance(config.far, str):
-        return origins.new_full(origins.shape[:1], config.far)
-    to_center: Tensor = torch.linalg.vector_norm(origins, dim=-1)
-    return to_center + math.sqrt(3) / 2 * field.box_side
-
-
-def _ray_limits(
-    field: RadianceField,
-    origins: Float[Tensor, "rays 3"],
-    directions: Float[Tensor, "rays 3"],
-    config: RenderConfig,
-    exact: Exactness,
-) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"], Bool[Tensor, " rays"], RenderConfig]:
-    """First and last distance of each ray, which rays to follow, and the settings without what the cut made idle."""
-    boxed = config.near == "box"
-    closed = config.last_interval is not None and not field.bounded
-    if not exact and (boxed or field.bounded) and not closed and config.background != "last":
-        bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
-        near, far, hit = tight_limits(origins, directions, field.box_side, *bounds)
-        return near, far, hit, replace(config, last_interval=None)
-    near, far = exact_limits(field, origins, directions, config)
-    return near, far, torch.ones_like(near, dtype=torch.bool), config
-
-
-def exact_limits(
-    field: RadianceField,
-    origins: Float[Tensor, "rays 3"],
-    directions: Float[Tensor, "rays 3"],
-    config: RenderConfig,
-) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"]]:
-    """First and last distance of each ray, to the letter: rays beside the box take over those of the other rays."""
-    if isinstance(config.near, str) or isinstance(config.far, str):
-        return repaired_limits(*box_limits(origins, directions, field.box_side), config.missed_rays)
-    near, far = (origins.new_full(origins.shape[:1], limit) for limit in (config.near, config.far))
-    return near, far
 
 
 def _rows(tensor: Float[Tensor, "rays *n"], chosen: Bool[Tensor, " rays"]) -> Float[Tensor, "some *n"]:
