@@ -3,13 +3,14 @@
 Affine arithmetic: over a tile every unit is `c + gx x + gy y + gz z + r`, with x, y and z from -1 to 1 across the tile
 and |r| <= e. Tables give that for the first layer, a linear layer keeps it, and an activation f, which is convex,
 is replaced by a line of slope s: f(u) - s u lies between its value where f' = s and the larger of its values at the two
-ends. Units vary together through gx, gy and gz; plain intervals forget that, and through two layers they keep nearly
-every tile. Rounding is covered by widening e at every layer by more than the kernels' largest error.
+ends. The slope is that of the chord: for it, the two are nearest. Units vary together through gx, gy and gz; plain
+intervals forget that, and through two layers they keep nearly every tile. Rounding is covered by widening e at every
+layer by more than the kernels' largest error.
 """
 
 import numpy as np
 
-from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, fast_log, leaky_relu, softplus
+from gen3d_tools.kernels.compiled import compiled, f32, fast_log, leaky_relu, softplus
 from gen3d_tools.kernels.lattice_tables import LANES
 
 
@@ -51,13 +52,13 @@ def summarize(table, size, tile, out):  # type: ignore[no-untyped-def]
                 low[h] = middle
 
 
-@compiled()
+@compiled(forceinline=True)
 def place(i, first, last):  # type: ignore[no-untyped-def]
     """Where point i is between the first (-1) and the last (1) of a tile."""
     return f32(2 * i - first - last) / f32(max(last - first, 1))
 
 
-@compiled()
+@compiled(forceinline=True)
 def bound_tile(lattice, xy, xz, yz, forms, other):  # type: ignore[no-untyped-def]
     """Bound the raw density over a tile.
 
@@ -97,7 +98,7 @@ def bound_tile(lattice, xy, xz, yz, forms, other):  # type: ignore[no-untyped-de
     return center - reach, center + reach
 
 
-@compiled()
+@compiled(forceinline=True)
 def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
     """Replace every unit by its activation, in place; the remainder then also covers rounding."""
     for h in range(forms.shape[1]):
@@ -105,10 +106,13 @@ def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
         spread += margin * (abs(c) + spread)
         low, high = c - spread, c + spread
         if smooth:
-            e = fast_exp_below_0(-abs(c))
-            slope = (f32(1) if c > f32(0) else e) / (f32(1) + e)
-            at_low, at_high = softplus(low) - slope * low, softplus(high) - slope * high
-            least = max(c, f32(0)) + fast_log(f32(1) + e) - slope * c  # the slope is that at c
+            f_low, f_high = softplus(low), softplus(high)
+            slope = min(max((f_high - f_low) / max(high - low, f32(1e-30)), f32(0)), f32(1))
+            at_low, at_high = f_low - slope * low, f_high - slope * high
+            rest = f32(1) - slope
+            least = -slope * fast_log(max(slope, f32(1e-30))) - rest * fast_log(
+                max(rest, f32(1e-30))
+            )  # where f' = slope
         else:
             f_low, f_high = leaky_relu(low), leaky_relu(high)
             slope = min(max((f_high - f_low) / max(high - low, f32(1e-30)), f32(0.2)), f32(1))
@@ -125,7 +129,7 @@ def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
         forms[4, h] += margin * (size + f32(1))
 
 
-@compiled()
+@compiled(forceinline=True)
 def bound_linear(forms, weight, bias, other):  # type: ignore[no-untyped-def]
     """Apply a linear layer to the forms, four inputs at a time.
 
@@ -135,11 +139,10 @@ def bound_linear(forms, weight, bias, other):  # type: ignore[no-untyped-def]
         bias: [H out / LANES, LANES].
         other: [5, H out] receives the result.
     """
-    lanes = other.reshape(5, weight.shape[0], LANES)
     c, x, y, z, e = forms[0], forms[1], forms[2], forms[3], forms[4]
     for part in range(weight.shape[0]):
-        w, b = weight[part], bias[part]
-        oc, ox, oy, oz, oe = lanes[0, part], lanes[1, part], lanes[2, part], lanes[3, part], lanes[4, part]
+        w, b, lanes = weight[part], bias[part], other[:, part * LANES : (part + 1) * LANES]
+        oc, ox, oy, oz, oe = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
         for h in range(LANES):
             oc[h] = b[h]
             ox[h] = oy[h] = oz[h] = f32(0)

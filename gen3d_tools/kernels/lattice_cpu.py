@@ -11,28 +11,28 @@ everything is shifted by one, so that 0 is that layer. Cell i lies between point
 
 import numpy as np
 
-from gen3d_tools.kernels.compiled import compiled, f32, fast_log, leaky_relu, softplus
+from gen3d_tools.kernels.compiled import IN_ORDER, compiled, f32, fast_log, leaky_relu, softplus
 from gen3d_tools.kernels.lattice_tables import EXP_SEPARABLE, LANES, SOFTPLUS
 
 TILE, PART = 8, 4  # cells along each side
 BLOCK = 16  # points evaluated together; a multiple of 4
 BORDER = -3.0e38  # raw density of the empty layer
-_IN_ORDER = frozenset({"nnan", "ninf", "nsz", "arcp", "contract"})  # fast arithmetic, but sums as they are written
 
 
-@compiled()
-def first_hidden(lattice, places, count, units):  # type: ignore[no-untyped-def]
+@compiled(forceinline=True)
+def first_hidden(lattice, places, start, count, units):  # type: ignore[no-untyped-def]
     """Evaluate the first hidden layer, activation included.
 
     Args:
         lattice: A `Lattice`.
-        places: [BLOCK, 3] lattice indices of points.
+        places: [points, 3] lattice indices of points.
+        start: The first of the block.
         count: How many of them.
         units: [BLOCK, H] receives the values.
     """
     form, steps, xy, xz, yz = lattice.form, lattice.steps, lattice.xy, lattice.xz, lattice.yz
     for p in range(count):
-        x, y, z = places[p, 0], places[p, 1], places[p, 2]
+        x, y, z = places[start + p, 0], places[start + p, 1], places[start + p, 2]
         a, b, c = xy[x * steps[0], y * steps[0]], xz[x * steps[1], z * steps[1]], yz[y * steps[2], z * steps[2]]
         u = units[p]
         if form == EXP_SEPARABLE:
@@ -46,19 +46,20 @@ def first_hidden(lattice, places, count, units):  # type: ignore[no-untyped-def]
                 u[h] = leaky_relu(a[h] + b[h] + c[h])
 
 
-@compiled()
-def shallow_density(lattice, places, count, out):  # type: ignore[no-untyped-def]
+@compiled(forceinline=True)
+def shallow_density(lattice, places, start, count, out):  # type: ignore[no-untyped-def]
     """Evaluate the raw density of decoders with one hidden layer, which needs no room to keep it in.
 
     Args:
         lattice: A `Lattice`.
-        places: [BLOCK, 3] lattice indices of points.
+        places: [points, 3] lattice indices of points.
+        start: The first of the block.
         count: How many of them.
         out: [BLOCK] receives the values.
     """
     form, steps, xy, xz, yz, row = lattice.form, lattice.steps, lattice.xy, lattice.xz, lattice.yz, lattice.row
     for p in range(count):
-        x, y, z = places[p, 0], places[p, 1], places[p, 2]
+        x, y, z = places[start + p, 0], places[start + p, 1], places[start + p, 2]
         a, b, c = xy[x * steps[0], y * steps[0]], xz[x * steps[1], z * steps[1]], yz[y * steps[2], z * steps[2]]
         total = f32(0)
         if form == EXP_SEPARABLE:
@@ -73,7 +74,7 @@ def shallow_density(lattice, places, count, out):  # type: ignore[no-untyped-def
         out[p] = total + lattice.bias
 
 
-@compiled(fastmath=_IN_ORDER)
+@compiled(fastmath=IN_ORDER, forceinline=True)
 def multiply(units, weight, bias, out):  # type: ignore[no-untyped-def]
     """Apply a linear layer to a block, out = units @ weight + bias.
 
@@ -85,11 +86,10 @@ def multiply(units, weight, bias, out):  # type: ignore[no-untyped-def]
         bias: [H out / LANES, LANES].
         out: [BLOCK, H out] receives the values.
     """
-    lanes = out.reshape(BLOCK, weight.shape[0], LANES)
     for part in range(weight.shape[0]):
-        w, start = weight[part], bias[part]
+        w, start, lanes = weight[part], bias[part], out[:, part * LANES : (part + 1) * LANES]
         for p in range(0, BLOCK, 4):
-            v0, v1, v2, v3 = lanes[p, part], lanes[p + 1, part], lanes[p + 2, part], lanes[p + 3, part]
+            v0, v1, v2, v3 = lanes[p], lanes[p + 1], lanes[p + 2], lanes[p + 3]
             for h in range(LANES):
                 v0[h] = v1[h] = v2[h] = v3[h] = start[h]
             for j in range(0, units.shape[1], 8):
@@ -115,14 +115,14 @@ def multiply(units, weight, bias, out):  # type: ignore[no-untyped-def]
                     v3[h] += d0 * e0 + d1 * e1 + d2 * e2 + d3 * e3 + d4 * e4 + d5 * e5 + d6 * e6 + d7 * e7
 
 
-@compiled()
+@compiled(forceinline=True)
 def eight(units, p, j):  # type: ignore[no-untyped-def]
     """Read units[p, j : j + 8]."""
     u = units[p]
     return u[j], u[j + 1], u[j + 2], u[j + 3], u[j + 4], u[j + 5], u[j + 6], u[j + 7]
 
 
-@compiled()
+@compiled(forceinline=True)
 def activate(units, smooth):  # type: ignore[no-untyped-def]
     """Apply the activation of the deeper layers in place."""
     for p in range(units.shape[0]):
@@ -135,22 +135,23 @@ def activate(units, smooth):  # type: ignore[no-untyped-def]
                 u[h] = leaky_relu(u[h])
 
 
-@compiled()
-def evaluate_block(lattice, places, count, units, others, out):  # type: ignore[no-untyped-def]
+@compiled(forceinline=True)
+def evaluate_block(lattice, places, start, count, units, others, out):  # type: ignore[no-untyped-def]
     """Evaluate the raw density at a block of lattice points.
 
     Args:
         lattice: A `Lattice`.
-        places: [BLOCK, 3] lattice indices.
+        places: [points, 3] lattice indices.
+        start: The first of the block.
         count: How many of them are meant.
         units: [BLOCK, H] room to work in.
         others: The same.
         out: [BLOCK] receives the values.
     """
     if lattice.deeper.shape[0] == 0:
-        shallow_density(lattice, places, count, out)
+        shallow_density(lattice, places, start, count, out)
         return
-    first_hidden(lattice, places, count, units)
+    first_hidden(lattice, places, start, count, units)
     for layer in range(lattice.deeper.shape[0]):
         multiply(units, lattice.deeper[layer], lattice.deeper_bias[layer], others)
         activate(others, lattice.smooth)
@@ -178,47 +179,57 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
     """
     n, parts = lattice.size, kept.shape[2]
     units, others = np.zeros((BLOCK, lattice.row.shape[0]), f32), np.zeros((BLOCK, lattice.row.shape[0]), f32)
-    places, found = np.zeros((BLOCK, 3), np.int64), np.zeros(BLOCK, f32)
+    places, found = np.zeros((n + 2 + BLOCK, 3), np.int64), np.zeros(BLOCK, f32)
     wanted = np.zeros(parts + 1, np.bool_)
-    count = 0
-    for x in range(TILE + 1):
-        for y in range(n + 2):
-            if not parts_around(kept, x, y, wanted):
-                continue
+    count, rows = 0, (TILE + 1) * (n + 2)
+    for row in range(rows):
+        x, y = row // (n + 2), row % (n + 2)
+        if parts_around(kept, x, y, wanted):
+            outside = TILE * slab + x == 0 or TILE * slab + x > n or y == 0 or y > n
             for z in range(n + 2):
                 if not (wanted[z // PART] or (z % PART == 0 and z > 0 and wanted[z // PART - 1])):
                     continue
-                if min(TILE * slab + x, min(y, z)) == 0 or max(TILE * slab + x, max(y, z)) > n:
+                if outside or z == 0 or z > n:
                     values[x, y, z] = f32(BORDER)
-                    continue
-                places[count, 0], places[count, 1], places[count, 2] = TILE * slab + x - 1, y - 1, z - 1
-                count += 1
-                if count == BLOCK:
-                    evaluate_block(lattice, places, count, units, others, found)
-                    store(places, count, found, slab, level, step, values)
-                    count = 0
-    evaluate_block(lattice, places, count, units, others, found)
-    store(places, count, found, slab, level, step, values)
+                else:
+                    places[count, 0], places[count, 1], places[count, 2] = TILE * slab + x - 1, y - 1, z - 1
+                    count += 1
+        start = 0
+        while count - start >= BLOCK or (row == rows - 1 and count > start):
+            some = BLOCK if count - start > BLOCK else count - start
+            evaluate_block(lattice, places, start, some, units, others, found)
+            store(places, start, some, found, slab, level, step, values)
+            start += some
+        count -= start
+        for p in range(count if start else 0):  # fewer than a block are left
+            for axis in range(3):
+                places[p, axis] = places[start + p, axis]
 
 
-@compiled()
+@compiled(forceinline=True)
 def parts_around(kept, x, y, wanted):  # type: ignore[no-untyped-def]
     """Note which of the parts that a row of points along z runs through or along are kept; whether any is."""
     found = False
+    first_a, last_a = (x - 1 if x > 0 else 0) // PART, (x // PART if x < 2 * PART else 1)
+    first_i, last_i = (y - 1 if y > 0 else 0) // PART, y // PART
+    if last_i >= kept.shape[1]:
+        last_i = kept.shape[1] - 1
     for j in range(kept.shape[2]):
-        wanted[j] = False
-        for a in range(max(x - 1, 0) // PART, min(x // PART, 1) + 1):
-            for i in range(max(y - 1, 0) // PART, min(y // PART, kept.shape[1] - 1) + 1):
-                wanted[j] |= kept[a, i, j]
-        found |= wanted[j]
+        any_kept = False
+        for a in range(first_a, last_a + 1):
+            for i in range(first_i, last_i + 1):
+                any_kept |= kept[a, i, j]
+        wanted[j] = any_kept
+        found |= any_kept
     return found
 
 
-@compiled()
-def store(places, count, found, slab, level, step, values):  # type: ignore[no-untyped-def]
+@compiled(forceinline=True)
+def store(places, start, count, found, slab, level, step, values):  # type: ignore[no-untyped-def]
     """Put a block's values in their places; those that meet the level become `level - step`."""
     for p in range(count):
         value = found[p]
         if abs(value - level) < step:
             value = level - step
-        values[places[p, 0] + 1 - TILE * slab, places[p, 1] + 1, places[p, 2] + 1] = value
+        x, y, z = places[start + p, 0], places[start + p, 1], places[start + p, 2]
+        values[x + 1 - TILE * slab, y + 1, z + 1] = value

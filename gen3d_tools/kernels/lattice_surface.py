@@ -63,7 +63,8 @@ class BoundedLattice:
     ) -> Bool[np.ndarray, "2 parts parts"]:
         """Parts that can hold surface, within the tiles of a slab that can."""
         count = self.parts[0].shape[0]
-        wanted = np.repeat(np.repeat(tiles, TILE // PART, 0), TILE // PART, 1)[:count, :count]
+        repeated = np.repeat(np.repeat(tiles, TILE // PART, 0), TILE // PART, 1)
+        wanted = np.ascontiguousarray(repeated[:count, :count])
         kept = np.zeros((TILE // PART, count, count), np.bool_)
         for a in range(min(TILE // PART, count - TILE // PART * slab)):
             x = TILE // PART * slab + a
