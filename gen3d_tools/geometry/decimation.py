@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from scipy.spatial import cKDTree
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.geometry.parts import component_labels, component_volumes
 from gen3d_tools.kernels.choice import cpu_kernels_available
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Decimation:
     def __str__(self) -> str:
         """Say it in one line."""
         said = f"{self.got:,} of {self.before:,} faces kept"
-        return said if self.got <= self.asked else f"{said}, {self.asked:,} asked; fewer would not be a closed surface"
+        return said if self.got <= self.asked else f"{said}, {self.asked:,} asked; fewer would not be a sound surface"
 
 
 def decimate(mesh: trimesh.Trimesh, faces: int, *, color_weight: float = COLOR_WEIGHT) -> trimesh.Trimesh:
@@ -53,7 +54,8 @@ def decimate(mesh: trimesh.Trimesh, faces: int, *, color_weight: float = COLOR_W
 
     Args:
         mesh: With vertex colours or without. It is not changed.
-        faces: Wanted; the result has this many or one fewer, or more where no edge can be collapsed any more.
+        faces: Wanted; the result has this many or one fewer, or more where no edge can be collapsed any more, or where
+            a part would turn inside out.
         color_weight: How long the way from black to white is, as a share of the mesh's diagonal; 0 ignores colours.
 
     Returns:
@@ -69,8 +71,7 @@ def decimate(mesh: trimesh.Trimesh, faces: int, *, color_weight: float = COLOR_W
     vertices, triangles = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
     colors = vertex_bytes(mesh)
     if faces < len(triangles):
-        simplify = _simplify if cpu_kernels_available() else _simplify_with_library
-        vertices, triangles, colors = simplify(vertices, triangles, colors, faces, color_weight)
+        vertices, triangles, colors = _outward(vertices, triangles, colors, faces, color_weight)
     smaller = trimesh.Trimesh(vertices, triangles, vertex_colors=colors, process=False)
     report = Decimation(asked=faces, before=len(mesh.faces), got=len(triangles))
     smaller.metadata.update(mesh.metadata, decimation=report)
@@ -114,6 +115,32 @@ def collapse_slivers(
     from gen3d_tools.kernels.collapse_cpu import collapse_edges  # needs numba
 
     return collapse_edges(vertices, faces, target=0, longest=SHORTEST_EDGE * voxel, thinnest=THINNEST_FACE * voxel)
+
+
+def _outward(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    colors: UInt8[np.ndarray, "vertices 3"] | None,
+    target: int,
+    color_weight: float,
+) -> Colored:
+    """Simplify as far as no closed part turns inside out, which thin ones do when hardly a face is left."""
+    simplify = _simplify if cpu_kernels_available() else _simplify_with_library
+    while True:
+        simple = simplify(vertices, faces, colors, target, color_weight)
+        inward = _inward_parts(*simple[:2])
+        if not inward or inward <= _inward_parts(vertices, faces):
+            return simple
+        target = 2 * len(simple[1])
+        if target >= len(faces):
+            return vertices, faces, colors
+
+
+def _inward_parts(vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> int:
+    """Number of parts that look inwards, such as the walls of cavities; 0 for an open surface, which has no inside."""
+    if not trimesh.Trimesh(vertices, faces, process=False).is_watertight:
+        return 0
+    return int((component_volumes(vertices, faces, component_labels(faces)) <= 0).sum())
 
 
 def _simplify(

@@ -67,7 +67,28 @@ def test_more_parts_than_faces_asked_for_says_so(caplog):
         small = decimate(trimesh.util.concatenate(balls), 4)
     assert len(small.faces) == 20  # five tetrahedra
     assert mesh_health(small).parts == 5
-    assert "20 of 1,600 faces kept, 4 asked; fewer would not be a closed surface" in caplog.text
+    assert "20 of 1,600 faces kept, 4 asked; fewer would not be a sound surface" in caplog.text
+
+
+def test_a_part_that_would_turn_inside_out_keeps_more_faces(monkeypatch):
+    real = decimation._simplify
+
+    def careless(vertices, faces, colors, target, color_weight):
+        simple = real(vertices, faces, colors, target, color_weight)
+        return simple if len(simple[1]) > 30 else (simple[0], simple[1][:, ::-1].copy(), simple[2])
+
+    monkeypatch.setattr(decimation, "_simplify", careless)
+    small = decimate(trimesh.creation.icosphere(3), 20)
+    assert mesh_health(small).shells == 1
+    assert small.metadata["decimation"].got == len(small.faces) == 40
+
+
+def test_the_wall_of_a_cavity_may_look_inwards():
+    ball = trimesh.creation.icosphere(3)
+    wall = trimesh.Trimesh(0.5 * ball.vertices, ball.faces[:, ::-1], process=False)
+    small = decimate(trimesh.util.concatenate([ball, wall]), 40)
+    assert len(small.faces) == 40
+    assert mesh_health(small).shells == 1
 
 
 def test_library_results_that_are_no_surface_are_not_taken(monkeypatch):
