@@ -5,6 +5,7 @@ object (two mixtures of colours, as in Rother et al. 2004, "GrabCut"); neighbour
 is settled by one sparse linear system instead of a cut (Grady 2006, "Random walks for image segmentation").
 """
 
+import importlib.util
 import os
 import warnings
 from collections.abc import Callable
@@ -139,10 +140,14 @@ def by_border(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
 
 
 def rembg_network() -> str | None:
-    """Name a network of rembg's that lies on disk; None if there is none, or no rembg."""
+    """Name a network of rembg's that lies on disk; None if there is none, or no rembg that runs.
+
+    It is not imported for that: without its backend rembg ends the program that imports it.
+    """
     try:
-        import rembg  # noqa: F401
-    except (ImportError, OSError):
+        if not all(importlib.util.find_spec(name) for name in ("rembg", "onnxruntime")):
+            return None
+    except ValueError:  # what `sys.modules` says of a module that must not be imported
         return None
     folder = Path(os.environ.get("U2NET_HOME", Path(os.environ.get("XDG_DATA_HOME", Path.home())) / ".u2net"))
     return next((name for name in _NETWORKS if (folder / f"{name}.onnx").is_file()), None)
@@ -150,13 +155,17 @@ def rembg_network() -> str | None:
 
 def _by_rembg(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
     """Ask rembg, which downloads what it lacks; so only networks that are there are asked for."""
+    missing = MissingDependencyError(
+        "rembg, its backend or its network is not here; run: pip install 'rembg[cpu]' && rembg d u2net, or try "
+        "--background border, or give a --mask"
+    )
     network = rembg_network()
     if network is None:
-        raise MissingDependencyError(
-            "rembg or its network is not here; run: pip install 'rembg[cpu]' && rembg d u2net, or try "
-            "--background border, or give a --mask"
-        )
-    from rembg import new_session, remove
+        raise missing
+    try:
+        from rembg import new_session, remove
+    except (ImportError, OSError, SystemExit) as error:
+        raise missing from error
 
     pixels = (rgb.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     mask = remove(pixels, session=new_session(network), only_mask=True)

@@ -1,5 +1,7 @@
 """Photos as people have them: opened whatever they are, separated, framed; or refused in one line."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,21 @@ def test_transparency_comes_before_colours_and_a_mask_before_both():
 
 def test_rembg_is_never_asked_without_a_network_on_disk(monkeypatch):
     monkeypatch.setattr(background, "rembg_network", lambda: None)
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        cut_out(OpenedPhoto(painted(disc()), None, ()), "rembg")
+
+
+def test_a_rembg_that_ends_the_program_when_it_is_imported_is_not_imported(tmp_path, monkeypatch):
+    """So it does where its backend, onnxruntime, is not installed."""
+    (tmp_path / "rembg.py").write_text("raise SystemExit(1)")
+    (tmp_path / "u2net.onnx").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert background.rembg_network() is None
+    (tmp_path / "onnxruntime.py").touch()
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    assert background.rembg_network() == "u2net"
     with pytest.raises(MissingDependencyError, match="pip install"):
         cut_out(OpenedPhoto(painted(disc()), None, ()), "rembg")
 
@@ -180,6 +197,24 @@ def test_a_photo_is_turned_upright(tmp_path):
     exif[0x0112] = 6  # the camera was held sideways
     path = saved(tmp_path / "a.jpg", Image.new("RGB", (40, 24), "red"), exif=exif)
     assert open_photo(path).rgb.shape == (3, 40, 24)
+
+
+def test_a_photo_of_a_phone_is_turned_upright_once(tmp_path):
+    """HEIC turns pictures by a property of its own, and its EXIF says so again."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = torch.cat([RED[:, None, None].expand(3, 96, 80), BLUE[:, None, None].expand(3, 96, 80)], dim=2)
+    for name in ("a.heic", "a.jpg"):
+        opened = open_photo(saved(tmp_path / name, picture, exif=exif.tobytes()))
+        assert opened.rgb.shape == (3, 160, 96)
+        for row, colour in ((8, RED), (-8, BLUE)):
+            torch.testing.assert_close(opened.rgb[:, row, 8], colour, atol=0.06, rtol=0)
+    whole = (tmp_path / "a.heic").read_bytes()
+    (tmp_path / "short.heic").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="picture"):
+        open_photo(tmp_path / "short.heic")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
