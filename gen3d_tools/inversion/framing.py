@@ -159,9 +159,13 @@ def _window(
 def _resampled(
     picture: Float[Tensor, "c _ _"], beyond: list[tuple[int, int]], size: int, value: float
 ) -> Float[Tensor, "c {size} {size}"]:
-    """Fill what lies beyond the edges and resample, along the width first: long photos stay as thin as they are."""
-    across = torch.nn.functional.pad(picture, (*beyond[0], 0, 0), value=value)
-    across = torch.nn.functional.interpolate(across[None], (across.shape[1], size), mode="bilinear", antialias=True)[0]
-    both = torch.nn.functional.pad(across, (0, 0, *beyond[1]), value=value)
-    both = torch.nn.functional.interpolate(both[None], (size, size), mode="bilinear", antialias=True)[0]
-    return both.clamp(0, 1)
+    """Fill what lies beyond the edges and resample, side by side: long photos stay as thin as they are."""
+    (left, right), (top, bottom) = beyond
+    height, width = picture.shape[-2:]
+    sides = [((left, right, 0, 0), (height, size)), ((0, 0, top, bottom), (size, size))]
+    if height * (left + width + right) > (top + height + bottom) * width:  # the other way takes less memory
+        sides = [((0, 0, top, bottom), (size, width)), ((left, right, 0, 0), (size, size))]
+    for pads, shape in sides:
+        picture = torch.nn.functional.pad(picture, pads, value=value)
+        picture = torch.nn.functional.interpolate(picture[None], shape, mode="bilinear", antialias=True)[0]
+    return picture.clamp(0, 1)
