@@ -72,6 +72,8 @@ class Objective:
     rays: int
     width: float
     """Of the density's onset, see `views`."""
+    config: RenderConfig | None = None
+    """Instead of the field's own: its near and far may not fit cameras that are known (`config_for`)."""
 
     def __call__(
         self, field: RadianceField, cameras: Camera, generator: torch.Generator | None
@@ -111,7 +113,7 @@ class Objective:
             field,
             camera,
             pixels,
-            config=quicker(field.render_config, self.settings),
+            config=quicker(self.config or field.render_config, self.settings),
             width=self.width,
             threshold=self.settings.weight_threshold,
             fine_rounds=self.settings.fine_rounds,

@@ -1,5 +1,6 @@
 """A photo as the inversion sees it: square, framed like the generator's own pictures, on white."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,12 @@ class Photo:
         if height != width or self.mask.shape[-2:] != self.rgb.shape[-2:]:
             found = f"a picture of {width} x {height} and a mask of {self.mask.shape[-1]} x {self.mask.shape[-2]}"
             raise InputError(f"a prepared photo is square and has a mask of its own size, got {found}")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of picture and mask: tells one photo from another on any device."""
+        both = torch.cat([self.rgb, self.mask]).detach().cpu().float().contiguous()
+        return hashlib.sha256(both.numpy().tobytes()).hexdigest()
 
     @property
     def size(self) -> int:

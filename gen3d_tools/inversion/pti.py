@@ -12,6 +12,7 @@ from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index as index_of
+from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.encoder import PhotoEncoder
 from gen3d_tools.inversion.features import PerceptualDistance
 from gen3d_tools.inversion.latents import LatentPrior, latent_prior
@@ -105,6 +106,7 @@ class Inversion:
         self.encoder, self.distance = encoder, distance
         self.progress, self.checkpoint = progress, checkpoint
         self.known_cameras = _one_per_photo(camera, len(photos), generator.device)
+        self.config = None if self.known_cameras is None else config_for(self.known_cameras, generator.settings)
         self.classes = _possible_classes(generator, class_name)
         with torch.no_grad():
             field = self.generator.fields(self._prior(self.classes[0]).mean.expand(1, generator.num_ws, -1))[0]
@@ -131,7 +133,7 @@ class Inversion:
     def find_start(self) -> Candidate:
         """Find class, first latent and first cameras."""
         if self.start is None:
-            search = Search(self.generator, self.settings, self.encoder, self._tell_search)
+            search = Search(self.generator, self.settings, self.encoder, self._tell_search, self.config)
             known = self.known_cameras
             first = None if known is None else known[0]
             self.start = search.find(self.photos[0], self.targets[0], self.classes, first)
@@ -205,7 +207,7 @@ class Inversion:
             return {}
         return {
             "settings": self.settings.to_dict(),
-            "photos": [float(photo.rgb.double().sum()) for photo in self.photos],
+            "photos": [photo.digest for photo in self.photos],
             "class_index": self.start.class_index,
             "w": self.start.w.detach().clone(),
             "cameras": self.cameras.to_eg3d_label().detach().clone(),
@@ -221,7 +223,7 @@ class Inversion:
         """
         if not state:
             return
-        mine = {"settings": self.settings.to_dict(), "photos": [float(one.rgb.double().sum()) for one in self.photos]}
+        mine = {"settings": self.settings.to_dict(), "photos": [photo.digest for photo in self.photos]}
         other = [name for name, value in mine.items() if state.get(name) != value]
         if other:
             raise InputError(f"the state to resume was taken with other {' and '.join(other)}; start afresh without it")
@@ -243,7 +245,7 @@ class Inversion:
         sides = field.super_resolution.render_resolution if field.super_resolution else self.targets[0].size
         pixel = picture_side(self.cameras[0], field.box_side) / sides
         width = onset_width(field, self.settings.softness * pixel)
-        return Objective(self.targets, self.settings, self.distance, rays, width)
+        return Objective(self.targets, self.settings, self.distance, rays, width, self.config)
 
     def _tell_search(self, done: int, steps: int, loss: float) -> None:
         self._tell("search", done, steps, loss)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.encoder import PhotoEncoder
 from gen3d_tools.inversion.features import PerceptualDistance
 from gen3d_tools.inversion.latents import LatentPrior
@@ -29,8 +30,9 @@ def input_scores(
 ) -> dict[str, float]:
     """Compare a generator's pictures with the photos: "psnr" in dB, and "perceptual" where there is a distance."""
     field = generator.fields(ws)[0]
-    size = targets[0].size
-    pictures = render(field, cameras, resolution=size, supersample=1 if field.super_resolution else 2).rgb
+    size, supersample = targets[0].size, 1 if field.super_resolution else 2
+    config = config_for(cameras, generator.settings)
+    pictures = render(field, cameras, resolution=size, config=config, supersample=supersample).rgb
     wanted = torch.stack([target.rgb for target in targets])
     scores = {"psnr": psnr(pictures, wanted)}
     if distance is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.camera_fit import CameraFit
 from gen3d_tools.inversion.encoder import PhotoEncoder
@@ -53,6 +54,7 @@ class Search:
         settings: How many pairs are tried, and for how long.
         encoder: The model's, if it has one.
         report: Called with the steps done, all steps, and the best loss so far.
+        config: How fields are rendered, if not by their own settings.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Search:
         settings: InversionSettings,
         encoder: PhotoEncoder | None,
         report: Callable[[int, int, float], None],
+        config: RenderConfig | None = None,
     ) -> None:
         self.generator, self.encoder, self.report = generator, encoder, report
-        self.settings = settings
+        self.settings, self.config = settings, config
         # Short runs from afar: full speed at once, and a camera that moves more freely than in stage one.
         self.quick = replace(
             settings,
@@ -185,7 +188,8 @@ class Search:
 
     def _objective(self, field: RadianceField, camera: Camera, target: Target) -> Objective:
         pixel = picture_side(camera, field.box_side) / target.size
-        return Objective([target], self.quick, None, target.size**2, onset_width(field, self.quick.softness * pixel))
+        width = onset_width(field, self.quick.softness * pixel)
+        return Objective([target], self.quick, None, target.size**2, width, self.config)
 
     def _refine(self, candidate: Candidate, target: Target, move: bool, steps: int, all_steps: int) -> Candidate:
         """Run stage one for a few steps."""

@@ -8,10 +8,11 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
-from gen3d_tools.inversion.score import score, warnings_for
+from gen3d_tools.inversion.score import input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import PRESETS, InversionSettings, preset
 from gen3d_tools.inversion.views import see
 from gen3d_tools.rendering.rays import pixel_coordinates
@@ -70,6 +71,21 @@ def test_a_known_camera_and_class_are_kept(tiny_generator):
     assert result.base is tiny_generator
     assert set(result.history) == {"stage_one", "stage_two"}
     assert [len(result.history[name]) for name in ("stage_one", "stage_two")] == [3, 3]
+
+
+def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tiny_generator):
+    ws = tiny_generator.latents([5], [1])
+    camera = Camera.from_spherical([40.0], 20.0, 4.5, fov_y_deg=12.0)
+    config = config_for(camera, tiny_generator.settings)
+    seen = see(tiny_generator.fields(ws)[0], camera[0], pixel_coordinates(24), config=config, threshold=0.0)
+    assert seen.opacity.mean() > 0.1
+    photo = Photo(seen.rgb.clamp(0, 1), seen.opacity.clamp(0, 1))
+    work = Inversion(tiny_generator, [photo], camera=camera, class_name=1, settings=QUICK)
+    work.find_start()
+    scores = input_scores(tiny_generator, ws, camera, work.targets, None)
+    assert scores["psnr"] > 25
+    loss, _ = work._objective(ws, 144)(tiny_generator.fields(ws)[0], camera, None)
+    assert float(loss) < 0.1
 
 
 def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
