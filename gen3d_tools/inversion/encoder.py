@@ -93,9 +93,9 @@ class PhotoEncoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        channels = (3, *config.widths)
-        layout = zip(channels, config.widths, config.refine_blocks, strict=False)
-        self.stages = nn.ModuleList(_Stage(inputs, outputs, blocks) for inputs, outputs, blocks in layout)
+        inputs = (3, *config.widths[:-1])
+        layout = zip(inputs, config.widths, config.refine_blocks, strict=True)
+        self.stages = nn.ModuleList(_Stage(*stage) for stage in layout)
         side = config.image_size // 2 ** len(config.widths)
         classes = len(config.class_names)
         self.neck = nn.Conv2d(config.widths[-1], config.neck_channels, 1)

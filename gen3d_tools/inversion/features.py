@@ -8,6 +8,7 @@ The form is that of LPIPS (Zhang et al., "The unreasonable effectiveness of deep
 import importlib.util
 import logging
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -111,8 +112,10 @@ class TorchScriptFeatures:
                 warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers other formats by now
                 self._network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
-            reason = _last_line(error)
-            raise CheckpointError(f"{path} is no TorchScript file that loads here ({reason}); save it again") from error
+            found = _last_line(error) if zipfile.is_zipfile(path) else "it is no archive"
+            raise CheckpointError(
+                f"{path} is no TorchScript file that loads here ({found}); save it by torch.jit.save, or use encoder"
+            ) from error
         self.name = path.name
         self._switches = _switches(self._network)
         for parameter in self._network.parameters():
@@ -232,4 +235,4 @@ def _switches(network: Any) -> dict[str, bool]:
 
 def _last_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[-1][:200] if lines else type(error).__name__
+    return lines[-1].partition(". ")[0][:120] if lines else type(error).__name__

@@ -57,7 +57,7 @@ def write_files(result: InversionResult, folder: Path, base: BaseModel) -> None:
     """Write a result's files into an existing folder."""
     difference, fidelity = compress(result)
     report = {
-        "photos": [photo.source for photo in result.photos],
+        "photos": [Path(photo.source).name for photo in result.photos],
         "class_name": result.class_name,
         "settings": result.settings.to_dict(),
         "metrics": result.metrics,

@@ -40,8 +40,12 @@ class OpenedPhoto:
     """What was put right, one line each."""
 
 
-def open_photo(path: str | Path) -> OpenedPhoto:
+def open_photo(path: str | Path, *, what: str = "photo") -> OpenedPhoto:
     """Read a photo upright (EXIF), as 8-bit sRGB, at most `MAX_SIDE` pixels high and wide.
+
+    Args:
+        path: The file.
+        what: What to call it in errors.
 
     Raises:
         NotFoundError: There is no such file.
@@ -49,7 +53,7 @@ def open_photo(path: str | Path) -> OpenedPhoto:
         MissingDependencyError: It is a HEIC file, and pillow-heif is not installed.
     """
     path = Path(path)
-    _check_file(path)
+    _check_file(path, what)
     with _reading(path), Image.open(path) as file:
         notes: list[str] = []
         if file.format in _PROGRAMS:
@@ -91,7 +95,7 @@ def open_mask(path: str | Path, size: tuple[int, int]) -> tuple[Float[Tensor, "1
         NotFoundError: There is no such file.
         InputError: It is no picture, or of another shape than the photo.
     """
-    opened = open_photo(path)
+    opened = open_photo(path, what="mask")
     mask = opened.rgb.mean(dim=0, keepdim=True) if opened.alpha is None else opened.alpha
     notes = [note for note in opened.notes if "large" not in note]
     height, width = mask.shape[-2:]
@@ -105,12 +109,12 @@ def open_mask(path: str | Path, size: tuple[int, int]) -> tuple[Float[Tensor, "1
     return mask, tuple(notes)
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, what: str) -> None:
     """Refuse what is no file with something in it; learn HEIC if that is what it is."""
     if not path.exists():
-        raise NotFoundError(f"no photo at {path}; check the path")
+        raise NotFoundError(f"no {what} at {path}; check the path")
     if not path.is_file():
-        raise InputError(f"{path} is a folder, not a photo; name one picture file")
+        raise InputError(f"{path} is a folder, not a {what}; name one picture file")
     with _reading(path), path.open("rb") as file:
         head = file.read(16)
     if not head:

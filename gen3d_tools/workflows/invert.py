@@ -136,8 +136,8 @@ def invert(
     prepared = _load_photos(photos, about, generator, label, reporter)
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run)
-    unfinished = Unfinished(target, _job(run, prepared, settings, camera))
     encoder, distance = find_helpers(generator, work.features)
+    unfinished = Unfinished(target, _job(run, prepared, settings, camera))
     if dry_run:
         if resume:
             unfinished.read()
@@ -163,9 +163,9 @@ def invert(
 
 
 def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:
-    """Give everything that was asked for as plain JSON values."""
-    masks = [str(mask) for mask in about.masks]
-    return {"photos": [str(photo) for photo in photos], **vars(about), "masks": masks, **vars(work)}
+    """Give everything that was asked for as plain JSON values; photos by their names: a result may be passed on."""
+    masks = [mask.name for mask in about.masks]
+    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, **vars(work)}
 
 
 def _load_photos(
@@ -184,16 +184,17 @@ def _load_photos(
 
 def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera: Camera | None) -> dict[str, Any]:
     """Say what a state belongs to; another photo, model or option is another job."""
-    digest = hashlib.sha256()
-    for photo in photos:
-        digest.update(photo.rgb.numpy().tobytes() + photo.mask.numpy().tobytes())
+    features = run.options["features"]
+    if features is not None and Path(features).is_file():
+        with Path(features).open("rb") as file:
+            features = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "photos": digest.hexdigest(),
+        "photos": [photo.digest for photo in photos],
         "model": model_digest(run.model),
         "class": run.options["class_name"],
         "camera": None if camera is None else camera.to_eg3d_label().tolist(),
         "settings": settings.to_dict(),
-        "features": run.options["features"],
+        "features": features,
     }
 
 

@@ -93,6 +93,19 @@ def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypat
         assert Path("result", name).read_bytes() == Path("straight", name).read_bytes(), name
 
 
+def test_a_feature_network_is_known_by_its_contents(gen3d, photo):
+    """A file that was exchanged is another job, whatever its name; one that was moved is the same."""
+    features = [workflow.WorkOptions(features=name) for name in ("a.pt", "b.pt", "a.pt", "encoder")]
+    jobs = []
+    for work, contents in zip(features, (b"one", b"one", b"two", b""), strict=True):
+        Path(work.features).write_bytes(contents) if contents else None
+        options = workflow._options([Path(photo)], workflow.PhotoOptions(), work)
+        jobs.append(workflow._job(workflow.Run("invert", "tiny", options), [], work.settings(), None))
+    assert jobs[0] == jobs[1]
+    assert jobs[0]["features"] != jobs[2]["features"]
+    assert jobs[3]["features"] == "encoder"
+
+
 def test_a_full_disk_at_the_end_loses_nothing(gen3d, photo, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -138,6 +151,7 @@ def label(values):
         (["photo.png", "photo.png", "--camera", "label.txt"], 2, "holds 1 cameras for 2 photos"),
         (["photo.png", "--mask", "photo.png", "--mask", "photo.png"], 2, "2 masks for 1 photos"),
         (["photo.png", "--mask", "wide.png"], 2, "they need one shape"),
+        (["photo.png", "--mask", "nowhere.png"], 3, "no mask at nowhere.png"),
         (["photo.png", "--features", "vgg.pt"], 3, "vgg.pt"),
         (["photo.png", "--resume"], 3, "nothing to resume"),
         (["white.png", "--background", "border"], 2, "nothing but background"),
