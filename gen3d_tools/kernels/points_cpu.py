@@ -1,11 +1,7 @@
 """The raw density of a tri-plane field at scattered points, on CPUs (numba)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from threading import Lock
 
-import numba
 import numpy as np
 from jaxtyping import Float
 
@@ -15,7 +11,6 @@ from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden_of_four, raw_
 from gen3d_tools.kernels.threads import share_out
 
 _BLOCK = 256  # points per task at least
-_ONE_AT_A_TIME = Lock()  # numba's own threads do not take work from two threads at once
 
 
 def densities_at(
@@ -25,6 +20,7 @@ def densities_at(
     half_side: float = np.inf,
     empty: float = 0.0,
     threads: int = 1,
+    purpose: str = "densities at points",
 ) -> Float[np.ndarray, " n"]:
     """Evaluate the raw density. It is fastest where neighbours in the list are neighbours in space.
 
@@ -34,24 +30,13 @@ def densities_at(
         half_side: Of the box beyond which there is nothing.
         empty: Raw density there.
         threads: At most; more than numba has are not used. The result does not depend on it.
+        purpose: What it is done for, should the code have to be compiled.
     """
     raw = np.empty(len(points), np.float32)
-    announce(_evaluate, "densities at points")
+    announce(_evaluate, purpose)
     work = partial(_evaluate, net, points, f32(min(half_side, 1e30)), f32(empty), raw)
     share_out(work, len(points), threads=threads, least=_BLOCK)
     return raw
-
-
-@contextmanager
-def at_most(threads: int) -> Iterator[None]:
-    """Let numba use so many threads, one kernel at a time."""
-    with _ONE_AT_A_TIME:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, before))
-        try:
-            yield
-        finally:
-            numba.set_num_threads(before)
 
 
 @compiled()

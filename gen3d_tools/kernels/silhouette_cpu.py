@@ -4,11 +4,11 @@ No lattice is evaluated. Bounds over tiles of the box say where a ray may meet s
 asked, in even steps; then once more around the densest sample.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numba import prange
 
 from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, softplus
@@ -16,11 +16,11 @@ from gen3d_tools.kernels.folding import TriplaneNumbers
 from gen3d_tools.kernels.lattice_bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice_surface import in_order
 from gen3d_tools.kernels.lattice_tables import lattice_of
-from gen3d_tools.kernels.network_cpu import Network, hidden, raw_density
-from gen3d_tools.kernels.points_cpu import at_most
+from gen3d_tools.kernels.network_cpu import WIDTH, Network, hidden, raw_density
+from gen3d_tools.kernels.threads import share_out
 from gen3d_tools.kernels.walk_cpu import mean_density
 
-_BLOCK = 64  # rays per task
+_BLOCK = 64  # rays per task at least
 _TILE = 4  # cells along the sides of the tiles that are bounded
 _STEPS = 256  # along a side of the box
 _DARK = f32(2)  # optical thickness beyond which every other step will do: only the largest density is still open
@@ -99,8 +99,8 @@ def look_through(
     """
     highest, thickness = np.empty(len(limits), np.float32), np.empty(len(limits), np.float32)
     announce(_look_through, "silhouettes")
-    with at_most(threads):
-        _look_through(net, tiles, light, origins, directions, limits, highest, thickness)
+    work = partial(_look_through, net, tiles, light, origins, directions, limits, highest, thickness)
+    share_out(work, len(limits), threads=threads, least=_BLOCK)
     return highest, thickness
 
 
@@ -156,14 +156,10 @@ def _follow(net, tiles, light, o, d, near, far, u, other):  # type: ignore[no-un
     return peak, total
 
 
-@compiled(parallel=True)
-def _look_through(net, tiles, light, origins, directions, limits, highest, thickness):  # type: ignore[no-untyped-def]
-    """Compiled part of `look_through`."""
-    count = len(limits)
-    for block in prange((count + _BLOCK - 1) // _BLOCK):
-        u, other = np.empty_like(net.bias), np.empty_like(net.bias)
-        for ray in range(block * _BLOCK, min(count, (block + 1) * _BLOCK)):
-            near, far = limits[ray, 0], limits[ray, 1]
-            highest[ray], thickness[ray] = _follow(
-                net, tiles, light, origins[ray], directions[ray], near, far, u, other
-            )
+@compiled()
+def _look_through(net, tiles, light, origins, directions, limits, highest, thickness, first, end):  # type: ignore[no-untyped-def]
+    """Compiled part of `look_through`, for the rays from `first` to `end`."""
+    u, other = np.empty(WIDTH, np.float32), np.empty(WIDTH, np.float32)
+    for ray in range(first, end):
+        near, far = limits[ray, 0], limits[ray, 1]
+        highest[ray], thickness[ray] = _follow(net, tiles, light, origins[ray], directions[ray], near, far, u, other)
