@@ -80,6 +80,21 @@ def extract_mesh(
     logger.info("Meshed at %s; %s.", choice, cleaned)
     mesh.vertices = project_to_level(field, mesh.vertices, mesh.faces, raw_level=raw_level, voxel=voxel)
     mesh.metadata.update(level=choice, cleanup=cleaned)
+    mesh = _reshaped(field, mesh, smooth=smooth, watertight=watertight, faces=faces, colors=colors)
+    return trimesh.Trimesh(
+        mesh.vertices,
+        mesh.faces,
+        vertex_normals=field_normals(field, mesh, voxel=voxel),
+        vertex_colors=vertex_colors(field, mesh.vertices) if colors else None,
+        metadata=mesh.metadata,
+        process=False,
+    )
+
+
+def _reshaped(
+    field: RadianceField, mesh: trimesh.Trimesh, *, smooth: int, watertight: bool, faces: int | None, colors: bool
+) -> trimesh.Trimesh:
+    """Smooth, close and simplify, as far as it was asked for."""
     if smooth:
         mesh = smooth_mesh(mesh, smooth)
     if watertight:
@@ -88,16 +103,7 @@ def extract_mesh(
         if colors:  # their borders are to be kept
             mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=vertex_colors(field, mesh.vertices))
         mesh = decimate(mesh, faces)
-    normals = field_normals(field, mesh, voxel=voxel)
-    pixels = vertex_colors(field, mesh.vertices) if colors else None
-    return trimesh.Trimesh(
-        mesh.vertices,
-        mesh.faces,
-        vertex_normals=normals,
-        vertex_colors=pixels,
-        metadata=mesh.metadata,
-        process=False,
-    )
+    return mesh
 
 
 def vertex_colors(field: RadianceField, vertices: Float[np.ndarray, "vertices 3"]) -> UInt8[np.ndarray, "vertices 3"]:
