@@ -1,5 +1,7 @@
 """`gen3d mesh`."""
 
+from functools import partial
+
 import typer
 
 from gen3d_tools.cli import mesh_options, options
@@ -47,7 +49,10 @@ def mesh(
     """
     from gen3d_tools.workflows.mesh import Delivery, Surface, parse_color_source, parse_formats, parse_level
     from gen3d_tools.workflows.mesh import mesh as workflow
+    from gen3d_tools.workflows.runs import RunOptions
+    from gen3d_tools.workflows.samples import Choice
 
+    choice = Choice(seeds=seeds, classes=classes, psi=psi)
     surface = Surface(
         resolution=resolution,
         level=parse_level(level),
@@ -60,30 +65,8 @@ def mesh(
         color_from=parse_color_source(color_from),
         colors=not no_color,
     )
-    delivery = Delivery(
-        formats=parse_formats(formats),
-        points=points,
-        up=up,
-        scale=scale,
-        center=center,
-        preview=preview,
-        report=report,
-    )
-    run_workflow(
-        lambda reporter: workflow(
-            model,
-            seeds=seeds,
-            classes=classes,
-            psi=psi,
-            surface=surface,
-            delivery=delivery,
-            out=out,
-            device=device,
-            overwrite=overwrite,
-            dry_run=dry_run,
-            reporter=reporter,
-        ),
-        as_json=json,
-        quiet=quiet,
-        verbose=verbose,
-    )
+    names = parse_formats(formats)
+    delivery = Delivery(formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
+    work = partial(workflow, model, choice, surface=surface, delivery=delivery, options=settings)
+    run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

@@ -36,7 +36,7 @@ from gen3d_tools.geometry.wavefront import encode_obj, sibling_names
 logger = logging.getLogger(__name__)
 
 _UNREADABLE = (".3mf", ".usdz")
-_WITH_TEXTURE = (".glb", ".gltf", ".obj", ".usdz")
+TEXTURE_SUFFIXES = (".glb", ".gltf", ".obj", ".usdz")
 _WITHOUT_COLORS = (".stl", ".off")
 
 
@@ -142,7 +142,7 @@ def _encode(mesh: trimesh.Trimesh, path: Path, up: str) -> list[bytes]:
     suffix = path.suffix.lower()
     if suffix in _WITHOUT_COLORS and colors_of(mesh) is not None:
         logger.info("%s files hold no colours; write .glb, .ply or .obj to keep them.", suffix)
-    if suffix not in _WITH_TEXTURE and texture_of(mesh) is not None:
+    if suffix not in TEXTURE_SUFFIXES and texture_of(mesh) is not None:
         logger.info("%s files as written here hold no texture: its colours are at the vertices.", suffix)
         mesh = _without_seams(mesh)
     if suffix == ".obj":

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -218,18 +219,23 @@ def bench(
     if dry_run:
         run.add(path, line)
         return run
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        with torch.no_grad():
-            rows = []
-            for row in Bench(generator, make_ws(generator, samples), size).rows():
-                rows.append(row)
-                reporter.say(f"measured: {row.work}")
-        run.details.update(machine=machine(), rows=[asdict(row) for row in rows])
-    finally:
-        torch.set_num_threads(before)
+    found, rows = _measure_all(Bench(generator, make_ws(generator, samples), size), threads, reporter)
+    run.details.update(machine=found, rows=[asdict(row) for row in rows])
     with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(json.dumps(run.details, indent=2) + "\n", encoding="utf-8")
     run.add(path, line)
     return run.finish(path if out else path.parent, next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")
+
+
+def _measure_all(bench: Bench, threads: int | None, reporter: Reporter) -> tuple[dict[str, Any], list[BenchRow]]:
+    """Measure with so many threads, on what machine, and leave torch's threads as they were."""
+    before, rows = torch.get_num_threads(), []
+    torch.set_num_threads(threads or before)
+    try:
+        with torch.no_grad():
+            for row in bench.rows():
+                rows.append(row)
+                reporter.say(f"measured: {row.work}")
+        return machine(), rows
+    finally:
+        torch.set_num_threads(before)

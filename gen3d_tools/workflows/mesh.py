@@ -16,6 +16,7 @@ from gen3d_tools.workflows.mesh_plan import (
     Files,
     Surface,
     formats_of,
+    formats_without_texture,
     level_name,
     parse_color_source,
     parse_formats,
@@ -23,67 +24,60 @@ from gen3d_tools.workflows.mesh_plan import (
     plan_files,
 )
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.samples import check_psi, choose_samples, name_parts, settle_seeds
+from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
+from gen3d_tools.workflows.samples import Choice, check_psi
 
 __all__ = ["Delivery", "Surface", "mesh", "parse_color_source", "parse_formats", "parse_level"]
 
 
 def mesh(
     model: str,
+    choice: Choice | None = None,
     *,
-    seeds: str | None = None,
-    classes: str | None = None,
-    psi: float = 1.0,
     surface: Surface | None = None,
     delivery: Delivery | None = None,
-    out: Path | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    dry_run: bool = False,
+    options: RunOptions | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
     """Mesh samples. When some of several fail, the others are made and the run lists the failures.
 
     Args:
         model: Whatever `load_generator` takes.
-        seeds: "0,2,5-9"; None is 0, or the object a tuned generator is about.
-        classes: Names or indices, or "all"; every class is combined with every seed.
-        psi: Truncation, 1 = off.
+        choice: Which samples.
         surface: Resolution, level, cleaning, colours.
         delivery: Formats, upward axis and size, and what is written beside the meshes.
-        out: A mesh file (by its suffix) for one sample, or a folder; None makes a folder in `gen3d-out`.
-        device: "auto", "cpu", "cuda", ...
-        overwrite: Replace existing outputs.
-        dry_run: Check everything and say what would be written, without doing it.
+        options: Where the meshes go (that of one sample by its suffix, or a folder of them), and on which device.
         reporter: Takes messages and progress.
 
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
-    surface, delivery, reporter = surface or Surface(), delivery or Delivery(), reporter or Reporter()
+    choice, surface, delivery = choice or Choice(), surface or Surface(), delivery or Delivery()
+    options, reporter = options or RunOptions(), reporter or Reporter()
     surface.check()
     delivery.check()
-    check_psi(psi)
-    target = out or output_folder("mesh", model, name_parts(seeds, classes))
+    check_psi(choice.psi)
+    out, overwrite = options.out, options.overwrite
+    target = out or output_folder("mesh", model, choice.name_parts)
     one_file = out is not None and bool(out.suffix) and not out.is_dir()
     formats = formats_of(target if one_file else None, delivery)
+    if surface.texture is not None and (without := formats_without_texture(formats)):
+        reporter.say(f"no texture fits into {' or '.join(without)}; the other formats have it")
     if one_file:
         check_writable(target, overwrite=overwrite)
-    generator = load_generator(model, device=device)
-    samples = list(dict.fromkeys(choose_samples(generator, seeds, classes)))
+    generator = load_generator(model, device=options.device)
+    samples = list(dict.fromkeys(choice.samples(generator)))
     plan = plan_files(samples, target, formats, delivery, one_file=one_file)
     for path in _every_file(plan, target, textured=surface.texture is not None):
         check_writable(path, overwrite=overwrite)
-    options = {"seeds": settle_seeds(generator, seeds, classes), "classes": classes, "psi": psi}
-    options |= asdict(surface) | asdict(delivery) | {"level": level_name(surface.level), "formats": formats}
-    run = Run("mesh", model, options, dry_run=dry_run)
-    if dry_run:
+    run = Run("mesh", model, choice.record(generator), dry_run=options.dry_run)
+    run.options |= asdict(surface) | asdict(delivery) | {"level": level_name(surface.level), "formats": formats}
+    if options.dry_run:
         for files in plan:
             for path in files.all:
                 run.add(path, f"{files.sample.label}, {surface}")
         return run
-    make_all(plan, Job(generator, psi, surface, delivery, overwrite, reporter), run, target)
+    make_all(plan, Job(generator, choice.psi, surface, delivery, overwrite, reporter), run, target)
     return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
 
 

@@ -18,7 +18,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.geometry.agreement import Agreement, compare
 from gen3d_tools.geometry.density_grid import write_density
-from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.export import TEXTURE_SUFFIXES, write_mesh
 from gen3d_tools.geometry.lattice import Progress
 from gen3d_tools.geometry.mesh import MeshHealth, extract_mesh, mesh_health
 from gen3d_tools.geometry.points import sample_points, write_points
@@ -41,7 +41,6 @@ from gen3d_tools.workflows.samples import make_fields
 
 REPORTS = ("level", "cleanup", "repair", "decimation")
 """What the mesher notes in a mesh's metadata."""
-TEXTURE_SUFFIXES = (".glb", ".gltf", ".obj", ".usdz")
 
 
 @dataclass(frozen=True)

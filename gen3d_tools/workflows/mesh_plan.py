@@ -9,7 +9,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.cleanup import check_keep
 from gen3d_tools.geometry.decimation import check_faces
 from gen3d_tools.geometry.density_grid import DENSITY_SUFFIXES, check_density_suffix
-from gen3d_tools.geometry.export import SUFFIXES, check_mesh_suffix
+from gen3d_tools.geometry.export import SUFFIXES, TEXTURE_SUFFIXES, check_mesh_suffix
 from gen3d_tools.geometry.isosurface import check_iso_level
 from gen3d_tools.geometry.lattice import check_range
 from gen3d_tools.geometry.placement import Placement
@@ -230,6 +230,18 @@ def formats_of(file: Path | None, delivery: Delivery) -> tuple[str, ...]:
             f"format is {','.join(formats)}, but the output is {file}; leave --format out, or change the suffix"
         )
     return (own, *(name for name in formats if name != own))
+
+
+def formats_without_texture(formats: Sequence[str]) -> list[str]:
+    """Name the formats of meshes that cannot hold the texture that is asked for.
+
+    Raises:
+        InputError: None of the formats can.
+    """
+    if not any(f".{name}" in TEXTURE_SUFFIXES for name in formats):
+        able = ", ".join(suffix[1:] for suffix in TEXTURE_SUFFIXES)
+        raise InputError(f"no texture fits into {' or '.join(formats)}; leave --texture out, or write one of {able}")
+    return [name for name in formats if f".{name}" not in (*TEXTURE_SUFFIXES, *DENSITY_SUFFIXES)]
 
 
 def _files(one: Sample, base: Path, suffixes: Sequence[str], delivery: Delivery, *, own: Path | None = None) -> Files:

@@ -20,6 +20,16 @@ OUTPUT_ROOT = Path("gen3d-out")
 RECORD_NAME = "run.json"
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What every command is told about its run."""
+
+    out: Path | None = None  # a file (by its suffix) or a folder; None = a new folder in `gen3d-out`
+    device: str = "auto"  # or "cpu", "cuda", ...
+    overwrite: bool = False  # replace existing outputs
+    dry_run: bool = False  # check everything and say what would be written, without doing it
+
+
 @dataclass
 class Run:
     """What one command did. `finish` turns it into the record on disk and on stdout."""

@@ -19,9 +19,10 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
+from gen3d_tools.rendering.tracing import Exactness
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, output_folder
-from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, name_parts, settle_seeds
+from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
+from gen3d_tools.workflows.samples import Choice, Sample, make_fields
 
 KINDS = ("rgb", "depth", "normal")
 GRID_NAME = "grid.png"
@@ -60,9 +61,14 @@ class Look:
     pitch: float | None = None
     fov: float | None = None
     size: int | None = None
-    exact: bool = False
+    exact: bool = False  # the model family's own sampling scheme
     supersample: int = 1
     raw: bool = False  # leave the model's super-resolution out
+
+    @property
+    def exactness(self) -> Exactness:
+        """What the renderer is told: compiled code takes the scheme's samples, and serves where it can."""
+        return "fast" if self.exact else False
 
     def sized(self, generator: Generator) -> "Look":
         """Fill the size in: what the model's super-resolution gives, or 256."""
@@ -102,7 +108,7 @@ def picture(
         camera,
         resolution=look.size,
         config=config,
-        exact=look.exact,
+        exact=look.exactness,
         supersample=look.supersample,
         super_resolution=not look.raw,
     )
@@ -115,80 +121,60 @@ def picture(
 
 def sample(
     model: str,
+    choice: Choice | None = None,
     *,
-    seeds: str | None = None,
-    classes: str | None = None,
-    psi: float = 1.0,
     show: str = "rgb",
     views: int = 1,
     grid: bool = False,
     look: Look | None = None,
-    out: Path | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    dry_run: bool = False,
+    options: RunOptions | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
     """Render samples to pictures.
 
     Args:
         model: Whatever `load_generator` takes.
-        seeds: "0,2,5-9"; None is 0, or the object a tuned generator is about.
-        classes: Names or indices, or "all"; every class is combined with every seed.
-        psi: Truncation, 1 = off.
+        choice: Which samples.
         show: Any of "rgb", "depth", "normal", separated by commas.
         views: Pictures around the object, evenly spaced in yaw.
-        grid: One labelled sheet instead of files. Also when `out` is one picture and there are several.
+        grid: One labelled sheet instead of files. Also when the output is one picture and there are several.
         look: Angles, size and quality.
-        out: A picture (by its suffix) or a folder; None makes a folder in `gen3d-out`.
-        device: "auto", "cpu", "cuda", ...
-        overwrite: Replace existing outputs.
-        dry_run: Check everything and say what would be written, without doing it.
+        options: Where the pictures go (one by its suffix, or a folder of them), and on which device.
         reporter: Takes messages and progress.
 
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
-    look, reporter, kinds = look or Look(), reporter or Reporter(), parse_kinds(show)
+    choice, look, options = choice or Choice(), look or Look(), options or RunOptions()
+    kinds = parse_kinds(show)
     check_size(look.size)
     if not 1 <= views <= MAX_VIEWS:
         raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
-    target = out or output_folder("sample", model, name_parts(seeds, classes))
-    one_file = bool(target.suffix) and out is not None
+    target = options.out or output_folder("sample", model, choice.name_parts)
+    one_file = bool(target.suffix) and options.out is not None
     if one_file:
-        check_image_path(target, overwrite=overwrite)
-    generator = load_generator(model, device=device)
+        check_image_path(target, overwrite=options.overwrite)
+    generator = load_generator(model, device=options.device)
     look = look.sized(generator)
-    samples = choose_samples(generator, seeds, classes)
-    run = Run(
-        "sample",
-        model,
-        {
-            "seeds": settle_seeds(generator, seeds, classes),
-            "classes": classes,
-            "psi": psi,
-            "show": kinds,
-            "views": views,
-        },
-        dry_run=dry_run,
-    )
+    samples = choice.samples(generator)
+    run = Run("sample", model, choice.record(generator) | {"show": kinds, "views": views}, dry_run=options.dry_run)
     run.options |= asdict(look)
-    rows = _render_rows(generator, samples, psi, kinds, views, look, reporter)
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
     one_sheet = grid or (one_file and len(samples) * len(columns) > 1)
-    if dry_run:
+    if options.dry_run:
         _plan(run, samples, columns, target, one_file, one_sheet)
         return run
+    rows = _render_rows(generator, samples, choice.psi, kinds, views, look, reporter or Reporter())
     if one_sheet:
         path = target if one_file else target / GRID_NAME
         sheet = samples_sheet(samples, list(rows), columns)
-        write_image(path, sheet, overwrite=overwrite)
+        write_image(path, sheet, overwrite=options.overwrite)
         run.add(path, f"{len(samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
     else:
         for one, row in zip(samples, rows, strict=True):
             for name, image in zip(columns, row, strict=True):
                 path = _path(target, one_file, one, name, columns)
-                write_image(path, image, overwrite=overwrite)
+                write_image(path, image, overwrite=options.overwrite)
                 run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
     return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
 

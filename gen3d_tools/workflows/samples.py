@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -46,6 +47,32 @@ class Sample:
         if self.seed is None:
             return ""
         return (f" --class {shlex.quote(self.class_name)}" if self.class_name else "") + f" --seeds {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which samples a command is about, as typed."""
+
+    seeds: str | None = None  # "0,2,5-9"; None = 0, or the object a tuned generator is about
+    classes: str | None = None  # names or indices, or "all", each with every seed; None = the seed draws its own
+    psi: float = 1.0  # truncation, 1 = off
+
+    @property
+    def name_parts(self) -> list[str]:
+        """What distinguishes the choice in the name of an output folder."""
+        return name_parts(self.seeds, self.classes)
+
+    def samples(self, generator: Generator) -> list[Sample]:
+        """Every sample that is meant; see `choose_samples`."""
+        return choose_samples(generator, self.seeds, self.classes)
+
+    def record(self, generator: Generator) -> dict[str, Any]:
+        """The choice as it stands in the record of a run."""
+        return {
+            "seeds": settle_seeds(generator, self.seeds, self.classes),
+            "classes": self.classes,
+            "psi": self.psi,
+        }
 
 
 def name_parts(seeds: str | None, classes: str | None) -> list[str]:

@@ -144,6 +144,8 @@ def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
 
     from gen3d_tools.workflows.mesh import Surface, mesh
     from gen3d_tools.workflows.reporting import Reporter
+    from gen3d_tools.workflows.runs import RunOptions
+    from gen3d_tools.workflows.samples import Choice
 
     seen = []
 
@@ -154,7 +156,8 @@ def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
             yield seen.append
 
     surface = Surface(resolution=16, level=10, color_from="points")
-    mesh(str(tiny_folder), seeds="1", classes="all", surface=surface, out=tmp_path / "out", reporter=Recorder())
+    choice, options = Choice(seeds="1", classes="all"), RunOptions(out=tmp_path / "out")
+    mesh(str(tiny_folder), choice, surface=surface, options=options, reporter=Recorder())
     total, *steps = seen
     assert total == steps[-1] == 2 * 16**3
     assert steps == sorted(steps)
@@ -203,6 +206,8 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--texture", "1000"], 2, "texture size is 1000, it must be a power of two"),
         (["--texture", "1048576"], 2, "try 8192"),
         (["--texture", "64", "--no-color"], 2, "a texture holds colours; leave out --texture, or --no-color"),
+        (["--texture", "64", "-o", "x.stl"], 2, "no texture fits into stl; leave --texture out, or write one of glb,"),
+        (["--texture", "64", "--format", "npz,ply"], 2, "no texture fits into npz or ply"),
         (["--color-from", "dreams"], 2, "the source of the colours is 'dreams'"),
         (["--scale", "0"], 2, "scale is 0"),
         (["--points", "0"], 2, "points is 0"),

@@ -100,6 +100,7 @@ def test_a_texture_is_for_formats_that_hold_one(gen3d, tiny_folder):
     options = ("--texture", 64, "--format", "obj,ply", "-o", "out")
     result = gen3d("mesh", tiny_folder, "--class", "ball", *options, *FAST)
     assert result.code == 0, result.err
+    assert "no texture fits into ply; the other formats have it" in result.err
     assert sorted(Path(path).suffix for path in result.paths) == [".mtl", ".obj", ".ply", ".png"]
     assert read_mesh("out/ball-0000.obj").visual.uv is not None
     assert read_mesh("out/ball-0000.ply").is_watertight  # not cut open
