@@ -20,23 +20,28 @@ def cpu_kernels_available() -> bool:
 
 @functools.cache
 def announce(kernel: Any, what: str) -> None:
-    """Say once, before a kernel's first call, that it is being compiled; silent when the disk has it already.
+    """Say before a kernel's first call that it is being compiled; silent when the disk has it already.
 
     Args:
         kernel: The compiled function.
-        what: What it does, for the message.
+        what: What it does, for the message, which is said once for all that do the same.
     """
     if kernel.signatures:
         return
     folder = kernel.stats.cache_path
     if folder is None:
-        logger.warning(
-            "compiling the code for %s: 10 to 15 s. No folder for it can be written, so this happens in every run; "
-            "name one in NUMBA_CACHE_DIR",
-            what,
+        say_once(
+            f"compiling the code for {what}: about 10 s. No folder for it can be written, so this happens in every "
+            "run; name one in NUMBA_CACHE_DIR"
         )
         return
     function = kernel.py_func
     stored = Path(folder).glob(f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*")
     if next(stored, None) is None:
-        logger.warning("compiling the code for %s, once: 10 to 15 s; it is kept on disk for later runs", what)
+        say_once(f"compiling the code for {what}, once: about 10 s; it is kept on disk for later runs")
+
+
+@functools.cache
+def say_once(message: str) -> None:
+    """Log a warning, unless this process has heard it already."""
+    logger.warning(message)

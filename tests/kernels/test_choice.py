@@ -2,7 +2,14 @@
 
 import logging
 
+import pytest
+
 from gen3d_tools.kernels import choice
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_said():
+    choice.say_once.cache_clear()
 
 
 class Kernel:
@@ -25,6 +32,10 @@ def test_a_kernel_to_be_compiled_is_announced_once(tmp_path, caplog):
     kernel = Kernel(tmp_path)
     assert announced(caplog, kernel) == 1
     assert announced(caplog, kernel) == 0
+
+
+def test_kernels_that_do_the_same_are_announced_together(tmp_path, caplog):
+    assert [announced(caplog, Kernel(tmp_path)) for _ in range(3)] == [1, 0, 0]
 
 
 def test_a_kernel_on_disk_or_compiled_already_is_not(tmp_path, caplog):
