@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
@@ -170,9 +170,10 @@ def picture_colors(
         picture = _with_surroundings(frames)
 
         def add(part: slice, picture: Tensor = picture, camera: Camera = cameras[index]) -> None:
-            color, weight = _seen_in(picture, camera, points[part], normals[part], field)
-            total[part] += weight * color
-            weights[part] += weight
+            rows, slant = _turned_to(camera, points[part], normals[part])
+            color, shown = _seen_in(picture, camera, points[part][rows], field)
+            total[part].index_add_(0, rows, slant * shown * color)
+            weights[part].index_add_(0, rows, slant * shown)
 
         in_chunks(add, len(points), _CHUNK)
         if progress is not None:
@@ -181,14 +182,20 @@ def picture_colors(
     return torch.where(seen[:, None], total / weights.clamp_min(1e-3), 0.0).clamp(0, 1), seen
 
 
+def _turned_to(
+    camera: Camera, points: Float[Tensor, "points 3"], normals: Float[Tensor, "points 3"]
+) -> tuple[Int[Tensor, " turned"], Float[Tensor, "turned 1"]]:
+    """Which points look to the side where a camera is, and the squared cosine between normal and line of sight."""
+    towards = camera.position - points
+    along = (towards * normals).sum(-1)
+    rows = (along > 0).nonzero()[:, 0]
+    return rows, (along[rows].square() / towards[rows].square().sum(-1).clamp_min(1e-30))[:, None]
+
+
 def _seen_in(
-    picture: Float[Tensor, "6 n n"],
-    camera: Camera,
-    points: Float[Tensor, "points 3"],
-    normals: Float[Tensor, "points 3"],
-    field: RadianceField,
-) -> tuple[Float[Tensor, "points 3"], Float[Tensor, "points 1"]]:
-    """The colours that one picture shows at the points, and how much it counts there."""
+    picture: Float[Tensor, "6 n n"], camera: Camera, points: Float[Tensor, "points 3"], field: RadianceField
+) -> tuple[Float[Tensor, "points 3"], Bool[Tensor, "points 1"]]:
+    """The colours that one picture shows at the points, and whether it shows them."""
     side = picture.shape[-1]
     # "corners" spreads the pixels' middles so that the outermost lie on the edges.
     stretch = (side - 1) / side if field.render_config.pixel_grid == "corners" else 1.0
@@ -197,8 +204,7 @@ def _seen_in(
     color, nearest, farthest, opacity = torch.split(looked_up, [3, 1, 1, 1], dim=-1)
     tolerance = field.box_side * _VOXEL * _DEPTH_TOLERANCE
     shown = (opacity > _OPAQUE) & (nearest > depth - tolerance) & (farthest < depth + tolerance)
-    facing = (F.normalize(camera.position - points, dim=-1) * normals).sum(-1, keepdim=True).clamp_min(0)
-    return color, facing.square() * shown * (depth > 0) * (place.abs() < 1).all(-1, keepdim=True)
+    return color, shown & (depth > 0) & (place.abs() < 1).all(-1, keepdim=True)
 
 
 def _project(camera: Camera, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 1"]]:
