@@ -153,11 +153,12 @@ def make_mesh(
     Raises:
         Gen3DError: There is no surface, or something does not fit.
     """
+    looked_at = surface.colors and surface.color_from != "points" and not only_textured
     mesh = extract_mesh(
         field,
         resolution=surface.resolution,
         iso_level=surface.level,
-        colors=surface.colors,
+        colors=surface.colors and (not looked_at or surface.faces is not None),  # decimation needs some
         keep=surface.keep,
         keep_background=surface.keep_background,
         faces=surface.faces,
@@ -169,7 +170,7 @@ def make_mesh(
     textured = None
     if surface.texture is not None:
         textured = bake_texture(field, mesh, surface.texture, source=surface.color_from, cameras=cameras)
-    if surface.colors and surface.color_from != "points" and not only_textured:  # those it has already
+    if looked_at:
         points, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
         colors = surface_colors(field, points, normals, source=surface.color_from, cameras=cameras)
         mesh.visual = ColorVisuals(mesh, vertex_colors=(colors * 255).round().astype(np.uint8))
