@@ -359,12 +359,13 @@ def _collapse(  # type: ignore[no-untyped-def]
     """
     alive, first, following = chains
     keys, rows = heap
+    top = np.int64(0)  # a plain 0 is a type of its own, for which all would be compiled again
     while count > 0 and left > target:
         u, v = rows[0, 0], rows[0, 1]
         current = rows[0, 2] == version[u] and rows[0, 3] == version[v]
         count -= 1
-        _swap(keys, rows, 0, count)
-        _sink(keys, rows, count, 0)
+        _swap(keys, rows, top, count)
+        _sink(keys, rows, count, top)
         tick += 2
         if not current or not _shares_two(faces, alive, first, following, u, v, mark, tick):
             continue

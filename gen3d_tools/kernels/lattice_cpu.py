@@ -194,7 +194,7 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
                 else:
                     places[count, 0], places[count, 1], places[count, 2] = TILE * slab + x - 1, y - 1, z - 1
                     count += 1
-        start = 0
+        start = np.int64(0)  # a plain 0 is a type of its own, for which all would be compiled again
         while count - start >= BLOCK or (row == rows - 1 and count > start):
             some = BLOCK if count - start > BLOCK else count - start
             evaluate_block(lattice, places, start, some, units, others, found)
