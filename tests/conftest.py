@@ -68,3 +68,16 @@ def tiny_folder(tiny_generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tiny_generator.save(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def coarse_guide():
+    """Rays through tiny generators need no fine lattice to find their way; making it costs more than all pictures.
+
+    For tests of what is made of pictures; that they are right is tested with the lattice that users get.
+    """
+    from gen3d_tools.kernels import occupancy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(occupancy, "CELLS", 32)
+        yield

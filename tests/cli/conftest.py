@@ -31,6 +31,11 @@ class Outcome:
         return lines[0]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _coarse(coarse_guide):
+    """Commands are tested with the tiny generator."""
+
+
 @pytest.fixture
 def gen3d(tmp_path, monkeypatch, capsys):
     """Call the command line in an empty folder."""

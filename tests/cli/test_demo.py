@@ -19,9 +19,9 @@ FILES = ["ball.glb", "blend.png", "from-photo", "grid.png", "index.html", "orbit
 MADE = ("grid.png", "orbit.mp4", "blend.png", "ball.glb", "from-photo", "index.html")
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch, tiny_folder):
-    plan = DemoPlan(
+@pytest.fixture(scope="module")
+def plan(tiny_folder):
+    return DemoPlan(
         model=str(tiny_folder),
         grid_seeds="0,2",
         grid_size=16,
@@ -37,8 +37,19 @@ def small(monkeypatch, tiny_folder):
             steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
         ),
     )
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, plan):
     monkeypatch.setattr(workflow, "PLAN", plan)
-    return plan
+
+
+@pytest.fixture(scope="module")
+def made(plan, tmp_path_factory):
+    """A finished demo, to look at only."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    workflow.demo(folder, plan=plan)
+    return folder
 
 
 def names(folder):
@@ -57,13 +68,13 @@ def test_everything_is_there_and_nothing_else(gen3d):
 
 
 def test_without_a_name_it_goes_to_gen3d_out(gen3d):
-    assert "gen3d-out/demo/index.html" in gen3d("demo").paths
+    Path("gen3d-out/demo").mkdir(parents=True)
     assert "gen3d-out/demo-2/index.html" in gen3d("demo").paths
+    assert names("gen3d-out/demo") == []
 
 
-def test_the_page_needs_no_other_file_and_no_network(gen3d):
-    gen3d("demo", "-o", "out")
-    page = Path("out/index.html").read_text()
+def test_the_page_needs_no_other_file_and_no_network(made):
+    page = (made / "index.html").read_text()
     assert not re.search(r"https?://", page)
     assert {source[:5] for source in re.findall(r'(?:src|href)="([^"]*)"', page)} == {"data:"}
     assert "data:video/mp4;base64," in page
@@ -72,14 +83,13 @@ def test_the_page_needs_no_other_file_and_no_network(gen3d):
         assert entry.command in page
 
 
-def test_the_pictures_are_those_of_gen3d_sample(gen3d, tiny_folder):
-    gen3d("demo", "-o", "out")
+def test_the_pictures_are_those_of_gen3d_sample(gen3d, tiny_folder, made):
     for name, seed in (("ball", 0), ("cube", 2), ("ball", 1), ("cube", 4)):
         gen3d("sample", tiny_folder, "--class", name, "--seeds", seed, "--size", 16, "-o", f"{name}{seed}.png")
-    first, last = position("out/grid.png", "ball0.png"), position("out/grid.png", "cube2.png")
+    first, last = position(made / "grid.png", "ball0.png"), position(made / "grid.png", "cube2.png")
     assert first[0] < last[0]  # classes run to the right
     assert first[1] < last[1]  # seeds run down
-    assert position("out/blend.png", "ball1.png")[0] < position("out/blend.png", "cube4.png")[0]
+    assert position(made / "blend.png", "ball1.png")[0] < position(made / "blend.png", "cube4.png")[0]
 
 
 def position(sheet, picture):
@@ -91,22 +101,21 @@ def position(sheet, picture):
     return found[0][::-1]
 
 
-def test_it_is_the_same_every_time(gen3d):
-    gen3d("demo", "-o", "one")
-    gen3d("demo", "-o", "two")
-    made = [path.relative_to("one") for path in Path("one").rglob("*") if path.is_file() and path.name != "run.json"]
-    assert len(made) > len(FILES)
-    for name in made:
-        assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+def test_it_is_the_same_every_time(gen3d, made):
+    gen3d("demo", "-o", "again")
+    files = [path.relative_to(made) for path in made.rglob("*") if path.is_file() and path.name != "run.json"]
+    assert len(files) > len(FILES)
+    for name in files:
+        assert (made / name).read_bytes() == Path("again", name).read_bytes(), name
 
 
 def test_the_record_has_the_time_of_each_step(gen3d):
-    result = gen3d("demo", "-o", "out", "--json")
+    result = gen3d("demo", "--json")
     said = " ".join(result.err.split())  # the tiny model has no encoder; beside that nothing is said
     assert said.startswith("WARNING no perceptual distance here")
     assert said.endswith("comparing pixels alone")
     assert set(result.json["details"]["steps"]) == set(FILES) - {"run.json"}
-    assert json.loads(Path("out/run.json").read_text())["outputs"] == result.json["outputs"]
+    assert json.loads(Path("gen3d-out/demo/run.json").read_text())["outputs"] == result.json["outputs"]
 
 
 def test_next_commands_exist_with_their_options():

@@ -14,6 +14,8 @@ from gen3d_tools.workflows.sample import Look
 from gen3d_tools.workflows.samples import Sample
 from gen3d_tools.workflows.shots import Shot
 
+pytestmark = pytest.mark.usefixtures("coarse_guide")
+
 BALL, CUBE = Sample(0, 0, "ball"), Sample(0, 1, "cube")
 
 

@@ -9,6 +9,8 @@ import trimesh
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.workflows.mesh_preview import Stage, film, portrait, ring, strip, turntable
 
+pytestmark = pytest.mark.usefixtures("coarse_guide")
+
 
 @pytest.fixture
 def settings(tiny_generator):
