@@ -20,7 +20,7 @@ from gen3d_tools.kernels.occupancy import Guide
 from gen3d_tools.kernels.threads import share_out
 from gen3d_tools.kernels.walk_cpu import DARK, SLACK, guess, in_cells, leap_together, mean_density, set_off, walk
 
-_PER_CELL = 1.5  # samples of the network per cell of the lattice over which light is stopped
+_PER_CELL = 1.6  # samples of the network per cell of the lattice over which light is stopped
 _SHARP = 4  # cells over which a thin haze at most may stop its light to count as a surface that is touched
 _TRUST = 2  # cells beyond the outermost samples over which their correction fades
 _BLACK = f32(-np.log(1e-6))  # optical thickness beyond which no light is given to samples
