@@ -104,6 +104,20 @@ def _surfaces(generator: Generator, ws: Tensor, effort: Effort) -> Iterator[Row]
     yield row(f"surface {resolution}^3, planes given", timing, wanted="" if effort.tiny else "1 s on 2 cores")
     timing = measure(lambda: g3.extract_mesh(field, resolution=resolution), repeat=effort.repeat)
     yield row(f"mesh {resolution}^3: level, colours, clean-up", timing)
+    if generator.class_names:
+        yield _slowest_mesh(generator, resolution, effort)
+
+
+def _slowest_mesh(generator: Generator, resolution: int, effort: Effort) -> Row:
+    """The class whose sample takes longest to mesh; the note has the seconds of every class."""
+    timings = {}
+    for name in generator.class_names:
+        (field,) = generator.fields(generator.latents([0], [name], truncation_psi=0.7))
+        timings[name] = measure(partial(g3.extract_mesh, field, resolution=resolution), repeat=effort.repeat)
+    slowest = max(timings, key=lambda name: timings[name].ours)
+    note = ", ".join(f"{name} {timing.ours:.2f}" for name, timing in timings.items())
+    wanted = "" if effort.tiny else "1 s on 2 cores"
+    return row(f"mesh {resolution}^3, slowest class: {slowest}", timings[slowest], wanted=wanted, note=note)
 
 
 def _jobs(effort: Effort) -> Iterator[Row]:

@@ -6,7 +6,6 @@ the planes are, since that is faster than evaluating every lattice point on any 
 
 import os
 
-import numpy as np
 import torch
 
 from gen3d_tools.errors import OutOfMemoryError
@@ -47,6 +46,7 @@ def triplane_surface(
     check_memory(resolution, bytes_needed(numbers, resolution, threads=threads), exponent=2)
     try:
         bounded = bounded_lattice(numbers, resolution, threads=threads)
+        del numbers  # the tables have what they need of the planes
         if not bounded.finite:
             return None
         vertices, faces = find_surface(bounded, raw_level, threads=threads, progress=progress)
@@ -56,7 +56,9 @@ def triplane_surface(
     if not within.all(axis=1).any():  # at most the cap of a box that is full
         lowest, highest = field.activate(torch.tensor(span(bounded, threads=threads))).tolist()
         check_level(iso_level, lowest, highest, what="densities")
-    return vertices * (field.box_side / (resolution - 1)) - field.box_side / 2, faces.astype(np.int64)
+    vertices *= field.box_side / (resolution - 1)
+    vertices -= field.box_side / 2
+    return vertices, faces
 
 
 def kernel_threads() -> int:
