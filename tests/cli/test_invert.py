@@ -13,6 +13,7 @@ from PIL import Image
 
 import gen3d_tools as g3
 from gen3d_tools.checkpoints.results import DIFFERENCE_NAME
+from gen3d_tools.inversion.stage_one import StageOne
 from gen3d_tools.inversion.stage_two import StageTwo
 from gen3d_tools.inversion.unfinished import STATE_NAME
 from gen3d_tools.media.images import read_image, write_image
@@ -32,9 +33,9 @@ def photo(gen3d, tiny_folder, tmp_path):
     return "photo.png"
 
 
-def interrupt_once(monkeypatch, at):
-    """Press Ctrl-C in the middle of a step of stage two."""
-    step, calls = StageTwo.step, []
+def interrupt_once(monkeypatch, stage, at):
+    """Press Ctrl-C in the middle of a step of a stage."""
+    step, calls = stage.step, []
 
     def pressed(self):
         calls.append(1)
@@ -42,7 +43,7 @@ def interrupt_once(monkeypatch, at):
             os.kill(os.getpid(), signal.SIGINT)
         return step(self)
 
-    monkeypatch.setattr(StageTwo, "step", pressed)
+    monkeypatch.setattr(stage, "step", pressed)
 
 
 def test_a_result_is_a_model_for_every_command(gen3d, photo):
@@ -69,7 +70,7 @@ def test_a_result_is_a_model_for_every_command(gen3d, photo):
 def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypatch):
     assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "straight", "-q").code == 0
     with monkeypatch.context() as patch:
-        interrupt_once(patch, at=1)
+        interrupt_once(patch, StageTwo, at=1)
         stopped = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "-q")
     assert stopped.code == 130
     assert "repeat the command with --resume" in stopped.error
@@ -89,8 +90,22 @@ def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypat
     assert "is broken; leave --resume out" in short.error
     state.write_bytes(kept)
     assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q").code == 0
-    for name in (DIFFERENCE_NAME, "photo.png", "overview.png"):
-        assert Path("result", name).read_bytes() == Path("straight", name).read_bytes(), name
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, StageOne, at=2)
+        assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "early", "-q").code == 130
+    assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "early", "--resume", "-q").code == 0
+    for folder in ("result", "early"):
+        for name in (DIFFERENCE_NAME, "photo.png", "overview.png"):
+            assert Path(folder, name).read_bytes() == Path("straight", name).read_bytes(), (folder, name)
+
+
+def test_an_interrupted_search_says_that_there_is_nothing_to_keep(gen3d, photo, leftovers, monkeypatch):
+    before = leftovers()
+    interrupt_once(monkeypatch, StageOne, at=1)
+    stopped = gen3d("invert", photo, "--model", "tiny", "--class", "cube", "--background", "none", "-o", "result", "-q")
+    assert stopped.code == 130
+    assert "before there was anything to keep" in stopped.error
+    assert leftovers() == before
 
 
 def test_a_feature_network_is_known_by_its_contents(gen3d, photo):
