@@ -17,8 +17,12 @@ from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.result import Fit
 from gen3d_tools.rendering.renderer import render
 
-GOOD_PSNR, FAIR_PSNR = 24.0, 19.0
-"""dB that the untouched generator reaches on the photo. Tuning makes any photo match; this number does not lie."""
+GOOD_PSNR, FAIR_PSNR = 22.0, 19.0
+"""dB that the untouched generator reaches on the photo. Tuning makes any photo match; this number does not lie.
+
+Of a hundred toys that the bundled generator never saw the worst was at 26.5 (preset "balanced"; with "fast" a chair was
+at 23.2); noise, a doodle, a snowman and a table were at 14.1 to 19.0.
+"""
 
 STRANGE = 1.6
 """Latents with a larger root mean square coordinate lie outside their class."""
