@@ -160,7 +160,8 @@ def _summaries(net: Network, grid: _Grid) -> tuple[np.ndarray, ...]:
         table[2:-1, 2:-1] = plane
         out = np.empty((grid.cells, grid.cells, 4, WIDTH), np.float32)
         summarize(_refined(table, grid), grid.points, grid.per_cell, out)
-        summaries[int(u), int(v)] = out.transpose(1, 0, 2, 3)[:, :, [0, 2, 1, 3]]  # tables run along v, then u
+        for place, source in enumerate((0, 2, 1, 3)):  # tables run along v, then u
+            summaries[int(u), int(v)][:, :, place] = out[:, :, source].transpose(1, 0, 2)
     summaries[0, 1][:, :, 0] += net.bias
     return tuple(summaries.values())
 
