@@ -81,3 +81,11 @@ def coarse_guide():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(occupancy, "CELLS", 32)
         yield
+
+
+@pytest.fixture
+def few_mean_cameras(monkeypatch):
+    """3DGP's mean camera of a few samples, where it is of no account; many are most of a conversion's time."""
+    from gen3d_tools.generators import official_threedgp
+
+    monkeypatch.setattr(official_threedgp, "MEAN_CAMERA_SAMPLES", 16)

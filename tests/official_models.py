@@ -1,6 +1,7 @@
 """Published pickles small enough for every test."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -79,6 +80,7 @@ def eg3d_bytes(layout: Layout | None = None, **options) -> bytes:
     return official_bytes("eg3d", KWARGS, eg3d_tensors(), layout=layout, **{"attributes": attributes, **options})
 
 
+@cache
 def recorded_bytes(family: str, *, classes: bool = False) -> bytes:
     """Write the snapshot of a recorded EpiGRAF or 3DGP generator: the first, or the first with classes."""
     for path in sorted((GOLDEN / FOLDERS[family]).glob("*.json")):
