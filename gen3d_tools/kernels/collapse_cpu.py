@@ -7,6 +7,8 @@ opposite to the edge (the link condition), no face turns over, and none becomes 
 closed stays closed, and no part disappears. Edges shorter than that limit go in the end, whatever faces think of it.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
@@ -42,10 +44,47 @@ def collapse_edges(
         Points and faces that are left, in the order they came.
     """
     announce(_collapse, "simplifying meshes")
+    state = _start(points, faces)
+    left, most = state.faces, 2 * len(faces) + 64
+    heap = np.empty(most), np.empty((most, 4), np.int32)
+    square = float(min(longest, 1e150)) ** 2
+    noise = float(max(thinnest, longest if longest < 1e100 else 0.0))
+    remaining, tick = len(left), 0
+    for turn in range(len(_TURNS)):
+        if remaining <= target:
+            break
+        count = _queue_all(state, square, *heap)
+        limits = (_TURNS[turn], _SLIMMEST[turn], float(thinnest), noise)
+        last = turn == len(_TURNS) - 1
+        remaining, tick = _collapse(state, heap, count, remaining, int(target), tick, square, limits, last)
+    kept = left[state.alive]
+    used = np.zeros(len(state.points), np.bool_)
+    used[kept] = True
+    return state.points[used], (np.cumsum(used) - 1)[kept]
+
+
+class State(NamedTuple):
+    """A surface that is being collapsed, and room to work in."""
+
+    points: np.ndarray  # [vertices, d]
+    faces: np.ndarray  # [faces, 3]
+    alive: np.ndarray  # [faces] whether it is left
+    first: np.ndarray  # [vertices] the first corner of each vertex's chain; -1: none
+    following: np.ndarray  # [3 faces] the next corner in the chain
+    fixed: np.ndarray  # [vertices] whether it must not move
+    version: np.ndarray  # [vertices] how often it has moved; -1: gone
+    quadrics: np.ndarray  # [vertices, numbers of a quadric]
+    mark: np.ndarray  # [vertices] for walks around a vertex
+    room: np.ndarray
+    best: np.ndarray  # [d]
+
+
+def _start(points: Float[np.ndarray, "vertices d"], faces: Int[np.ndarray, "faces 3"]) -> State:
+    """Link corners, find what must not move, and add up the planes."""
     moved, left = np.array(points, np.float64, order="C"), np.array(faces, np.int32, order="C")
     vertices, d = moved.shape
     row = d * (d + 1) // 2 + d + 1
-    quadrics, room, best = np.zeros((vertices, row)), np.empty((max(d, 3), row)), np.empty(d)
+    quadrics, room = np.zeros((vertices, row)), np.empty((max(d, 3), row))
     add_planes(moved, left, quadrics, room)
     first, following = np.full(vertices, -1, np.int32), np.empty(3 * len(left), np.int32)
     fixed, mark, version = np.zeros(vertices, np.bool_), np.full(vertices, -1, np.int32), np.zeros(vertices, np.int32)
@@ -53,39 +92,7 @@ def collapse_edges(
     _fix_vertices(left, first, following, mark, fixed)
     mark[:] = -1
     alive = np.ones(len(left), np.bool_)
-    chains = (alive, first, following)
-    heap = np.empty(2 * len(left) + 64), np.empty((2 * len(left) + 64, 4), np.int32)
-    square = float(min(longest, 1e150)) ** 2
-    noise = float(max(thinnest, longest if longest < 1e100 else 0.0))
-    remaining, tick = len(left), 0
-    for turn in range(len(_TURNS)):
-        if remaining <= target:
-            break
-        count = _queue_all(moved, left, alive, fixed, version, quadrics, square, room, best, *heap)
-        limits = (_TURNS[turn], _SLIMMEST[turn], float(thinnest), noise)
-        remaining, tick = _collapse(
-            moved,
-            left,
-            chains,
-            fixed,
-            version,
-            quadrics,
-            mark,
-            room,
-            best,
-            heap,
-            count,
-            remaining,
-            target,
-            tick,
-            square,
-            limits,
-            turn == len(_TURNS) - 1,
-        )
-    kept = left[alive]
-    used = np.zeros(len(moved), np.bool_)
-    used[kept] = True
-    return moved[used], (np.cumsum(used) - 1)[kept]
+    return State(moved, left, alive, first, following, fixed, version, quadrics, mark, room, np.empty(d))
 
 
 @compiled(fastmath=False, forceinline=True)
@@ -281,10 +288,9 @@ def _merge(faces, alive, first, following, u, v):  # type: ignore[no-untyped-def
 
 
 @compiled(fastmath=False)
-def _queue_all(  # type: ignore[no-untyped-def]
-    points, faces, alive, fixed, version, quadrics, longest_square, room, best, keys, rows
-):
+def _queue_all(state, longest_square, keys, rows):  # type: ignore[no-untyped-def]
     """Make the heap of all edges that may be collapsed: errors, and vertices with their versions."""
+    points, faces, alive, _, _, fixed, version, quadrics, _, room, best = state
     count = 0
     for f in range(len(faces)):
         for k in range(3):
@@ -333,31 +339,13 @@ def _without_outdated(keys, rows, count, version):  # type: ignore[no-untyped-de
 
 
 @compiled(fastmath=False)
-def _collapse(  # type: ignore[no-untyped-def]
-    points,
-    faces,
-    chains,
-    fixed,
-    version,
-    quadrics,
-    mark,
-    room,
-    best,
-    heap,
-    count,
-    left,
-    target,
-    tick,
-    longest_square,
-    limits,
-    last,
-):
+def _collapse(state, heap, count, left, target, tick, longest_square, limits, last):  # type: ignore[no-untyped-def]
     """Collapse the edges on the heap, in place, until `target` faces are left.
 
     Returns:
         How many are left, and the last mark that was used.
     """
-    alive, first, following = chains
+    points, faces, alive, first, following, fixed, version, quadrics, mark, room, best = state
     keys, rows = heap
     top = np.int64(0)  # a plain 0 is a type of its own, for which all would be compiled again
     while count > 0 and left > target:
