@@ -58,7 +58,8 @@ class Unfinished:
         if state:
             self._write(state)
         if self.path.is_file():
-            return f"; the work so far is kept in {self.path}, repeat the command with --resume to go on"
+            what = "an earlier state of the work" if self.problem else "the work so far"
+            return f"; {what} is kept in {self.path}, repeat the command with --resume to go on"
         return (
             f", and the work could not be kept: {self.problem}"
             if self.problem
