@@ -8,10 +8,11 @@ import torch
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.generators.settings import config_for
+from gen3d_tools.rendering.renderer import render
 from gen3d_tools.workflows import film as module
 from gen3d_tools.workflows.film import Scene, depth_span, estimate_seconds, film
 from gen3d_tools.workflows.sample import Look
-from gen3d_tools.workflows.samples import Sample
+from gen3d_tools.workflows.samples import Sample, make_fields
 from gen3d_tools.workflows.shots import Shot
 
 pytestmark = pytest.mark.usefixtures("coarse_guide")
@@ -87,3 +88,15 @@ def test_depth_colours_span_the_box_over_the_whole_path():
     assert depth_span(orbit(5, around(1)[0]), box_side=1.0) == pytest.approx((2.2, 3.2), abs=1e-5)
     both = stack_cameras([around(1)[0], around(1, radius=4.0)[0]])
     assert depth_span(both, box_side=1.0) == pytest.approx((2.2, 4.5), abs=1e-5)
+
+
+def test_exact_frames_take_the_scheme_s_own_samples_by_compiled_code(scene, tmp_path):
+    look = Look(size=24, exact=True)
+    [frame] = film(Shot(tmp_path, "", [[BALL]]), replace(scene, look=look, cameras=scene.cameras[[0]]))
+    [field] = make_fields(scene.generator, [BALL], scene.psi)
+    fast, plain, usual = (
+        render(field, scene.cameras[0], resolution=24, exact=how).rgb for how in ("fast", True, False)
+    )
+    assert torch.equal(frame, fast)
+    assert (frame - plain).square().mean() < 1e-7  # 70 dB
+    assert (usual - plain).square().mean() > 1e-7
