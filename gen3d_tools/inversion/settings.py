@@ -151,8 +151,8 @@ PRESETS: dict[PresetName, InversionSettings] = {
     # this lr2 (before averaging), those of two of them by -0.5 and +0.1 dB with 1e-3.
     "fast": InversionSettings(steps1=40, steps2=24, lr2=3e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1),
     "balanced": InversionSettings(),
-    # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes some 250 s of one
-    # processor core, "balanced" 22 s.
+    # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes some 250 s of
+    # one processor core, "balanced" 22 s.
     "best": InversionSettings(
         steps1=160, steps2=200, rays1=4096, rays2=4096, coarse_samples=64, fine_samples=48, stop2_psnr=40.0
     ),
