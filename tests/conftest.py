@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does, before torch is imported
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

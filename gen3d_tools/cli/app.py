@@ -46,8 +46,18 @@ def root(
     """Images, videos and meshes from trained 3D-aware GANs."""
 
 
+def let_threads_sleep() -> None:
+    """Let torch's threads sleep while they wait for each other, unless the environment says otherwise.
+
+    By default they spin. Beside one other busy process on two cores that made the planes of `shapes` take 434 to 980 ms
+    instead of 21. It must be said before torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    let_threads_sleep()
     try:
         app()
     except Gen3DError as error:
