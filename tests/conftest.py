@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does, before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,16 +4,23 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from gen3d_tools.cli.app import let_threads_sleep
 
 
-def test_threads_sleep_while_they_wait_unless_the_environment_says_otherwise(monkeypatch):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "1000"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+    ],
+)
+def test_threads_soon_sleep_unless_the_environment_says_otherwise(monkeypatch, environment, expected):
+    monkeypatch.setattr(os, "environ", dict(environment))
     let_threads_sleep()
-    assert os.environ["OMP_WAIT_POLICY"] == "passive"
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    let_threads_sleep()
-    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    assert os.environ == expected
 
 
 def test_that_is_said_before_torch_is_imported():
