@@ -6,7 +6,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Bool, Float, Int
 
-from gen3d_tools.geometry.parts import area_normals, component_labels, component_volumes
+from gen3d_tools.geometry.parts import area_normals, area_vectors, component_labels, component_volumes, lengths
 
 _NO_HEIGHT = 1e-6  # height of a face, as a share of the mesh's diagonal, that single precision takes for none
 
@@ -78,14 +78,17 @@ def merged(mesh: trimesh.Trimesh) -> tuple[Float[np.ndarray, "places 3"], Int[np
 
 
 def degenerate(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], *, height: float = _NO_HEIGHT
 ) -> Bool[np.ndarray, " faces"]:
-    """Which faces are lines or points: their height is below a millionth of the mesh's diagonal."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    longest = np.max([np.linalg.norm(side, axis=1) for side in (b - a, c - b, a - c)], axis=0, initial=0.0)
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    """Which faces are lines or points: their height is below a share of the mesh's diagonal, a millionth by default."""
     diagonal = float(np.linalg.norm(np.ptp(vertices, axis=0))) if len(vertices) else 0.0
-    return np.asarray(area <= _NO_HEIGHT * diagonal * longest)
+    area = 2 * lengths(area_vectors(vertices, faces))  # of the parallelogram: side times height
+    found = np.zeros(len(faces), bool)
+    small = np.flatnonzero(area <= height * diagonal**2)  # no side is longer than the diagonal
+    corners = vertices[faces[small]]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1, initial=0.0)
+    found[small] = area[small] <= height * diagonal * longest
+    return found
 
 
 def _outward_share(mesh: trimesh.Trimesh) -> float:

@@ -22,8 +22,9 @@ from gen3d_tools.geometry.isosurface import (
 )
 from gen3d_tools.geometry.lattice import CHUNK_POINTS, Progress, check_range
 from gen3d_tools.geometry.level import LevelChoice, choose_level
-from gen3d_tools.geometry.projection import field_normals, project_to_level
+from gen3d_tools.geometry.projection import LEAST_HEIGHT, field_normals, project_to_level
 from gen3d_tools.geometry.repair import make_watertight
+from gen3d_tools.geometry.slivers import flip_caps
 from gen3d_tools.geometry.smoothing import check_rounds
 from gen3d_tools.geometry.smoothing import smooth as smooth_mesh
 from gen3d_tools.geometry.triplane_surface import triplane_surface
@@ -144,10 +145,11 @@ def _clean_surface(
     keep_background: bool,
     progress: Progress | None,
 ) -> tuple[trimesh.Trimesh, CleanupReport]:
-    """March, keep what is the object, and collapse slivers."""
+    """March, keep what is the object, and leave no face without an area."""
     surface = _surface(field, resolution, level, raw_level, progress)
     vertices, faces, report = clean(*surface, keep=keep, box_side=field.box_side, keep_background=keep_background)
     vertices, faces = collapse_slivers(vertices, faces, field.box_side / (resolution - 1))
+    faces = flip_caps(vertices, faces, height=LEAST_HEIGHT)
     return trimesh.Trimesh(vertices, faces, process=False), report
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.fast_density import RawDensity, raw_density_of
+from gen3d_tools.geometry.health import degenerate
 from gen3d_tools.geometry.lattice import CHUNK_POINTS
 from gen3d_tools.geometry.parts import area_normals, area_vectors, lengths
 from gen3d_tools.memory import in_chunks
@@ -22,6 +23,7 @@ _LONGEST_STEP = 0.7  # in voxels
 _SLOPE_STEP = 0.25  # in voxels: width of the differences that give the gradient
 _ON_WALL = 0.01  # in voxels: nearer to the box than this is a cap
 _TURN = 0.3  # cosine of the largest turn of a face
+LEAST_HEIGHT = 2e-6  # of a face that was moved, as a share of the mesh's diagonal; `health` takes half of it for none
 
 
 def project_to_level(
@@ -120,13 +122,14 @@ def _newton_step(
 def _without_turned_faces(
     old: Float[np.ndarray, "vertices 3"], moved: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> Float[np.ndarray, "vertices 3"]:
-    """Take back the steps around faces that turn over or become much thinner, until there are none."""
+    """Take back the steps around faces that turn over, become much thinner or all but lines, until there are none."""
     before = area_vectors(old, faces)
     area = lengths(before)
     while True:
         after = area_vectors(moved, faces)
         size = lengths(after)
         kept = (np.einsum("fi,fi->f", before, after) > _TURN * area * size) & (size > _TURN * area)
+        kept &= ~degenerate(moved, faces, height=LEAST_HEIGHT)
         wrong = np.unique(faces[~kept])
         still = wrong[(moved[wrong] != old[wrong]).any(axis=1)]
         if not len(still):
