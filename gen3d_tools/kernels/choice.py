@@ -19,26 +19,25 @@ def cpu_kernels_available() -> bool:
 
 
 @functools.cache
-def announce(kernel: Any, what: str) -> None:
+def announce(kernel: Any) -> None:
     """Say before a kernel's first call that it is being compiled; silent when the disk has it already.
 
     Args:
-        kernel: The compiled function.
-        what: What it does, for the message, which is said once for all that do the same.
+        kernel: The compiled function. All of a process are announced together, by the first.
     """
     if kernel.signatures:
         return
     folder = kernel.stats.cache_path
     if folder is None:
         say_once(
-            f"compiling the code for {what}: about 10 s. No folder for it can be written, so this happens in every "
+            "compiling code for this machine: 10 to 20 s. No folder for it can be written, so this happens in every "
             "run; name one in NUMBA_CACHE_DIR"
         )
         return
     function = kernel.py_func
     stored = Path(folder).glob(f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*")
     if next(stored, None) is None:
-        say_once(f"compiling the code for {what}, once: about 10 s; it is kept on disk for later runs")
+        say_once("compiling code for this machine, once: 10 to 20 s; it is kept on disk for later runs")
 
 
 @functools.cache

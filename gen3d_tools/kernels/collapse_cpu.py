@@ -43,7 +43,7 @@ def collapse_edges(
     Returns:
         Points and faces that are left, in the order they came.
     """
-    announce(_collapse, "simplifying meshes")
+    announce(_collapse)
     state = _start(points, faces)
     left, most = state.faces, 2 * len(faces) + 64
     heap = np.empty(most), np.empty((most, 4), np.int32)

@@ -112,7 +112,7 @@ def bytes_needed(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> in
 
 def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice:
     """Prepare the lattice of `size` points along each side of the field's box, and bound all its tiles."""
-    announce(evaluate_parts, "meshes")
+    announce(evaluate_parts)
     lattice = lattice_of(numbers, size)
     tiles = size // TILE + 1
     windows, parts = summaries(lattice, TILE, tiles), summaries(lattice, PART, size // PART + 1)

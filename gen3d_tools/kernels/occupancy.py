@@ -26,7 +26,6 @@ EMPTY = np.float32(-1e4)  # stands for raw density where nothing was evaluated; 
 _LONGEST_LEAP = 100
 _ENDLESS = np.float32(1e15)  # cells
 _LARGEST_TILE = 8  # cells along the sides of the tiles that are bounded first
-_PURPOSE = "pictures"
 
 
 class Guide(NamedTuple):
@@ -57,7 +56,7 @@ def build_guide(net: Network, threshold: float, *, threads: int = 1) -> Guide:
         threshold: Raw density below which nothing is seen.
         threads: At most; the result does not depend on it.
     """
-    announce(bound_tiles, _PURPOSE)
+    announce(bound_tiles)
     grid = _grid(net.size)
     tile = 2 if len(net.deeper) else 1  # bounds through several layers take a while
     possible = _possible(net, grid, threshold, tile, threads)
@@ -70,7 +69,7 @@ def build_guide(net: Network, threshold: float, *, threads: int = 1) -> Guide:
     corners[:-1, :-1, :-1] = occupied
     corners = ndimage.maximum_filter(corners, size=2, origin=0)
     axis = np.arange(grid.cells + 1, dtype=np.float32) * f32(cell) + f32(start)
-    raw[corners] = densities_at(net, _points(axis, np.argwhere(corners)), threads=threads, purpose=_PURPOSE)
+    raw[corners] = densities_at(net, _points(axis, np.argwhere(corners)), threads=threads)
     # What hides between lattice points is shown by raising these: the lattice only has to make rays look.
     middles = np.arange(len(possible) * 2, dtype=np.float32) * f32(cell * tile / 2) + f32(start + cell * tile / 4)
     tiles = np.argwhere(possible & (_highest_at_points(raw, tile, len(possible)) <= threshold))
@@ -104,7 +103,7 @@ def _highest_within(net: Network, middles: np.ndarray, tiles: np.ndarray, thread
     """Evaluate the middles of the eight parts of each tile [n, 3]; `middles` has two coordinates per tile."""
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3)
     places = (tiles[:, None] * 2 + corners).reshape(-1, 3)
-    raw = densities_at(net, _points(middles, places), threads=threads, purpose=_PURPOSE)
+    raw = densities_at(net, _points(middles, places), threads=threads)
     highest: np.ndarray = raw.reshape(-1, 8).max(1)
     return highest
 

@@ -20,7 +20,6 @@ def densities_at(
     half_side: float = np.inf,
     empty: float = 0.0,
     threads: int = 1,
-    purpose: str = "densities at points",
 ) -> Float[np.ndarray, " n"]:
     """Evaluate the raw density. It is fastest where neighbours in the list are neighbours in space.
 
@@ -30,10 +29,9 @@ def densities_at(
         half_side: Of the box beyond which there is nothing.
         empty: Raw density there.
         threads: At most; more than numba has are not used. The result does not depend on it.
-        purpose: What it is done for, should the code have to be compiled.
     """
     raw = np.empty(len(points), np.float32)
-    announce(_evaluate, purpose)
+    announce(_evaluate)
     work = partial(_evaluate, net, points, f32(min(half_side, 1e30)), f32(empty), raw)
     share_out(work, len(points), threads=threads, least=_BLOCK)
     return raw

@@ -13,7 +13,7 @@ def rasterize(corners: Float[np.ndarray, "faces 3 3"], side: int) -> Fragments:
     face = np.full((side, side), -1, np.int32)
     shares = np.zeros((side, side, 3), np.float32)
     nearness = np.zeros((side, side))
-    announce(_fill, "pictures of meshes")
+    announce(_fill)
     _fill(np.ascontiguousarray(corners, np.float64), face, shares, nearness)
     with np.errstate(divide="ignore"):
         return Fragments(face, shares, (1 / nearness).astype(np.float32))

@@ -69,7 +69,7 @@ def follow_rays(
     """
     out = np.empty((len(limits), len(shading.head) + 4), np.float32)
     longest = f32((limits[:, 1] - limits[:, 0]).max(initial=0))
-    announce(_follow_range, "pictures")
+    announce(_follow_range)
     work = partial(_follow_range, net, guide, shading, origins, directions, limits, longest, out)
     share_out(work, len(limits), threads=threads, least=_PACK)
     return out

@@ -65,7 +65,7 @@ def follow_scheme(
         light left, the light that reaches the last interval, and the nearest and the farthest sample.
     """
     out = np.empty((len(origins), len(shading.head) + 7), np.float32)
-    announce(_follow_range, "pictures by the settings' own scheme")
+    announce(_follow_range)
     work = partial(_follow_range, net, guide, shading, scheme, origins, directions, coarse, metric, positions, out)
     share_out(work, len(origins), threads=threads, least=_BLOCK)
     return out

@@ -98,7 +98,7 @@ def look_through(
         The largest raw densities, the tiles' threshold where nothing is met, and the thicknesses.
     """
     highest, thickness = np.empty(len(limits), np.float32), np.empty(len(limits), np.float32)
-    announce(_look_through, "silhouettes")
+    announce(_look_through)
     work = partial(_look_through, net, tiles, light, origins, directions, limits, highest, thickness)
     share_out(work, len(limits), threads=threads, least=_BLOCK)
     return highest, thickness

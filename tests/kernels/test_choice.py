@@ -24,7 +24,7 @@ class Kernel:
 def announced(caplog, kernel):
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="gen3d_tools"):
-        choice.announce(kernel, "pictures")
+        choice.announce(kernel)
     return len(caplog.records)
 
 
@@ -34,7 +34,7 @@ def test_a_kernel_to_be_compiled_is_announced_once(tmp_path, caplog):
     assert announced(caplog, kernel) == 0
 
 
-def test_kernels_that_do_the_same_are_announced_together(tmp_path, caplog):
+def test_all_kernels_are_announced_together(tmp_path, caplog):
     assert [announced(caplog, Kernel(tmp_path)) for _ in range(3)] == [1, 0, 0]
 
 
