@@ -3,8 +3,9 @@
 import functools
 import importlib.util
 import logging
-from pathlib import Path
 from typing import Any
+
+from gen3d_tools.kernels.ahead import helper, is_on_disk
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +28,14 @@ def announce(kernel: Any) -> None:
     """
     if kernel.signatures:
         return
-    folder = kernel.stats.cache_path
-    if folder is None:
+    on_disk = is_on_disk(kernel)
+    if on_disk is None:
         say_once(
             "compiling code for this machine: 10 to 20 s. No folder for it can be written, so this happens in every "
             "run; name one in NUMBA_CACHE_DIR"
         )
-        return
-    function = kernel.py_func
-    stored = Path(folder).glob(f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*")
-    if next(stored, None) is None:
+    elif not on_disk:
+        helper.begin()
         say_once("compiling code for this machine, once: 10 to 20 s; it is kept on disk for later runs")
 
 

@@ -10,6 +10,7 @@ layer by more than the kernels' largest error.
 
 import numpy as np
 
+from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32, fast_log, leaky_relu, softplus
 from gen3d_tools.kernels.lattice_tables import LANES
 
@@ -185,6 +186,7 @@ def bound_tiles(lattice, xy, xz, yz, wanted, low, high):  # type: ignore[no-unty
 
 def summaries(lattice, tile: int, tiles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
     """Summarise all three tables of a lattice, before they are exponentiated."""
+    announce(summarize)
     results = []
     for table in lattice.tables:
         out = np.empty((tiles, tiles, 4, table.shape[2]), np.float32)

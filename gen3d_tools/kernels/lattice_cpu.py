@@ -200,7 +200,7 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
             evaluate_block(lattice, places, start, some, units, others, found)
             store(places, start, some, found, slab, level, step, values)
             start += some
-        count -= start
+        count -= start  # type: ignore[assignment]
         for p in range(count if start else 0):  # fewer than a block are left
             for axis in range(3):
                 places[p, axis] = places[start + p, axis]

@@ -61,6 +61,7 @@ def build_guide(net: Network, threshold: float, *, threads: int = 1) -> Guide:
     tile = 2 if len(net.deeper) else 1  # bounds through several layers take a while
     possible = _possible(net, grid, threshold, tile, threads)
     occupied = possible.repeat(tile, 0).repeat(tile, 1).repeat(tile, 2)[: grid.cells, : grid.cells, : grid.cells]
+    occupied = np.ascontiguousarray(occupied)  # other layouts are other types, for which kernels are compiled again
     texel = 1 / float(net.per_texel[0])
     cell = texel * grid.per_cell / grid.parts
     start = (-1 - 2 / grid.parts - float(net.per_texel[1])) * texel

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from gen3d_tools.kernels.ahead import helper
 from gen3d_tools.kernels.choice import announce
 from gen3d_tools.kernels.compiled import compiled, f32, fast_exp_below_0, softplus
 from gen3d_tools.kernels.network_cpu import WIDTH, Network, dot, hidden, hidden_of_four, raw_density
@@ -69,8 +70,9 @@ def follow_rays(
     """
     out = np.empty((len(limits), len(shading.head) + 4), np.float32)
     longest = f32((limits[:, 1] - limits[:, 0]).max(initial=0))
-    announce(_follow_range)
-    work = partial(_follow_range, net, guide, shading, origins, directions, limits, longest, out)
+    helper.finish()
+    announce(follow_range)
+    work = partial(follow_range, net, guide, shading, origins, directions, limits, longest, out)
     share_out(work, len(limits), threads=threads, least=_PACK)
     return out
 
@@ -231,7 +233,7 @@ def _follow(net, guide, shading, o, d, limits, steps, room, out):  # type: ignor
 
 
 @compiled()
-def _follow_range(net, guide, shading, origins, directions, limits, longest, out, first, end):  # type: ignore[no-untyped-def]
+def follow_range(net, guide, shading, origins, directions, limits, longest, out, first, end):  # type: ignore[no-untyped-def]
     """Compiled part of `follow_rays`, for the rays from `first` to `end`."""
     channels, most = out.shape[1] - 4, shading.most_samples + 4
     room = (

@@ -1,0 +1,96 @@
+"""A second process compiles what follows rays, where that is of use, and nothing depends on it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from gen3d_tools.kernels import ahead
+
+from .conftest import KINDS, make_field
+
+
+def python(code):
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+@pytest.fixture
+def helper(monkeypatch):
+    monkeypatch.setattr(ahead, "_started", lambda: python("import time; time.sleep(60)"))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    helper = ahead.Helper()
+    yield helper
+    helper.end()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on_disk", "cores", "begun"),
+    [
+        (True, False, 2, True),
+        (False, False, 2, False),
+        (True, True, 2, False),
+        (True, None, 2, False),  # no folder: what the second process compiles would be lost
+        (True, False, 1, False),
+    ],
+)
+def test_it_begins_only_where_it_is_of_use(helper, monkeypatch, wanted, on_disk, cores, begun):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: on_disk)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    helper.wanted = wanted
+    helper.begin()
+    assert (helper.process is not None) == begun
+
+
+def test_it_begins_once(helper, monkeypatch):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    helper.wanted = True
+    helper.begin()
+    first = helper.process
+    helper.begin()
+    assert helper.process is first
+
+
+def test_it_is_ended_with_the_process_that_needs_it(helper):
+    helper.process = process = python("import time; time.sleep(60)")
+    helper.end()
+    assert process.returncode is not None
+    assert helper.process is None
+
+
+@pytest.mark.parametrize("code", ["", "raise SystemExit(1)", "import os; os.abort()"])
+def test_it_is_waited_for_whether_it_succeeds_or_not(helper, code):
+    helper.process = process = python(code)
+    helper.finish()
+    assert process.returncode is not None
+    assert helper.process is None
+
+
+def test_it_is_not_waited_for_without_an_end(helper, monkeypatch):
+    monkeypatch.setattr(ahead, "_LONGEST_WAIT", 0.1)
+    helper.process = process = python("import time; time.sleep(60)")
+    helper.finish()
+    assert process.returncode is not None
+
+
+def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/does/not/exist")
+    assert ahead._started() is None
+
+
+@torch.no_grad()
+def test_what_it_compiles_serves_every_field():
+    from gen3d_tools.kernels.rays_cpu import follow_range
+    from gen3d_tools.rendering.fast import fast_field
+
+    ahead.compile_rays()
+    compiled = set(follow_range.signatures)
+    assert len(compiled) == 1
+    for kind in KINDS.values():
+        field = make_field(kind)
+        fast = fast_field(field)
+        ray = torch.tensor([[0.0, 0.0, -2.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+        ends = torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([True])
+        fast.follow(field.render_config, *ray, *ends, cut=False, channels=None)
+    assert set(follow_range.signatures) == compiled
