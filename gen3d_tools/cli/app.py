@@ -14,6 +14,7 @@ import typer
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.console import print_error
 from gen3d_tools.errors import Gen3DError
+from gen3d_tools.kernels.ahead import helper
 
 OUT_OF_MEMORY = 6
 
@@ -60,6 +61,7 @@ def let_threads_sleep() -> None:
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     let_threads_sleep()
+    helper.wanted = True
     try:
         app()
     except Gen3DError as error:
