@@ -11,7 +11,6 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.encoder import PhotoEncoder
 from gen3d_tools.inversion.features import PerceptualDistance
 from gen3d_tools.inversion.latents import LatentPrior
-from gen3d_tools.inversion.losses import psnr
 from gen3d_tools.inversion.objective import Target
 from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.result import Fit
@@ -34,13 +33,16 @@ def input_scores(
 ) -> dict[str, float]:
     """Compare a generator's pictures with the photos: "psnr" in dB, and "perceptual" where there is a distance."""
     field = generator.fields(ws)[0]
-    size, supersample = targets[0].size, 1 if field.super_resolution else 2
-    config = config_for(cameras, generator.settings)
-    pictures = render(field, cameras, resolution=size, config=config, supersample=supersample).rgb
-    wanted = torch.stack([target.rgb for target in targets])
-    scores = {"psnr": psnr(pictures, wanted)}
-    if distance is not None:
-        scores["perceptual"] = float(distance(pictures, wanted).mean())
+    supersample, config = 1 if field.super_resolution else 2, config_for(cameras, generator.settings)
+    errors, felt = [], []
+    for camera, target in zip(cameras.flatten(), targets, strict=True):  # photos may differ in size
+        picture = render(field, camera, resolution=target.size, config=config, supersample=supersample).rgb
+        errors.append((picture - target.rgb).square().mean())
+        if distance is not None:
+            felt.append(distance(picture[None], target.rgb[None]).mean())
+    scores = {"psnr": float(-10 * torch.log10(torch.stack(errors).mean().clamp_min(1e-10)))}
+    if felt:
+        scores["perceptual"] = float(torch.stack(felt).mean())
     return scores
 
 

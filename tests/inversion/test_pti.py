@@ -163,6 +163,13 @@ def test_further_views_share_the_latent_and_have_cameras_of_their_own(tiny_gener
         Inversion(tiny_generator, photos, camera=cameras[0], settings=QUICK)
 
 
+def test_photos_of_one_object_may_differ_in_size(tiny_generator):
+    cameras = stack_cameras([Camera.from_spherical(yaw, 10.0, 2.7, fov_y_deg=20.0) for yaw in (0.0, 90.0)])
+    photos = [_photo(tiny_generator, camera=cameras[0], side=12), _photo(tiny_generator, camera=cameras[1], side=20)]
+    result = _worked(tiny_generator, photos, camera=cameras, class_name=1).result()
+    assert result.metrics["stage_two"]["psnr"] > 0
+
+
 def test_a_generator_that_is_being_trained_is_not_touched(tiny_generator):
     training = copy.deepcopy(tiny_generator).requires_grad_(True)
     work = _worked(training, [_photo(tiny_generator)], camera=training.default_camera(), class_name=0)
