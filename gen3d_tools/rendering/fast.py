@@ -128,6 +128,8 @@ class FastField:
         cut: bool,
     ) -> Float[Tensor, "rays 3"]:
         """Where rays start, where there is nothing any more, and where they end."""
+        lost = near.isnan() | far.isnan()  # in the plane of a wall of the box, beside it
+        near, far = near.masked_fill(lost, 0), far.masked_fill(lost, 0)
         if cut or not self.bounded:
             return torch.stack([near, far, far], -1)
         enter, leave, hit = tight_limits(origins, directions, self.box_side)

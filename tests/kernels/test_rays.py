@@ -245,3 +245,16 @@ def test_a_shell_thinner_than_a_cell_is_not_skipped():
     on_it = nn.functional.normalize(turn, dim=-1) * radius + torch.tensor(center)
     assert guide.possible[cells_of(guide, on_it)].all()
     assert_nothing_is_lost(field, Camera.from_spherical(0.0, 0.0, 3.0, fov_y_deg=15.0))
+
+
+@torch.no_grad()
+def test_a_ray_in_the_plane_of_a_wall_spoils_no_other():
+    field = make_field(KINDS["shapes"])
+    middle = [0.1, 0.1, 2.0]
+    origins = torch.tensor([middle, [-field.box_side / 2, 0.0, 2.0]])
+    directions = torch.tensor([[0.0, 0.0, -1.0]]).expand(2, 3).contiguous()
+    both = render_rays(field, origins, directions, CONFIGS["box"])
+    alone = render_rays(field, origins[:1], directions[:1], CONFIGS["box"])
+    assert both.values.isfinite().all()
+    torch.testing.assert_close(both.values[0], alone.values[0])
+    torch.testing.assert_close(both.values[1, :3], torch.ones(3))  # the background
