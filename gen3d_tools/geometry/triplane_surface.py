@@ -4,8 +4,6 @@ Both give the same triangles: the kernels leave out what provably holds no surfa
 the planes are, since that is faster than evaluating every lattice point on any device.
 """
 
-import os
-
 import torch
 
 from gen3d_tools.errors import OutOfMemoryError
@@ -13,6 +11,7 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.geometry.isosurface import Surface, check_level
 from gen3d_tools.geometry.lattice import Progress, check_memory, check_range
+from gen3d_tools.kernels.cores import usable_cores
 
 
 def triplane_surface(
@@ -63,5 +62,4 @@ def triplane_surface(
 
 def kernel_threads() -> int:
     """Threads for the kernels: as many as torch uses, but not more than there are cores for this process."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(torch.get_num_threads(), usable))
+    return max(1, min(torch.get_num_threads(), usable_cores()))

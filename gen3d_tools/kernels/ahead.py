@@ -12,17 +12,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gen3d_tools.kernels.cores import usable_cores
+
 _LONGEST_WAIT = 120  # seconds, after which the second process has failed
 
 
 def is_on_disk(kernel: Any) -> bool | None:
-    """Whether an earlier process has left a compiled function on disk; None where no folder for it can be written."""
+    """Whether an earlier process has left a compiled function on disk; None where no folder for it can be written.
+
+    What was compiled by another Python, or before the function's file changed, does not count.
+    """
     folder = kernel.stats.cache_path
     if folder is None:
         return None
     function = kernel.py_func
-    stored = Path(folder).glob(f"{Path(function.__code__.co_filename).stem}.{function.__name__}-*")
-    return next(stored, None) is not None
+    source = Path(function.__code__.co_filename)
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    stored = Path(folder).glob(f"{source.stem}.{function.__name__}-*.{python}*.nbi")
+    return any(one.stat().st_mtime >= source.stat().st_mtime for one in stored)
 
 
 class Helper:
@@ -39,12 +46,13 @@ class Helper:
         self.wanted = False
         from gen3d_tools.kernels.rays_cpu import follow_range
 
-        if sys.executable and (os.cpu_count() or 1) > 1 and is_on_disk(follow_range) is False:
+        if sys.executable and usable_cores() > 1 and is_on_disk(follow_range) is False:
             self.process = _started()
             atexit.register(self.end)
 
     def finish(self) -> None:
-        """Wait until it is done, or has failed."""
+        """Wait until it is done, or has failed; from now on it is of no use."""
+        self.wanted = False
         if self.process is not None:
             try:
                 self.process.wait(_LONGEST_WAIT)

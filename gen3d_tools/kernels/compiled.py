@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numba
 import numpy as np
 from numba import njit
 from numba.core import event
@@ -19,7 +18,6 @@ from numba.core import event
 logger = logging.getLogger(__name__)
 f32 = np.float32
 IN_ORDER = frozenset({"nnan", "ninf", "nsz", "arcp", "contract"})  # fast arithmetic, but sums as they are written
-setattr(numba.config, "THREADING_LAYER_PRIORITY", ["omp", "tbb", "workqueue"])  # noqa: B010 - TBB first warns of old ones
 
 
 class _NoCollecting(event.Listener):
@@ -56,7 +54,7 @@ def compiled(
 
     Args:
         fastmath: Arithmetic without infinities, in any order; or the liberties that are taken, as LLVM names them.
-        options: Further ones of numba's: `parallel`; `forceinline`, for functions that many arrays are passed to.
+        options: Further ones of numba's: `forceinline`, for functions that many arrays are passed to.
             Those cannot make arrays or be called from Python, and do not count references to arrays they are given:
             per point, that takes as long as the arithmetic.
     """

@@ -32,8 +32,12 @@ def share_out(work: Callable[[int, int], object], count: int, *, threads: int, l
     futures = [
         _pool(threads, os.getpid()).submit(work, first, min(first + size, count)) for first in range(0, count, size)
     ]
-    for future in futures:
-        future.result()
+    try:
+        for future in futures:
+            future.result()
+    finally:  # after an error or Ctrl-C, nothing that has not begun
+        for future in futures:
+            future.cancel()
 
 
 @functools.cache

@@ -1,6 +1,5 @@
 """Clocks: two ways of doing the same work in turns."""
 
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -8,6 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
+
+from gen3d_tools.kernels.cores import usable_cores
 
 Work = Callable[[], object]
 
@@ -68,11 +69,6 @@ def _seconds(work: Work) -> tuple[float, float]:
     clock, processor = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - clock, time.process_time() - processor
-
-
-def usable_cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, str | int]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ def python(code):
 @pytest.fixture
 def helper(monkeypatch):
     monkeypatch.setattr(ahead, "_started", lambda: python("import time; time.sleep(60)"))
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
     helper = ahead.Helper()
     yield helper
     helper.end()
@@ -37,7 +38,7 @@ def helper(monkeypatch):
 )
 def test_it_begins_only_where_it_is_of_use(helper, monkeypatch, wanted, on_disk, cores, begun):
     monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: on_disk)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(ahead, "usable_cores", lambda: cores)
     helper.wanted = wanted
     helper.begin()
     assert (helper.process is not None) == begun
@@ -72,6 +73,33 @@ def test_it_is_not_waited_for_without_an_end(helper, monkeypatch):
     helper.process = process = python("import time; time.sleep(60)")
     helper.finish()
     assert process.returncode is not None
+
+
+def test_it_does_not_begin_any_more_once_its_work_is_wanted(helper, monkeypatch):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    helper.wanted = True
+    helper.finish()
+    helper.begin()
+    assert helper.process is None
+
+
+def test_what_was_compiled_by_another_python_or_from_another_text_is_not_on_disk(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text("def kernel(): pass\n")
+    code = compile(source.read_text(), str(source), "exec").co_consts[0]
+    kernel = SimpleNamespace(
+        stats=SimpleNamespace(cache_path=str(tmp_path)), py_func=SimpleNamespace(__code__=code, __name__="kernel")
+    )
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    (tmp_path / "module.kernel-1.py20.nbi").touch()
+    assert ahead.is_on_disk(kernel) is False
+    (tmp_path / f"module.kernel-1.{python}.nbi").touch()
+    assert ahead.is_on_disk(kernel) is True
+    later = source.stat().st_mtime + 100
+    os.utime(source, (later, later))
+    assert ahead.is_on_disk(kernel) is False
+    kernel.stats.cache_path = None
+    assert ahead.is_on_disk(kernel) is None
 
 
 def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
