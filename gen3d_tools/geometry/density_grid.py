@@ -23,7 +23,7 @@ from jaxtyping import Float
 from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from torch import Tensor
 
-from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
+from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError, OutOfMemoryError
 from gen3d_tools.fields.field import FunctionField, RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.geometry.isosurface import check_iso_level
@@ -135,6 +135,8 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
         raise NotFoundError(f"{path} is not there; check the name")
     try:
         density, box_side, level = _read_npz(path) if path.suffix.lower() == ".npz" else _read_mrc(path)
+    except OutOfMemoryError:
+        raise
     except _BROKEN as error:
         raise InputError(f"{path} holds no density grid ({error}); write it again with write_density") from error
     if density.dtype.kind not in "fiu":
@@ -146,23 +148,20 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
     return _grid_field(torch.from_numpy(np.ascontiguousarray(density, np.float32)), box_side, level)
 
 
-def _check_header(path: Path, shape: Sequence[int], number: int) -> None:
+def _check_header(shape: Sequence[int], number: int) -> None:
     """Refuse a grid by what its header claims, before anything is allocated.
 
     Args:
-        path: The file, for the message.
         shape: Numbers along each axis.
         number: Bytes of each.
 
     Raises:
-        InputError: It is no cube of a size that can be meshed.
+        ValueError: It is no cube of a size that can be meshed.
         OutOfMemoryError: It does not fit.
     """
     if len(shape) != 3 or len(set(shape)) > 1 or not MIN_RESOLUTION <= shape[0] <= MAX_RESOLUTION:
         found = " x ".join(map(str, shape))
-        raise InputError(
-            f"{path} holds {found} numbers, it must be a cube with {MIN_RESOLUTION} to {MAX_RESOLUTION} a side"
-        )
+        raise ValueError(f"{found} numbers, it must be a cube with {MIN_RESOLUTION} to {MAX_RESOLUTION} a side")
     check_memory(shape[0], (number + _WORKING_BYTES) * shape[0] ** 3, exponent=3)
 
 
@@ -177,7 +176,7 @@ def _npy_header(archive: ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]
 def _read_npz(path: Path) -> tuple[np.ndarray, float, float | None]:
     with ZipFile(path) as archive:
         shape, kind = _npy_header(archive, "density")
-        _check_header(path, shape, kind.itemsize)
+        _check_header(shape, kind.itemsize)
         for name in ("box_side", "iso_level"):
             if (found := _npy_header(archive, name)[0]) not in ((), (1,)):
                 raise ValueError(f"{name} must be one number, it has the shape {found}")
@@ -187,7 +186,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, float, float | None]:
 
 def _read_mrc(path: Path) -> tuple[np.ndarray, float, float | None]:
     with _mrcfile().open(path, header_only=True) as file:
-        _check_header(path, [int(file.header[side]) for side in ("nx", "ny", "nz")], 4)
+        _check_header([int(file.header[side]) for side in ("nx", "ny", "nz")], 4)
     with _mrcfile().open(path) as file:
         density = file.data.transpose(2, 1, 0).astype(np.float32)
         voxel, text = float(file.voxel_size.x), b" ".join(file.header.label).decode("ascii", "replace")
