@@ -131,7 +131,7 @@ def _outward(
         inward = _inward_parts(*simple[:2])
         if not inward or inward <= _inward_parts(vertices, faces):
             return simple
-        target = 2 * len(simple[1])
+        target = max(2 * len(simple[1]), target + 1)
         if target >= len(faces):
             return vertices, faces, colors
 

@@ -20,20 +20,35 @@ def flip_caps(
         faces: The surface.
         height: Below which a face counts as a line, as a share of the mesh's diagonal.
     """
-    faces = np.array(faces)
-    for cap in np.flatnonzero(degenerate(vertices, faces, height=height)):
-        corners = vertices[faces[cap]]
+    caps = np.flatnonzero(degenerate(vertices, faces, height=height))
+    if not len(caps):
+        return faces
+    faces, least = np.array(faces), height * float(np.linalg.norm(np.ptp(vertices, axis=0)))
+    around = np.flatnonzero(np.isin(faces, faces[caps]).any(axis=1))  # all that can be touched
+    some, which = faces[around], np.searchsorted(around, caps)
+    for cap in which:
+        if not _is_line(vertices, some[cap], least):  # any more
+            continue
+        corners = vertices[some[cap]]
         lengths = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
-        a, b, c = np.roll(faces[cap], -int(lengths.argmax()))  # the long side runs from a to b
-        beside = np.flatnonzero((faces == a).any(axis=1) & (faces == b).any(axis=1))
+        a, b, c = np.roll(some[cap], -int(lengths.argmax()))  # the long side runs from a to b
+        beside = np.flatnonzero((some == a).any(axis=1) & (some == b).any(axis=1))
         others = beside[beside != cap]
         if len(others) != 1:
             continue
-        (d,) = set(faces[others[0]].tolist()) - {int(a), int(b)}
+        (d,) = set(some[others[0]].tolist()) - {int(a), int(b)}
         turned = np.array([[a, d, c], [d, b, c]], faces.dtype)
-        if not _joined(faces, int(c), d) and _fits(vertices, turned, faces[others[0]], height):
-            faces[cap], faces[others[0]] = turned
+        if not _joined(some, int(c), d) and _fits(vertices, turned, some[others[0]], least):
+            some[cap], some[others[0]] = turned
+    faces[around] = some
     return faces
+
+
+def _is_line(vertices: Float[np.ndarray, "vertices 3"], face: Int[np.ndarray, " 3"], least: float) -> bool:
+    """Whether a face is no higher than a length."""
+    a, b, c = vertices[face]
+    longest = max(np.linalg.norm(b - a), np.linalg.norm(c - b), np.linalg.norm(a - c))
+    return bool(np.linalg.norm(np.cross(b - a, c - a)) <= least * longest)
 
 
 def _joined(faces: Int[np.ndarray, "faces 3"], one: int, other: int) -> bool:
@@ -45,11 +60,10 @@ def _fits(
     vertices: Float[np.ndarray, "vertices 3"],
     turned: Int[np.ndarray, "2 3"],
     beside: Int[np.ndarray, " 3"],
-    height: float,
+    least: float,
 ) -> bool:
     """Whether new faces are no lines, and look to where the face beside the cap looked."""
-    diagonal = float(np.linalg.norm(np.ptp(vertices, axis=0)))
-    normals = [np.cross(*(vertices[face[1:]] - vertices[face[0]])) for face in (*turned, beside)]
-    longest = [max(np.linalg.norm(vertices[face] - vertices[np.roll(face, 1)], axis=1)) for face in turned]
-    tall = all(np.linalg.norm(n) > height * diagonal * side for n, side in zip(normals[:2], longest, strict=True))
-    return tall and all(float(n @ normals[2]) > 0 for n in normals[:2])
+    if any(_is_line(vertices, face, least) for face in turned):
+        return False
+    one, other, before = (np.cross(*(vertices[face[1:]] - vertices[face[0]])) for face in (*turned, beside))
+    return bool(one @ before > 0 and other @ before > 0)

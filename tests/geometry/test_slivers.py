@@ -45,6 +45,17 @@ def test_a_cap_at_an_open_border_stays():
     np.testing.assert_array_equal(flip_caps(vertices, faces[5:], height=HEIGHT), faces[5:])
 
 
+def test_caps_side_by_side_are_turned_one_after_the_other():
+    """Two vertices on one edge: what is turned first changes what lies beside the other."""
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0.3, 0, 0], [0.6, 0, 0]], float)
+    faces = np.array([[0, 2, 1], [1, 2, 3], [0, 3, 2], [0, 4, 3], [4, 5, 3], [5, 1, 3], [0, 1, 5], [0, 5, 4]])
+    turned = flip_caps(vertices, faces, height=HEIGHT)
+    assert not degenerate(vertices, turned).any()
+    mesh = trimesh.Trimesh(vertices, turned, process=False)
+    assert mesh.is_watertight
+    np.testing.assert_allclose(mesh.volume, 1 / 6)
+
+
 def test_the_height_of_a_face_is_measured_against_the_size_of_the_mesh():
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0.5, 1e-4, 0], [0, 1, 0]], float)
     faces = np.array([[0, 1, 2], [0, 1, 3]])
