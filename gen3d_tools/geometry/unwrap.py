@@ -7,6 +7,7 @@ its own: many seams, and no library.
 import importlib.util
 import logging
 import math
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,9 @@ Method = Literal["auto", "xatlas", "triangles"]
 
 GUTTER = 4
 """Texels between charts, about: room for the filters of viewers, which mix neighbours."""
+
+_REST = 0.05
+"""Seconds until xatlas's threads have come to rest: an atlas that is deleted sooner may wait for them for ever."""
 
 _MARGIN = 1.0  # texels between a triangle and the border of its cell
 _FEWEST_CELL_TEXELS = 5  # two triangles share a cell of the grid; below this they hold no texel of their own
@@ -83,8 +87,11 @@ def _unwrap_xatlas(mesh: trimesh.Trimesh, size: int) -> Atlas:
     charting.max_cost = 1.0  # fewer seams and half the time of the default, for 1% more stretch
     packing.resolution, packing.padding = size, GUTTER
     atlas = xatlas.Atlas()
-    atlas.add_mesh(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
-    atlas.generate(charting, packing)
+    try:
+        atlas.add_mesh(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
+        atlas.generate(charting, packing)
+    finally:
+        time.sleep(_REST)
     if atlas.atlas_count != 1:
         raise ValueError(f"{atlas.atlas_count} textures instead of one")
     source, faces, uv = atlas[0]
