@@ -1,7 +1,12 @@
-"""Tri-plane fields of every kind that the kernels serve, with random numbers."""
+"""Tri-plane fields of every kind that the kernels serve, with random numbers; scripts on real threads."""
 
+import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,3 +97,23 @@ def make_field(
 @pytest.fixture(params=KINDS)
 def kind(request) -> Kind:
     return KINDS[request.param]
+
+
+def on_threads(script: str, folder: Path, *numbers: int) -> list[dict]:
+    """Run a script on each number of real threads, in a process of its own, and read what it prints last, as JSON.
+
+    The script is given the folder and the number. The first run compiles what is not on disk for the others.
+    """
+
+    def start(threads: int) -> subprocess.Popen:
+        environment = os.environ | {"NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        arguments = [sys.executable, "-c", script, str(folder), str(threads)]
+        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def result(process: subprocess.Popen) -> dict:
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        return json.loads(out.splitlines()[-1])
+
+    first = result(start(numbers[0]))
+    return [first, *(result(process) for process in [start(number) for number in numbers[1:]])]

@@ -1,11 +1,8 @@
 """Meshes come out the same, to the last bit, on any number of real threads: each number in a process of its own."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
+
+from .conftest import on_threads
 
 MESH = """
 import hashlib, json, os, sys
@@ -27,22 +24,9 @@ print(json.dumps({"digests": digests, "threads": kernel_threads(), "faces": len(
 """
 
 
-def start(folder, threads):
-    environment = os.environ | {"NUMBA_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-    arguments = [sys.executable, "-c", MESH, str(folder), str(threads)]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def result(process):
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return json.loads(out.splitlines()[-1])
-
-
 @pytest.mark.slow
 def test_every_byte_is_the_same_on_one_two_and_four_threads(tiny_folder):
-    one = result(start(tiny_folder, 1))  # compiles what is not on disk
-    two, four = (result(process) for process in [start(tiny_folder, threads) for threads in (2, 4)])
+    one, two, four = on_threads(MESH, tiny_folder, 1, 2, 4)
     assert [made["threads"] for made in (one, two, four)] == [1, 2, 4]
     assert one["faces"] > 1000
     assert one["digests"] == two["digests"] == four["digests"]
