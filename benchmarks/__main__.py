@@ -23,7 +23,7 @@ import gen3d_tools as g3
 from benchmarks import mesh, model, networks, render
 from benchmarks.rows import Effort, Row
 from gen3d_tools.files import atomic_path
-from gen3d_tools.workflows.timing import machine
+from gen3d_tools.workflows.bench.timing import machine
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "networks": networks.rows,

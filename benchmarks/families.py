@@ -13,9 +13,9 @@ import torch.nn.functional as F
 
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
-from gen3d_tools.generators.decoder import Decoder
-from gen3d_tools.generators.plane_decoder import PlaneDecoder
-from gen3d_tools.geometry.lattice import sample_lattice
+from gen3d_tools.generators.networks.decoder import Decoder
+from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.geometry.extraction.lattice import sample_lattice
 
 INSIDE = 0.06  # share of the box
 _NODES = 4  # random numbers along each side of a plane, between which it is smooth

@@ -30,7 +30,7 @@ def run_job(job: str, model: str, *, size: int, frames: int, threads: int) -> tu
 def make_mesh(model: str, size: int, folder: Path) -> None:
     """Mesh one sample with its colours and write it as .glb."""
     import gen3d_tools as g3
-    from gen3d_tools.geometry.export import write_mesh
+    from gen3d_tools.geometry.formats.export import write_mesh
 
     generator = g3.load_generator(model, device="cpu")
     (field,) = generator.fields(generator.latents([0], truncation_psi=0.7))

@@ -19,9 +19,9 @@ from benchmarks.networks import backbone_timing
 from benchmarks.rows import Effort, Row, row
 from benchmarks.timing import in_own_process, last_json, peak_bytes
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.geometry.triplane_surface import triplane_surface
-from gen3d_tools.workflows.plain import query
-from gen3d_tools.workflows.timing import Timing, measure
+from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
+from gen3d_tools.workflows.bench.plain_rays import query
+from gen3d_tools.workflows.bench.timing import Timing, measure
 
 CHUNKS = 2  # of the plain lattice that are timed
 WANTED = {"EG3D": ("x 120, 1 GB", "x 100"), "3DGP": ("x 80", "x 40")}

@@ -12,11 +12,11 @@ from benchmarks.rows import Effort, Row, decibels, largest_difference, row
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.geometry.isosurface import raw_iso_level
-from gen3d_tools.geometry.lattice import sample_lattice
-from gen3d_tools.geometry.triplane_surface import triplane_surface
-from gen3d_tools.workflows import plain
-from gen3d_tools.workflows.timing import measure
+from gen3d_tools.geometry.extraction.isosurface import raw_iso_level
+from gen3d_tools.geometry.extraction.lattice import sample_lattice
+from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
+from gen3d_tools.workflows.bench import plain_rays as plain
+from gen3d_tools.workflows.bench.timing import measure
 
 
 def rows(effort: Effort) -> Iterator[Row]:

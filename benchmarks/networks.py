@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.rows import Effort, Row, row
-from gen3d_tools.generators.stylegan2 import SynthesisNetwork
-from gen3d_tools.generators.superresolution import SuperResolutionNetwork
-from gen3d_tools.workflows.plain_backbone import run_block, synthesize
-from gen3d_tools.workflows.timing import Timing, measure
+from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
+from gen3d_tools.generators.networks.superresolution import SuperResolutionNetwork
+from gen3d_tools.workflows.bench.plain_backbone import run_block, synthesize
+from gen3d_tools.workflows.bench.timing import Timing, measure
 
 W_DIM, PLANE_CHANNELS = 512, 96
 _OURS = {"fp32": torch.float32, "bf16": torch.bfloat16}

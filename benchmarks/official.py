@@ -23,7 +23,7 @@ def write_file(path: Path, megabytes: int) -> None:
 
     from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
     from gen3d_tools.fields.render_config import RenderConfig
-    from gen3d_tools.generators.eg3d import EG3DConfig, EG3DGenerator
+    from gen3d_tools.generators.families.eg3d import EG3DConfig, EG3DGenerator
     from gen3d_tools.generators.settings import ModelSettings
     from tests.official_models import KWARGS
     from tests.official_pickles import generator_node, persistent

@@ -30,7 +30,7 @@ from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend
 from gen3d_tools.rendering.fast import fast_field
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.sampling import coarse_samples, importance_samples
-from gen3d_tools.workflows.timing import measure
+from gen3d_tools.workflows.bench.timing import measure
 
 CAMERA = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=24.0)
 FILM, PLAIN_FRAMES = 60, 2  # frames of a film, and how many of them plain makes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gen3d_tools.workflows.timing import Timing
+from gen3d_tools.workflows.bench.timing import Timing
 
 
 @dataclass(frozen=True, kw_only=True)

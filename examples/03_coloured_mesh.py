@@ -11,7 +11,7 @@ Run it with `python examples/03_coloured_mesh.py`; the meshes appear in gen3d-ou
 from pathlib import Path
 
 import gen3d_tools as g3
-from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.mesh import mesh_health
 
 OUT = Path("gen3d-out/examples")

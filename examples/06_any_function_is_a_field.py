@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import gen3d_tools as g3
-from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.mesh import mesh_health
 from gen3d_tools.media.images import write_image
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from gen3d_tools.fields.triplane import TriplaneField
     from gen3d_tools.generators.base import Generator
     from gen3d_tools.generators.loading import load_generator
-    from gen3d_tools.geometry.export import write_mesh
+    from gen3d_tools.geometry.formats.export import write_mesh
     from gen3d_tools.geometry.mesh import extract_mesh
     from gen3d_tools.inversion.api import invert
-    from gen3d_tools.inversion.result import InversionResult
+    from gen3d_tools.inversion.results.result import InversionResult
     from gen3d_tools.inversion.settings import InversionSettings
     from gen3d_tools.media.images import write_image
     from gen3d_tools.media.video import VideoWriter
@@ -99,18 +99,18 @@ _NAMES_OF_MODULE = {
     "fields.triplane": ("TriplaneField",),
     "generators.base": ("Generator",),
     "generators.loading": ("load_generator",),
-    "geometry.decimation": ("decimate",),
-    "geometry.density_grid": ("read_density", "write_density"),
-    "geometry.export": ("write_mesh",),
-    "geometry.health": ("mesh_health",),
-    "geometry.level": ("choose_level",),
+    "geometry.processing.decimation": ("decimate",),
+    "geometry.formats.density_grid": ("read_density", "write_density"),
+    "geometry.formats.export": ("write_mesh",),
+    "geometry.processing.health": ("mesh_health",),
+    "geometry.extraction.level": ("choose_level",),
     "geometry.mesh": ("extract_mesh",),
-    "geometry.points": ("PointCloud", "sample_points", "write_points"),
-    "geometry.rasterize": ("render_mesh",),
-    "geometry.repair": ("make_watertight",),
-    "geometry.texture": ("bake_texture",),
+    "geometry.formats.point_cloud": ("PointCloud", "sample_points", "write_points"),
+    "geometry.color.rasterize": ("render_mesh",),
+    "geometry.processing.repair": ("make_watertight",),
+    "geometry.color.texture": ("bake_texture",),
     "inversion.api": ("invert",),
-    "inversion.result": ("InversionResult",),
+    "inversion.results.result": ("InversionResult",),
     "inversion.settings": ("InversionSettings",),
     "media.images": ("write_image",),
     "media.video": ("VideoWriter",),

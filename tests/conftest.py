@@ -28,7 +28,7 @@ def tiny_generator():
 
     from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
     from gen3d_tools.fields.render_config import RenderConfig
-    from gen3d_tools.generators.geometry_aware import GeometryAwareConfig, GeometryAwareGenerator
+    from gen3d_tools.generators.families.geometry_aware import GeometryAwareConfig, GeometryAwareGenerator
     from gen3d_tools.generators.settings import ModelSettings
 
     config = GeometryAwareConfig(
@@ -78,7 +78,7 @@ def coarse_guide():
 
     For tests of what is made of pictures; that they are right is tested with the lattice that users get.
     """
-    from gen3d_tools.kernels import occupancy
+    from gen3d_tools.kernels.rays import occupancy
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(occupancy, "CELLS", 32)
@@ -88,6 +88,6 @@ def coarse_guide():
 @pytest.fixture
 def few_mean_cameras(monkeypatch):
     """3DGP's mean camera of a few samples, where it is of no account; many are most of a conversion's time."""
-    from gen3d_tools.generators import official_threedgp
+    from gen3d_tools.generators.official import threedgp as official_threedgp
 
     monkeypatch.setattr(official_threedgp, "MEAN_CAMERA_SAMPLES", 16)

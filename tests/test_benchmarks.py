@@ -20,7 +20,7 @@ def benchmarks_on_path():
 
 @pytest.fixture
 def plain():
-    from gen3d_tools.workflows import plain
+    from gen3d_tools.workflows.bench import plain_rays as plain
 
     return plain
 
@@ -60,7 +60,7 @@ def test_the_plain_film_is_made_of_plain_pictures(tiny_generator, ws, plain, bac
 
 
 def test_the_plain_lattice_is_the_field_on_the_mesher_s_lattice(tiny_generator, ws, plain, backbone_runs):
-    from gen3d_tools.geometry.lattice import sample_lattice
+    from gen3d_tools.geometry.extraction.lattice import sample_lattice
 
     lattice = plain.lattice(tiny_generator, ws, 9, chunk_points=300)
     assert len(backbone_runs) == 3  # every chunk of 729 points from the beginning
@@ -77,7 +77,7 @@ def test_models_that_render_in_another_way_are_refused(tiny_generator, ws, plain
 
 
 def test_work_is_measured_in_turns_and_as_medians(monkeypatch):
-    from gen3d_tools.workflows import timing
+    from gen3d_tools.workflows.bench import timing
 
     done = []
     clock = iter([0, 8, 8, 10, 20, 30, 30, 31, 40, 46, 46, 48])  # plain 8, 10, 6; ours 2, 1, 2
@@ -105,7 +105,7 @@ def test_a_child_that_fails_says_why():
 
 
 def test_plain_work_in_parts_is_scaled_and_added():
-    from gen3d_tools.workflows.timing import Timing
+    from gen3d_tools.workflows.bench.timing import Timing
 
     surface = Timing(ours=1.0, plain=2.0, ratio=4.0, ours_cpu=1.0, plain_cpu=4.0).scaled(10)
     assert (surface.plain, surface.ratio, surface.plain_cpu, surface.ours) == (20, 40, 40, 1)

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gen3d_tools.generators.latents import latent_z
-from gen3d_tools.inversion.encoder import EncoderConfig, PhotoEncoder, Prediction
+from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, Prediction
 
 HELD_OUT_SEED = 2000  # of the first latent of the log; 1000 and on are evaluate.py's, 5000 and on photos.py's
 REPORT_SECONDS = 120

@@ -14,8 +14,8 @@ from encoder_data import STRANGER, Pictures, Pool, augment, draw_strangers, draw
 from strangers import FLAT, drawn, snowman, table
 from torch import Tensor
 
-from gen3d_tools.inversion.encoder import PhotoEncoder, save_encoder
-from gen3d_tools.inversion.familiarity import describe
+from gen3d_tools.perception.encoder import PhotoEncoder, save_encoder
+from gen3d_tools.perception.familiarity import describe
 
 FITTED, CALIBRATED = 4000, 1500  # pictures
 

@@ -19,12 +19,12 @@ from rich.table import Table
 
 import gen3d_tools as g3
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.geometry.agreement import compare
-from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.mesh import mesh_health
-from gen3d_tools.workflows.mesh_job import make_mesh
-from gen3d_tools.workflows.mesh_plan import Surface
-from gen3d_tools.workflows.mesh_preview import REPORT_SIZE, RING_VIEWS, ring, view_config
+from gen3d_tools.metrics.agreement import compare
+from gen3d_tools.workflows.mesh.options import Surface
+from gen3d_tools.workflows.mesh.preview import REPORT_SIZE, RING_VIEWS, ring, view_config
+from gen3d_tools.workflows.mesh.sample import make_mesh
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields
 
 SURFACE = Surface(faces=20_000, texture=1024)

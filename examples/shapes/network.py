@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gen3d_tools.fields.triplane import sample_planes
-from gen3d_tools.generators.geometry_aware import GeometryAwareConfig, build_backbone, build_decoder
+from gen3d_tools.generators.families.geometry_aware import GeometryAwareConfig, build_backbone, build_decoder
 
 SIGNED_DISTANCE_UNIT = 0.03
 """The raw density is learned as truncated signed distance: 1 = this deep inside, in world units."""

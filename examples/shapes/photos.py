@@ -29,11 +29,11 @@ import gen3d_tools as g3
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.inversion.api import invert
-from gen3d_tools.inversion.encoder import PhotoEncoder, load_encoder
-from gen3d_tools.inversion.prediction import Prediction
-from gen3d_tools.inversion.result import InversionResult
+from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.media.sheets import contact_sheet
+from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
+from gen3d_tools.perception.prediction import Prediction
 
 FIRST_SEED = 5000
 TOLERANCE_DEG = 10.0

@@ -14,7 +14,7 @@ import typer
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.console import print_error
 from gen3d_tools.errors import Gen3DError
-from gen3d_tools.kernels.ahead import helper
+from gen3d_tools.kernels.compiling.ahead import helper
 
 OUT_OF_MEMORY = 6
 

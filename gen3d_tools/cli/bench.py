@@ -43,8 +43,8 @@ def bench(
     Example: `gen3d bench shapes --size 64`
     """
     from gen3d_tools.cli.console import ConsoleReporter
-    from gen3d_tools.workflows.bench import BenchSize
-    from gen3d_tools.workflows.bench import bench as workflow
+    from gen3d_tools.workflows.bench.run import BenchSize
+    from gen3d_tools.workflows.bench.run import bench as workflow
 
     def work(reporter: ConsoleReporter) -> "Run":
         run = workflow(

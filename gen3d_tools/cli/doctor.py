@@ -12,7 +12,7 @@ from gen3d_tools.cli import options
 from gen3d_tools.cli.console import ConsoleReporter, print_table, stderr_console
 
 if TYPE_CHECKING:
-    from gen3d_tools.workflows.doctor import Check, Report
+    from gen3d_tools.workflows.doctor.run import Check, Report
 
 STYLES = {"ok": "green", "optional": "dim", "warning": "yellow", "missing": "bold red", "failed": "bold red"}
 
@@ -27,7 +27,7 @@ def doctor(json: options.Json = False) -> None:
 
     Ends with 0 if all is well (what is optional may be missing), 5 if a needed dependency is missing, else 1.
     """
-    from gen3d_tools.workflows.doctor import doctor as workflow
+    from gen3d_tools.workflows.doctor.run import doctor as workflow
 
     report = workflow(ConsoleReporter(quiet=json))
     if json:
@@ -57,7 +57,7 @@ def _finding(check: "Check") -> Text:
 
 
 def _verdict(report: "Report") -> str:
-    from gen3d_tools.workflows.doctor import Status
+    from gen3d_tools.workflows.doctor.run import Status
 
     broken = report.count(Status.MISSING) + report.count(Status.FAILED)
     if broken:

@@ -47,8 +47,8 @@ def mesh(
 
     Example: `gen3d mesh shapes --class chair --seeds 7 --faces 20000 --texture 1024 -o chair.glb`
     """
-    from gen3d_tools.workflows.mesh import Delivery, Surface, parse_color_source, parse_formats, parse_level
-    from gen3d_tools.workflows.mesh import mesh as workflow
+    from gen3d_tools.workflows.mesh.run import Delivery, Surface, parse_color_source, parse_formats, parse_level
+    from gen3d_tools.workflows.mesh.run import mesh as workflow
     from gen3d_tools.workflows.runs import RunOptions
     from gen3d_tools.workflows.samples import Choice
 

@@ -45,7 +45,7 @@ def video(
     from gen3d_tools.workflows.runs import RunOptions
     from gen3d_tools.workflows.sample import Look
     from gen3d_tools.workflows.samples import Choice
-    from gen3d_tools.workflows.video import video as workflow
+    from gen3d_tools.workflows.video.run import video as workflow
 
     choice = Choice(seeds=seeds, classes=classes, psi=psi)
     look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)

@@ -4,8 +4,8 @@ from typing import Protocol, runtime_checkable
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.kernels.choice import cpu_kernels_available
-from gen3d_tools.kernels.folding import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
+from gen3d_tools.kernels.compiling.announce import cpu_kernels_available
+from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
 
 
 @runtime_checkable

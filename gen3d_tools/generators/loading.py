@@ -14,13 +14,13 @@ from gen3d_tools.checkpoints.official import SUFFIXES, is_official
 from gen3d_tools.checkpoints.results import BaseModel, is_result, read_result, read_result_config
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.eg3d import EG3DGenerator
-from gen3d_tools.generators.epigraf import EpigrafGenerator
-from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
-from gen3d_tools.generators.official import generator_from_pickle
-from gen3d_tools.generators.results import find_base, tune
+from gen3d_tools.generators.families.eg3d import EG3DGenerator
+from gen3d_tools.generators.families.epigraf import EpigrafGenerator
+from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
-from gen3d_tools.generators.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.tuned import find_base, tune
 
 FAMILIES: dict[str, type[Generator]] = {
     family.family: family for family in (EG3DGenerator, EpigrafGenerator, GeometryAwareGenerator, ThreeDGPGenerator)

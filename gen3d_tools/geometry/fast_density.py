@@ -16,11 +16,11 @@ from torch import Tensor
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
 from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.geometry.triplane_surface import kernel_threads
-from gen3d_tools.kernels.folding import TriplaneNumbers
+from gen3d_tools.geometry.extraction.triplane_surface import kernel_threads
+from gen3d_tools.kernels.network.numbers import TriplaneNumbers
 
 if TYPE_CHECKING:  # numba takes a while to import
-    from gen3d_tools.kernels.network_cpu import Network
+    from gen3d_tools.kernels.network.evaluate import Network
 
 RawDensity = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
 _NEGLIGIBLE = 0.02  # optical thickness, over the longest way through the box, that counts as nothing
@@ -36,7 +36,7 @@ class FastDensity:
 
     def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
         """Evaluate the density before activation, as the field does."""
-        from gen3d_tools.kernels.points_cpu import densities_at
+        from gen3d_tools.kernels.network.points import densities_at
 
         flat = points.detach().float().reshape(-1, 3).contiguous().numpy()
         half = self.numbers.box_side / 2 if self.numbers.bounded else np.inf
@@ -60,7 +60,7 @@ class FastDensity:
             near: Where rays enter the box.
             far: Where they leave it.
         """
-        from gen3d_tools.kernels.silhouette_cpu import light_of, look_through, possible_tiles
+        from gen3d_tools.kernels.rays.silhouette import light_of, look_through, possible_tiles
 
         smooth, shift = self.field.density_activation == "softplus", self.field.density_shift
         thinnest = _NEGLIGIBLE / (math.sqrt(3) * self.field.box_side)
@@ -78,7 +78,7 @@ def fast_density(field: RadianceField) -> FastDensity | None:
     numbers = kernel_numbers(field) if field.device.type == "cpu" else None
     if numbers is None:
         return None
-    from gen3d_tools.kernels.network_cpu import network_of
+    from gen3d_tools.kernels.network.evaluate import network_of
 
     network = network_of(numbers)
     return None if network is None else FastDensity(field, numbers, network)

@@ -8,10 +8,7 @@ import trimesh
 from jaxtyping import Float, UInt8
 
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.geometry.cleanup import CleanupReport, check_keep, clean
-from gen3d_tools.geometry.decimation import check_faces, collapse_slivers, decimate
-from gen3d_tools.geometry.health import MeshHealth, mesh_health
-from gen3d_tools.geometry.isosurface import (
+from gen3d_tools.geometry.extraction.isosurface import (
     Surface,
     bordered_lattice,
     check_iso_level,
@@ -20,14 +17,17 @@ from gen3d_tools.geometry.isosurface import (
     raw_iso_level,
     span,
 )
-from gen3d_tools.geometry.lattice import CHUNK_POINTS, Progress, check_range
-from gen3d_tools.geometry.level import LevelChoice, choose_level
-from gen3d_tools.geometry.projection import LEAST_HEIGHT, field_normals, project_to_level
-from gen3d_tools.geometry.repair import make_watertight
-from gen3d_tools.geometry.slivers import flip_caps
-from gen3d_tools.geometry.smoothing import check_rounds
-from gen3d_tools.geometry.smoothing import smooth as smooth_mesh
-from gen3d_tools.geometry.triplane_surface import triplane_surface
+from gen3d_tools.geometry.extraction.lattice import CHUNK_POINTS, Progress, check_range
+from gen3d_tools.geometry.extraction.level import LevelChoice, choose_level
+from gen3d_tools.geometry.extraction.projection import LEAST_HEIGHT, field_normals, project_to_level
+from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
+from gen3d_tools.geometry.processing.cleanup import CleanupReport, check_keep, clean
+from gen3d_tools.geometry.processing.decimation import check_faces, collapse_slivers, decimate
+from gen3d_tools.geometry.processing.health import MeshHealth, mesh_health
+from gen3d_tools.geometry.processing.repair import make_watertight
+from gen3d_tools.geometry.processing.slivers import flip_caps
+from gen3d_tools.geometry.processing.smoothing import check_rounds
+from gen3d_tools.geometry.processing.smoothing import smooth as smooth_mesh
 from gen3d_tools.memory import in_chunks
 
 logger = logging.getLogger(__name__)

@@ -7,14 +7,14 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.inversion import pti
-from gen3d_tools.inversion.background import Separation
-from gen3d_tools.inversion.encoder import PhotoEncoder, load_encoder
-from gen3d_tools.inversion.features import PerceptualDistance, choose_distance
-from gen3d_tools.inversion.framing import measure_framing
-from gen3d_tools.inversion.photo import Photo, load_photo
 from gen3d_tools.inversion.progress import Progress
-from gen3d_tools.inversion.result import InversionResult
+from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
+from gen3d_tools.perception.perceptual import PerceptualDistance, choose_distance
+from gen3d_tools.photos.background import Separation
+from gen3d_tools.photos.framing import measure_framing
+from gen3d_tools.photos.photo import Photo, load_photo
 
 
 def invert(

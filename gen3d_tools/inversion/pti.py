@@ -13,19 +13,19 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index as index_of
 from gen3d_tools.generators.settings import config_for
-from gen3d_tools.inversion.encoder import PhotoEncoder
-from gen3d_tools.inversion.features import PerceptualDistance
-from gen3d_tools.inversion.latents import LatentPrior, latent_prior
-from gen3d_tools.inversion.objective import Objective, target_of
-from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.progress import Checkpoint, Progress, Stage, State, StepReport
-from gen3d_tools.inversion.result import InversionResult
-from gen3d_tools.inversion.score import input_scores, score, warnings_for
-from gen3d_tools.inversion.search import Candidate, Search, picture_side
+from gen3d_tools.inversion.results.result import InversionResult
+from gen3d_tools.inversion.results.score import input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import InversionSettings, preset
-from gen3d_tools.inversion.stage_one import StageOne
-from gen3d_tools.inversion.stage_two import StageTwo
-from gen3d_tools.inversion.views import onset_width
+from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior
+from gen3d_tools.inversion.stages.objective import Objective, target_of
+from gen3d_tools.inversion.stages.search import Candidate, Search, picture_side
+from gen3d_tools.inversion.stages.stage_one import StageOne
+from gen3d_tools.inversion.stages.stage_two import StageTwo
+from gen3d_tools.perception.encoder import PhotoEncoder
+from gen3d_tools.perception.perceptual import PerceptualDistance
+from gen3d_tools.photos.photo import Photo
+from gen3d_tools.rendering.differentiable import onset_width
 
 _SHARES: dict[Stage, tuple[float, float]] = {"search": (0.0, 0.25), "stage_one": (0.25, 0.6), "stage_two": (0.6, 1.0)}
 """Where each stage lies in the whole work, for progress."""

@@ -20,13 +20,13 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.kernels.folding import TriplaneNumbers
+from gen3d_tools.kernels.network.numbers import TriplaneNumbers
 from gen3d_tools.rendering.sampling import coarse_samples, tight_limits
 
 if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
-    from gen3d_tools.kernels.network_cpu import Network
-    from gen3d_tools.kernels.occupancy import Guide
-    from gen3d_tools.kernels.rays_cpu import Shading
+    from gen3d_tools.kernels.network.evaluate import Network
+    from gen3d_tools.kernels.rays.guided import Shading
+    from gen3d_tools.kernels.rays.occupancy import Guide
 
 _ENDLESS = np.float32(1e30)
 _NEGLIGIBLE = 1e-3  # optical thickness, over the longest way through the box, that counts as empty
@@ -58,7 +58,7 @@ class FastField:
 
         The names of the result are those of `tracing._trace`.
         """
-        from gen3d_tools.kernels.rays_cpu import follow_rays
+        from gen3d_tools.kernels.rays.guided import follow_rays
 
         shading = self._shading_for(config, channels)
         limits = self._limits(origins, directions, near, torch.where(hit, far, near), cut)
@@ -88,7 +88,7 @@ class FastField:
                 [rays, samples]; see `tracing.render_rays`.
             channels: Give the first so many values only.
         """
-        from gen3d_tools.kernels.scheme_cpu import Scheme, follow_scheme
+        from gen3d_tools.kernels.rays.scheme import Scheme, follow_scheme
 
         origins, directions, near, far, offsets, positions = rays
         if offsets.stride(0) == 0 and (near == near[:1]).all() and (far == far[:1]).all():
@@ -166,8 +166,8 @@ def _prepare(field: TriplaneField) -> FastField | None:
     numbers = kernel_numbers(field)
     if numbers is None:
         return None
-    from gen3d_tools.kernels.network_cpu import network_of
-    from gen3d_tools.kernels.occupancy import build_guide
+    from gen3d_tools.kernels.network.evaluate import network_of
+    from gen3d_tools.kernels.rays.occupancy import build_guide
 
     network = network_of(numbers)
     if network is None:
@@ -180,8 +180,8 @@ def _prepare(field: TriplaneField) -> FastField | None:
 
 def _shading(field: TriplaneField, numbers: TriplaneNumbers) -> "Shading":
     """How the field stops light and makes colours; what depends on the render settings is filled in later."""
-    from gen3d_tools.kernels.network_cpu import WIDTH, filled
-    from gen3d_tools.kernels.rays_cpu import Shading
+    from gen3d_tools.kernels.network.evaluate import WIDTH, filled
+    from gen3d_tools.kernels.rays.guided import Shading
 
     decoder = numbers.decoder
     colors = [row for row in range(len(decoder.biases[-1])) if row != decoder.density_row]

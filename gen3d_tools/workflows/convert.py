@@ -12,7 +12,7 @@ from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.generators.official import generator_from_pickle
+from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run
 

@@ -24,17 +24,17 @@ from gen3d_tools.files import check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
 from gen3d_tools.inversion import pti
 from gen3d_tools.inversion.api import find_helpers
-from gen3d_tools.inversion.photo import load_photo
+from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.settings import InversionSettings
-from gen3d_tools.inversion.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.page import NextCommand, PageItem, write_demo_page
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
+from gen3d_tools.photos.photo import load_photo
 from gen3d_tools.rendering.renderer import render, render_frames
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import RECORD_NAME, Run, free_folder

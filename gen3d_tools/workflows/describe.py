@@ -16,7 +16,7 @@ from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, ch
 from gen3d_tools.checkpoints.results import RESULT_FORMAT, is_result, read_result
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.loading import base_folder, load_settings, resolve_model
-from gen3d_tools.generators.official import generator_from_pickle
+from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.workflows.runs import model_digest, model_name
 

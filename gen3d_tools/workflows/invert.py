@@ -20,15 +20,15 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.inversion.api import find_helpers
-from gen3d_tools.inversion.background import check_separation
-from gen3d_tools.inversion.framing import measure_framing
-from gen3d_tools.inversion.photo import Photo, load_photo
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion
-from gen3d_tools.inversion.result import InversionResult
+from gen3d_tools.inversion.results.result import InversionResult
+from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
+from gen3d_tools.inversion.results.unfinished import Unfinished
 from gen3d_tools.inversion.settings import InversionSettings, Space, preset
-from gen3d_tools.inversion.storage import OVERVIEW_NAME, base_reference, check_base, write_files
-from gen3d_tools.inversion.unfinished import Unfinished
+from gen3d_tools.photos.background import check_separation
+from gen3d_tools.photos.framing import measure_framing
+from gen3d_tools.photos.photo import Photo, load_photo
 from gen3d_tools.workflows.photo_cameras import read_camera
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, model_digest, output_folder

@@ -17,7 +17,7 @@ def test_json_is_one_object(gen3d, tiny_folder):
 
 @pytest.fixture
 def unconditional(tiny_generator, tmp_path):
-    from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
+    from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
 
     config = replace(tiny_generator.config, num_classes=0)
     GeometryAwareGenerator(config, replace(tiny_generator.settings, class_names=())).save(tmp_path / "plain")

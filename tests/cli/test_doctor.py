@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from gen3d_tools.workflows import doctor as workflow
+from gen3d_tools.workflows.doctor import run as workflow
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 Usage = namedtuple("Usage", "total used free")

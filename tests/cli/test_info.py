@@ -75,7 +75,7 @@ def test_tensors_that_do_not_fit_the_config_are_exit_code_4(gen3d, model):
 def test_long_lists_of_classes_are_cut_for_people_only(gen3d, tiny_generator, tmp_path):
     from dataclasses import replace
 
-    from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
+    from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
 
     names = tuple(f"thing-{index}" for index in range(30))
     config = replace(tiny_generator.config, num_classes=30)

@@ -13,9 +13,9 @@ from PIL import Image
 
 import gen3d_tools as g3
 from gen3d_tools.checkpoints.results import DIFFERENCE_NAME
-from gen3d_tools.inversion.stage_one import StageOne
-from gen3d_tools.inversion.stage_two import StageTwo
-from gen3d_tools.inversion.unfinished import STATE_NAME
+from gen3d_tools.inversion.results.unfinished import STATE_NAME
+from gen3d_tools.inversion.stages.stage_one import StageOne
+from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.workflows import invert as workflow
 

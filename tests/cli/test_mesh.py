@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen3d_tools.geometry.export import read_mesh
+from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
 
 COARSE = ("--resolution", 16, "--color-from", "points")
@@ -142,7 +142,7 @@ def test_dry_run_finds_bad_input_too(gen3d, tiny_folder):
 def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
     from contextlib import contextmanager
 
-    from gen3d_tools.workflows.mesh import Surface, mesh
+    from gen3d_tools.workflows.mesh.run import Surface, mesh
     from gen3d_tools.workflows.reporting import Reporter
     from gen3d_tools.workflows.runs import RunOptions
     from gen3d_tools.workflows.samples import Choice
@@ -247,7 +247,7 @@ def test_an_unknown_model_is_exit_code_3(gen3d):
 
 
 def test_ctrl_c_keeps_what_is_finished(gen3d, tiny_folder, monkeypatch):
-    from gen3d_tools.workflows import mesh_job as workflow
+    from gen3d_tools.workflows.mesh import sample as workflow
 
     real, calls = workflow.extract_mesh, []
 
@@ -280,7 +280,7 @@ def test_a_full_disk_leaves_no_half_written_file(gen3d, tiny_folder, monkeypatch
 
 @pytest.mark.parametrize("out", ["file/x.glb", "file/folder"])
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_folder, monkeypatch, out):
-    from gen3d_tools.workflows import mesh_job as workflow
+    from gen3d_tools.workflows.mesh import sample as workflow
 
     monkeypatch.setattr(workflow, "extract_mesh", None)
     Path("file").write_text("in the way")

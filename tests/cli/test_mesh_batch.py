@@ -8,9 +8,11 @@ import pytest
 import trimesh
 
 from gen3d_tools.errors import Gen3DError
-from gen3d_tools.geometry.export import read_mesh
+from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.media.images import read_image
-from gen3d_tools.workflows import mesh_batch, mesh_job, mesh_preview
+from gen3d_tools.workflows.mesh import batch as mesh_batch
+from gen3d_tools.workflows.mesh import preview as mesh_preview
+from gen3d_tools.workflows.mesh import sample as mesh_job
 
 FAST = ("--resolution", 16, "--color-from", "points", "--level", 10)
 

@@ -8,7 +8,7 @@ import torch
 
 from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.generators.eg3d import EG3DConfig, EG3DGenerator
+from gen3d_tools.generators.families.eg3d import EG3DConfig, EG3DGenerator
 from gen3d_tools.generators.settings import ModelSettings
 from tests.official_pickles import official_bytes
 from tests.parity.cases import discover

@@ -272,7 +272,7 @@ def test_a_wrong_suffix_is_said_before_the_model_is_read(gen3d):
 
 
 def test_ctrl_c_keeps_finished_videos_and_nothing_of_the_one_in_progress(gen3d, tiny_folder, monkeypatch):
-    from gen3d_tools.workflows import film
+    from gen3d_tools.workflows.video import frames as film
 
     real, calls = film._picture, []
 

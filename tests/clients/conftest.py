@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import trimesh
 
-from gen3d_tools.geometry.export import write_mesh
+from gen3d_tools.geometry.color.texture import bake_texture
+from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
-from gen3d_tools.geometry.texture import bake_texture
 
 HERE = Path(__file__).parent
 RESOLUTION, FACES, TEXELS = 96, 6000, 256

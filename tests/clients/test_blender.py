@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from gen3d_tools.geometry.placement import Y_UP_TO_Z_UP
-from gen3d_tools.geometry.vertex_colors import linear_to_srgb
+from gen3d_tools.geometry.color.vertex_colors import linear_to_srgb
+from gen3d_tools.geometry.formats.placement import Y_UP_TO_Z_UP
 from gen3d_tools.media.images import read_image
 from tests.clients.conftest import FACES, HERE, TEXELS
 

@@ -9,7 +9,7 @@ import torch
 import trimesh
 
 import gen3d_tools as g3
-from gen3d_tools.geometry.export import read_mesh
+from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.media.images import read_image
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9]*.py"))

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from gen3d_tools.inversion.prediction import Prediction
+from gen3d_tools.perception.prediction import Prediction
 
 
 @pytest.fixture(scope="module")

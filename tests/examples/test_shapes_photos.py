@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.inversion.prediction import Prediction
+from gen3d_tools.perception.prediction import Prediction
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import trimesh
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
-
-from .conftest import ISO_LEVEL, SURFACE_DEPTH, ball_depth, torus_depth, union
+from tests.geometry.conftest import ISO_LEVEL, SURFACE_DEPTH, ball_depth, torus_depth, union
 
 CENTER = (0.1, -0.2, 0.3)
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
-
-from .conftest import ball_depth, torus_depth, union
+from tests.geometry.conftest import ball_depth, torus_depth, union
 
 
 def striped(points):

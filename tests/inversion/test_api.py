@@ -5,7 +5,7 @@ from PIL import Image
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.inversion import api
-from gen3d_tools.inversion.framing import FULL
+from gen3d_tools.photos.framing import FULL
 
 
 class ReachedError(Exception):

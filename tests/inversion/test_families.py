@@ -9,15 +9,15 @@ from gen3d_tools.cameras.camera import stack_cameras
 from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
-from gen3d_tools.generators.epigraf import EpigrafConfig, EpigrafGenerator
+from gen3d_tools.generators.families.epigraf import EpigrafConfig, EpigrafGenerator
 from gen3d_tools.generators.settings import ModelSettings
-from gen3d_tools.inversion.latents import latent_prior
-from gen3d_tools.inversion.objective import Objective, target_of
-from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.settings import InversionSettings
-from gen3d_tools.inversion.stage_one import StageOne
-from gen3d_tools.inversion.stage_two import StageTwo
-from gen3d_tools.inversion.views import see
+from gen3d_tools.inversion.stages.latent_prior import latent_prior
+from gen3d_tools.inversion.stages.objective import Objective, target_of
+from gen3d_tools.inversion.stages.stage_one import StageOne
+from gen3d_tools.inversion.stages.stage_two import StageTwo
+from gen3d_tools.photos.photo import Photo
+from gen3d_tools.rendering.differentiable import see
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 from gen3d_tools.rendering.tracing import render_rays
 

@@ -9,12 +9,12 @@ import torch
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.settings import config_for
-from gen3d_tools.inversion.photo import Photo
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
-from gen3d_tools.inversion.score import input_scores, score, warnings_for
+from gen3d_tools.inversion.results.score import input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import PRESETS, InversionSettings, preset
-from gen3d_tools.inversion.views import see
+from gen3d_tools.photos.photo import Photo
+from gen3d_tools.rendering.differentiable import see
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 QUICK = InversionSettings(
@@ -186,7 +186,7 @@ def test_unknown_classes_and_presets_are_refused(tiny_generator):
 
 @pytest.mark.parametrize(("psnr", "fit"), [(30.0, "good"), (23.0, "good"), (21.0, "fair"), (12.0, "poor")])
 def test_the_score_is_that_of_the_untouched_model(tiny_generator, psnr, fit):
-    from gen3d_tools.inversion.latents import latent_prior
+    from gen3d_tools.inversion.stages.latent_prior import latent_prior
 
     prior = latent_prior(tiny_generator, 0, 50)
     ws = prior.mean.expand(1, tiny_generator.num_ws, -1)

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.generators.decoder import Decoder
-from gen3d_tools.generators.layers import FullyConnected
-from gen3d_tools.kernels.folding import DecoderNumbers
+from gen3d_tools.generators.networks.decoder import Decoder
+from gen3d_tools.generators.networks.layers import FullyConnected
+from gen3d_tools.kernels.network.numbers import DecoderNumbers
 
 
 class LeakyDecoder(nn.Module):

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from gen3d_tools.fields.numbers import triplane_numbers
-from gen3d_tools.kernels.lattice_surface import bounded_lattice, find_surface
-
-from .conftest import make_field
+from gen3d_tools.kernels.lattice.surface import bounded_lattice, find_surface
+from tests.kernels.conftest import make_field
 
 
 def doubled(field, planes):

@@ -11,7 +11,7 @@ import pytest
 FIELD = """
 import json, sys
 import gen3d_tools as g3
-from gen3d_tools.geometry.triplane_surface import triplane_surface
+from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
 generator = g3.load_generator(sys.argv[1], device="cpu")
 (field,) = generator.fields(generator.latents([3], ["cube"]))
 """

@@ -2,16 +2,15 @@
 
 import pytest
 
-from gen3d_tools.kernels.threads import share_out
-
-from .conftest import on_threads
+from gen3d_tools.kernels.compiling.threads import share_out
+from tests.kernels.conftest import on_threads
 
 PICTURES = """
 import hashlib, json, sys, threading
 import numpy as np
 import torch
 import gen3d_tools as g3
-from gen3d_tools.kernels.raster_cpu import rasterize
+from gen3d_tools.kernels.meshes.raster import rasterize
 torch.set_num_threads(int(sys.argv[2]))
 generator = g3.load_generator(sys.argv[1], device="cpu")
 (field,) = generator.fields(generator.latents([3], ["cube"]))

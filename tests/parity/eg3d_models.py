@@ -10,8 +10,8 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.geometry.script_grid import script_points, script_volume
-from gen3d_tools.rendering.batches import render_rays_together
+from gen3d_tools.metrics.batches import render_rays_together
+from gen3d_tools.metrics.script_grid import script_points, script_volume
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.rendering.sampling import box_limits

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.generators.plane_generator import PlaneGenerator
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 from gen3d_tools.rendering.tracing import RayOutputs, render_rays
 from tests.official_pickles import official_bytes

@@ -12,10 +12,10 @@ from gen3d_tools.cameras import trajectories
 from gen3d_tools.cameras.poses import LEVEL, Pose
 from gen3d_tools.cameras.script_paths import EPIGRAF
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.epigraf import EpigrafGenerator
+from gen3d_tools.generators.families.epigraf import EpigrafGenerator
 from gen3d_tools.generators.latents import latent_z
-from gen3d_tools.geometry.script_grid import script_crop, script_points
-from gen3d_tools.rendering.flatness import depth_histograms, non_flatness
+from gen3d_tools.metrics.flatness import depth_histograms, non_flatness
+from gen3d_tools.metrics.script_grid import script_crop, script_points
 from tests.parity.cases import Case, Report
 from tests.parity.plane_models import OPENGL, all_compared
 

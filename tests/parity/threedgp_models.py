@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.generators.threedgp import ThreeDGPGenerator, script_video_config
-from gen3d_tools.rendering.batches import render_rays_cut
+from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator, script_video_config
+from gen3d_tools.metrics.batches import render_rays_cut
 from gen3d_tools.rendering.sampling import box_limits, repaired_limits
 from tests.parity.cases import Case, Report
 from tests.parity.plane_models import (

@@ -6,7 +6,7 @@ import torch
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.rendering.batches import render_rays_cut
+from gen3d_tools.metrics.batches import render_rays_cut
 from gen3d_tools.rendering.tracing import render_rays
 
 CONFIG = RenderConfig(

@@ -9,7 +9,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields import numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.generators.decoder import Decoder
+from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.rendering import tracing
 from gen3d_tools.rendering.fast import fast_field
 from gen3d_tools.rendering.renderer import render

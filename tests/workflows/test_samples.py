@@ -9,7 +9,7 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
-from gen3d_tools.generators.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.workflows.sample import Look
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_ws

@@ -1,0 +1,127 @@
+"""EpiGRAF: a tri-plane generator trained on patches, with an optional background.
+
+Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022). Its aligned objects face +x; see `Pose`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.poses import YawZero
+from gen3d_tools.fields.backdrop import Backdrop, ScreenBackdrop, SphereBackdrop
+from gen3d_tools.fields.density import DensityActivation
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.families.epigraf_base import PlaneConfig, PlaneGenerator, PlaneSynthesis
+from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.sphere_network import SampleSphere, SphereNetwork
+from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
+
+BackgroundKind = Literal["none", "plane", "sphere"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpigrafConfig(PlaneConfig):
+    """What the network is. Stored in the checkpoint."""
+
+    density_activation: DensityActivation = "softplus"
+    view_conditioned: bool = False
+    posenc_period: float = 0.0  # above 0: the decoder reads Fourier features of the point too
+    background: BackgroundKind = "none"  # "plane": three more channels of the backbone, behind everything
+    sphere_blocks: int = 2
+    sphere_channel_base: int = 32768
+    sphere_channel_max: int = 128
+    sphere_posenc_period: float = 64.0
+    sphere_steps: int = 8
+    sphere_start: float = 1.0
+
+
+class EpigrafGenerator(PlaneGenerator):
+    """EpiGRAF with its backgrounds."""
+
+    family: ClassVar[str] = "epigraf"
+    config: EpigrafConfig
+    config_type: ClassVar[type[PlaneConfig]] = EpigrafConfig
+    yaw_zero: ClassVar[YawZero] = "x"
+    synthesis: "EpigrafSynthesis"
+
+    def build_synthesis(self, config: EpigrafConfig) -> "EpigrafSynthesis":
+        """Build the backbone, the decoder and the background network."""
+        return EpigrafSynthesis(config)
+
+    @property
+    def num_ws(self) -> int:
+        """2 log2(R) - 2 for planes of resolution R, then those of the background network."""
+        sphere = self.synthesis.bg_model
+        return super().num_ws + (0 if sphere is None else sphere.num_ws)
+
+    @property
+    def density_activation(self) -> DensityActivation:
+        """From raw density to density, in front and in the background."""
+        return self.config.density_activation
+
+    def fields(self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32) -> list[TriplaneField]:
+        """Compute each sample's planes once and give them as fields before their backdrops."""
+        made = []
+        for one in ws:
+            image = self.synthesize(one[None], dtype=dtype)
+            field = self.field(self.split_planes(image)[0])
+            made.append(replace(field, backdrop=self.backdrop(one, image[0])))
+        return made
+
+    def backdrop(self, ws: Float[Tensor, "num_ws w_dim"], image: Float[Tensor, "channels h w"]) -> Backdrop | None:
+        """What lies behind one sample.
+
+        Args:
+            ws: Its latents.
+            image: The backbone's channels.
+        """
+        if self.config.background == "plane":
+            return ScreenBackdrop((image[3 * self.config.plane_channels :] + 1) / 2)
+        network = self.synthesis.bg_model
+        if network is None:
+            return None
+        return SphereBackdrop(
+            network=SampleSphere(network, ws[self.synthesis.tri_plane_decoder.num_ws :]),
+            layers_per_ray=self.config.sphere_steps,
+            start=self.config.sphere_start,
+            density_activation=self.config.density_activation,
+        )
+
+
+class EpigrafSynthesis(PlaneSynthesis):
+    """The networks behind the mapping network."""
+
+    def __init__(self, config: EpigrafConfig) -> None:
+        super().__init__(
+            SynthesisNetwork(
+                w_dim=config.w_dim,
+                resolution=config.plane_resolution,
+                image_channels=3 * config.plane_channels + 3 * (config.background == "plane"),
+                channel_base=config.channel_base,
+                channel_max=config.channel_max,
+                use_noise=config.use_noise,
+                conv_clamp=config.conv_clamp,
+            ),
+            PlaneDecoder(
+                config.plane_channels,
+                config.decoder_hidden,
+                config.decoder_layers,
+                posenc_period=config.posenc_period,
+                view_conditioned=config.view_conditioned,
+            ),
+        )
+        self.bg_model = build_sphere(config) if config.background == "sphere" else None
+
+
+def build_sphere(config: EpigrafConfig) -> SphereNetwork:
+    """Build the background network, freshly initialised."""
+    return SphereNetwork(
+        w_dim=config.w_dim,
+        blocks=config.sphere_blocks,
+        channel_base=config.sphere_channel_base,
+        channel_max=config.sphere_channel_max,
+        posenc_period=config.sphere_posenc_period,
+    )

@@ -1,0 +1,77 @@
+"""Generators straight from published pickles: which module reads which family."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gen3d_tools.checkpoints.official import OfficialModel, read_official
+from gen3d_tools.errors import CheckpointError
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.families.eg3d import EG3DGenerator
+from gen3d_tools.generators.families.epigraf import EpigrafGenerator
+from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.official import eg3d as official_eg3d
+from gen3d_tools.generators.official import epigraf as official_epigraf
+from gen3d_tools.generators.official import threedgp as official_threedgp
+from gen3d_tools.generators.settings import ModelSettings
+
+Translation = Callable[[OfficialModel], tuple[Any, ModelSettings, dict[str, Tensor]]]
+
+OFFICIAL_FAMILIES: dict[str, tuple[type[Generator], Translation]] = {
+    "eg3d": (EG3DGenerator, official_eg3d.from_official),
+    "epigraf": (EpigrafGenerator, official_epigraf.from_official),
+    "threedgp": (ThreeDGPGenerator, official_threedgp.from_official),
+}
+"""Family in a pickle -> its generator, and what turns the pickle's words into ours; a new one is added here."""
+
+# What settings of the wrong kind lead to: the file may say anything, and nothing but numbers came out of it.
+_UNFIT = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+_log = logging.getLogger(__name__)
+
+
+def generator_from_pickle(path: Path, *, allow_unknown: bool = False) -> Generator:
+    """Build the generator of a published checkpoint, on the CPU.
+
+    Args:
+        path: The pickle. Nothing in it is run.
+        allow_unknown: See `read_official`. Placeholders are logged as warnings.
+
+    Raises:
+        NotFoundError: No such file.
+        CheckpointError: It is refused or broken; nothing of it is loaded.
+    """
+    model = read_official(path, allow_unknown=allow_unknown)
+    try:
+        generator = generator_from_model(model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    for warning in model.warnings:
+        _log.warning("%s: %s", path, warning)
+    return generator
+
+
+def generator_from_model(model: OfficialModel) -> Generator:
+    """Build the generator that a pickle's settings describe, with the pickle's tensors.
+
+    Raises:
+        CheckpointError: The settings ask for something else than its family, or do not fit the tensors.
+    """
+    family, translate = OFFICIAL_FAMILIES[model.family]
+    try:
+        config, settings, tensors = translate(model)
+        origin = {"file": model.source, "sha256": model.sha256, "converter": f"gen3d_tools {version('gen3d-tools')}"}
+        settings = replace(settings, provenance={**settings.provenance, **origin})
+        with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
+            generator = family.from_config(config.to_dict(), settings)
+    except _UNFIT as error:
+        reason = " ".join(str(error).split())[:100]
+        raise CheckpointError(f"its settings make no {model.family} generator ({reason})") from error
+    generator.load_tensors(tensors, model.family)
+    return generator

@@ -1,0 +1,1 @@
+"""TABLE OF CONTENTS TO COME."""

@@ -1,0 +1,80 @@
+"""What an inversion found: a latent, a camera, a tuned generator, and how well they explain the photo."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.photos.photo import Photo
+
+Fit = Literal["good", "fair", "poor"]
+
+
+@dataclass(frozen=True, eq=False)
+class InversionResult:
+    """One object, rebuilt from one photo or several."""
+
+    ws: Float[Tensor, "1 num_ws w_dim"]
+    """The pivot: the latent that stage one found."""
+    camera: Camera
+    """From where the photo was taken, a single camera."""
+    class_index: int | None
+    """Class of the object; None for a generator without classes."""
+    generator: Generator
+    """Tuned by stage two; `generator.fields(ws)` is the object."""
+    base: Generator
+    """The generator as it was; `base.fields(ws)` is the object after stage one."""
+    photos: tuple[Photo, ...]
+    """The photo, then the further views."""
+    cameras: Camera
+    """One camera per photo, [photos]; the first is `camera`."""
+    settings: InversionSettings
+    """What the inversion was asked to do."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Plain numbers and words for JSON; `inversion.score.score` lists them."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """Loss of every step, by stage: "stage_one", "stage_two"."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know before trusting the result, one line each."""
+
+    @property
+    def class_name(self) -> str | None:
+        """Name of the class; None for a generator without classes."""
+        return None if self.class_index is None else self.base.class_names[self.class_index]
+
+    @property
+    def fit(self) -> Fit:
+        """How far the photo is something the generator knows."""
+        fit: Fit = self.metrics["fit"]
+        return fit
+
+    @property
+    def pivot_field(self) -> TriplaneField:
+        """The object after stage one."""
+        return self.base.fields(self.ws)[0]
+
+    @property
+    def field(self) -> TriplaneField:
+        """The object."""
+        return self.generator.fields(self.ws)[0]
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write a folder that `load_generator` and every command take for a model.
+
+        Args:
+            folder: Where to; written whole or not at all.
+            overwrite: Replace an earlier output.
+
+        Raises:
+            InputError: The base generator did not come from `load_generator`.
+            Gen3DError: The folder cannot be written.
+        """
+        from gen3d_tools.inversion.results.storage import save_result
+
+        save_result(self, folder, overwrite=overwrite)

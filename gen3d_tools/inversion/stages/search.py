@@ -1,0 +1,223 @@
+"""Class and camera of a photo that nobody named: likely pairs are tried at low resolution, the best are refined.
+
+An encoder names the pairs; without one they are all classes, seen by cameras of the generator's own distribution.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera, stack_cameras
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.inversion.stages.camera_fit import CameraFit
+from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, map_z
+from gen3d_tools.inversion.stages.objective import Objective, Target
+from gen3d_tools.inversion.stages.stage_one import StageOne
+from gen3d_tools.perception.encoder import PhotoEncoder
+from gen3d_tools.perception.prediction import Prediction
+from gen3d_tools.photos.photo import Photo
+from gen3d_tools.rendering.differentiable import onset_width
+
+_LIKELY = 0.02  # classes and directions below this probability are not tried
+_MODES = 3  # directions per class
+_FRAMING_DOUBT = (0.08, 0.03, 0.03, 4.0)  # framing below this is within the encoder's error: the photo is framed
+_PRIOR_CAMERAS = 24  # of the generator's distribution, where no encoder names directions
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A class, a first latent and a first camera."""
+
+    class_index: int | None
+    w: Float[Tensor, " w_dim"]
+    camera: Camera
+    """A single camera."""
+    probability: float = 1.0
+    """By the encoder; pairs without one share equally."""
+    loss: float = math.inf
+    """At low resolution, after the last look at it."""
+
+
+class Search:
+    """Finds where stage one starts.
+
+    Args:
+        generator: Stays as it is.
+        settings: How many pairs are tried, and for how long.
+        encoder: The model's, if it has one.
+        report: Called with the steps done, all steps, and the best loss so far.
+        config: How fields are rendered, if not by their own settings.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        settings: InversionSettings,
+        encoder: PhotoEncoder | None,
+        report: Callable[[int, int, float], None],
+        config: RenderConfig | None = None,
+    ) -> None:
+        self.generator, self.encoder, self.report = generator, encoder, report
+        self.settings, self.config = settings, config
+        # Short runs from afar: full speed at once, and a camera that moves more freely than in stage one.
+        self.quick = replace(
+            settings,
+            lr1=settings.search_lr,
+            lr1_warmup=0.0,
+            camera_lr=settings.search_camera_lr,
+            camera_only=0.0,
+            w_noise=0.0,
+            optimise_noise=False,
+            space="w",
+            basis="spread",
+            rays1=settings.search_resolution**2,
+            perceptual_weight=0.0,
+        )
+        self.priors: dict[int | None, LatentPrior] = {}
+        self.done = 0
+
+    def find(self, photo: Photo, target: Target, classes: Sequence[int | None], camera: Camera | None) -> Candidate:
+        """Find class, latent and camera.
+
+        Args:
+            photo: As the encoder wants to see it.
+            target: The same for comparison.
+            classes: Those that come into question.
+            camera: If it is known.
+        """
+        starts = self.candidates(photo, classes, camera)
+        small = target.shrunk(self.settings.search_resolution)
+        if len(starts) > self.settings.search_starts:
+            starts = sorted(self._looked_at(starts, small), key=lambda one: one.loss)
+        starts = starts[: self.settings.search_starts]
+        if len(starts) == 1:
+            return starts[0]
+        keep = min(self.settings.search_keep, len(starts))
+        steps = len(starts) * self.settings.search_steps + keep * self.settings.search_keep_steps
+        refined = [self._refine(one, small, camera is None, self.settings.search_steps, steps) for one in starts]
+        best = sorted(refined, key=lambda one: one.loss)[:keep]
+        larger = target.shrunk(2 * self.settings.search_resolution)
+        finer = [self._refine(one, larger, camera is None, self.settings.search_keep_steps, steps) for one in best]
+        return min(finer, key=lambda one: one.loss)
+
+    def candidates(self, photo: Photo, classes: Sequence[int | None], camera: Camera | None) -> list[Candidate]:
+        """Give pairs of class and camera, likeliest first."""
+        if self.encoder is None:
+            cameras = [camera] if camera is not None else list(self._prior_cameras())
+            pairs = itertools.product(classes, cameras)
+            return [Candidate(label, self.prior(label).mean, one) for label, one in pairs]
+        found: list[Candidate] = []
+        for label, chance in self._likely_classes(photo, classes):
+            found += self._seen_by(self.encoder, photo, label, chance, camera)
+        return sorted(found, key=lambda one: -one.probability)
+
+    def prior(self, label: int | None) -> LatentPrior:
+        """The latents of a class, measured once."""
+        if label not in self.priors:
+            self.priors[label] = latent_prior(self.generator, label, self.settings.w_samples)
+        return self.priors[label]
+
+    def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:
+        """Find the camera of another photo of an object that has been found."""
+        starts = self.candidates(photo, [found.class_index], None)
+        small = target.shrunk(self.settings.search_resolution)
+        judged = self._looked_at([replace(one, w=found.w) for one in starts], small)
+        return min(judged, key=lambda one: one.loss).camera
+
+    def _likely_classes(self, photo: Photo, classes: Sequence[int | None]) -> list[tuple[int | None, float]]:
+        assert self.encoder is not None
+        with torch.no_grad():
+            chances = self.encoder(photo.rgb[None].to(self.generator.device)).class_logits[0].softmax(-1).tolist()
+        likely = [(label, 1.0 if label is None else chances[label]) for label in classes]
+        likely.sort(key=lambda pair: -pair[1])
+        return [pair for index, pair in enumerate(likely) if index == 0 or pair[1] > _LIKELY]
+
+    @torch.no_grad()
+    def _seen_by(
+        self, encoder: PhotoEncoder, photo: Photo, label: int | None, chance: float, camera: Camera | None
+    ) -> list[Candidate]:
+        """What the encoder makes of a photo, if it shows this class."""
+        assumed = None if label is None else torch.tensor([label], device=self.generator.device)
+        told = encoder(photo.rgb[None].to(self.generator.device), assumed)
+        w = map_z(self.generator, told.z, label)[0, 0]
+        if camera is not None:
+            return [Candidate(label, w, camera, chance)]
+        yaws, shares = told.yaw_modes(_MODES)
+        modes = zip(yaws[0].tolist(), shares[0].tolist(), strict=True)
+        likely = [(yaw, share) for index, (yaw, share) in enumerate(modes) if index == 0 or share > _LIKELY]
+        return [Candidate(label, w, self._camera(told, yaw), chance * share) for yaw, share in likely]
+
+    def _camera(self, told: Prediction, yaw_deg: float) -> Camera:
+        """The generator's default camera, moved to where the encoder believes the photo was taken."""
+        usual = self.generator.default_camera()
+        aim = usual.position - (usual.position * usual.forward).sum(-1, keepdim=True) * usual.forward
+        radius = float((usual.position - aim).norm())
+        pitch = float(told.pitch_deg[0])
+        turned = Camera.from_spherical(yaw_deg, pitch, radius, fov_y_deg=float(usual.fov_y_deg), target=aim)
+        fit = CameraFit(turned.to(usual.device).flatten())
+        framing = zip(told.framing[0].tolist(), _FRAMING_DOUBT, strict=True)
+        magnified, right, down, roll = (value if abs(value) > doubt else 0.0 for value, doubt in framing)
+        # The object lies to the right where the camera looks to its left; moves count before the zoom.
+        offsets = (0.0, 0.0, -math.radians(roll), magnified, -right * math.exp(-magnified), down * math.exp(-magnified))
+        fit.offsets = torch.tensor([offsets], device=usual.device)
+        return fit.cameras()[0]
+
+    def _prior_cameras(self) -> Camera:
+        seeds = range(self.settings.seed, self.settings.seed + _PRIOR_CAMERAS)
+        return self.generator.sample_cameras(_PRIOR_CAMERAS, seeds)
+
+    @torch.no_grad()
+    def _looked_at(self, candidates: Sequence[Candidate], target: Target) -> list[Candidate]:
+        """Fill in the losses of candidates as they are; those that share a latent share its field."""
+        fields = {id(one.w): one.w for one in candidates}
+        planes = {key: self.generator.fields(w.expand(1, self.generator.num_ws, -1))[0] for key, w in fields.items()}
+        looked = []
+        for one in candidates:
+            field = planes[id(one.w)]
+            loss, _ = self._objective(field, one.camera, target)(field, stack_cameras([one.camera]), None)
+            looked.append(replace(one, loss=float(loss)))
+        return looked
+
+    def _objective(self, field: RadianceField, camera: Camera, target: Target) -> Objective:
+        pixel = picture_side(camera, field.box_side) / target.size
+        width = onset_width(field, self.quick.softness * pixel)
+        return Objective([target], self.quick, None, target.size**2, width, self.config)
+
+    def _refine(self, candidate: Candidate, target: Target, move: bool, steps: int, all_steps: int) -> Candidate:
+        """Run stage one for a few steps."""
+        with torch.no_grad():
+            field = self.generator.fields(candidate.w.expand(1, self.generator.num_ws, -1))[0]
+        run = StageOne(
+            self.generator,
+            self.prior(candidate.class_index),
+            candidate.w[None],
+            stack_cameras([candidate.camera]),
+            self._objective(field, candidate.camera, target),
+            self.quick,
+            move_camera=move,
+            steps=steps,
+        )
+        while not run.finished:
+            loss = run.step()
+            self.done += 1
+            self.report(self.done, all_steps, loss)
+        return replace(candidate, w=run.ws()[0, 0], camera=run.cameras()[0], loss=run.judge())
+
+
+def picture_side(camera: Camera, box_side: float) -> float:
+    """World units that the height of a picture covers at the middle of the object.
+
+    Args:
+        camera: A single camera.
+        box_side: Of the field, for a camera whose middle of the object lies behind it.
+    """
+    distance = -float((camera.position * camera.forward).sum())
+    return distance / float(camera.intrinsics[1, 1]) if distance > 0 else box_side

@@ -1,0 +1,154 @@
+"""Stage one: find the latent, and the camera, with which the generator comes closest to the photo.
+
+The generator is frozen. What moves: coordinates of the latent, camera offsets, and the planes' noise maps, which only
+keep the latent from explaining what is noise, and are discarded afterwards.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.inversion.stages.camera_fit import CameraFit
+from gen3d_tools.inversion.stages.latent_prior import LatentPrior
+from gen3d_tools.inversion.stages.noise import has_noise, release_noise
+from gen3d_tools.inversion.stages.objective import Objective
+from gen3d_tools.inversion.stages.schedule import learning_rate_share, noise_share
+from gen3d_tools.metrics.pictures import noise_penalty, renormalize
+
+
+class StageOne:
+    """The search for one latent and one camera per photo, step by step.
+
+    Args:
+        generator: Stays as it is.
+        prior: The latents of the class.
+        start: First latent, [rows, w_dim] with one row or one per layer.
+        cameras: First cameras, [photos].
+        objective: How far pictures are from the photos.
+        settings: Everything else.
+        move_camera: Whether the cameras may leave their start.
+        steps: Instead of the settings' number.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        prior: LatentPrior,
+        start: Float[Tensor, "rows w_dim"],
+        cameras: Camera,
+        objective: Objective,
+        settings: InversionSettings,
+        *,
+        move_camera: bool,
+        steps: int | None = None,
+    ) -> None:
+        self.prior, self.objective, self.settings = prior, objective, settings
+        self.steps = settings.steps1 if steps is None else steps
+        self.done = 0
+        self.losses: list[float] = []
+        self.random = torch.Generator().manual_seed(settings.seed)
+        self.generator, self.noise = generator, []
+        if settings.optimise_noise and has_noise(generator):
+            self.generator = copy.deepcopy(generator)
+            self.noise = release_noise(self.generator, self.random)
+        rows = generator.num_ws if settings.space == "w+" else 1
+        self.basis = prior.basis(settings.basis)
+        coordinates = prior.coordinates(start.detach(), settings.basis)
+        self.coordinates = coordinates.expand(rows, -1).clone().requires_grad_()
+        self.fit = CameraFit(cameras)
+        self.fit.offsets.requires_grad_(move_camera)
+        self.optimizer = self._optimizer(move_camera)
+
+    def _optimizer(self, move_camera: bool) -> torch.optim.Optimizer:
+        """One group per kind of variable, each with its peak learning rate."""
+        settings = self.settings
+        groups: list[dict[str, Any]] = [{"params": [self.coordinates], "peak": settings.lr1}]
+        if move_camera and settings.camera_lr:
+            groups.append({"params": [self.fit.offsets], "peak": settings.lr1 * settings.camera_lr})
+        if self.noise:
+            groups.append({"params": self.noise, "peak": settings.noise_lr})
+        return torch.optim.Adam(groups, lr=settings.lr1, betas=(0.9, 0.999), fused=True)
+
+    @property
+    def finished(self) -> bool:
+        """No step is left, or the photo is explained well enough."""
+        reached = bool(self.losses) and self.losses[-1] < self.settings.stop1
+        return self.done >= self.steps or reached
+
+    def ws(self, coordinates: Tensor | None = None) -> Float[Tensor, "1 num_ws w_dim"]:
+        """The latent so far."""
+        w = self.prior.mean + (self.coordinates.detach() if coordinates is None else coordinates) @ self.basis
+        return w.expand(self.generator.num_ws, -1)[None]
+
+    def cameras(self) -> Camera:
+        """The cameras so far, [photos]."""
+        with torch.no_grad():
+            return self.fit.cameras()
+
+    def step(self) -> float:
+        """Take one step; gives the loss before it."""
+        settings, t = self.settings, self.done / self.steps
+        share = learning_rate_share(t, settings.lr1_warmup, settings.lr1_cooldown)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        loss, _ = self.objective(self._noisy_field(t), self.fit.cameras(), self.random)
+        standard = self.prior.coordinates(self.ws(self.coordinates)[0], "spread")
+        total = loss + settings.prior_weight * standard.square().mean()
+        total = total + settings.camera_prior * self.fit.penalty()
+        if self.noise:
+            total = total + settings.noise_regularisation * noise_penalty(self.noise)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(total)
+        if t < settings.camera_only:
+            self.coordinates.grad = None
+        self.optimizer.step()
+        renormalize(self.noise)
+        self.done += 1
+        self.losses.append(float(loss.detach()))
+        return self.losses[-1]
+
+    def _noisy_field(self, t: float) -> TriplaneField:
+        """The field of the latent, with the noise of this step."""
+        settings = self.settings
+        level = settings.w_noise * noise_share(t, settings.w_noise_until)
+        coordinates = self.coordinates
+        if level:
+            scale = 1.0 if settings.basis == "spread" else self.prior.w_std
+            drawn = torch.randn(coordinates.shape, generator=self.random).to(coordinates)
+            coordinates = coordinates + level * scale * drawn
+        return self.generator.fields(self.ws(coordinates))[0]
+
+    @torch.no_grad()
+    def judge(self) -> float:
+        """Give the loss of the present state, without random numbers."""
+        return float(self.objective(self.generator.fields(self.ws())[0], self.fit.cameras(), None)[0])
+
+    def state(self) -> dict[str, Any]:
+        """Give everything that the next step depends on: tensors, numbers and lists."""
+        return {
+            "done": self.done,
+            "losses": list(self.losses),
+            "coordinates": self.coordinates.detach().clone(),
+            "offsets": self.fit.offsets.detach().clone(),
+            "noise": [one.detach().clone() for one in self.noise],
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "random": self.random.get_state(),
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.done, self.losses = state["done"], list(state["losses"])
+        self.coordinates.copy_(state["coordinates"])
+        self.fit.offsets.copy_(state["offsets"])
+        for one, stored in zip(self.noise, state["noise"], strict=True):
+            one.copy_(stored)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.random.set_state(state["random"])

@@ -1,0 +1,157 @@
+"""Stage two: tune the generator's weights around the fixed pivot, until its picture is the photo (Roich et al. 2021).
+
+Latent and cameras stay. What the photo does not show is held by the locality, see `locality`.
+"""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.inversion.stages.locality import FieldLocality, image_locality, nearby_latent
+from gen3d_tools.inversion.stages.objective import Objective
+
+_WINDOW = 8  # steps over which the early stop averages: each sees other rays
+
+
+class StageTwo:
+    """The tuning of a copy of a generator, step by step.
+
+    Args:
+        before: The generator as it was; stays so.
+        ws: The pivot.
+        cameras: One per photo.
+        objective: How far pictures are from the photos.
+        settings: Everything else.
+        class_index: Class of the object, for latents nearby.
+    """
+
+    def __init__(
+        self,
+        before: Generator,
+        ws: Float[Tensor, "1 num_ws w_dim"],
+        cameras: Camera,
+        objective: Objective,
+        settings: InversionSettings,
+        class_index: int | None,
+    ) -> None:
+        self.before, self.ws, self.cameras, self.class_index = before, ws.detach(), cameras, class_index
+        self.objective, self.settings = objective, settings
+        self.generator = copy.deepcopy(before).requires_grad_(True)
+        parameters = list(self.generator.parameters())
+        self.optimizer = torch.optim.Adam(parameters, lr=settings.lr2, betas=(0.9, 0.999), fused=True)
+        self.random = torch.Generator().manual_seed(settings.seed + 1)
+        with torch.no_grad():
+            field = before.fields(self.ws)[0]
+        self.locality = FieldLocality(field, objective.width, settings.locality_points)
+        self.averages = [parameter.detach().clone() for parameter in parameters]
+        self.done = 0
+        self.losses: list[float] = []
+        self.errors: list[float] = []  # mean squared error of colours
+        self.felt: list[float] = []  # perceptual distance
+        self.stopped = False
+
+    @property
+    def finished(self) -> bool:
+        """No step is left, or the photo is explained well enough."""
+        return self.stopped or self.done >= self.settings.steps2
+
+    def step(self) -> float:
+        """Take one step, or stop before it; gives the loss before it."""
+        settings = self.settings
+        share = min(1.0, (self.settings.steps2 - self.done) / max(1.0, settings.lr2_cooldown * settings.steps2))
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.lr2 * share
+        field = self.generator.fields(self.ws)[0]
+        loss, reading = self.objective(field, self.cameras, self.random)
+        self.losses.append(float(loss.detach()))
+        self.errors.append(reading["mse"])
+        self.felt.append(reading["perceptual"])
+        if self._good_enough():
+            self.stopped = True
+            return self.losses[-1]
+        total = loss
+        if settings.locality_weight:
+            total = total + settings.locality_weight * self.locality(field, self.random)
+        if settings.locality_images and self.done % max(1, settings.locality_interval) == 0:
+            total = total + settings.locality_images * self._image_locality()
+        self.optimizer.zero_grad()
+        torch.autograd.backward(total)
+        self.optimizer.step()
+        self.done += 1
+        self._average()
+        return self.losses[-1]
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Let the newest weights into the average: its share is that of t^p among 1, 2^p ... t^p, all but exactly.
+
+        Shamir & Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013.
+        """
+        power = self.settings.average2
+        share = (power + 1) / (power + self.done) if power else 1.0
+        for average, parameter in zip(self.averages, self.generator.parameters(), strict=True):
+            average.lerp_(parameter, share)
+
+    def _image_locality(self) -> Tensor:
+        """The published locality, averaged over the samples of a step."""
+        losses = [
+            image_locality(
+                self.before,
+                self.generator,
+                nearby_latent(self.before, self.ws, self.class_index, self.settings, self.random),
+                self.cameras[0],
+                self.objective,
+            )
+            for _ in range(self.settings.locality_samples)
+        ]
+        return torch.stack(losses).mean()
+
+    def _good_enough(self) -> bool:
+        settings, count = self.settings, len(self.errors)
+        feels = self.objective.distance is not None and settings.stop2_perceptual > 0
+        if feels and self.felt[-1] <= settings.stop2_perceptual:
+            return True
+        if not settings.stop2_psnr or count < _WINDOW:
+            return False
+        mean = sum(self.errors[-_WINDOW:]) / _WINDOW
+        return -10 * math.log10(max(mean, 1e-12)) >= settings.stop2_psnr
+
+    def tuned(self) -> Generator:
+        """The generator so far, with the averages of its weights and without gradients."""
+        tuned = copy.deepcopy(self.generator).requires_grad_(False)
+        for parameter, average in zip(tuned.parameters(), self.averages, strict=True):
+            parameter.copy_(average)
+        return tuned
+
+    def state(self) -> dict[str, Any]:
+        """Give everything that the next step depends on: tensors, numbers and lists."""
+        return {
+            "done": self.done,
+            "losses": list(self.losses),
+            "errors": list(self.errors),
+            "felt": list(self.felt),
+            "stopped": self.stopped,
+            "weights": {name: value.detach().clone() for name, value in self.generator.named_parameters()},
+            "averages": [one.clone() for one in self.averages],
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "random": self.random.get_state(),
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.done, self.stopped = state["done"], state["stopped"]
+        self.losses, self.errors, self.felt = list(state["losses"]), list(state["errors"]), list(state["felt"])
+        for name, value in self.generator.named_parameters():
+            value.copy_(state["weights"][name])
+        for average, stored in zip(self.averages, state["averages"], strict=True):
+            average.copy_(stored)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.random.set_state(state["random"])

@@ -1,0 +1,45 @@
+"""Which form of a kernel serves: compiled for CPUs, or the field's own arithmetic."""
+
+import functools
+import importlib.util
+import logging
+from typing import Any
+
+from gen3d_tools.kernels.compiling.ahead import helper, is_on_disk
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def cpu_kernels_available() -> bool:
+    """Whether the compiled kernels can be used; says once when they cannot."""
+    if importlib.util.find_spec("numba") is not None:
+        return True
+    logger.warning("numba is not installed: pictures and meshes take much longer; pip install numba")
+    return False
+
+
+@functools.cache
+def announce(kernel: Any) -> None:
+    """Say before a kernel's first call that it is being compiled; silent when the disk has it already.
+
+    Args:
+        kernel: The compiled function. All of a process are announced together, by the first.
+    """
+    if kernel.signatures:
+        return
+    on_disk = is_on_disk(kernel)
+    if on_disk is None:
+        say_once(
+            "compiling code for this machine: 10 to 20 s. No folder for it can be written, so this happens in every "
+            "run; name one in NUMBA_CACHE_DIR"
+        )
+    elif not on_disk:
+        helper.begin()
+        say_once("compiling code for this machine, once: 10 to 20 s; it is kept on disk for later runs")
+
+
+@functools.cache
+def say_once(message: str) -> None:
+    """Log a warning, unless this process has heard it already."""
+    logger.warning(message)

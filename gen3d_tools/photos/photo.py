@@ -1,0 +1,136 @@
+"""A photo as the inversion sees it: square, framed like the generator's own pictures, on white."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.media.photos import open_mask, open_photo
+from gen3d_tools.photos.background import Cutout, Separation, cut_out
+from gen3d_tools.photos.framing import Framing, fits, framed, measure_framing, square
+from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION
+
+_EMPTY = 0.002  # covered share of a photo below which there is no object in it
+_FULL = 0.98  # ... and above which nothing was separated
+_SMALL = 64  # pixels of an object below which there is little to see
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One prepared photo.
+
+    Raises:
+        InputError: Picture and mask differ in size, or the picture is not square.
+    """
+
+    rgb: Float[Tensor, "3 _ _"]
+    """Square, colours in [0, 1], the object on white where the mask is below 1."""
+
+    mask: Float[Tensor, "1 _ _"]
+    """Of the same size: how much of each pixel is object, in [0, 1]; all ones where nothing was separated."""
+
+    source: str = ""
+    """Where it comes from, for people: a path or a word."""
+
+    warnings: tuple[str, ...] = ()
+    """What was done to it that a person should know, one line each."""
+
+    def __post_init__(self) -> None:
+        height, width = self.rgb.shape[-2:]
+        if height != width or self.mask.shape[-2:] != self.rgb.shape[-2:]:
+            found = f"a picture of {width} x {height} and a mask of {self.mask.shape[-1]} x {self.mask.shape[-2]}"
+            raise InputError(f"a prepared photo is square and has a mask of its own size, got {found}")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of picture and mask: tells one photo from another on any device."""
+        both = torch.cat([self.rgb, self.mask]).detach().cpu().float().contiguous()
+        return hashlib.sha256(both.numpy().tobytes()).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        return self.rgb.shape[-1]
+
+
+def load_photo(
+    photo: "str | Path | Photo",
+    generator: Generator,
+    *,
+    mask: str | Path | None = None,
+    background: Separation = "auto",
+    framing: Framing | None = None,
+) -> Photo:
+    """Open a photo, separate its object, and frame it like the generator's own pictures.
+
+    A square photo whose object is as large as the generator's may be keeps its framing: what it says about size and
+    place is worth more than the average. A generator that fills its pictures gets the middle square as it is.
+
+    Args:
+        photo: The picture file; a photo that is prepared already is given back.
+        generator: Whose pictures the photo shall be like.
+        mask: A picture file, white where the object is; comes before anything else.
+        background: How to find the object, see `background.cut_out`.
+        framing: Measured before (`framing.measure_framing`), where several photos are loaded.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InputError: It is no picture, or has no object in it.
+        MissingDependencyError: It needs a package that is not installed.
+    """
+    if isinstance(photo, Photo):
+        return photo
+    path = Path(photo)
+    opened = open_photo(path)
+    framing = framing or measure_framing(generator)
+    size, notes = generator.image_resolution or DEFAULT_RESOLUTION, list(opened.notes)
+    user_mask = None
+    if mask is not None:
+        user_mask, mask_notes = open_mask(mask, (opened.rgb.shape[-2], opened.rgb.shape[-1]))
+        notes += mask_notes
+    if framing.is_full and user_mask is None and background == "auto" and opened.alpha is None:
+        background = "none"
+    cutout = cut_out(opened, background, user_mask)
+    notes += _check_object(cutout, path)
+    if cutout.method == "none" or framing.is_full or bool((cutout.mask > 0.5).float().mean() > _FULL):
+        if cutout.mask.shape[-2] != cutout.mask.shape[-1]:
+            notes.append(f"{path.name} is not square; its middle is used")
+        rgb, cover = square(cutout, size)
+    elif fits(cutout, framing):
+        rgb, cover = square(cutout, size)
+    else:
+        rgb, cover = framed(cutout, framing, size)
+        notes.append(f"{path.name} was cropped and scaled to the size of the generator's own objects")
+    return Photo(rgb, cover, str(path), tuple(notes))
+
+
+def _check_object(cutout: Cutout, path: Path) -> list[str]:
+    """Refuse a photo without an object; say what is odd about one.
+
+    Raises:
+        InputError: There is nothing but background.
+    """
+    inside = cutout.mask > 0.5
+    share = float(inside.float().mean())
+    if share < _EMPTY:
+        hint = "check the mask" if cutout.method == "mask" else "give a --mask, or --background none"
+        raise InputError(f"nothing but background was found in {path}; {hint}")
+    notes = []
+    if share > _FULL and cutout.method not in ("none", "mask"):
+        notes.append(
+            f"no background was found in {path.name}; the whole picture is taken for the object, or give a mask"
+        )
+    elif cutout.method in ("border", "rembg"):
+        notes.append(f"{path.name}: the object was found by {_WAYS[cutout.method]}; if it is wrong, give a mask")
+    side = int(torch.maximum(inside.any(dim=1).sum(), inside.any(dim=2).sum()))
+    if side < _SMALL:
+        notes.append(f"the object in {path.name} is only {side} pixels large; expect little detail")
+    return notes
+
+
+_WAYS = {"border": "the colours along the photo's border", "rembg": "rembg"}

@@ -1,0 +1,149 @@
+"""`gen3d video`: the camera moves, and with interpolation the object does too. Frames stream to the encoder."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.settings import config_for
+from gen3d_tools.media.video import VideoWriter
+from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
+from gen3d_tools.workflows.sample import Look, check_size, parse_kinds
+from gen3d_tools.workflows.samples import Choice, check_psi
+from gen3d_tools.workflows.video.camera_path import Motion, plan_motion, untrusted_views
+from gen3d_tools.workflows.video.frames import Scene, estimate_seconds, film
+from gen3d_tools.workflows.video.layout import Shot, parse_grid, plan_shots
+
+FORMATS = {"mp4": ".mp4", "gif": ".gif", "webm": ".webm", "frames": ""}
+MAX_SIDE = 8192  # pixels of a whole frame each way; encoders and players give up beyond
+
+
+def video(
+    model: str,
+    choice: Choice | None = None,
+    *,
+    path: str = "orbit",
+    seconds: float | None = None,
+    fps: float | None = None,
+    show: str = "rgb",
+    interpolate: bool = False,
+    grid: str | None = None,
+    look: Look | None = None,
+    file_format: str | None = None,
+    options: RunOptions | None = None,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Film samples.
+
+    Args:
+        model: Whatever `load_generator` takes.
+        choice: Which samples.
+        path: A name of `cameras.paths.PATHS`, or a camera file.
+        seconds: Length; 4 if neither this nor a file says.
+        fps: Frames per second; 30 if neither this nor a file says.
+        show: Any of "rgb", "depth", "normal", separated by commas: side by side.
+        interpolate: Pass through the samples, and back to the first, in one video.
+        grid: "columns x rows": several samples in one video. Also when the output is one video and there are several.
+        look: Angles (of the path's first camera or its middle), size and quality.
+        file_format: A key of `FORMATS`, for videos in a folder; "mp4" if None.
+        options: Where the videos go (one by its suffix, or a folder of them). A dry run says how long it would take.
+        reporter: Takes messages and progress.
+
+    Raises:
+        Gen3DError: See the tree in `gen3d_tools.errors`.
+    """
+    choice, look, options = choice or Choice(), look or Look(), options or RunOptions()
+    reporter, kinds = reporter or Reporter(), parse_kinds(show)
+    check_size(look.size)
+    check_psi(choice.psi)
+    motion = plan_motion(path, seconds, fps)
+    table = None if grid is None else parse_grid(grid)
+    suffix = _choose_suffix(options.out, file_format)
+    target = options.out or output_folder("video", model, choice.name_parts)
+    one_file = _is_one_file(options, motion.fps)
+    generator = load_generator(model, device=options.device)
+    samples = choice.samples(generator)
+    shots = plan_shots(samples, target, suffix, one_file=one_file, grid=table, interpolate=interpolate)
+    scene = _scene(generator, choice.psi, kinds, look.sized(generator), motion)
+    width, height = _check_frame_size(shots[0], kinds, scene.look.side(generator))
+    writers = [VideoWriter(shot.path, motion.fps, overwrite=options.overwrite) for shot in shots]
+    _say_notes(shots[0] if table is None else None, motion, scene, reporter)
+    run = Run("video", model, choice.record(generator) | {"path": motion.name}, dry_run=options.dry_run)
+    run.options |= {"show": kinds, "interpolate": interpolate, "grid": grid} | asdict(scene.look)
+    run.details |= {"frames": motion.frames, "fps": motion.fps, "width": width, "height": height}
+    for shot in shots:
+        run.add(shot.path, f"{shot.label}, {_size(run.details)}")
+    if options.dry_run:
+        reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
+        return run
+    _film_all(shots, writers, scene, reporter)
+    return run.finish(target, next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")
+
+
+def _is_one_file(options: RunOptions, fps: float) -> bool:
+    """Whether one video is named, and can be written; better said before the model is read than later."""
+    if options.out is None or not options.out.suffix:
+        return False
+    VideoWriter(options.out, fps, overwrite=options.overwrite)
+    return True
+
+
+def _scene(generator: Generator, psi: float, kinds: Sequence[str], look: Look, motion: Motion) -> Scene:
+    """Place the cameras, and the ends of their rays around the object."""
+    cameras, settings = motion.cameras(generator, look), generator.settings
+    config = settings.render_config if look.exact else config_for(cameras, settings)
+    return Scene(generator, psi, kinds, look, cameras, config)
+
+
+def _film_all(shots: Sequence[Shot], writers: Sequence[VideoWriter], scene: Scene, reporter: Reporter) -> None:
+    """Write one video after the other; each is whole on disk before the next begins."""
+    done_before = 0
+    with reporter.progress("filming", len(shots) * len(scene.cameras)) as done:
+        for shot, writer in zip(shots, writers, strict=True):
+            with writer:
+                for count, frame in enumerate(film(shot, scene), start=1):
+                    writer.add(frame)
+                    done(done_before + count)
+            done_before += len(scene.cameras)
+
+
+def _check_frame_size(shot: Shot, kinds: Sequence[str], size: int) -> tuple[int, int]:
+    """Give width and height of a video, if an encoder can take them."""
+    width, height = size * len(kinds) * shot.columns, size * shot.rows
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"a frame would have {width} x {height} pixels, at most {MAX_SIDE} each way; lower --size")
+    return width, height
+
+
+def _choose_suffix(out: Path | None, file_format: str | None) -> str:
+    """Find the suffix of videos in a folder."""
+    if file_format is None:
+        return FORMATS["mp4"]
+    name = file_format.strip().lower().removeprefix(".")
+    if name not in FORMATS:
+        raise InputError(f"unknown video format {file_format[:40]!r}; choose from {', '.join(FORMATS)}")
+    if out is not None and out.suffix and out.suffix.lower() != FORMATS[name]:
+        raise InputError(
+            f"{out} says {out.suffix}, --format says {name}; leave one out, or name a folder without suffix"
+        )
+    return FORMATS[name]
+
+
+def _size(details: dict[str, Any]) -> str:
+    """Say how long and how large a video is."""
+    return "{frames} frames of {width} x {height} pixels, {fps:g} per second".format(**details)
+
+
+def _say_notes(unasked: Shot | None, motion: Motion, scene: Scene, reporter: Reporter) -> None:
+    """Tell once that samples share a video without being asked for it, and what is unusual about the camera's path."""
+    if unasked is not None and len(unasked.cells) > 1:
+        reporter.say(f"{len(unasked.cells)} samples in one file: a grid of {unasked.columns} x {unasked.rows}")
+    if motion.is_wide:
+        reporter.say(f"{motion.name} is not for square pictures: its height is kept, its sides are cut")
+    if warning := untrusted_views(scene.cameras, scene.generator.settings):
+        reporter.say(warning)

@@ -1,0 +1,18 @@
+"""What is kept of an unfinished inversion, and what is said about it."""
+
+from gen3d_tools.errors import Gen3DError
+from gen3d_tools.inversion.results import unfinished as module
+from gen3d_tools.inversion.results.unfinished import Unfinished
+
+
+def test_what_is_kept_is_called_what_it_is(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise Gen3DError("the disk is full")
+
+    kept = Unfinished(tmp_path / "result", {"seed": 1})
+    assert "before there was anything to keep" in kept.keep({})
+    assert "; the work so far is kept in" in kept.keep({"done": 1})
+    monkeypatch.setattr(module, "atomic_path", full)
+    assert "; an earlier state of the work is kept in" in kept.keep({"done": 2})
+    assert kept.read() == {"done": 1}
+    assert "could not be kept: the disk is full" in Unfinished(tmp_path / "other", {}).keep({"done": 1})

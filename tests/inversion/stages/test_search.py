@@ -1,0 +1,85 @@
+"""Where stage one starts: what the encoder says, in order, and within what is known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.inversion.stages.search import Search, picture_side
+from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder
+from gen3d_tools.photos.photo import Photo
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    config = EncoderConfig(
+        class_names=("ball", "cube"),
+        z_dim=8,
+        pitch_min_deg=-10.0,
+        pitch_max_deg=60.0,
+        image_size=16,
+        widths=(4, 8),
+        refine_blocks=(1, 1),
+        yaw_bins=12,
+        neck_channels=4,
+        hidden=8,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return PhotoEncoder(config).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def search(tiny_generator, encoder):
+    return Search(tiny_generator, InversionSettings(w_samples=20), encoder, lambda *_: None)
+
+
+PHOTO = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1)), torch.ones(1, 16, 16))
+
+
+def test_candidates_come_likeliest_first_for_every_class_in_question(search):
+    found = search.candidates(PHOTO, [0, 1], None)
+    chances = [one.probability for one in found]
+    assert chances == sorted(chances, reverse=True)
+    assert {one.class_index for one in found} == {0, 1}
+    assert {one.class_index for one in search.candidates(PHOTO, [1], None)} == {1}
+
+
+def test_a_known_camera_is_the_only_one_tried(search):
+    camera = Camera.from_spherical(70.0, 5.0, 2.7, fov_y_deg=20.0)
+    for one in search.candidates(PHOTO, [0, 1], camera):
+        assert torch.equal(one.camera.cam2world, camera.cam2world)
+
+
+def _told(search, encoder, framing):
+    return replace(encoder(PHOTO.rgb[None]), framing=torch.tensor([framing]), pitch_deg=torch.tensor([25.0]))
+
+
+def test_framing_within_the_encoders_doubt_is_the_generators_own(search, encoder):
+    camera = search._camera(_told(search, encoder, (0.05, 0.02, -0.02, 3.0)), 40.0)
+    wanted = Camera.from_spherical(40.0, 25.0, 2.7, fov_y_deg=20.0)
+    torch.testing.assert_close(camera.cam2world, wanted.cam2world, atol=1e-5, rtol=0)
+    torch.testing.assert_close(camera.intrinsics, wanted.intrinsics)
+
+
+def test_other_framing_moves_the_object_where_the_encoder_saw_it(search, encoder):
+    camera = search._camera(_told(search, encoder, (0.3, 0.1, -0.05, 0.0)), 40.0)
+    seen = torch.linalg.inv(camera.cam2world) @ torch.tensor([0.0, 0.0, 0.0, 1.0])
+    place = camera.intrinsics @ (seen[:3] / seen[2])
+    assert place[:2].tolist() == pytest.approx([0.6, 0.45], abs=0.01)
+    assert float(camera.fov_y_deg) == pytest.approx(20 / 1.35, rel=0.02)
+
+
+def test_a_rolled_object_stands_upright_to_its_camera(search, encoder):
+    camera = search._camera(_told(search, encoder, (0.0, 0.0, 0.0, 20.0)), 0.0)
+    above = torch.linalg.inv(camera.cam2world) @ torch.tensor([0.0, 0.3, 0.0, 1.0])
+    assert above[0] > 0.05  # turned clockwise, its top leans to the right
+    assert above[1] < 0
+
+
+def test_the_picture_covers_what_the_lens_says():
+    camera = Camera.from_spherical(0.0, 0.0, 2.7, fov_y_deg=20.0)
+    assert picture_side(camera, 1.0) == pytest.approx(2 * 2.7 * 0.17632698, rel=1e-4)
+    assert picture_side(Camera.look_at((0, 0, 1), (0, 0, 5), fov_y_deg=20.0), 1.5) == 1.5

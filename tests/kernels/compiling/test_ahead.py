@@ -1,0 +1,129 @@
+"""A second process compiles what follows rays, where that is of use, and nothing depends on it."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gen3d_tools.kernels.compiling import ahead
+from tests.kernels.conftest import KINDS, make_field
+
+
+def python(code):
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+@pytest.fixture
+def helper(monkeypatch):
+    monkeypatch.setattr(ahead, "_started", lambda: python("import time; time.sleep(60)"))
+    monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
+    helper = ahead.Helper()
+    yield helper
+    helper.end()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on_disk", "cores", "begun"),
+    [
+        (True, False, 2, True),
+        (False, False, 2, False),
+        (True, True, 2, False),
+        (True, None, 2, False),  # no folder: what the second process compiles would be lost
+        (True, False, 1, False),
+    ],
+)
+def test_it_begins_only_where_it_is_of_use(helper, monkeypatch, wanted, on_disk, cores, begun):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: on_disk)
+    monkeypatch.setattr(ahead, "usable_cores", lambda: cores)
+    helper.wanted = wanted
+    helper.begin()
+    assert (helper.process is not None) == begun
+
+
+def test_it_begins_once(helper, monkeypatch):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    helper.wanted = True
+    helper.begin()
+    first = helper.process
+    helper.begin()
+    assert helper.process is first
+
+
+def test_it_is_ended_with_the_process_that_needs_it(helper, monkeypatch):
+    at_exit = []
+    monkeypatch.setattr(ahead.atexit, "register", at_exit.append)
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    helper.wanted = True
+    helper.begin()
+    process = helper.process
+    (end,) = at_exit
+    end()
+    assert process.returncode is not None
+    assert helper.process is None
+
+
+@pytest.mark.parametrize("code", ["", "raise SystemExit(1)", "import os; os.abort()"])
+def test_it_is_waited_for_whether_it_succeeds_or_not(helper, code):
+    helper.process = process = python(code)
+    helper.finish()
+    assert process.returncode is not None
+    assert helper.process is None
+
+
+def test_it_is_not_waited_for_without_an_end(helper, monkeypatch):
+    monkeypatch.setattr(ahead, "_LONGEST_WAIT", 0.1)
+    helper.process = process = python("import time; time.sleep(60)")
+    helper.finish()
+    assert process.returncode is not None
+
+
+def test_it_does_not_begin_any_more_once_its_work_is_wanted(helper, monkeypatch):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    helper.wanted = True
+    helper.finish()
+    helper.begin()
+    assert helper.process is None
+
+
+def test_what_was_compiled_by_another_python_or_from_another_text_is_not_on_disk(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text("def kernel(): pass\n")
+    code = compile(source.read_text(), str(source), "exec").co_consts[0]
+    kernel = SimpleNamespace(
+        stats=SimpleNamespace(cache_path=str(tmp_path)), py_func=SimpleNamespace(__code__=code, __name__="kernel")
+    )
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    (tmp_path / "module.kernel-1.py20.nbi").touch()
+    assert ahead.is_on_disk(kernel) is False
+    (tmp_path / f"module.kernel-1.{python}.nbi").touch()
+    assert ahead.is_on_disk(kernel) is True
+    later = source.stat().st_mtime + 100
+    os.utime(source, (later, later))
+    assert ahead.is_on_disk(kernel) is False
+    kernel.stats.cache_path = None
+    assert ahead.is_on_disk(kernel) is None
+
+
+def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/does/not/exist")
+    assert ahead._started() is None
+
+
+@torch.no_grad()
+def test_what_it_compiles_serves_every_field():
+    from gen3d_tools.kernels.rays.guided import follow_range
+    from gen3d_tools.rendering.fast import fast_field
+
+    ahead.compile_rays()
+    compiled = set(follow_range.signatures)
+    assert len(compiled) == 1
+    for kind in KINDS.values():
+        field = make_field(kind)
+        fast = fast_field(field)
+        ray = torch.tensor([[0.0, 0.0, -2.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+        ends = torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([True])
+        fast.follow(field.render_config, *ray, *ends, cut=False, channels=None)
+    assert set(follow_range.signatures) == compiled
