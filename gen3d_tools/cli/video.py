@@ -2,7 +2,7 @@
 
 import typer
 
-from gen3d_tools.cli import options, video_options
+from gen3d_tools.cli import options
 from gen3d_tools.cli.running import run_workflow
 
 
@@ -16,13 +16,13 @@ def video(
     seeds: options.Seeds = None,
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
-    path: video_options.Path = "orbit",
-    seconds: video_options.Seconds = None,
-    fps: video_options.Fps = None,
+    path: options.CameraPath = "orbit",
+    seconds: options.Seconds = None,
+    fps: options.Fps = None,
     size: options.Size = None,
-    show: video_options.Show = "rgb",
-    interpolate: video_options.Interpolate = False,
-    grid: video_options.Grid = None,
+    show: options.Show = "rgb",
+    interpolate: options.Interpolate = False,
+    grid: options.Grid = None,
     yaw: options.Yaw = None,
     pitch: options.Pitch = None,
     fov: options.Fov = None,
@@ -30,7 +30,7 @@ def video(
     supersample: options.Supersample = 1,
     raw: options.Raw = False,
     out: options.Out = None,
-    file_format: video_options.Format = None,
+    file_format: options.Format = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,

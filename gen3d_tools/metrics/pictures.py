@@ -1,6 +1,4 @@
-"""Distances between pictures, and what keeps latents, noise maps and generators plausible."""
-
-from collections.abc import Sequence
+"""Distances between pictures."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +7,6 @@ from torch import Tensor
 
 _LEVELS = (1.0, 0.5, 0.5)  # weights of the pyramid's levels, finest first
 _SSIM_WINDOW = 5
-_SMALLEST_NOISE = 8  # the pyramid of noise maps ends at this side
 
 
 def pyramid_l1(image: Float[Tensor, "b c n n"], target: Float[Tensor, "b c n n"]) -> Float[Tensor, ""]:
@@ -42,28 +39,3 @@ def ssim(image: Float[Tensor, "b c n n"], target: Float[Tensor, "b c n n"]) -> F
 def psnr(image: Float[Tensor, "*b c n n"], target: Float[Tensor, "*b c n n"]) -> float:
     """Peak signal-to-noise ratio in dB of pictures in [0, 1], over all of them."""
     return float(-10 * torch.log10((image - target).square().mean().clamp_min(1e-10)))
-
-
-def noise_penalty(maps: Sequence[Tensor]) -> Tensor:
-    """Correlation of each noise map [h, w] with itself, shifted by one texel, on its pyramid down to side 8.
-
-    A map that carries a picture is correlated; white noise is not (Karras et al., StyleGAN2, appendix D).
-    """
-    total = torch.zeros((), device=maps[0].device) if maps else torch.zeros(())
-    for one in maps:
-        level = one[None, None]
-        while True:
-            for axis in (2, 3):
-                total = total + (level * level.roll(1, axis)).mean().square()
-            if level.shape[-1] <= _SMALLEST_NOISE:
-                break
-            level = F.avg_pool2d(level, 2)
-    return total
-
-
-@torch.no_grad()
-def renormalize(maps: Sequence[Tensor]) -> None:
-    """Give every noise map [h, w] mean 0 and root mean square 1, in place."""
-    for one in maps:
-        one -= one.mean()
-        one *= one.square().mean().clamp_min(1e-12).rsqrt()

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gen3d_tools.fields.compiled import kernel_numbers
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers

@@ -22,7 +22,7 @@ from gen3d_tools.cameras.paths import (
     spiral,
     wiggle,
 )
-from gen3d_tools.cameras.script_paths import SCRIPT_PATHS
+from gen3d_tools.cameras.trajectories import SCRIPT_PATHS
 from gen3d_tools.errors import InputError
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden" / "eg3d" / "camera.safetensors")

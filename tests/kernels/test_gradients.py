@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gen3d_tools.fields.numbers import triplane_numbers
+from gen3d_tools.fields.compiled import triplane_numbers
 from gen3d_tools.kernels.lattice.surface import bounded_lattice, find_surface
 from tests.kernels.conftest import make_field
 

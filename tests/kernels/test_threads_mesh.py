@@ -9,7 +9,7 @@ import hashlib, json, os, sys
 import numpy as np
 import torch
 import gen3d_tools as g3
-from gen3d_tools.geometry.extraction.triplane_surface import kernel_threads
+from gen3d_tools.fields.compiled import kernel_threads
 os.sched_getaffinity = lambda process: set(range(64))  # as if there were processors enough
 torch.set_num_threads(int(sys.argv[2]))
 generator = g3.load_generator(sys.argv[1], device="cpu")

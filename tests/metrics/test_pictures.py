@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from gen3d_tools.inversion.stages.latent_prior import latent_prior, map_z
-from gen3d_tools.inversion.stages.schedule import learning_rate_share, noise_share
-from gen3d_tools.metrics.pictures import noise_penalty, psnr, pyramid_l1, renormalize, ssim
+from gen3d_tools.inversion.stages.noise import noise_penalty, renormalize
+from gen3d_tools.inversion.stages.stage_one import learning_rate_share, noise_share
+from gen3d_tools.metrics.pictures import psnr, pyramid_l1, ssim
 
 
 def _picture(seed=0, side=16):

@@ -10,7 +10,7 @@ import torch
 
 from gen3d_tools.cameras import trajectories
 from gen3d_tools.cameras.poses import LEVEL, Pose
-from gen3d_tools.cameras.script_paths import EPIGRAF
+from gen3d_tools.cameras.trajectories import EPIGRAF
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
 from gen3d_tools.generators.latents import latent_z

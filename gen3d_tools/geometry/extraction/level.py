@@ -20,9 +20,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.compiled import fast_density
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.geometry.fast_density import fast_density
 from gen3d_tools.rendering.rays import rays_through
 from gen3d_tools.rendering.sampling import tight_limits
 from gen3d_tools.rendering.tracing import render_rays

@@ -11,9 +11,9 @@ import trimesh
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gen3d_tools.fields.compiled import RawDensity, raw_density_of
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.extraction.lattice import CHUNK_POINTS
-from gen3d_tools.geometry.fast_density import RawDensity, raw_density_of
 from gen3d_tools.geometry.processing.health import degenerate
 from gen3d_tools.geometry.processing.parts import area_normals, area_vectors, lengths
 from gen3d_tools.memory import in_chunks

@@ -7,11 +7,10 @@ the planes are, since that is faster than evaluating every lattice point on any 
 import torch
 
 from gen3d_tools.errors import OutOfMemoryError
+from gen3d_tools.fields.compiled import kernel_numbers, kernel_threads
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.geometry.extraction.isosurface import Surface, check_level
 from gen3d_tools.geometry.extraction.lattice import Progress, check_memory, check_range
-from gen3d_tools.kernels.compiling.cores import usable_cores
 
 
 def triplane_surface(
@@ -58,8 +57,3 @@ def triplane_surface(
     vertices *= field.box_side / (resolution - 1)
     vertices -= field.box_side / 2
     return vertices, faces
-
-
-def kernel_threads() -> int:
-    """Threads for the kernels: as many as torch uses, but not more than there are cores for this process."""
-    return max(1, min(torch.get_num_threads(), usable_cores()))

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 
 from gen3d_tools.geometry.color.vertex_colors import colors_of
-from gen3d_tools.geometry.formats.archives import pack
+from gen3d_tools.geometry.formats.usdz import pack
 from gen3d_tools.geometry.processing.cleanup import weld
 
 _TYPES = """<?xml version="1.0" encoding="UTF-8"?>

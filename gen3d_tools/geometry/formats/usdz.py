@@ -3,13 +3,18 @@
 The Universal Scene Description library is 30 MB and more; one mesh with one material takes a page of its text format.
 """
 
+import io
+import struct
+import zipfile
+from collections.abc import Mapping
+
 import numpy as np
 import trimesh
 
 from gen3d_tools.geometry.color.vertex_colors import Texture, colors_of, srgb_to_linear, texture_of
-from gen3d_tools.geometry.formats.archives import pack
 from gen3d_tools.geometry.formats.wavefront import encode_png
 
+_LOCAL_HEADER = 30  # bytes before a file's name and extra field in a zip archive
 _STAGE = """#usda 1.0
 (
     defaultPrim = "Object"
@@ -128,3 +133,25 @@ def _colored(pixels: np.ndarray) -> tuple[str, str, str]:
     colors = _PRIMVAR.format(kind="color3f", name="displayColor", values=_tuples(linear, 5))
     reader = _READER.format(name="Colors", kind="float3", primvar="displayColor")
     return colors, ".connect = </Object/Material/Colors.outputs:result>", reader
+
+
+def pack(files: Mapping[str, bytes], *, compress: bool, align: int = 1) -> bytes:
+    """Put files into a zip archive, in their order.
+
+    Args:
+        files: Names and contents.
+        compress: Deflate them, or store them as they are.
+        align: Contents begin at multiples of this; only for stored files.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)  # 1 January 1980, whenever it is written
+            entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+            entry.external_attr = 0o644 << 16
+            begin = buffer.tell() + _LOCAL_HEADER + len(name.encode())
+            if begin % align:
+                padding = -(begin + 4) % align  # an extra field is 4 bytes and what they announce
+                entry.extra = struct.pack("<HH", 0x1986, padding) + b"\0" * padding
+            archive.writestr(entry, content)
+    return buffer.getvalue()

@@ -1,11 +1,14 @@
 """The constant noise of a generator's planes, as something to optimise (Karras et al. 2020, appendix D)."""
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.metrics.pictures import renormalize
 
+_SMALLEST_SIDE = 8  # the pyramid of noise maps ends here
 BUFFER = "noise_const"
 """Name under which layers keep their constant noise."""
 
@@ -48,3 +51,28 @@ def release_noise(generator: Generator, random: torch.Generator) -> list[Tensor]
         released.append(one)
     renormalize(released)
     return released
+
+
+def noise_penalty(maps: Sequence[Tensor]) -> Tensor:
+    """Correlation of each noise map [h, w] with itself, shifted by one texel, on its pyramid down to side 8.
+
+    A map that carries a picture is correlated; white noise is not (Karras et al., StyleGAN2, appendix D).
+    """
+    total = torch.zeros((), device=maps[0].device) if maps else torch.zeros(())
+    for one in maps:
+        level = one[None, None]
+        while True:
+            for axis in (2, 3):
+                total = total + (level * level.roll(1, axis)).mean().square()
+            if level.shape[-1] <= _SMALLEST_SIDE:
+                break
+            level = F.avg_pool2d(level, 2)
+    return total
+
+
+@torch.no_grad()
+def renormalize(maps: Sequence[Tensor]) -> None:
+    """Give every noise map [h, w] mean 0 and root mean square 1, in place."""
+    for one in maps:
+        one -= one.mean()
+        one *= one.square().mean().clamp_min(1e-12).rsqrt()

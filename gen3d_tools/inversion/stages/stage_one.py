@@ -5,6 +5,7 @@ keep the latent from explaining what is noise, and are discarded afterwards.
 """
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -17,10 +18,8 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior
-from gen3d_tools.inversion.stages.noise import has_noise, release_noise
+from gen3d_tools.inversion.stages.noise import has_noise, noise_penalty, release_noise, renormalize
 from gen3d_tools.inversion.stages.objective import Objective
-from gen3d_tools.inversion.stages.schedule import learning_rate_share, noise_share
-from gen3d_tools.metrics.pictures import noise_penalty, renormalize
 
 
 class StageOne:
@@ -152,3 +151,21 @@ class StageOne:
             one.copy_(stored)
         self.optimizer.load_state_dict(state["optimizer"])
         self.random.set_state(state["random"])
+
+
+def learning_rate_share(t: float, warmup: float, cooldown: float) -> float:
+    """Share of the peak learning rate: a linear rise at the start, a cosine fall at the end.
+
+    Args:
+        t: Share of the steps that are done, 0 to 1. Published: step k of K has t = k / K, so the first rate is 0.
+        warmup: Share of the steps that rise.
+        cooldown: Share of the steps that fall.
+    """
+    rise = min(1.0, t / warmup) if warmup else 1.0
+    left = min(1.0, (1 - t) / cooldown) if cooldown else 1.0
+    return rise * (0.5 - 0.5 * math.cos(math.pi * left))
+
+
+def noise_share(t: float, until: float) -> float:
+    """Share of the latent noise: falls quadratically from 1 to 0 at `until`."""
+    return max(0.0, 1 - t / until) ** 2 if until else 0.0

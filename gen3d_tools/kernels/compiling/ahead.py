@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gen3d_tools.kernels.compiling.cores import usable_cores
+from gen3d_tools.kernels.compiling.threads import usable_cores
 
 _LONGEST_WAIT = 120  # seconds, after which the second process has failed
 

@@ -1,16 +1,26 @@
-"""Kernels on several threads: each is given a range of the work, and runs without Python's lock.
+"""Kernels on several threads, without Python's lock: ranges of the work, or items in their order.
 
 Kernels compiled for one thread each take a fraction of the time to compile that numba's own parallel loops take.
 """
 
 import functools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numba
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 _PIECES_PER_THREAD = 8  # so that a thread with light work can take over some of another's
+
+
+def usable_cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def share_out(work: Callable[[int, int], object], count: int, *, threads: int, least: int = 1) -> None:
@@ -44,3 +54,18 @@ def share_out(work: Callable[[int, int], object], count: int, *, threads: int, l
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     """Threads that wait for work; a forked process has none of its parent's."""
     return ThreadPoolExecutor(threads, thread_name_prefix=f"gen3d-kernels-{process}")
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """Do the work in threads, a few items ahead, and give the results in the order of the items."""
+    if threads <= 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[R]] = deque()
+        for item in items:
+            running.append(pool.submit(work, item))
+            if len(running) > threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()

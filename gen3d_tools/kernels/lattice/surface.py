@@ -5,15 +5,14 @@ No array of n^3 numbers exists: the tables are the largest, with 3 n^2 H numbers
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from gen3d_tools.kernels.compiling.announce import announce
+from gen3d_tools.kernels.compiling.threads import in_order
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice.evaluate import BORDER, PART, TILE, evaluate_parts
 from gen3d_tools.kernels.lattice.marching import cases, count_triangles, forget_edges, march_slab
@@ -25,9 +24,6 @@ logger = logging.getLogger(__name__)
 Surface = tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]
 _LARGEST_DENSITY = 1e30  # the kernels are compiled for finite arithmetic
 _SAMPLED_SHARE = 1e-6  # of the depth: how near to the level a value may come
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -217,21 +213,6 @@ def _all_parts(lattice: Lattice, slab: int) -> Bool[np.ndarray, "2 parts parts"]
 def _every_eighth(lattice: Lattice) -> Lattice:
     xy, xz, yz = (np.ascontiguousarray(table[::TILE, ::TILE]) for table in lattice.tables)
     return lattice._replace(xy=xy, xz=xz, yz=yz, size=-(-lattice.size // TILE))
-
-
-def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """Do the work in threads, a few items ahead, and give the results in the order of the items."""
-    if threads <= 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        running: deque[Future[R]] = deque()
-        for item in items:
-            running.append(pool.submit(work, item))
-            if len(running) > threads:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
 
 
 def _evaluator(

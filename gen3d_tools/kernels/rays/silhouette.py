@@ -12,9 +12,8 @@ from jaxtyping import Float
 
 from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
-from gen3d_tools.kernels.compiling.threads import share_out
+from gen3d_tools.kernels.compiling.threads import in_order, share_out
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
-from gen3d_tools.kernels.lattice.surface import in_order
 from gen3d_tools.kernels.lattice.tables import lattice_of
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network, hidden, raw_density
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers

@@ -8,7 +8,7 @@ from statistics import median
 
 import torch
 
-from gen3d_tools.kernels.compiling.cores import usable_cores
+from gen3d_tools.kernels.compiling.threads import usable_cores
 
 Work = Callable[[], object]
 

@@ -6,7 +6,7 @@ import torch
 import trimesh
 from scipy.spatial import cKDTree
 
-from gen3d_tools.fields.numbers import triplane_numbers
+from gen3d_tools.fields.compiled import triplane_numbers
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.extraction.isosurface import bordered_lattice, march, raw_iso_level
 from gen3d_tools.geometry.extraction.lattice import sample_lattice

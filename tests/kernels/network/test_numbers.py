@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from gen3d_tools.fields.compiled import triplane_numbers
 from gen3d_tools.fields.field import FunctionField
-from gen3d_tools.fields.numbers import triplane_numbers
 from gen3d_tools.kernels.network.numbers import LRELU_SLOPE, DecoderNumbers, fits_fast_kernels, fold
 from tests.kernels.conftest import KINDS, make_field
 

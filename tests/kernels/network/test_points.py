@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from gen3d_tools.fields.compiled import fast_density, raw_density_of, triplane_numbers
 from gen3d_tools.fields.field import FunctionField
-from gen3d_tools.fields.numbers import triplane_numbers
-from gen3d_tools.geometry.fast_density import fast_density, raw_density_of
 from gen3d_tools.kernels.rays.silhouette import possible_tiles
 from gen3d_tools.rendering.sampling import tight_limits
 from tests.kernels.conftest import KINDS, Kind, make_field

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.fields.numbers import triplane_numbers
+from gen3d_tools.fields.compiled import triplane_numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.kernels.network.evaluate import hidden, network_of, raw_density

@@ -1,4 +1,4 @@
-"""The raw density of a field at points and along rays, by compiled code where that serves.
+"""From a tri-plane field to the plain numbers that the fast kernels read, and its raw density by compiled code.
 
 The compiled code is for tri-plane fields on the CPU, without gradients. `RadianceField.raw_density` says what is true.
 """
@@ -6,7 +6,7 @@ The compiled code is for tri-plane fields on the CPU, without gradients. `Radian
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,13 +14,60 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
-from gen3d_tools.fields.numbers import kernel_numbers
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.geometry.extraction.triplane_surface import kernel_threads
-from gen3d_tools.kernels.network.numbers import TriplaneNumbers
+from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
+from gen3d_tools.kernels.compiling.announce import cpu_kernels_available
+from gen3d_tools.kernels.compiling.threads import usable_cores
+from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
 
 if TYPE_CHECKING:  # numba takes a while to import
     from gen3d_tools.kernels.network.evaluate import Network
+
+
+@runtime_checkable
+class DescribedDecoder(Protocol):
+    """A decoder that can say what it computes, so that kernels can do it."""
+
+    def numbers(self) -> DecoderNumbers | None:
+        """Give the network as arrays on the CPU, or None where it is more than its features and one network."""
+
+
+def triplane_numbers(field: RadianceField) -> TriplaneNumbers | None:
+    """Describe a field as arrays on the CPU.
+
+    Returns:
+        None where the field cannot be described: it is no tri-plane field, its planes are not square, or its decoder
+        is a plain function or reads more than features.
+    """
+    if not isinstance(field, TriplaneField) or field.planes.shape[-1] != field.planes.shape[-2]:
+        return None
+    network: object = field.decoder
+    decoder = network.numbers() if isinstance(network, DescribedDecoder) else None
+    if decoder is None:
+        return None
+    planes = field.planes.detach().float().cpu().numpy()
+    texels, axes = channels_last(planes, PLANE_AXES[field.plane_axes])
+    return TriplaneNumbers(
+        texels=texels,
+        axes=axes,
+        scale=1 / 3 if field.combine == "mean" else 1.0,
+        decoder=decoder,
+        align_corners=field.align_corners,
+        box_side=field.box_side,
+        bounded=field.bounded,
+    )
+
+
+def kernel_numbers(field: RadianceField) -> TriplaneNumbers | None:
+    """Describe a field for the compiled kernels; None where they cannot be used, or cannot serve it."""
+    numbers = triplane_numbers(field) if cpu_kernels_available() else None
+    return numbers if numbers is not None and fits_fast_kernels(numbers) else None
+
+
+def kernel_threads() -> int:
+    """Threads for the kernels: as many as torch uses, but not more than there are cores for this process."""
+    return max(1, min(torch.get_num_threads(), usable_cores()))
+
 
 RawDensity = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
 _NEGLIGIBLE = 0.02  # optical thickness, over the longest way through the box, that counts as nothing
