@@ -1,27 +1,37 @@
-"""From a tri-plane field to the plain numbers that the fast kernels read, and its raw density by compiled code.
+"""A tri-plane field laid out once for the compiled kernels: numbers, network, occupancy grid, shading.
 
-The compiled code is for tri-plane fields on the CPU, without gradients. `RadianceField.raw_density` says what is true.
+What the kernels need of a field is what `TriplaneField` and its decoder say of themselves (`DescribedDecoder`). A
+field is laid out at most once for every state of its planes and weights, part by part as they are asked for; all that
+works on a field (pictures, level, surface, projection, normals) reads the same layout. `RadianceField.raw_density` and
+`__call__` say what is true.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
-from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.kernels.compiling.announce import cpu_kernels_available
 from gen3d_tools.kernels.compiling.threads import usable_cores
 from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
 
 if TYPE_CHECKING:  # numba takes a while to import
     from gen3d_tools.kernels.network.evaluate import Network
+    from gen3d_tools.kernels.rays.guided import Shading
+    from gen3d_tools.kernels.rays.occupancy import Guide
+
+RawDensity = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
+
+_EMPTY_THICKNESS = 1e-3  # optical thickness, over the longest way through the box, that counts as empty in pictures
+_NEGLIGIBLE_THICKNESS = 0.02  # ... and in silhouettes
+_FEWEST_SAMPLES = 6  # per ray
 
 
 @runtime_checkable
@@ -30,6 +40,151 @@ class DescribedDecoder(Protocol):
 
     def numbers(self) -> DecoderNumbers | None:
         """Give the network as arrays on the CPU, or None where it is more than its features and one network."""
+
+
+class CompiledField:
+    """The numbers of one state of a field, as the kernels read them.
+
+    Args:
+        field: Where the numbers are from. It is not kept.
+        numbers: Its planes and decoder, all finite.
+    """
+
+    def __init__(self, field: TriplaneField, numbers: TriplaneNumbers) -> None:
+        self.numbers = numbers
+        self.softplus = field.density_activation == "softplus"
+        """Whether the density is the softplus of the shifted raw density; it is its positive part otherwise."""
+        self.density_shift = field.density_shift
+        self.box_side = field.box_side
+        self.bounded = field.bounded
+
+    @property
+    def fits(self) -> bool:
+        """Whether no layer is wider than the kernels are; else only the lattice kernels serve."""
+        return self._network is not None
+
+    @property
+    def network(self) -> "Network":
+        """The network with its first layer multiplied into the texels."""
+        assert self._network is not None, "a layer is wider than the kernels; ask `fits` first"
+        return self._network
+
+    @cached_property
+    def _network(self) -> "Network | None":
+        from gen3d_tools.kernels.network.evaluate import network_of
+
+        return network_of(self.numbers)
+
+    @cached_property
+    def occupancy(self) -> "Guide":
+        """Where something may stop light, as a grid over the box."""
+        from gen3d_tools.kernels.rays.occupancy import build_guide
+
+        return build_guide(self.network, self._raw_level(_EMPTY_THICKNESS), threads=kernel_threads())
+
+    @cached_property
+    def shading(self) -> "Shading":
+        """How the field stops light and makes colours; what depends on the render settings is to be filled in."""
+        from gen3d_tools.kernels.network.evaluate import WIDTH, filled
+        from gen3d_tools.kernels.rays.guided import Shading
+
+        decoder = self.numbers.decoder
+        colors = [row for row in range(len(decoder.biases[-1])) if row != decoder.density_row]
+        head = decoder.weights[-1][colors]
+        return Shading(
+            head=filled(head, (len(head), WIDTH)),
+            head_bias=np.ascontiguousarray(decoder.biases[-1][colors], np.float32),
+            sigmoid=decoder.value_activation == "sigmoid",
+            gain=np.float32(decoder.value_gain),
+            offset=np.float32(decoder.value_offset),
+            smooth=self.softplus,
+            shift=np.float32(self.density_shift),
+            closing=np.float32(0),
+            last_takes_rest=False,
+            most_samples=_FEWEST_SAMPLES,
+        )
+
+    def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
+        """Evaluate the density before activation at world points on the CPU, as the field does."""
+        from gen3d_tools.kernels.network.points import densities_at
+
+        flat = points.detach().float().reshape(-1, 3).contiguous().numpy()
+        half = self.box_side / 2 if self.bounded else np.inf
+        raw = densities_at(self.network, flat, half_side=half, empty=EMPTY_RAW_DENSITY, threads=kernel_threads())
+        return torch.from_numpy(raw).reshape(points.shape[:-1])
+
+    def look_through(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        near: Float[Tensor, " rays"],
+        far: Float[Tensor, " rays"],
+        *,
+        closing: float = 0.0,
+    ) -> tuple[Float[Tensor, " rays"], Bool[Tensor, " rays"]]:
+        """Follow rays through the box: the largest raw density, and whether most light is stopped.
+
+        Args:
+            origins: Ray origins, world units.
+            directions: Unit vectors.
+            near: Distances at which rays enter the box.
+            far: Distances at which they leave it.
+            closing: Length of the interval that closes a ray, world units.
+        """
+        from gen3d_tools.kernels.rays.silhouette import light_of, look_through, possible_tiles
+
+        threads = kernel_threads()
+        tiles = possible_tiles(self.numbers, self._raw_level(_NEGLIGIBLE_THICKNESS), threads=threads)
+        light = light_of(self.box_side, smooth=self.softplus, shift=self.density_shift, closing=closing)
+        limits = torch.stack([near, far], -1)
+        arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
+        highest, thickness = look_through(self.network, tiles, light, *arrays, threads=threads)
+        return torch.from_numpy(highest), torch.from_numpy(thickness > math.log(2))
+
+    def _raw_level(self, thickness: float) -> float:
+        """Raw density that, all along the box's diagonal, makes an optical thickness."""
+        density = thickness / (math.sqrt(3) * self.box_side)
+        return (math.log(math.expm1(density)) if self.softplus else 0.0) - self.density_shift
+
+
+_COMPILED: WeakKeyDictionary[TriplaneField, tuple[tuple[int, ...], CompiledField | None]] = WeakKeyDictionary()
+
+
+def compiled_field(field: RadianceField) -> CompiledField | None:
+    """Lay a field out for the kernels, once for every state of its planes and weights.
+
+    Args:
+        field: Any field, on any device.
+
+    Returns:
+        None where the kernels cannot serve: it is no tri-plane field, its planes are not square, its decoder is a
+        plain function or reads more than features, or a number is not finite.
+    """
+    if not isinstance(field, TriplaneField):
+        return None
+    parts = parts_of(field)
+    state = tuple(number for part in parts for number in (part.data_ptr(), part._version))
+    found = _COMPILED.get(field)
+    if found is None or found[0] != state:
+        numbers = triplane_numbers(field)
+        finite = numbers is not None and fits_fast_kernels(numbers)
+        found = state, CompiledField(field, numbers) if numbers is not None and finite else None
+        _COMPILED[field] = found
+    return found[1]
+
+
+def compiled_network(field: RadianceField) -> CompiledField | None:
+    """Lay a field out for the kernels that evaluate it at points and along rays: those are for fields on the CPU."""
+    compiled = compiled_field(field) if field.device.type == "cpu" else None
+    return compiled if compiled is not None and compiled.fits else None
+
+
+def parts_of(field: TriplaneField) -> list[Tensor]:
+    """The tensors that a tri-plane field is made of: planes, weights and buffers of its decoder."""
+    parts = [field.planes]
+    if isinstance(field.decoder, nn.Module):
+        parts += [*field.decoder.parameters(), *field.decoder.buffers()]
+    return parts
 
 
 def triplane_numbers(field: RadianceField) -> TriplaneNumbers | None:
@@ -58,80 +213,12 @@ def triplane_numbers(field: RadianceField) -> TriplaneNumbers | None:
     )
 
 
-def kernel_numbers(field: RadianceField) -> TriplaneNumbers | None:
-    """Describe a field for the compiled kernels; None where they cannot be used, or cannot serve it."""
-    numbers = triplane_numbers(field) if cpu_kernels_available() else None
-    return numbers if numbers is not None and fits_fast_kernels(numbers) else None
+def raw_density_of(field: RadianceField) -> RawDensity:
+    """The fastest way to a field's raw density where no gradient is wanted."""
+    compiled = compiled_network(field)
+    return field.raw_density if compiled is None else compiled.raw_density
 
 
 def kernel_threads() -> int:
     """Threads for the kernels: as many as torch uses, but not more than there are cores for this process."""
     return max(1, min(torch.get_num_threads(), usable_cores()))
-
-
-RawDensity = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
-_NEGLIGIBLE = 0.02  # optical thickness, over the longest way through the box, that counts as nothing
-
-
-@dataclass(frozen=True, eq=False)
-class FastDensity:
-    """A field laid out for the kernels."""
-
-    field: RadianceField
-    numbers: TriplaneNumbers
-    network: "Network"
-
-    def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
-        """Evaluate the density before activation, as the field does."""
-        from gen3d_tools.kernels.network.points import densities_at
-
-        flat = points.detach().float().reshape(-1, 3).contiguous().numpy()
-        half = self.numbers.box_side / 2 if self.numbers.bounded else np.inf
-        raw = densities_at(self.network, flat, half_side=half, empty=EMPTY_RAW_DENSITY, threads=kernel_threads())
-        return torch.from_numpy(raw).reshape(points.shape[:-1])
-
-    def look_through(
-        self,
-        config: RenderConfig,
-        origins: Float[Tensor, "rays 3"],
-        directions: Float[Tensor, "rays 3"],
-        near: Float[Tensor, " rays"],
-        far: Float[Tensor, " rays"],
-    ) -> tuple[Float[Tensor, " rays"], Bool[Tensor, " rays"]]:
-        """Follow rays through the box: the largest density (after activation), and whether most light is stopped.
-
-        Args:
-            config: How rays are closed.
-            origins: Of the rays.
-            directions: Unit vectors.
-            near: Where rays enter the box.
-            far: Where they leave it.
-        """
-        from gen3d_tools.kernels.rays.silhouette import light_of, look_through, possible_tiles
-
-        smooth, shift = self.field.density_activation == "softplus", self.field.density_shift
-        thinnest = _NEGLIGIBLE / (math.sqrt(3) * self.field.box_side)
-        threshold = math.log(math.expm1(thinnest)) if smooth else 0.0
-        tiles = possible_tiles(self.numbers, threshold - shift, threads=kernel_threads())
-        light = light_of(self.field.box_side, smooth=smooth, shift=shift, closing=config.last_interval or 0.0)
-        limits = torch.stack([near, far], -1)
-        arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
-        highest, thickness = look_through(self.network, tiles, light, *arrays, threads=kernel_threads())
-        return self.field.activate(torch.from_numpy(highest)), torch.from_numpy(thickness > math.log(2))
-
-
-def fast_density(field: RadianceField) -> FastDensity | None:
-    """Lay a field out for the kernels; None where they do not serve, and for fields that are not on the CPU."""
-    numbers = kernel_numbers(field) if field.device.type == "cpu" else None
-    if numbers is None:
-        return None
-    from gen3d_tools.kernels.network.evaluate import network_of
-
-    network = network_of(numbers)
-    return None if network is None else FastDensity(field, numbers, network)
-
-
-def raw_density_of(field: RadianceField) -> RawDensity:
-    """The fastest way to a field's raw density where no gradient is wanted."""
-    fast = fast_density(field)
-    return field.raw_density if fast is None else fast.raw_density

@@ -11,9 +11,9 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.outputs import RayOutputs
+from gen3d_tools.rendering.ray_rendering import BatchContext, trace_rays
 from gen3d_tools.rendering.reach import exact_limits
 from gen3d_tools.rendering.sampling import RandomNumbers, coarse_shares, place_on_rays, random_numbers
-from gen3d_tools.rendering.tracing import render_rays
 
 
 def render_rays_together(
@@ -26,7 +26,7 @@ def render_rays_together(
     chunk_rays: int | None = None,
     keep_samples: bool = False,
 ) -> list[RayOutputs]:
-    """Follow each field's rays by `render_rays(..., exact=True)`, as one batch of the published code.
+    """Follow each field's rays by `trace_rays`, as one batch of the published code.
 
     There, missed rays take over the limits of all rays of the batch, mean distances are clamped to the extremes of
     the batch, and random numbers are drawn for the whole batch. Pictures of single samples need none of this.
@@ -53,17 +53,15 @@ def render_rays_together(
     for index, field in enumerate(fields):
         rows = slice(index * count, (index + 1) * count)
         rendered.append(
-            render_rays(
+            trace_rays(
                 field,
                 flat_origins[rows],
                 flat_directions[rows],
                 config,
-                exact=True,
-                limits=(near[rows], far[rows]),
-                distance_range=distance_range,
+                numbers=_rows(numbers, rows),
+                context=BatchContext(limits=(near[rows], far[rows]), distance_range=distance_range),
                 chunk_rays=chunk_rays,
                 keep_samples=keep_samples,
-                **_rows(numbers, rows),
             )
         )
     return rendered
@@ -84,19 +82,18 @@ def render_rays_cut(
         origins: Where the rays start.
         directions: Unit vectors.
         config: Instead of the fields' own settings.
-        cut_quantile: See `render_rays`.
+        cut_quantile: See `tracing.trace`.
 
     Raises:
         InputError: The batch does not fit into memory in one piece.
     """
     rays = origins.shape[0] * origins.shape[1]
-    seen = render_rays(
+    seen = trace_rays(
         _SideBySide(fields, rays),
         origins.reshape(-1, 3),
         directions.reshape(-1, 3),
         config,
-        exact=True,
-        cut_quantile=cut_quantile,
+        context=BatchContext(cut_quantile=cut_quantile),
         chunk_rays=rays,
     )
     names = ("values", "distance", "opacity", "transmittance", "transmittance_before_last")

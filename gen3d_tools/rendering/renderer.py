@@ -14,9 +14,9 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
+from gen3d_tools.rendering.ray_rendering import Sampling, render_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
-from gen3d_tools.rendering.tracing import Exactness, render_rays
 
 DEFAULT_RESOLUTION = 256
 """Pixels along each side of a picture of a field without super-resolution."""
@@ -46,12 +46,13 @@ def render(
     resolution: int | None = None,
     config: RenderConfig | None = None,
     generator: torch.Generator | None = None,
-    exact: Exactness = False,
+    sampling: Sampling = "default",
+    exact: bool = False,
     chunk_rays: int | None = None,
     supersample: int = 1,
     super_resolution: bool = True,
 ) -> Frames:
-    """Render one picture per camera. For gradients use `rendering.tracing.render_rays`.
+    """Render one picture per camera. For gradients use `rendering.ray_rendering.render_rays`.
 
     Args:
         field: What to look at.
@@ -59,8 +60,10 @@ def render(
         resolution: Pixels along each side; by default what the field's super-resolution gives, or 256.
         config: Instead of the field's own settings.
         generator: Makes the samples random; without it pictures are deterministic and do not flicker.
-        exact: Follow the settings' own sampling scheme, as published results were made: True to the letter, "fast" by
-            compiled code, with the same samples and pictures that agree to 70 dB and more.
+        sampling: "default" places samples where light is stopped. "published" takes those of the family's own scheme,
+            by compiled code where that serves; "reference" does so to the letter, as published results were made.
+            The two agree to 70 dB and more.
+        exact: Short for the sampling "reference".
         chunk_rays: Rays worked on at a time; changes memory and time, not the pictures.
         supersample: Rays per pixel along each side. What they see is averaged, distances weighted by opacity.
         super_resolution: Use the field's super-resolution if it has one: rays make a small picture, the network
@@ -76,7 +79,7 @@ def render(
         resolution=resolution,
         config=config,
         generator=generator,
-        exact=exact,
+        sampling="reference" if exact else sampling,
         chunk_rays=chunk_rays,
         supersample=supersample,
         super_resolution=super_resolution,
@@ -103,7 +106,8 @@ def render_frames(
     resolution: int | None = None,
     config: RenderConfig | None = None,
     generator: torch.Generator | None = None,
-    exact: Exactness = False,
+    sampling: Sampling = "default",
+    exact: bool = False,
     chunk_rays: int | None = None,
     supersample: int = 1,
     super_resolution: bool = True,
@@ -119,14 +123,15 @@ def render_frames(
         raise InputError(f"need resolution >= 1 and supersample >= 1, got {resolution} and {supersample}")
     cameras = cameras.flatten().to(field.device)
     config = config or field.render_config
+    sampling = "reference" if exact else sampling
     side = resolution if upscaler is None else upscaler.render_resolution
     for index in range(len(cameras)):
         with torch.no_grad():
             channels = 3 if upscaler is None else None
             seen = _ray_picture(
-                field, cameras[index], side, config, generator, exact, chunk_rays, supersample, channels
+                field, cameras[index], side, config, generator, sampling, chunk_rays, supersample, channels
             )
-            frame = _frames(seen) if upscaler is None else _enlarged(seen, upscaler, resolution, generator, exact)
+            frame = _frames(seen) if upscaler is None else _enlarged(seen, upscaler, resolution, generator, sampling)
         yield frame
 
 
@@ -136,7 +141,7 @@ def _ray_picture(
     side: int,
     config: RenderConfig,
     generator: torch.Generator | None,
-    exact: Exactness,
+    sampling: Sampling,
     chunk_rays: int | None,
     supersample: int,
     channels: int | None,
@@ -146,20 +151,20 @@ def _ray_picture(
     if field.backdrop is not None:
         pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
     origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
-    numbers: RandomNumbers = {}
+    numbers: RandomNumbers | None = None
     if generator is not None:
-        noise = field.density_noise if exact else 0.0
+        noise = 0.0 if sampling == "default" else field.density_noise
         numbers = random_numbers(config, len(origins), generator, origins.device, density_noise=noise)
     seen = render_rays(
         field,
         origins,
         directions,
         config,
-        exact=exact,
+        sampling=sampling,
+        numbers=numbers,
         pixels=pixels,
-        chunk_rays=chunk_rays,
         channels=channels,
-        **numbers,
+        chunk_rays=chunk_rays,
     )
     per_ray = torch.stack([seen.distance, seen.distance * (directions @ camera.forward), seen.opacity])
     picture = rearrange(torch.cat([seen.values.T, per_ray]), "c (y x) -> c y x", y=side * supersample)
@@ -177,13 +182,13 @@ def _enlarged(
     upscaler: SuperResolution,
     resolution: int,
     generator: torch.Generator | None,
-    exact: Exactness,
+    sampling: Sampling,
 ) -> Frames:
     """The super-resolution's picture, and the rays' own beside it."""
     values, geometry = seen[:-3], seen[-3:]
     image, published_raw = upscaler(values, generator)
     final = torch.cat([_resized(image, resolution), _resized(geometry, resolution)])
-    raw = torch.cat([published_raw if exact else values[:3], geometry])
+    raw = torch.cat([values[:3] if sampling == "default" else published_raw, geometry])
     return replace(_frames(final), raw=_frames(raw))
 
 

@@ -184,7 +184,7 @@ def importance_samples(
 
 
 class RandomNumbers(TypedDict, total=False):
-    """What makes `render_rays` random, by the names of its arguments."""
+    """What makes rays random; see `tracing.RayBatch`."""
 
     coarse_offsets: Tensor
     coarse_noise: Tensor

@@ -18,8 +18,8 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.media.sheets import contact_sheet
+from gen3d_tools.rendering.ray_rendering import Sampling
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
-from gen3d_tools.rendering.tracing import Exactness
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
 from gen3d_tools.workflows.samples import Choice, Sample, make_fields
@@ -66,9 +66,9 @@ class Look:
     raw: bool = False  # leave the model's super-resolution out
 
     @property
-    def exactness(self) -> Exactness:
+    def sampling(self) -> Sampling:
         """What the renderer is told: compiled code takes the scheme's samples, and serves where it can."""
-        return "fast" if self.exact else False
+        return "published" if self.exact else "default"
 
     def sized(self, generator: Generator) -> "Look":
         """Fill the size in: what the model's super-resolution gives, or 256."""
@@ -108,7 +108,7 @@ def picture(
         camera,
         resolution=look.size,
         config=config,
-        exact=look.exactness,
+        sampling=look.sampling,
         supersample=look.supersample,
         super_resolution=not look.raw,
     )

@@ -18,8 +18,8 @@ from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import see
+from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
-from gen3d_tools.rendering.tracing import render_rays
 
 SETTINGS = InversionSettings(resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, locality_points=64)
 
@@ -109,7 +109,7 @@ def test_views_show_the_backdrop_as_the_reference_does(background):
         camera = generator.default_camera()
         seen = see(field, camera, pixel_coordinates(8), threshold=0.0)
         pixels = pixel_coordinates(8)
-        traced = render_rays(field, *camera_rays(camera, 8), pixels=pixels, keep_samples=True)
+        traced = trace_rays(field, *camera_rays(camera, 8), sampling="default", pixels=pixels)
         wanted = traced.values[:, :3]
     torch.testing.assert_close(seen.rgb, wanted.T.reshape(3, 8, 8), atol=2e-4, rtol=0)
 

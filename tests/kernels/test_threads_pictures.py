@@ -15,9 +15,9 @@ torch.set_num_threads(int(sys.argv[2]))
 generator = g3.load_generator(sys.argv[1], device="cpu")
 (field,) = generator.fields(generator.latents([3], ["cube"]))
 made = {}
-for exact in (False, "fast"):
-    frames = g3.render(field, generator.default_camera(), resolution=40, exact=exact)
-    made |= {f"{name}, exact {exact}": getattr(frames, name).numpy() for name in ("rgb", "depth", "opacity")}
+for sampling in ("default", "published"):
+    frames = g3.render(field, generator.default_camera(), resolution=40, sampling=sampling)
+    made |= {f"{name}, {sampling}": getattr(frames, name).numpy() for name in ("rgb", "depth", "opacity")}
 corners = np.random.RandomState(0).uniform(1, 40, (300, 3, 3))
 made |= {f"raster {name}": array for name, array in rasterize(corners, 40)._asdict().items()}
 digests = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in made.items()}

@@ -9,8 +9,8 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.metrics.batches import render_rays_together
+from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import camera_rays
-from gen3d_tools.rendering.tracing import render_rays
 
 CONFIG = RenderConfig(near=2.0, far=4.0, coarse_samples=12, fine_samples=6)
 BOXED = replace(CONFIG, near="box", far="box")
@@ -36,7 +36,7 @@ def test_two_samples_of_one_field_are_one_long_list_of_rays(config, seed):
         offsets = torch.rand(shape[::-1], generator=generator).T if box else torch.rand(shape, generator=generator)
         numbers = {"coarse_offsets": offsets, "fine_positions": torch.rand(72, 6, generator=generator)}
     rays = [tensor.reshape(-1, 3) for tensor in RAYS]
-    alone = render_rays(field, *rays, exact=True, **numbers)
+    alone = render_rays(field, *rays, sampling="reference", numbers=numbers)
     for name in ("values", "distance", "opacity"):
         found = torch.cat([getattr(seen, name) for seen in together])
         torch.testing.assert_close(found, getattr(alone, name), atol=1e-6, rtol=1e-6)

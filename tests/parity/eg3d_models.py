@@ -1,5 +1,6 @@
 """EG3D generators, whole: from the pickle to the picture, against recorded numbers."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.metrics.batches import render_rays_together
 from gen3d_tools.metrics.script_grid import script_points, script_volume
+from gen3d_tools.rendering.outputs import RaySamples
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.rendering.sampling import box_limits
@@ -133,7 +135,10 @@ def check_steps(case: Case, prefix: str, fields: list, seen: list, report: Repor
         if prefix == f"{variant['name']}.":
             first, last, *step = map(int, re.findall(r"\d+", variant["ray_subset"]))
             subset = torch.arange(first, last, *step)
-    steps = {name: torch.stack([one.samples[name][subset] for one in seen]) for name in seen[0].samples}
+    steps = {
+        field.name: torch.stack([getattr(one.samples, field.name)[subset] for one in seen])
+        for field in dataclasses.fields(RaySamples)
+    }
     fine = "fine_distances" in steps
     pairs = {"depths_coarse": "coarse_distances", "depths_fine": "fine_distances", "depths_all": "distances"}
     if fine:

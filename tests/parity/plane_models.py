@@ -8,8 +8,9 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.rendering.outputs import RayOutputs
+from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
-from gen3d_tools.rendering.tracing import RayOutputs, render_rays
 from tests.official_pickles import official_bytes
 from tests.parity.cases import Case, Report
 
@@ -74,7 +75,7 @@ def seen_by(fields, camera: Camera, side: int, *, config=None, **options) -> lis
     pixels = pixel_coordinates(side, "corners")
     origins, directions = camera_rays(camera, side, "corners")
     return [
-        render_rays(field, one_origins, one_directions, config, exact=True, pixels=pixels, **options)
+        trace_rays(field, one_origins, one_directions, config, pixels=pixels, **options)
         for field, one_origins, one_directions in zip(fields, origins, directions, strict=True)
     ]
 
@@ -91,7 +92,7 @@ def distances(seen: list[RayOutputs]) -> Tensor:
 
 
 def stacked(seen: list[RayOutputs], name: str) -> Tensor:
-    return torch.stack([one.samples[name] for one in seen])
+    return torch.stack([getattr(one.samples, name) for one in seen])
 
 
 def opaque(seen: list[RayOutputs]) -> Tensor:

@@ -10,8 +10,8 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.differentiable import grid, onset_width, see
+from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
-from gen3d_tools.rendering.tracing import render_rays
 
 SIDE = 12
 

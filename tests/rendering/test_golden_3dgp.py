@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.rendering.tracing import render_rays
+from gen3d_tools.rendering.ray_rendering import trace_rays
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "3dgp"
 CLASSICAL = RenderConfig(
@@ -94,11 +94,11 @@ def test_field_answers_as_published(name):
 def test_picture_and_its_intermediates_are_those_published(name):
     golden, fields = load_case(name)
     for index, field in enumerate(fields):
-        seen = render_rays(field, golden["out.ray_o"][index], golden["out.ray_d"][index], exact=True, keep_samples=True)
+        seen = trace_rays(field, golden["out.ray_o"][index], golden["out.ray_d"][index], keep_samples=True)
         expected = {name: golden[f"out.{name}"][index] for name in ("w_coarse", "t_all", "w_all")}
-        torch.testing.assert_close(seen.samples["coarse_weights"], expected["w_coarse"], atol=1e-4, rtol=0)
-        torch.testing.assert_close(seen.samples["distances"], expected["t_all"], atol=1e-4, rtol=0)
-        torch.testing.assert_close(seen.samples["ray_weights"], expected["w_all"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.samples.coarse_weights, expected["w_coarse"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.samples.distances, expected["t_all"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.samples.ray_weights, expected["w_all"], atol=1e-4, rtol=0)
         image = (seen.values * 2 - 1).T.reshape(3, 16, 16)
         torch.testing.assert_close(image, golden["out.image"][index], atol=1e-4, rtol=0)
         torch.testing.assert_close(seen.distance.reshape(1, 16, 16), golden["out.depth"][index], atol=1e-4, rtol=0)

@@ -8,9 +8,9 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import normals, render, render_frames, surface_normals
-from gen3d_tools.rendering.tracing import render_rays
 
 RADIUS = 0.6
 CENTER = torch.tensor([0.2, -0.1, 0.1])
@@ -149,7 +149,7 @@ def test_random_numbers_are_drawn_in_the_published_order():
     offsets = torch.rand(32, 1, 16, 1, generator=generator).permute(1, 2, 0, 3)[0, :, :, 0]  # sample-major, EG3D
     positions = torch.rand(16, 32, generator=generator)
     numbers = {"coarse_offsets": offsets, "fine_positions": positions}
-    seen = render_rays(field, *camera_rays(FRONT, 4), exact=True, **numbers)
+    seen = render_rays(field, *camera_rays(FRONT, 4), sampling="reference", numbers=numbers)
     torch.testing.assert_close(picture.rgb.flatten(1).T, seen.values.clamp(0, 1))
 
 

@@ -24,8 +24,8 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.extraction.lattice import Progress
 from gen3d_tools.memory import in_chunks
+from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.renderer import Frames, render_frames
-from gen3d_tools.rendering.tracing import render_rays
 
 ColorSource = Literal["views", "rays", "points"]
 

@@ -20,12 +20,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.fields.compiled import fast_density
+from gen3d_tools.fields.compiled import compiled_network
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import rays_through
 from gen3d_tools.rendering.sampling import tight_limits
-from gen3d_tools.rendering.tracing import render_rays
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +114,11 @@ def _look_through(
 
     The compiled way samples every ray about six times as densely as the plain one, and renders nothing.
     """
-    fast = fast_density(field)
-    if fast is not None:
-        return fast.look_through(config, origins, directions, near, far)
+    compiled = compiled_network(field)
+    if compiled is not None:
+        closing = config.last_interval or 0.0
+        highest, opaque = compiled.look_through(origins, directions, near, far, closing=closing)
+        return field.activate(highest), opaque
     densest = _densest(field, origins, directions, near, far)
     return densest, _opacity(field, origins, directions, config) > 0.5
 

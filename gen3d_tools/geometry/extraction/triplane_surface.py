@@ -7,7 +7,7 @@ the planes are, since that is faster than evaluating every lattice point on any 
 import torch
 
 from gen3d_tools.errors import OutOfMemoryError
-from gen3d_tools.fields.compiled import kernel_numbers, kernel_threads
+from gen3d_tools.fields.compiled import compiled_field, kernel_threads
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.geometry.extraction.isosurface import Surface, check_level
 from gen3d_tools.geometry.extraction.lattice import Progress, check_memory, check_range
@@ -35,16 +35,15 @@ def triplane_surface(
         OutOfMemoryError: The tables do not fit.
     """
     check_range(resolution)
-    numbers = kernel_numbers(field)
-    if numbers is None:
+    compiled = compiled_field(field)
+    if compiled is None:
         return None
     from gen3d_tools.kernels.lattice.surface import bounded_lattice, bytes_needed, find_surface, span  # needs numba
 
     threads = kernel_threads()
-    check_memory(resolution, bytes_needed(numbers, resolution, threads=threads), exponent=2)
+    check_memory(resolution, bytes_needed(compiled.numbers, resolution, threads=threads), exponent=2)
     try:
-        bounded = bounded_lattice(numbers, resolution, threads=threads)
-        del numbers  # the tables have what they need of the planes
+        bounded = bounded_lattice(compiled.numbers, resolution, threads=threads)
         if not bounded.finite:
             return None
         vertices, faces = find_surface(bounded, raw_level, threads=threads, progress=progress)

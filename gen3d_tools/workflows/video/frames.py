@@ -100,7 +100,7 @@ def _render(field: RadianceField, cameras: Camera, scene: Scene) -> Iterator[Fra
         cameras,
         resolution=look.size,
         config=scene.config,
-        exact=look.exactness,
+        sampling=look.sampling,
         supersample=look.supersample,
         super_resolution=not look.raw,
     )

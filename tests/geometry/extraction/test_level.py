@@ -110,7 +110,7 @@ def test_compiled_code_finds_the_level_that_the_pictures_give(height, monkeypatc
     """The plain way looks at the pictures; the compiled one at the same rays, more closely."""
     field = triplane_ball(height)
     fast = choose_level(field)
-    monkeypatch.setattr("gen3d_tools.geometry.extraction.level.fast_density", lambda field: None)
+    monkeypatch.setattr("gen3d_tools.geometry.extraction.level.compiled_network", lambda field: None)
     plain = choose_level(field)
     assert fast.level == pytest.approx(plain.level, rel=0.03)
     assert fast.silhouette_iou == pytest.approx(plain.silhouette_iou, abs=0.005)

@@ -1,4 +1,3 @@
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ from gen3d_tools.geometry.extraction import lattice
 from gen3d_tools.geometry.extraction import triplane_surface as fast
 from gen3d_tools.geometry.extraction.isosurface import isosurface, raw_iso_level
 from gen3d_tools.geometry.mesh import extract_mesh
-from gen3d_tools.kernels.compiling import announce as choice
 
 
 @pytest.fixture
@@ -110,23 +108,6 @@ def test_memory_is_asked_for_as_the_tables_need_it_not_the_whole_lattice(field, 
         OutOfMemoryError, match=r"resolution 1024 needs 1\.\d GB, 0\.3 GB are free; try resolution 5\d\d"
     ):
         fast.triplane_surface(field, **settings)
-
-
-def test_without_numba_the_mesh_is_the_same_and_the_log_says_why(field, monkeypatch, caplog):
-    """At one level: without numba it is chosen from fewer samples (`test_level.py` says how near)."""
-    settings = {"resolution": 16, "iso_level": 2.9, "colors": False}
-    with_numba = extract_mesh(field, **settings)
-    choice.cpu_kernels_available.cache_clear()
-    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: None)
-    with caplog.at_level(logging.WARNING):
-        plain = extract_mesh(field, **settings)
-        extract_mesh(field, **settings)
-    choice.cpu_kernels_available.cache_clear()
-    assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
-    assert "numba is not installed" in caplog.text
-    assert plain.is_watertight
-    assert plain.euler_number == with_numba.euler_number
-    assert plain.volume == pytest.approx(with_numba.volume, rel=1e-3)
 
 
 def test_world_coordinates_do_not_depend_on_the_path(field):

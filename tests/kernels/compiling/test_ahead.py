@@ -114,16 +114,17 @@ def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
 
 @torch.no_grad()
 def test_what_it_compiles_serves_every_field():
+    from gen3d_tools.fields.compiled import compiled_network
     from gen3d_tools.kernels.rays.guided import follow_range
-    from gen3d_tools.rendering.fast import fast_field
+    from gen3d_tools.rendering.compiled_rays import march_guided
+    from gen3d_tools.rendering.reach import Reach
 
     ahead.compile_rays()
     compiled = set(follow_range.signatures)
     assert len(compiled) == 1
     for kind in KINDS.values():
         field = make_field(kind)
-        fast = fast_field(field)
         ray = torch.tensor([[0.0, 0.0, -2.0]]), torch.tensor([[0.0, 0.0, 1.0]])
         ends = torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([True])
-        fast.follow(field.render_config, *ray, *ends, cut=False, channels=None)
+        march_guided(compiled_network(field), field.render_config, *ray, Reach(*ends, cut=False), channels=None)
     assert set(follow_range.signatures) == compiled

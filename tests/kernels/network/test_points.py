@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gen3d_tools.fields.compiled import fast_density, raw_density_of, triplane_numbers
+from gen3d_tools.fields.compiled import compiled_network, raw_density_of, triplane_numbers
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.kernels.rays.silhouette import possible_tiles
 from gen3d_tools.rendering.sampling import tight_limits
@@ -30,7 +30,7 @@ def test_compiled_density_is_the_fields_inside_on_and_beyond_the_border(kind):
     with torch.no_grad():
         expected = field.raw_density(points)
         found = raw_density_of(field)(points)
-    assert fast_density(field) is not None
+    assert compiled_network(field) is not None
     torch.testing.assert_close(found, expected, rtol=2e-5, atol=2e-5 * float(expected[:3000].abs().max()))
 
 
@@ -50,9 +50,8 @@ def test_rays_meet_the_largest_density_and_stop_as_much_light(kind, density_acti
     directions = torch.nn.functional.normalize(torch.tensor([0.1, -0.05, -1.0]).expand(400, 3), dim=-1)
     near, far, hit = tight_limits(origins, directions, field.box_side)
     rays = origins[hit], directions[hit], near[hit], far[hit]
-    config = replace(field.render_config, last_interval=last_interval)
     with torch.no_grad():
-        densest, opaque = fast_density(field).look_through(config, *rays)
+        densest, opaque = compiled_network(field).look_through(*rays, closing=last_interval or 0.0)
         distances = torch.linspace(0, 1 - 1e-5, 2001)[None] * (rays[3] - rays[2])[:, None] + rays[2][:, None]
         density = field.density(rays[0][:, None] + distances[..., None] * rays[1][:, None])
     thickness = density.mean(-1) * (rays[3] - rays[2]) + density[:, -1] * (last_interval or 0.0)
@@ -80,5 +79,5 @@ def test_fields_that_kernels_do_not_serve_answer_themselves():
     wide = make_field(Kind("softplus", (80,), "xy-xz-yz", True))
     for other in (field, wide):
         points = points_around(other)[:100]
-        assert fast_density(other) is None
+        assert compiled_network(other) is None
         assert torch.equal(raw_density_of(other)(points), other.raw_density(points))

@@ -15,9 +15,9 @@ from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.kernels.network.evaluate import hidden, network_of, raw_density
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
 from gen3d_tools.kernels.rays.occupancy import build_guide
+from gen3d_tools.rendering.ray_rendering import render_rays, trace_rays
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.rendering.tracing import render_rays
 from tests.kernels.conftest import KINDS, make_field
 
 CAMERA = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=40.0)
@@ -123,7 +123,7 @@ def test_cells_that_are_called_empty_hold_nothing(name, size):
 def test_the_scheme_s_own_samples_give_the_plain_picture(kind_name, name):
     field = sharp(KINDS[kind_name], render_config=CONFIGS[name])
     plain = render(field, CAMERA, resolution=24, exact=True)
-    fast = render(field, CAMERA, resolution=24, exact="fast")
+    fast = render(field, CAMERA, resolution=24, sampling="published")
     assert plain.rgb.std() > 0.01
     assert decibels(fast.rgb, plain.rgb) > 70
     assert (fast.opacity - plain.opacity).abs().max() < 2e-3
@@ -133,7 +133,7 @@ def test_the_scheme_s_own_samples_give_the_plain_picture(kind_name, name):
 
 def test_every_kind_of_field_is_followed(kind):
     field = sharp(kind, render_config=AS_EG3D)
-    plain, fast = (render(field, CAMERA, resolution=16, exact=exact) for exact in (True, "fast"))
+    plain, fast = (render(field, CAMERA, resolution=16, sampling=how) for how in ("reference", "published"))
     assert decibels(fast.rgb, plain.rgb) > 70
 
 
@@ -146,21 +146,21 @@ def test_random_samples_are_those_that_were_given():
         "fine_positions": torch.rand(256, 24, generator=generator),  # not ascending
     }
     with torch.no_grad():
-        fast = render_rays(field, origins, directions, **numbers)
-        plain = render_rays(field, origins, directions, keep_samples=True, **numbers)  # which the kernels do not give
+        fast = render_rays(field, origins, directions, numbers=numbers)
+        plain = trace_rays(field, origins, directions, sampling="default", numbers=numbers)
         other = render_rays(field, origins, directions)
     assert decibels(fast.values, plain.values) > 70
     assert decibels(fast.values, plain.values) > decibels(fast.values, other.values) + 10
 
 
-@pytest.mark.parametrize("exact", [False, "fast"])
-def test_pictures_do_not_depend_on_the_number_of_threads(exact):
+@pytest.mark.parametrize("sampling", ["default", "published"])
+def test_pictures_do_not_depend_on_the_number_of_threads(sampling):
     field, before, pictures = sharp(KINDS["3dgp"], render_config=AS_3DGP), torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             fresh = replace(field)  # its lattice is made anew
-            pictures.append(render(fresh, CAMERA, resolution=24, exact=exact))
+            pictures.append(render(fresh, CAMERA, resolution=24, sampling=sampling))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(pictures[0].rgb, pictures[1].rgb)
@@ -206,7 +206,9 @@ def shell(center, radius, width, gain, size=257):
 def assert_nothing_is_lost(field, camera):
     """With samples dense enough to meet the part, skipping changes nothing."""
     many = replace(field.render_config, coarse_samples=400, fine_samples=50)
-    plain, fast = (render(field, camera, resolution=12, config=many, exact=exact) for exact in (True, "fast"))
+    plain, fast = (
+        render(field, camera, resolution=12, config=many, sampling=how) for how in ("reference", "published")
+    )
     assert plain.opacity.max() > 0.2
     assert (fast.opacity - plain.opacity).abs().max() < 2e-3
     assert decibels(fast.rgb, plain.rgb) > 70

@@ -95,7 +95,8 @@ def test_exact_frames_take_the_scheme_s_own_samples_by_compiled_code(scene, tmp_
     [frame] = film(Shot(tmp_path, "", [[BALL]]), replace(scene, look=look, cameras=scene.cameras[[0]]))
     [field] = make_fields(scene.generator, [BALL], scene.psi)
     fast, plain, usual = (
-        render(field, scene.cameras[0], resolution=24, exact=how).rgb for how in ("fast", True, False)
+        render(field, scene.cameras[0], resolution=24, sampling=how).rgb
+        for how in ("published", "reference", "default")
     )
     assert torch.equal(frame, fast)
     assert (frame - plain).square().mean() < 1e-7  # 70 dB

@@ -6,14 +6,13 @@ import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.fields import numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.rendering import tracing
-from gen3d_tools.rendering.fast import fast_field
+from gen3d_tools.rendering import ray_rendering
+from gen3d_tools.rendering.compiled_rays import without_gradients
+from gen3d_tools.rendering.ray_rendering import render_rays, trace_rays
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.rendering.tracing import render_rays
 
 LIFT = 12.0  # softplus(u + LIFT) is u + LIFT for all u that occur, so the hidden layers pass numbers on
 CONFIG = RenderConfig(near=2.0, far=4.0, coarse_samples=48, fine_samples=32, background="white")
@@ -78,7 +77,7 @@ def test_picture_is_close_to_the_converged_one_and_nearer_than_the_plain_if_shar
     field = ball(gain, layers=layers)
     truth = converged(field, 40)
     ours = render(field, CAMERA, resolution=40)
-    monkeypatch.setattr(tracing, "fast_field", lambda *_: None)
+    monkeypatch.setattr(ray_rendering, "without_gradients", lambda *_: None)
     plain = render(field, CAMERA, resolution=40)
     assert decibels(ours.rgb, truth.rgb) > 45
     if gain > 1000:
@@ -98,7 +97,7 @@ def test_haze_along_the_whole_ray_is_as_accurate_as_the_plain_path(monkeypatch):
     many = replace(field.render_config, coarse_samples=512, fine_samples=512)
     truth = render(field, CAMERA, resolution=24, config=many, exact=True).rgb
     ours = render(field, CAMERA, resolution=24).rgb
-    monkeypatch.setattr(tracing, "fast_field", lambda *_: None)
+    monkeypatch.setattr(ray_rendering, "without_gradients", lambda *_: None)
     plain = render(field, CAMERA, resolution=24).rgb
     assert decibels(ours, truth) > max(70, decibels(plain, truth) - 1)
 
@@ -129,7 +128,7 @@ def test_classical_settings_blend_as_the_plain_path_does(monkeypatch, background
     config = replace(CONFIG, marcher="classical", background=background, coarse_samples=200, fine_samples=100)
     field = ball(20.0, render_config=config)
     ours = render(field, CAMERA, resolution=24)
-    monkeypatch.setattr(tracing, "fast_field", lambda *_: None)
+    monkeypatch.setattr(ray_rendering, "without_gradients", lambda *_: None)
     plain = render(field, CAMERA, resolution=24)
     assert decibels(ours.rgb, plain.rgb) > 40
     assert (ours.opacity - plain.opacity).abs().mean() < 5e-3
@@ -143,17 +142,15 @@ def test_changed_numbers_are_seen():
     assert not (before == 1).all()
 
 
-def test_the_plain_path_serves_what_the_compiled_one_cannot(monkeypatch):
+def test_the_plain_path_serves_what_the_compiled_one_cannot():
     field = ball(20.0)
-    assert fast_field(field) is None  # the decoder may want gradients
+    assert without_gradients(field) is None  # the decoder may want gradients
     with torch.no_grad():
-        assert fast_field(field) is not None
-        assert fast_field(ball(20.0, outside="decode")) is not None
-        assert fast_field(ball(20.0, decoder=lambda features: (features[:, 1:], features[:, 0]))) is None
-        assert fast_field(ball(20.0, width=65)) is None
-        assert fast_field(ball(20.0, planes=torch.full((3, 4, 8, 8), torch.nan))) is None
-        monkeypatch.setattr(numbers, "cpu_kernels_available", lambda: False)
-        assert fast_field(ball(20.0)) is None
+        assert without_gradients(field) is not None
+        assert without_gradients(ball(20.0, outside="decode")) is not None
+        assert without_gradients(ball(20.0, decoder=lambda features: (features[:, 1:], features[:, 0]))) is None
+        assert without_gradients(ball(20.0, width=65)) is None
+        assert without_gradients(ball(20.0, planes=torch.full((3, 4, 8, 8), torch.nan))) is None
 
 
 def test_gradients_match_finite_differences_of_the_plain_path():
@@ -163,9 +160,9 @@ def test_gradients_match_finite_differences_of_the_plain_path():
     (gradient,) = torch.autograd.grad(render_rays(replace(field, planes=planes), *rays).opacity.sum(), planes)
     step = torch.zeros_like(field.planes)
     step[:, 0] = 1e-3
-    options = {"keep_samples": True}  # which the compiled path does not give
     ahead, behind = (
-        render_rays(replace(field, planes=field.planes + sign * step), *rays, **options).opacity for sign in (1, -1)
+        trace_rays(replace(field, planes=field.planes + sign * step), *rays, sampling="default").opacity
+        for sign in (1, -1)
     )
     expected = ((ahead - behind) / 2e-3).item()
     assert gradient[:, 0].sum().item() == pytest.approx(expected, rel=0.02)
