@@ -28,7 +28,7 @@ from gen3d_tools.fields.compiled import compiled_network
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march
+from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march_rays
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.sampling import coarse_samples, importance_samples
 from gen3d_tools.workflows.bench.timing import measure
@@ -144,4 +144,4 @@ def _along(
 
 
 def _march(field: RadianceField, config: RenderConfig, raw: Tensor, distances: Tensor) -> MarchedRays:
-    return march(raw, distances, field.activate, marcher=config.marcher, last_interval=config.last_interval)
+    return march_rays(raw, distances, field.activate, marcher=config.marcher, last_interval=config.last_interval)

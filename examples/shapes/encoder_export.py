@@ -15,7 +15,7 @@ from strangers import FLAT, drawn, snowman, table
 from torch import Tensor
 
 from gen3d_tools.perception.encoder import PhotoEncoder, save_encoder
-from gen3d_tools.perception.familiarity import describe
+from gen3d_tools.perception.out_of_distribution import describe
 
 FITTED, CALIBRATED = 4000, 1500  # pictures
 

@@ -93,7 +93,7 @@ def read_colmap(path: str | Path) -> Camera:
         words = line.split(maxsplit=9)
         if len(words) != 10 or words[8] not in lenses:
             raise InputError(f"{where}: must be id, 4 + 3 numbers, a camera id and a name, got {one_line(line)!r}")
-        poses[_whole(words[0], where)] = _pose(words[1:8], where), lenses[words[8]]
+        poses[_integer(words[0], where)] = _pose(words[1:8], where), lenses[words[8]]
         next(lines, None)  # the image's 2D points, possibly none
     if not poses:
         raise InputError(f"{folder / 'images.txt'} holds no cameras")
@@ -153,7 +153,7 @@ def _floats(words: Sequence[str], count: int, where: str) -> list[float]:
         raise (error if isinstance(error, InputError) else InputError(f"{where}: {one_line(error)}")) from error
 
 
-def _whole(word: str, where: str) -> int:
+def _integer(word: str, where: str) -> int:
     if not word.isdecimal() or len(word) > 18:
         raise InputError(f"{where}: the image id must be a whole number, got {one_line(word)!r}")
     return int(word)

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.checkpoints.inert import Record, TensorRecord
-from gen3d_tools.checkpoints.plain import PlainValues
-from gen3d_tools.checkpoints.storages import TensorReader
+from gen3d_tools.checkpoints.allowed_globals import OfficialVocabulary
+from gen3d_tools.checkpoints.config_values import PlainValues
+from gen3d_tools.checkpoints.records import Record, TensorRecord
+from gen3d_tools.checkpoints.tensor_storage import TensorReader
 from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
-from gen3d_tools.checkpoints.vocabulary import OfficialVocabulary
 from gen3d_tools.errors import CheckpointError, NotFoundError
 
 SUFFIXES = (".pkl", ".pickle")

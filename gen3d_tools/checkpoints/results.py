@@ -19,8 +19,8 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
-from gen3d_tools.checkpoints.difference import Difference
 from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, check_keys, open_tensors, read_json
+from gen3d_tools.checkpoints.weight_delta import Difference
 from gen3d_tools.errors import CheckpointError
 
 RESULT_FORMAT = "gen3d-tools result"

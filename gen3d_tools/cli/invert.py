@@ -46,7 +46,7 @@ def invert(
         str | None,
         typer.Option("--features", help="encoder, lpips-vgg, lpips-alex, none, or a TorchScript file."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of every random number.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run of this command.")] = False,
     out: options.Out = None,
     device: options.Device = "auto",

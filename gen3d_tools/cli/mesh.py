@@ -47,13 +47,19 @@ def mesh(
 
     Example: `gen3d mesh shapes --class chair --seeds 7 --faces 20000 --texture 1024 -o chair.glb`
     """
-    from gen3d_tools.workflows.mesh.run import Delivery, Surface, parse_color_source, parse_formats, parse_level
+    from gen3d_tools.workflows.mesh.run import (
+        MeshOptions,
+        OutputOptions,
+        parse_color_source,
+        parse_formats,
+        parse_level,
+    )
     from gen3d_tools.workflows.mesh.run import mesh as workflow
     from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.samples import Choice
+    from gen3d_tools.workflows.samples import SampleSelection
 
-    choice = Choice(seeds=seeds, classes=classes, psi=psi)
-    surface = Surface(
+    choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
+    surface = MeshOptions(
         resolution=resolution,
         level=parse_level(level),
         keep=keep,
@@ -66,7 +72,9 @@ def mesh(
         colors=not no_color,
     )
     names = parse_formats(formats)
-    delivery = Delivery(formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report)
+    delivery = OutputOptions(
+        formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report
+    )
     settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
     work = partial(workflow, model, choice, surface=surface, delivery=delivery, options=settings)
     run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

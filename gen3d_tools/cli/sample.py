@@ -41,12 +41,12 @@ def sample(
     Example: `gen3d sample shapes --class car,mug --seeds 0-3 --grid --show rgb,depth,normal`
     """
     from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.sample import Look
+    from gen3d_tools.workflows.sample import ViewOptions
     from gen3d_tools.workflows.sample import sample as workflow
-    from gen3d_tools.workflows.samples import Choice
+    from gen3d_tools.workflows.samples import SampleSelection
 
-    choice = Choice(seeds=seeds, classes=classes, psi=psi)
-    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
+    choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
+    look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
     settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
     run_workflow(
         lambda reporter: workflow(

@@ -43,12 +43,12 @@ def video(
     Example: `gen3d video shapes --class mug --seeds 0-3 --interpolate -o mugs.mp4`
     """
     from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.sample import Look
-    from gen3d_tools.workflows.samples import Choice
+    from gen3d_tools.workflows.sample import ViewOptions
+    from gen3d_tools.workflows.samples import SampleSelection
     from gen3d_tools.workflows.video.run import video as workflow
 
-    choice = Choice(seeds=seeds, classes=classes, psi=psi)
-    look = Look(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
+    choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
+    look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
     settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
     run_workflow(
         lambda reporter: workflow(

@@ -25,7 +25,7 @@ from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers,
 if TYPE_CHECKING:  # numba takes a while to import
     from gen3d_tools.kernels.network.evaluate import Network
     from gen3d_tools.kernels.rays.guided import Shading
-    from gen3d_tools.kernels.rays.occupancy import Guide
+    from gen3d_tools.kernels.rays.occupancy import OccupancyGrid
 
 RawDensity = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
 
@@ -76,11 +76,11 @@ class CompiledField:
         return network_of(self.numbers)
 
     @cached_property
-    def occupancy(self) -> "Guide":
+    def occupancy(self) -> "OccupancyGrid":
         """Where something may stop light, as a grid over the box."""
-        from gen3d_tools.kernels.rays.occupancy import build_guide
+        from gen3d_tools.kernels.rays.occupancy import build_occupancy_grid
 
-        return build_guide(self.network, self._raw_level(_EMPTY_THICKNESS), threads=kernel_threads())
+        return build_occupancy_grid(self.network, self._raw_level(_EMPTY_THICKNESS), threads=kernel_threads())
 
     @cached_property
     def shading(self) -> "Shading":

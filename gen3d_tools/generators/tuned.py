@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.checkpoints.difference import add_difference
 from gen3d_tools.checkpoints.results import BaseModel, StoredResult, is_result, tensors_digest, tensors_file
+from gen3d_tools.checkpoints.weight_delta import add_difference
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.pivot import Pivot

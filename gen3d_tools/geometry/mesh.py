@@ -13,7 +13,7 @@ from gen3d_tools.geometry.extraction.isosurface import (
     bordered_lattice,
     check_iso_level,
     check_level,
-    march,
+    marching_cubes,
     raw_iso_level,
     span,
 )
@@ -167,4 +167,4 @@ def _surface(
     )
     lowest, highest = field.activate(torch.tensor(span(values))).tolist()
     check_level(iso_level, lowest, highest, what="densities")
-    return march(values, box_side=field.box_side, iso_level=raw_level)
+    return marching_cubes(values, box_side=field.box_side, iso_level=raw_level)

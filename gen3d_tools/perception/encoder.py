@@ -21,7 +21,7 @@ from gen3d_tools.errors import CheckpointError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.loading import load_settings, resolve_model
 from gen3d_tools.generators.network_config import NetworkConfig
-from gen3d_tools.perception.familiarity import Familiarity
+from gen3d_tools.perception.out_of_distribution import OutOfDistributionScore
 from gen3d_tools.perception.prediction import Prediction
 
 _SLOPE = 0.1  # of the leaky ReLUs
@@ -107,7 +107,7 @@ class PhotoEncoder(nn.Module):
         self.pitch_head = nn.Linear(config.hidden, 1)
         self.z_head = nn.Linear(config.hidden, config.z_dim)
         self.framing_head = nn.Linear(config.hidden, 4)
-        self.familiarity = Familiarity(classes, sum(config.widths), _RANK)
+        self.familiarity = OutOfDistributionScore(classes, sum(config.widths), _RANK)
 
     def forward(self, images: Float[Tensor, "b 3 n n"], class_index: Int[Tensor, " b"] | None = None) -> Prediction:
         """Look at pictures.

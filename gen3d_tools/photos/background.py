@@ -122,7 +122,7 @@ def by_border(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
         distance = np.linalg.norm(pixels - median, axis=-1)
         low = max(2 * spread, 0.02)
         share = np.clip((distance - low) / max(_CLEAR - low, 0.03), 0, 1)
-        small = _whole(share, distance > _PLAIN, _CRUMB)
+        small = _without_holes(share, distance > _PLAIN, _CRUMB)
     else:
         small = _by_mixtures(pixels)
     mask = torch.from_numpy(small.astype(np.float32))[None, None]
@@ -230,7 +230,7 @@ def _by_mixtures(pixels: np.ndarray) -> np.ndarray:
         wish = 1 / (1 + np.exp(-np.clip(gap, -30, 30)))
         wish[frame.ravel()] *= 0.05
         share = _settle(system, wish).reshape(shape)
-    return _whole(np.clip((share - 0.35) / 0.3, 0, 1), np.zeros(shape, bool), _PATCH)
+    return _without_holes(np.clip((share - 0.35) / 0.3, 0, 1), np.zeros(shape, bool), _PATCH)
 
 
 def _mixture(colours: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -281,7 +281,7 @@ def _settle(laplacian: sparse.csr_matrix, wish: np.ndarray) -> np.ndarray:
     return np.asarray(share)
 
 
-def _whole(share: np.ndarray, fillable: np.ndarray, smallest: float) -> np.ndarray:
+def _without_holes(share: np.ndarray, fillable: np.ndarray, smallest: float) -> np.ndarray:
     """Drop small parts and threads, such as a horizon; fill holes whose pixels are `fillable`, and pinholes."""
     inside = share > 0.5
     opened = ndimage.binary_opening(inside)

@@ -59,12 +59,12 @@ def march_guided(
         reach: How far; rays that hit nothing are followed nowhere.
         channels: Give the first so many values only; by default all.
     """
-    from gen3d_tools.kernels.rays.guided import follow_rays
+    from gen3d_tools.kernels.rays.guided import march_rays
 
     shading = _shading_for(field, config, channels)
     limits = _limits(field, origins, directions, reach)
     arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
-    out = torch.from_numpy(follow_rays(field.network, field.occupancy, shading, *arrays, threads=kernel_threads()))
+    out = torch.from_numpy(march_rays(field.network, field.occupancy, shading, *arrays, threads=kernel_threads()))
     moment, opacity, left, before_last = out[:, -4:].unbind(-1)
     return TracedRays(
         values=out[:, :-4],
@@ -85,7 +85,7 @@ def march_published(field: CompiledField, config: RenderConfig, rays: RayBatch, 
         rays: The rays, and where their samples lie.
         channels: Give the first so many values only; by default all.
     """
-    from gen3d_tools.kernels.rays.scheme import Scheme, follow_scheme
+    from gen3d_tools.kernels.rays.published_sampling import Scheme, march_published_samples
 
     offsets, near, far = rays.coarse_offsets, rays.near, rays.far
     if offsets.stride(0) == 0 and (near == near[:1]).all() and (far == far[:1]).all():
@@ -102,7 +102,9 @@ def march_published(field: CompiledField, config: RenderConfig, rays: RayBatch, 
     tensors = (rays.origins, rays.directions, coarse, metric, placed)
     arrays = (tensor.float().contiguous().numpy() for tensor in tensors)
     shading, threads = _shading_for(field, config, channels), kernel_threads()
-    out = torch.from_numpy(follow_scheme(field.network, field.occupancy, shading, scheme, *arrays, threads=threads))
+    out = torch.from_numpy(
+        march_published_samples(field.network, field.occupancy, shading, scheme, *arrays, threads=threads)
+    )
     moment, total, opacity, left, before_last, nearest, farthest = out[:, -7:].unbind(-1)
     return TracedRays(out[:, :-7], moment, total, opacity, left, before_last, nearest, farthest)
 

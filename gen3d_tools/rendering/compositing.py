@@ -86,7 +86,7 @@ class MarchedRays:
     """Light that reaches the last interval."""
 
 
-def march(
+def march_rays(
     raw_density: Float[Tensor, "*rays samples"],
     distances: Float[Tensor, "*rays samples"],
     activate: Callable[[Tensor], Tensor],

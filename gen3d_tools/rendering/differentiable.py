@@ -23,7 +23,7 @@ from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
-from gen3d_tools.rendering.compositing import MarchedRays, add_background, march
+from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.reach import exact_limits
 from gen3d_tools.rendering.sampling import coarse_shares, importance_samples, place_on_rays, tight_limits
@@ -240,7 +240,7 @@ def _march(
     last: bool,
 ) -> MarchedRays:
     """Weigh the samples as the settings say; `last` lets a background "last" have its effect."""
-    return march(
+    return march_rays(
         raw,
         distances,
         activate,

@@ -11,7 +11,7 @@ from torch import Tensor
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.memory import in_chunks
-from gen3d_tools.rendering.compositing import MarchedRays, blend, march
+from gen3d_tools.rendering.compositing import MarchedRays, blend, march_rays
 from gen3d_tools.rendering.outputs import RaySamples, TracedRays, concatenated
 from gen3d_tools.rendering.reach import Reach
 from gen3d_tools.rendering.sampling import RandomNumbers, coarse_samples, importance_samples
@@ -185,7 +185,7 @@ def _march(
     last: bool,
 ) -> MarchedRays:
     """Weigh the samples as the settings say; `last` lets a background "last" have its effect."""
-    return march(
+    return march_rays(
         raw_density,
         distances,
         activate,

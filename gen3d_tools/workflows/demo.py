@@ -130,11 +130,11 @@ def demo(
         steps = _Steps(run, folder, work, reporter)
         with steps.step(GRID_NAME, f"all {len(generator.class_names)} classes, seeds {plan.grid_seeds}") as path:
             write_image(path, _grid(generator, plan, reporter))
-        with steps.step(ORBIT_NAME, f"a walk around {_say(plan.orbit)}") as path:
+        with steps.step(ORBIT_NAME, f"a walk around {_caption(plan.orbit)}") as path:
             _film(path, generator, plan, reporter)
-        with steps.step(BLEND_NAME, f"from {_say(plan.blend_from)} to {_say(plan.blend_to)}") as path:
+        with steps.step(BLEND_NAME, f"from {_caption(plan.blend_from)} to {_caption(plan.blend_to)}") as path:
             write_image(path, _blend(generator, plan, reporter))
-        with steps.step(plan.mesh_name, f"{_say(plan.mesh)} as a coloured mesh") as path:
+        with steps.step(plan.mesh_name, f"{_caption(plan.mesh)} as a coloured mesh") as path:
             mesh = _mesh(generator, plan, reporter)
             write_mesh(path, mesh)
         with steps.step(RESULT_NAME, "a toy it has never seen, from one photo: a model for every command") as path:
@@ -185,7 +185,7 @@ def _sample(generator: Generator, class_and_seed: tuple[str, int]) -> Sample:
     return Sample(seed, class_index(class_name, generator.class_names), class_name)
 
 
-def _say(class_and_seed: tuple[str, int]) -> str:
+def _caption(class_and_seed: tuple[str, int]) -> str:
     return "{} {}".format(*class_and_seed)
 
 
@@ -254,7 +254,7 @@ def _from_photo(path: Path, final: Path, generator: Generator, plan: DemoPlan, r
 
 def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None:
     """Show everything in one file."""
-    blend = f"From {_say(plan.blend_from)} to {_say(plan.blend_to)}, in even steps between their latents"
+    blend = f"From {_caption(plan.blend_from)} to {_caption(plan.blend_to)}, in even steps between their latents"
     health = mesh_health(mesh)
     closed = "watertight, " if health.watertight else ""
     write_demo_page(
@@ -262,7 +262,7 @@ def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None
         title="What gen3d makes",
         intro=INTRO,
         items=[
-            PageItem(path=work / ORBIT_NAME, caption=f"A walk around {_say(plan.orbit)}: {ORBIT_NAME}"),
+            PageItem(path=work / ORBIT_NAME, caption=f"A walk around {_caption(plan.orbit)}: {ORBIT_NAME}"),
             PageItem(
                 path=work / GRID_NAME, wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
             ),
@@ -274,6 +274,8 @@ def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None
             ),
         ],
         mesh=mesh,
-        mesh_caption=f"{_say(plan.mesh).capitalize()} as a mesh ({closed}{health.faces:,} faces): {plan.mesh_name}.",
+        mesh_caption=(
+            f"{_caption(plan.mesh).capitalize()} as a mesh ({closed}{health.faces:,} faces): {plan.mesh_name}."
+        ),
         commands=NEXT_COMMANDS,
     )

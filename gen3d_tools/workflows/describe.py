@@ -144,7 +144,7 @@ class ModelLine:
 def list_models() -> list[ModelLine]:
     """List the bundled models, then the model folders in `./models` and in the current directory."""
     sources = [*bundled_models(), *_model_folders()]
-    return [_line(source) for source in sources]
+    return [_model_line(source) for source in sources]
 
 
 def classes_record(source: str) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _is_ours(config: Path) -> bool:
     return isinstance(content, dict) and content.get("format") in (FORMAT, RESULT_FORMAT)
 
 
-def _line(source: str) -> ModelLine:
+def _model_line(source: str) -> ModelLine:
     try:
         info = describe_model(source)
     except Gen3DError as error:

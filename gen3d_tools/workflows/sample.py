@@ -22,7 +22,7 @@ from gen3d_tools.rendering.ray_rendering import Sampling
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
-from gen3d_tools.workflows.samples import Choice, Sample, make_fields
+from gen3d_tools.workflows.samples import Sample, SampleSelection, make_fields
 
 KINDS = ("rgb", "depth", "normal")
 GRID_NAME = "grid.png"
@@ -54,7 +54,7 @@ def parse_kinds(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ViewOptions:
     """How a picture is taken: angles in degrees and size (None = the model's own), quality."""
 
     yaw: float | None = None
@@ -70,7 +70,7 @@ class Look:
         """What the renderer is told: compiled code takes the scheme's samples, and serves where it can."""
         return "published" if self.exact else "default"
 
-    def sized(self, generator: Generator) -> "Look":
+    def sized(self, generator: Generator) -> "ViewOptions":
         """Fill the size in: what the model's super-resolution gives, or 256."""
         return replace(self, size=self.side(generator))
 
@@ -100,7 +100,7 @@ class Look:
 
 
 def picture(
-    field: RadianceField, camera: Camera, kind: str, look: Look, config: RenderConfig
+    field: RadianceField, camera: Camera, kind: str, look: ViewOptions, config: RenderConfig
 ) -> Float[Tensor, "3 size size"]:
     """Render one view as colour, depth or normals, on the CPU."""
     frames = render(
@@ -121,12 +121,12 @@ def picture(
 
 def sample(
     model: str,
-    choice: Choice | None = None,
+    choice: SampleSelection | None = None,
     *,
     show: str = "rgb",
     views: int = 1,
     grid: bool = False,
-    look: Look | None = None,
+    look: ViewOptions | None = None,
     options: RunOptions | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
@@ -145,7 +145,7 @@ def sample(
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
-    choice, look, options = choice or Choice(), look or Look(), options or RunOptions()
+    choice, look, options = choice or SampleSelection(), look or ViewOptions(), options or RunOptions()
     kinds = parse_kinds(show)
     check_size(look.size)
     if not 1 <= views <= MAX_VIEWS:
@@ -222,7 +222,7 @@ def _render_rows(
     psi: float,
     kinds: Sequence[str],
     views: int,
-    look: Look,
+    look: ViewOptions,
     reporter: Reporter,
 ) -> Iterator[list[Tensor]]:
     """Render one sample after the other: its kinds of picture, each from all views."""

@@ -50,7 +50,7 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class SampleSelection:
     """Which samples a command is about, as typed."""
 
     seeds: str | None = None  # "0,2,5-9"; None = 0, or the object a tuned generator is about

@@ -32,7 +32,7 @@ class Outcome:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _coarse(coarse_guide):
+def _coarse(coarse_occupancy_grid):
     """Commands are tested with the tiny generator."""
 
 

@@ -142,10 +142,10 @@ def test_dry_run_finds_bad_input_too(gen3d, tiny_folder):
 def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
     from contextlib import contextmanager
 
-    from gen3d_tools.workflows.mesh.run import Surface, mesh
+    from gen3d_tools.workflows.mesh.run import MeshOptions, mesh
     from gen3d_tools.workflows.reporting import Reporter
     from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.samples import Choice
+    from gen3d_tools.workflows.samples import SampleSelection
 
     seen = []
 
@@ -155,8 +155,8 @@ def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
             seen.append(total)
             yield seen.append
 
-    surface = Surface(resolution=16, level=10, color_from="points")
-    choice, options = Choice(seeds="1", classes="all"), RunOptions(out=tmp_path / "out")
+    surface = MeshOptions(resolution=16, level=10, color_from="points")
+    choice, options = SampleSelection(seeds="1", classes="all"), RunOptions(out=tmp_path / "out")
     mesh(str(tiny_folder), choice, surface=surface, options=options, reporter=Recorder())
     total, *steps = seen
     assert total == steps[-1] == 2 * 16**3

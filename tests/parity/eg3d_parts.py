@@ -21,7 +21,7 @@ from gen3d_tools.generators.networks.layers import (
 )
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, truncate
 from gen3d_tools.metrics.script_grid import script_points
-from gen3d_tools.rendering.compositing import add_background, blend, march
+from gen3d_tools.rendering.compositing import add_background, blend, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.sampling import (
     box_limits,
@@ -255,7 +255,7 @@ def inverse_cdf(group, case, report):
 def marching(group, case, report):
     colors, raw, distances = (case.tensors[f"in.march.{name}"] for name in ("colors", "sigma", "depths"))
     raw, distances = raw[..., 0], distances[..., 0]
-    marched = march(raw, distances, lambda value: F.softplus(value - 1), marcher="midpoint")
+    marched = march_rays(raw, distances, lambda value: F.softplus(value - 1), marcher="midpoint")
     report.stored("march.weights", marched.ray_weights, case)
     for background, name in (("none", "rgb_white0"), ("white", "rgb_white1")):
         values = add_background(blend(marched.sample_weights, colors), marched.opacity, background)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from gen3d_tools.checkpoints.native import ENCODER_NAME
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, load_encoder, save_encoder
-from gen3d_tools.perception.familiarity import Familiarity
+from gen3d_tools.perception.out_of_distribution import OutOfDistributionScore
 from gen3d_tools.perception.prediction import Prediction
 
 
@@ -191,7 +191,7 @@ def test_a_cut_file_is_refused(encoder, model_folder):
 @pytest.fixture
 def judge():
     """Two classes of points in a plane: around (0, 0) and (10, 0), wide in x and narrow in y."""
-    judge = Familiarity(2, 2, 2)
+    judge = OutOfDistributionScore(2, 2, 2)
     points, labels = known_points(0)
     judge.fit(points, labels)
     fresh, _ = known_points(1)

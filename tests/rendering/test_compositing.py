@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gen3d_tools.rendering.compositing import absorb, add_background, blend, composite, march
+from gen3d_tools.rendering.compositing import absorb, add_background, blend, composite, march_rays
 
 RELU = torch.nn.functional.relu
 
@@ -46,7 +46,7 @@ def test_extreme_densities_stay_finite_with_finite_gradients(density):
     raw = torch.full((1, 6), density, requires_grad=True)
     for marcher in ("midpoint", "classical"):
         for last in (None, 1e-3, 1e10):
-            marched = march(raw, torch.linspace(1, 2, 6)[None], RELU, marcher=marcher, last_interval=last)
+            marched = march_rays(raw, torch.linspace(1, 2, 6)[None], RELU, marcher=marcher, last_interval=last)
             (gradient,) = torch.autograd.grad(marched.sample_weights.square().sum(), raw)
             assert gradient.isfinite().all()
             assert marched.opacity.isfinite().all()
@@ -57,18 +57,18 @@ def test_extreme_densities_stay_finite_with_finite_gradients(density):
 def test_both_marchers_agree_on_a_uniform_density(last):
     distances = torch.linspace(1, 2, 11)[None]
     for marcher in ("midpoint", "classical"):
-        marched = march(torch.full((1, 11), 0.9), distances, RELU, marcher=marcher, last_interval=last)
+        marched = march_rays(torch.full((1, 11), 0.9), distances, RELU, marcher=marcher, last_interval=last)
         assert marched.opacity.item() == pytest.approx(1 - math.exp(-0.9 * (1 + (last or 0))), abs=1e-6)
 
 
 def test_midpoint_marcher_averages_before_the_activation():
-    marched = march(torch.tensor([[-3.0, 1.0, 5.0]]), torch.tensor([[0.0, 1.0, 2.0]]), RELU, marcher="midpoint")
+    marched = march_rays(torch.tensor([[-3.0, 1.0, 5.0]]), torch.tensor([[0.0, 1.0, 2.0]]), RELU, marcher="midpoint")
     assert marched.ray_weights.tolist() == [[0.0, pytest.approx(1 - math.exp(-3.0))]]
     torch.testing.assert_close(marched.sample_weights, marched.ray_weights[:, 1] / 2 * torch.tensor([[0.0, 1.0, 1.0]]))
 
 
 def test_closing_interval_of_the_midpoint_marcher_belongs_to_the_last_sample():
-    marched = march(
+    marched = march_rays(
         torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[0.0, 1.0, 1.0]]), RELU, marcher="midpoint", last_interval=1e10
     )
     assert marched.sample_weights.tolist() == [[0.0, 0.0, 1.0]]
@@ -79,12 +79,12 @@ def test_closing_interval_of_the_midpoint_marcher_belongs_to_the_last_sample():
 @pytest.mark.parametrize(("marcher", "last"), [("midpoint", None), ("midpoint", 1e-3), ("classical", 1e10)])
 def test_sample_weights_carry_the_same_light_as_the_intervals(marcher, last):
     raw = torch.randn(30, 12, generator=torch.Generator().manual_seed(0))
-    marched = march(raw, torch.linspace(1, 3, 12).expand(30, 12), RELU, marcher=marcher, last_interval=last)
+    marched = march_rays(raw, torch.linspace(1, 3, 12).expand(30, 12), RELU, marcher=marcher, last_interval=last)
     torch.testing.assert_close(marched.sample_weights.sum(-1), marched.opacity)
 
 
 def test_last_sample_takes_the_rest_but_opacity_does_not_count_it():
-    marched = march(
+    marched = march_rays(
         torch.full((1, 4), 0.1), torch.linspace(1, 2, 4)[None], RELU, marcher="classical", last_takes_rest=True
     )
     assert marched.sample_weights.sum().item() == pytest.approx(1)

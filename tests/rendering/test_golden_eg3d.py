@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from gen3d_tools.rendering.compositing import add_background, blend, march
+from gen3d_tools.rendering.compositing import add_background, blend, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.sampling import (
     box_limits,
@@ -60,7 +60,7 @@ def test_eg3d_coarse_samples(ops):
 @pytest.mark.parametrize("background", ["none", "white"])
 def test_eg3d_marching(ops, background):
     distances = ops["in.march.depths"][..., 0]
-    marched = march(ops["in.march.sigma"][..., 0], distances, softplus_minus_one, marcher="midpoint")
+    marched = march_rays(ops["in.march.sigma"][..., 0], distances, softplus_minus_one, marcher="midpoint")
     values = add_background(blend(marched.sample_weights, ops["in.march.colors"]), marched.opacity, background)
     expected = ops["out.march.rgb_white1" if background == "white" else "out.march.rgb_white0"]
     torch.testing.assert_close(marched.ray_weights, ops["out.march.weights"][..., 0], atol=1e-6, rtol=0)
@@ -111,11 +111,11 @@ def test_eg3d_passes_with_box_limits(variant):
     rows = subset if len(subset) == sub["depths_coarse"].shape[1] else torch.arange(sub["depths_coarse"].shape[1])
     torch.testing.assert_close(coarse[:, rows], sub["depths_coarse"], atol=1e-5, rtol=0)
 
-    marched = march(sub["sigma_coarse"], sub["depths_coarse"], softplus_minus_one, marcher="midpoint")
+    marched = march_rays(sub["sigma_coarse"], sub["depths_coarse"], softplus_minus_one, marcher="midpoint")
     torch.testing.assert_close(marched.ray_weights, sub["weights_coarse"], atol=1e-5, rtol=0)
     fine = sub["depths_fine"].shape[-1]
     positions = ((torch.arange(fine) + 0.5) / fine).expand_as(sub["depths_fine"])
     found = importance_samples(sub["depths_coarse"], marched.ray_weights, positions, "smoothed")
     torch.testing.assert_close(found, sub["depths_fine"], atol=1e-4, rtol=0)
-    final = march(sub["sigma_all"], sub["depths_all"], softplus_minus_one, marcher="midpoint")
+    final = march_rays(sub["sigma_all"], sub["depths_all"], softplus_minus_one, marcher="midpoint")
     torch.testing.assert_close(final.ray_weights, sub["weights_all"], atol=1e-5, rtol=0)

@@ -11,7 +11,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.generators.pivot import Pivot
-from gen3d_tools.workflows.sample import Look
+from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_ws
 
 
@@ -67,6 +67,6 @@ def test_the_pivot_is_not_drawn_so_it_cannot_be_truncated(tuned):
 
 
 def test_pictures_of_a_tuned_generator_are_taken_by_the_photos_camera(tuned):
-    torch.testing.assert_close(Look().camera(tuned).cam2world, tuned.pivot.camera.cam2world)
-    yaw, pitch, radius = Look(pitch=5).camera(tuned, turn=90).spherical()
+    torch.testing.assert_close(ViewOptions().camera(tuned).cam2world, tuned.pivot.camera.cam2world)
+    yaw, pitch, radius = ViewOptions(pitch=5).camera(tuned, turn=90).spherical()
     assert (round(float(yaw)), round(float(pitch)), round(float(radius), 4)) == (-70, 5, 2.5)

@@ -48,7 +48,7 @@ def isosurface(
     """
     values = bordered_lattice(function, resolution=resolution, box_side=box_side, device=device, progress=progress)
     check_level(iso_level, *span(values))
-    return march(values, box_side=box_side, iso_level=iso_level)
+    return marching_cubes(values, box_side=box_side, iso_level=iso_level)
 
 
 def bordered_lattice(
@@ -59,7 +59,7 @@ def bordered_lattice(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "m m m"]:
-    """Evaluate a function on the lattice, leaving a border of one layer around it for `march` to fill."""
+    """Evaluate a function on the lattice, leaving a border of one layer around it for `marching_cubes` to fill."""
     check_resolution(resolution)
     try:
         values = np.empty((resolution + 2,) * 3, np.float32)
@@ -97,7 +97,7 @@ def check_level(iso_level: float, lowest: float, highest: float, *, what: str = 
     )
 
 
-def march(bordered: Float[np.ndarray, "m m m"], *, box_side: float, iso_level: float) -> Surface:
+def marching_cubes(bordered: Float[np.ndarray, "m m m"], *, box_side: float, iso_level: float) -> Surface:
     """March over a bordered lattice that crosses the level. The border, and values at the level, are overwritten."""
     depth = span(bordered)[1] - iso_level
     _fill_border(bordered, iso_level - 1000 * depth)

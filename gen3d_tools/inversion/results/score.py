@@ -34,15 +34,15 @@ def input_scores(
     """Compare a generator's pictures with the photos: "psnr" in dB, and "perceptual" where there is a distance."""
     field = generator.fields(ws)[0]
     supersample, config = 1 if field.super_resolution else 2, config_for(cameras, generator.settings)
-    errors, felt = [], []
+    errors, perceptual = [], []
     for camera, target in zip(cameras.flatten(), targets, strict=True):  # photos may differ in size
         picture = render(field, camera, resolution=target.size, config=config, supersample=supersample).rgb
         errors.append((picture - target.rgb).square().mean())
         if distance is not None:
-            felt.append(distance(picture[None], target.rgb[None]).mean())
+            perceptual.append(distance(picture[None], target.rgb[None]).mean())
     scores = {"psnr": float(-10 * torch.log10(torch.stack(errors).mean().clamp_min(1e-10)))}
-    if felt:
-        scores["perceptual"] = float(torch.stack(felt).mean())
+    if perceptual:
+        scores["perceptual"] = float(torch.stack(perceptual).mean())
     return scores
 
 
@@ -71,10 +71,10 @@ def score(
         "perceptual_distance": None if distance is None else distance.name,
     }
     if encoder is not None:
-        told = encoder(photo.rgb[None].to(ws.device))
-        metrics["familiarity"] = float(told.familiarity[0])
+        prediction = encoder(photo.rgb[None].to(ws.device))
+        metrics["familiarity"] = float(prediction.familiarity[0])
         if class_index is not None:
-            metrics["class_probability"] = float(told.class_logits[0].softmax(-1)[class_index])
+            metrics["class_probability"] = float(prediction.class_logits[0].softmax(-1)[class_index])
     return {**metrics, "fit": _fit(metrics)}
 
 

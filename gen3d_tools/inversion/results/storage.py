@@ -1,7 +1,7 @@
 """An inversion on disk: a folder that loads as a model, with the pictures that show what was found.
 
 The weights that tuning changed are stored as coarsely as pictures allow: levels are added until a picture of the
-object from the stored weights and one from the tuned weights cannot be told apart (`ENOUGH_PSNR`).
+object from the stored weights and one from the tuned weights cannot be prediction apart (`ENOUGH_PSNR`).
 """
 
 import copy
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.checkpoints.difference import Difference, add_difference, encode_difference
 from gen3d_tools.checkpoints.results import BaseModel, StoredResult, tensors_digest, write_result
+from gen3d_tools.checkpoints.weight_delta import Difference, add_difference, encode_difference
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator

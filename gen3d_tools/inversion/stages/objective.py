@@ -89,7 +89,7 @@ class Objective:
             The loss, and what a person may want to read of the final pictures: "mse" of colours in [0, 1],
             "perceptual".
         """
-        total, errors, felt = torch.zeros((), device=field.device), [], []
+        total, errors, perceptual = torch.zeros((), device=field.device), [], []
         for camera, target in zip(cameras, self.targets, strict=True):
             compared = []
             for image, wanted, weight in self._pictures(field, camera, target, generator):
@@ -97,9 +97,9 @@ class Objective:
                 total = total + weight * loss
                 compared.append(reading)
             errors.append(compared[0][0])
-            felt.append(compared[0][1])
+            perceptual.append(compared[0][1])
         count = len(self.targets)
-        return total / count, {"mse": sum(errors) / count, "perceptual": sum(felt) / count}
+        return total / count, {"mse": sum(errors) / count, "perceptual": sum(perceptual) / count}
 
     def look(
         self,
@@ -113,7 +113,7 @@ class Objective:
             field,
             camera,
             pixels,
-            config=quicker(self.config or field.render_config, self.settings),
+            config=reduced_samples(self.config or field.render_config, self.settings),
             width=self.width,
             threshold=self.settings.weight_threshold,
             fine_rounds=self.settings.fine_rounds,
@@ -128,7 +128,7 @@ class Objective:
         if enlarge is None:
             (rows, columns), pixels = grid(target.size, self.rays, field, generator)
             seen = self.look(field, camera, pixels, generator)
-            wanted = _four(target)[:, rows][:, :, columns]
+            wanted = _rgb_and_mask(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]
         side = enlarge.render_resolution
         pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
@@ -137,8 +137,8 @@ class Objective:
         small = target.shrunk(side)
         silhouette = resized(seen.opacity, final.shape[-1])
         return [
-            (torch.cat([final, silhouette]), _four(target), 1.0),
-            (torch.cat([seen.rgb, seen.opacity]), _four(small), self.settings.raw_weight),
+            (torch.cat([final, silhouette]), _rgb_and_mask(target), 1.0),
+            (torch.cat([seen.rgb, seen.opacity]), _rgb_and_mask(small), self.settings.raw_weight),
         ]
 
     def _compare(
@@ -153,20 +153,20 @@ class Objective:
             loss = loss + settings.ssim_weight * (1 - ssim(rgb, truth))
         if settings.mask_weight and bool(wanted[0, 3, 0, 0] >= 0):
             loss = loss + settings.mask_weight * (image[:, 3] - wanted[:, 3]).abs().mean()
-        felt = torch.zeros((), device=image.device)
+        perceptual = torch.zeros((), device=image.device)
         if self.distance is not None and settings.perceptual_weight:
-            felt = self.distance(rgb.clamp(0, 1), truth).mean()
-            loss = loss + settings.perceptual_weight * felt
-        return loss, float(squared.detach()), float(felt.detach())
+            perceptual = self.distance(rgb.clamp(0, 1), truth).mean()
+            loss = loss + settings.perceptual_weight * perceptual
+        return loss, float(squared.detach()), float(perceptual.detach())
 
 
-def quicker(config: RenderConfig, settings: InversionSettings) -> RenderConfig:
+def reduced_samples(config: RenderConfig, settings: InversionSettings) -> RenderConfig:
     """The settings of a field, with no more samples per ray than an inversion wants."""
     coarse = max(4, min(config.coarse_samples, settings.coarse_samples))
     return replace(config, coarse_samples=coarse, fine_samples=min(config.fine_samples, settings.fine_samples))
 
 
-def _four(target: Target) -> Float[Tensor, "4 n n"]:
+def _rgb_and_mask(target: Target) -> Float[Tensor, "4 n n"]:
     """Colour and silhouette; -1 all over where there is no silhouette."""
     mask = -torch.ones_like(target.rgb[:1]) if target.mask is None else target.mask
     return torch.cat([target.rgb, mask])

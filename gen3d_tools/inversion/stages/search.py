@@ -146,24 +146,24 @@ class Search:
     ) -> list[Candidate]:
         """What the encoder makes of a photo, if it shows this class."""
         assumed = None if label is None else torch.tensor([label], device=self.generator.device)
-        told = encoder(photo.rgb[None].to(self.generator.device), assumed)
-        w = map_z(self.generator, told.z, label)[0, 0]
+        prediction = encoder(photo.rgb[None].to(self.generator.device), assumed)
+        w = map_z(self.generator, prediction.z, label)[0, 0]
         if camera is not None:
             return [Candidate(label, w, camera, chance)]
-        yaws, shares = told.yaw_modes(_MODES)
+        yaws, shares = prediction.yaw_modes(_MODES)
         modes = zip(yaws[0].tolist(), shares[0].tolist(), strict=True)
         likely = [(yaw, share) for index, (yaw, share) in enumerate(modes) if index == 0 or share > _LIKELY]
-        return [Candidate(label, w, self._camera(told, yaw), chance * share) for yaw, share in likely]
+        return [Candidate(label, w, self._camera(prediction, yaw), chance * share) for yaw, share in likely]
 
-    def _camera(self, told: Prediction, yaw_deg: float) -> Camera:
+    def _camera(self, prediction: Prediction, yaw_deg: float) -> Camera:
         """The generator's default camera, moved to where the encoder believes the photo was taken."""
         usual = self.generator.default_camera()
         aim = usual.position - (usual.position * usual.forward).sum(-1, keepdim=True) * usual.forward
         radius = float((usual.position - aim).norm())
-        pitch = float(told.pitch_deg[0])
+        pitch = float(prediction.pitch_deg[0])
         turned = Camera.from_spherical(yaw_deg, pitch, radius, fov_y_deg=float(usual.fov_y_deg), target=aim)
         fit = CameraFit(turned.to(usual.device).flatten())
-        framing = zip(told.framing[0].tolist(), _FRAMING_DOUBT, strict=True)
+        framing = zip(prediction.framing[0].tolist(), _FRAMING_DOUBT, strict=True)
         magnified, right, down, roll = (value if abs(value) > doubt else 0.0 for value, doubt in framing)
         # The object lies to the right where the camera looks to its left; moves count before the zoom.
         offsets = (0.0, 0.0, -math.radians(roll), magnified, -right * math.exp(-magnified), down * math.exp(-magnified))

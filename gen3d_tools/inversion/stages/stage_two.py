@@ -14,7 +14,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
-from gen3d_tools.inversion.stages.locality import FieldLocality, image_locality, nearby_latent
+from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
 from gen3d_tools.inversion.stages.objective import Objective
 
 _WINDOW = 8  # steps over which the early stop averages: each sees other rays
@@ -54,7 +54,7 @@ class StageTwo:
         self.done = 0
         self.losses: list[float] = []
         self.errors: list[float] = []  # mean squared error of colours
-        self.felt: list[float] = []  # perceptual distance
+        self.perceptual: list[float] = []  # perceptual distance
         self.stopped = False
 
     @property
@@ -72,7 +72,7 @@ class StageTwo:
         loss, reading = self.objective(field, self.cameras, self.random)
         self.losses.append(float(loss.detach()))
         self.errors.append(reading["mse"])
-        self.felt.append(reading["perceptual"])
+        self.perceptual.append(reading["perceptual"])
         if self._good_enough():
             self.stopped = True
             return self.losses[-1]
@@ -116,7 +116,7 @@ class StageTwo:
     def _good_enough(self) -> bool:
         settings, count = self.settings, len(self.errors)
         feels = self.objective.distance is not None and settings.stop2_perceptual > 0
-        if feels and self.felt[-1] <= settings.stop2_perceptual:
+        if feels and self.perceptual[-1] <= settings.stop2_perceptual:
             return True
         if not settings.stop2_psnr or count < _WINDOW:
             return False
@@ -136,7 +136,7 @@ class StageTwo:
             "done": self.done,
             "losses": list(self.losses),
             "errors": list(self.errors),
-            "felt": list(self.felt),
+            "felt": list(self.perceptual),
             "stopped": self.stopped,
             "weights": {name: value.detach().clone() for name, value in self.generator.named_parameters()},
             "averages": [one.clone() for one in self.averages],
@@ -148,7 +148,7 @@ class StageTwo:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
         self.done, self.stopped = state["done"], state["stopped"]
-        self.losses, self.errors, self.felt = list(state["losses"]), list(state["errors"]), list(state["felt"])
+        self.losses, self.errors, self.perceptual = list(state["losses"]), list(state["errors"]), list(state["felt"])
         for name, value in self.generator.named_parameters():
             value.copy_(state["weights"][name])
         for average, stored in zip(self.averages, state["averages"], strict=True):

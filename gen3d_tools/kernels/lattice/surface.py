@@ -15,7 +15,7 @@ from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.threads import in_order
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice.evaluate import BORDER, PART, TILE, evaluate_parts
-from gen3d_tools.kernels.lattice.marching import cases, count_triangles, forget_edges, march_slab
+from gen3d_tools.kernels.lattice.marching_cubes import cases, count_triangles, forget_edges, march_slab
 from gen3d_tools.kernels.lattice.tables import Lattice, exponentiate, lattice_of, padded_width
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers
 
@@ -72,7 +72,7 @@ class BoundedLattice:
         return kept
 
 
-class Rooms:
+class BufferPool:
     """Arrays for the values of a slab, used again and again: fresh memory costs more than what is put into it.
 
     Args:
@@ -152,8 +152,8 @@ def find_surface(
     faces: list[np.ndarray] = [np.empty((0, 3), np.int64)]
     first = 0
     slabs = range(size // TILE + 1)
-    rooms = Rooms(size)
-    for slab, (kept, values) in enumerate(in_order(_evaluator(bounded, level, prune, rooms), slabs, threads)):
+    buffers = BufferPool(size)
+    for slab, (kept, values) in enumerate(in_order(_evaluator(bounded, level, prune, buffers), slabs, threads)):
         forget_edges(kept, edges)
         room = int(count_triangles(kept, values, level, cases()[0]))
         new, triangles = np.empty((3 * room, 3)), np.empty((room, 3), np.int64)
@@ -161,7 +161,7 @@ def find_surface(
         vertices.append(new[:made].copy())
         faces.append(triangles)
         first += made
-        rooms.give_back(values)
+        buffers.give_back(values)
         if progress is not None:
             progress(min(TILE * (slab + 1), size) * size**2, size**3)
     return np.concatenate(vertices), np.concatenate(faces)
@@ -191,16 +191,16 @@ def _extremes(lattice: Lattice, threads: int) -> tuple[float, float]:
 
 def _dense_slabs(lattice: Lattice, threads: int) -> Iterator[tuple[int, np.ndarray]]:
     """Evaluate the whole lattice: slabs of `TILE + 1` layers with the empty layer around, the last one shared."""
-    rooms = Rooms(lattice.size)
+    buffers = BufferPool(lattice.size)
 
     def evaluate(slab: int) -> np.ndarray:
-        values = rooms.take()
+        values = buffers.take()
         evaluate_parts(lattice, slab, _all_parts(lattice, slab), 0.0, -1.0, values)
         return values
 
     for slab, values in enumerate(in_order(evaluate, range(lattice.size // TILE + 1), threads)):
         yield slab, values[: lattice.size + 2 - TILE * slab]
-        rooms.give_back(values)
+        buffers.give_back(values)
 
 
 def _all_parts(lattice: Lattice, slab: int) -> Bool[np.ndarray, "2 parts parts"]:
@@ -216,14 +216,14 @@ def _every_eighth(lattice: Lattice) -> Lattice:
 
 
 def _evaluator(
-    bounded: BoundedLattice, level: float, prune: bool, rooms: Rooms
+    bounded: BoundedLattice, level: float, prune: bool, buffers: BufferPool
 ) -> Callable[[int], tuple[Bool[np.ndarray, "2 parts parts"], Float32[np.ndarray, "layers m m"]]]:
     """Make the work on one slab: which parts are kept, and the values in those."""
     keep = bounded.keep(level)
 
     def evaluate(slab: int) -> tuple[np.ndarray, np.ndarray]:
         kept = bounded.keep_parts(slab, keep[slab], level) if prune else _all_parts(bounded.lattice, slab)
-        values = rooms.take()
+        values = buffers.take()
         evaluate_parts(bounded.lattice, slab, kept, level, bounded.step(level), values)
         return kept, values
 

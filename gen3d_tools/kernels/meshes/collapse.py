@@ -64,7 +64,7 @@ def collapse_edges(
 
 
 class State(NamedTuple):
-    """A surface that is being collapsed, and room to work in."""
+    """A surface that is being collapsed, and workspace to work in."""
 
     points: np.ndarray  # [vertices, d]
     faces: np.ndarray  # [faces, 3]
@@ -75,7 +75,7 @@ class State(NamedTuple):
     version: np.ndarray  # [vertices] how often it has moved; -1: gone
     quadrics: np.ndarray  # [vertices, numbers of a quadric]
     mark: np.ndarray  # [vertices] for walks around a vertex
-    room: np.ndarray
+    workspace: np.ndarray
     best: np.ndarray  # [d]
 
 
@@ -84,15 +84,15 @@ def _start(points: Float[np.ndarray, "vertices d"], faces: Int[np.ndarray, "face
     moved, left = np.array(points, np.float64, order="C"), np.array(faces, np.int32, order="C")
     vertices, d = moved.shape
     row = d * (d + 1) // 2 + d + 1
-    quadrics, room = np.zeros((vertices, row)), np.empty((max(d, 3), row))
-    add_planes(moved, left, quadrics, room)
+    quadrics, workspace = np.zeros((vertices, row)), np.empty((max(d, 3), row))
+    add_planes(moved, left, quadrics, workspace)
     first, following = np.full(vertices, -1, np.int32), np.empty(3 * len(left), np.int32)
     fixed, mark, version = np.zeros(vertices, np.bool_), np.full(vertices, -1, np.int32), np.zeros(vertices, np.int32)
     _link_corners(left, first, following)
     _fix_vertices(left, first, following, mark, fixed)
     mark[:] = -1
     alive = np.ones(len(left), np.bool_)
-    return State(moved, left, alive, first, following, fixed, version, quadrics, mark, room, np.empty(d))
+    return State(moved, left, alive, first, following, fixed, version, quadrics, mark, workspace, np.empty(d))
 
 
 @compiled(fastmath=False, forceinline=True)
@@ -244,9 +244,9 @@ def _keeps_faces(points, faces, alive, first, following, u, v, best, normal, lim
 
 
 @compiled(fastmath=False)
-def _find_place(points, faces, alive, first, following, u, v, best, room, limits):  # type: ignore[no-untyped-def]
+def _find_place(points, faces, alive, first, following, u, v, best, workspace, limits):  # type: ignore[no-untyped-def]
     """Try the best point, then the ends of the edge."""
-    normal = room[0]
+    normal = workspace[0]
     normal[0] = normal[1] = normal[2] = 0.0
     _add_normals(points, faces, alive, first, following, u, normal)
     _add_normals(points, faces, alive, first, following, v, normal)
@@ -290,13 +290,13 @@ def _merge(faces, alive, first, following, u, v):  # type: ignore[no-untyped-def
 @compiled(fastmath=False)
 def _queue_all(state, longest_square, keys, rows):  # type: ignore[no-untyped-def]
     """Make the heap of all edges that may be collapsed: errors, and vertices with their versions."""
-    points, faces, alive, _, _, fixed, version, quadrics, _, room, best = state
+    points, faces, alive, _, _, fixed, version, quadrics, _, workspace, best = state
     count = 0
     for f in range(len(faces)):
         for k in range(3):
             u, v = faces[f, k], faces[f, (k + 1) % 3]
             if alive[f] and u < v and not fixed[u] and not fixed[v] and _square(points, u, v) <= longest_square:
-                keys[count] = best_point(points, quadrics, u, v, room, best)
+                keys[count] = best_point(points, quadrics, u, v, workspace, best)
                 rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = u, v, version[u], version[v]
                 count += 1
     for parent in range(count // 2 - 1, -1, -1):
@@ -306,7 +306,7 @@ def _queue_all(state, longest_square, keys, rows):  # type: ignore[no-untyped-de
 
 @compiled(fastmath=False)
 def _queue_around(  # type: ignore[no-untyped-def]
-    points, faces, first, following, u, fixed, version, quadrics, longest_square, room, best, keys, rows, count
+    points, faces, first, following, u, fixed, version, quadrics, longest_square, workspace, best, keys, rows, count
 ):
     """Put the edges of a vertex that has moved on the heap, and throw out outdated ones when it is full."""
     corner = first[u]
@@ -318,7 +318,7 @@ def _queue_around(  # type: ignore[no-untyped-def]
         if count == len(keys):
             count = _without_outdated(keys, rows, count, version)
         low, high = (u, v) if u < v else (v, u)
-        keys[count] = best_point(points, quadrics, low, high, room, best)
+        keys[count] = best_point(points, quadrics, low, high, workspace, best)
         rows[count, 0], rows[count, 1], rows[count, 2], rows[count, 3] = low, high, version[low], version[high]
         _rise(keys, rows, count)
         count += 1
@@ -327,7 +327,7 @@ def _queue_around(  # type: ignore[no-untyped-def]
 
 @compiled(fastmath=False)
 def _without_outdated(keys, rows, count, version):  # type: ignore[no-untyped-def]
-    """Keep the entries of edges that are as they were: never more than there are edges, so that there is room."""
+    """Keep the entries of edges that are as they were: never more than there are edges, so that there is workspace."""
     kept = 0
     for entry in range(count):
         if rows[entry, 2] == version[rows[entry, 0]] and rows[entry, 3] == version[rows[entry, 1]]:
@@ -345,7 +345,7 @@ def _collapse(state, heap, count, left, target, tick, longest_square, limits, la
     Returns:
         How many are left, and the last mark that was used.
     """
-    points, faces, alive, first, following, fixed, version, quadrics, mark, room, best = state
+    points, faces, alive, first, following, fixed, version, quadrics, mark, workspace, best = state
     keys, rows = heap
     top = np.int64(0)  # a plain 0 is a type of its own, for which all would be compiled again
     while count > 0 and left > target:
@@ -361,8 +361,8 @@ def _collapse(state, heap, count, left, target, tick, longest_square, limits, la
             for i in range(len(best)):
                 best[i] = points[u, i]  # two ends of one place: only faces without an area can mind
         else:
-            best_point(points, quadrics, u, v, room, best)
-            if not _find_place(points, faces, alive, first, following, u, v, best, room, limits):
+            best_point(points, quadrics, u, v, workspace, best)
+            if not _find_place(points, faces, alive, first, following, u, v, best, workspace, limits):
                 continue
         for i in range(len(best)):
             points[u, i] = best[i]
@@ -373,6 +373,19 @@ def _collapse(state, heap, count, left, target, tick, longest_square, limits, la
         version[v] = -1
         left -= 2
         count = _queue_around(
-            points, faces, first, following, u, fixed, version, quadrics, longest_square, room, best, keys, rows, count
+            points,
+            faces,
+            first,
+            following,
+            u,
+            fixed,
+            version,
+            quadrics,
+            longest_square,
+            workspace,
+            best,
+            keys,
+            rows,
+            count,
         )
     return left, tick

@@ -20,16 +20,16 @@ def _entry(row, column):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=False)
-def add_planes(points, faces, quadrics, room):  # type: ignore[no-untyped-def]
+def add_planes(points, faces, quadrics, workspace):  # type: ignore[no-untyped-def]
     """Add each triangle's quadric to its corners (section 4 of the paper).
 
     Args:
         points: [vertices, d].
         faces: [faces, 3].
         quadrics: [vertices, numbers of a quadric].
-        room: [3, at least numbers of a quadric] room to work in.
+        workspace: [3, at least numbers of a quadric] workspace to work in.
     """
-    d, e1, e2, row = points.shape[1], room[0], room[1], room[2]
+    d, e1, e2, row = points.shape[1], workspace[0], workspace[1], workspace[2]
     size = d * (d + 1) // 2
     for f in range(len(faces)):
         p, q, r = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
@@ -66,7 +66,7 @@ def add_planes(points, faces, quadrics, room):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=False)
-def best_point(points, quadrics, u, v, room, best):  # type: ignore[no-untyped-def]
+def best_point(points, quadrics, u, v, workspace, best):  # type: ignore[no-untyped-def]
     """Solve for the point of least error of both quadrics together, by Cholesky; give the error there."""
     d = points.shape[1]
     size = d * (d + 1) // 2
@@ -83,16 +83,16 @@ def best_point(points, quadrics, u, v, room, best):  # type: ignore[no-untyped-d
             if i == j:
                 total += stiffness
             for k in range(j):
-                total -= room[i, k] * room[j, k]
-            room[i, j] = np.sqrt(total if total > 1e-300 else 1e-300) if i == j else total / room[j, j]
+                total -= workspace[i, k] * workspace[j, k]
+            workspace[i, j] = np.sqrt(total if total > 1e-300 else 1e-300) if i == j else total / workspace[j, j]
         for k in range(i):
-            best[i] -= room[i, k] * best[k]
-        best[i] /= room[i, i]
+            best[i] -= workspace[i, k] * best[k]
+        best[i] /= workspace[i, i]
     for step in range(d):
         i = d - 1 - step
         for k in range(i + 1, d):
-            best[i] -= room[k, i] * best[k]
-        best[i] /= room[i, i]
+            best[i] -= workspace[k, i] * best[k]
+        best[i] /= workspace[i, i]
     error, spread = first[size + d] + second[size + d], 0.0
     for i in range(d):
         gap = best[i] - 0.5 * (points[u, i] + points[v, i])

@@ -18,14 +18,23 @@ from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
 from gen3d_tools.kernels.compiling.threads import share_out
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network, dot, hidden, hidden_of_four, raw_density
-from gen3d_tools.kernels.rays.occupancy import Guide
-from gen3d_tools.kernels.rays.walk import DARK, SLACK, guess, in_cells, leap_together, mean_density, set_off, walk
+from gen3d_tools.kernels.rays.occupancy import OccupancyGrid
+from gen3d_tools.kernels.rays.ray_marching import (
+    DARK,
+    SLACK,
+    guess,
+    in_cells,
+    mean_density,
+    set_off,
+    skip_together,
+    walk,
+)
 
 _PER_CELL = 1.6  # samples of the network per cell of the lattice over which light is stopped
 _SHARP = 4  # cells over which a thin haze at most may stop its light to count as a surface that is touched
 _TRUST = 2  # cells beyond the outermost samples over which their correction fades
 _BLACK = f32(-np.log(1e-6))  # optical thickness beyond which no light is given to samples
-_PACK = 64  # rays that leap together
+_PACK = 64  # rays that skip together
 
 
 class Shading(NamedTuple):
@@ -43,9 +52,9 @@ class Shading(NamedTuple):
     most_samples: int  # of the network, per ray
 
 
-def follow_rays(
+def march_rays(
     net: Network,
-    guide: Guide,
+    grid: OccupancyGrid,
     shading: Shading,
     origins: Float[np.ndarray, "n 3"],
     directions: Float[np.ndarray, "n 3"],
@@ -57,7 +66,7 @@ def follow_rays(
 
     Args:
         net: The field.
-        guide: Of the same field.
+        grid: Of the same field.
         shading: How light is stopped and colours are made.
         origins: Contiguous float32, like all arrays here.
         directions: Unit vectors.
@@ -72,7 +81,7 @@ def follow_rays(
     longest = f32((limits[:, 1] - limits[:, 0]).max(initial=0))
     helper.finish()
     announce(follow_range)
-    work = partial(follow_range, net, guide, shading, origins, directions, limits, longest, out)
+    work = partial(follow_range, net, grid, shading, origins, directions, limits, longest, out)
     share_out(work, len(limits), threads=threads, least=_PACK)
     return out
 
@@ -188,30 +197,30 @@ def _reweigh(shading, pieces, count, at, error, samples, cell, weights):  # type
 
 
 @compiled(forceinline=True)
-def _follow(net, guide, shading, o, d, limits, steps, room, out):  # type: ignore[no-untyped-def]
+def _follow(net, grid, shading, o, d, limits, steps, workspace, out):  # type: ignore[no-untyped-def]
     """Follow one ray; `out` gets its values, then distance sum, weight, light left and light before the last."""
-    pieces, at, error, weights, layers, others, points, values = room
+    pieces, at, error, weights, layers, others, points, values = workspace
     channels = len(out) - 4
     for c in range(len(out)):
         out[c] = f32(0)
     near, leave, far = limits
-    line = in_cells(guide, o, d)
-    count, peak, peak_at, steepest = walk(guide, shading, line, near, steps, pieces)
+    line = in_cells(grid, o, d)
+    count, peak, peak_at, steepest = walk(grid, shading, line, near, steps, pieces)
     total = f32(1) - pieces[4, count - 1] if count else f32(0)
     samples = 0
     if total > DARK:
-        samples = _spread(pieces, count, guide.cell, shading.most_samples, at)
+        samples = _spread(pieces, count, grid.cell, shading.most_samples, at)
     if samples == 0 and (total > DARK or peak + shading.shift + f32(0.25) * steepest > 0):
         samples = 3
         for i in range(3):
-            at[i] = min(max(peak_at + f32(i - 1) * guide.cell, near), far)
+            at[i] = min(max(peak_at + f32(i - 1) * grid.cell, near), far)
     _ask(net, o, d, at, samples, layers, others, points)
     for i in range(samples):
-        raw, leap = guess(guide, line, at[i])
-        error[i] = raw_density(net, layers[i]) - raw if leap == 0 else f32(0)
+        raw, skip = guess(grid, line, at[i])
+        error[i] = raw_density(net, layers[i]) - raw if skip == 0 else f32(0)
     opacity = moment = f32(0)
     if samples:
-        opacity, moment = _reweigh(shading, pieces, count, at, error, samples, guide.cell, weights)
+        opacity, moment = _reweigh(shading, pieces, count, at, error, samples, grid.cell, weights)
     light = f32(1) - opacity
     before_last = light
     if light > DARK and (shading.closing > 0 or shading.last_takes_rest):
@@ -233,11 +242,11 @@ def _follow(net, guide, shading, o, d, limits, steps, room, out):  # type: ignor
 
 
 @compiled()
-def follow_range(net, guide, shading, origins, directions, limits, longest, out, first, end):  # type: ignore[no-untyped-def]
-    """Compiled part of `follow_rays`, for the rays from `first` to `end`."""
+def follow_range(net, grid, shading, origins, directions, limits, longest, out, first, end):  # type: ignore[no-untyped-def]
+    """Compiled part of `march_rays`, for the rays from `first` to `end`."""
     channels, most = out.shape[1] - 4, shading.most_samples + 4
-    room = (
-        np.empty((5, int(longest / (f32(0.5) * guide.cell)) + 2 + SLACK), np.float32),
+    workspace = (
+        np.empty((5, int(longest / (f32(0.5) * grid.cell)) + 2 + SLACK), np.float32),
         np.empty(most, np.float32),
         np.empty(most, np.float32),
         np.empty(most, np.float32),
@@ -252,14 +261,16 @@ def follow_range(net, guide, shading, origins, directions, limits, longest, out,
         count = min(_PACK, end - pack)
         for r in range(count):
             near, leave = limits[pack + r, 0], limits[pack + r, 1]
-            set_off(guide, origins[pack + r], directions[pack + r], near, leave, r, ways, at_step, last_step)
-        leap_together(guide, count, ways, at_step, last_step, moving)
+            set_off(grid, origins[pack + r], directions[pack + r], near, leave, r, ways, at_step, last_step)
+        skip_together(grid, count, ways, at_step, last_step, moving)
         for r in range(count):
             ray = pack + r
             near, leave, far = limits[ray, 0], limits[ray, 1], limits[ray, 2]
             if near < far:
                 steps = ways[7, r], at_step[r], last_step[r]
-                _follow(net, guide, shading, origins[ray], directions[ray], (near, leave, far), steps, room, out[ray])
+                _follow(
+                    net, grid, shading, origins[ray], directions[ray], (near, leave, far), steps, workspace, out[ray]
+                )
             else:
                 for c in range(channels + 4):
                     out[ray, c] = f32(1) if c >= channels + 2 else f32(0)

@@ -28,11 +28,11 @@ _ENDLESS = np.float32(1e15)  # cells
 _LARGEST_TILE = 8  # cells along the sides of the tiles that are bounded first
 
 
-class Guide(NamedTuple):
+class OccupancyGrid(NamedTuple):
     """Raw density on a lattice, and how far from each of its cells nothing is."""
 
     raw: np.ndarray  # [n + 1, n + 1, n + 1] float32, [x, y, z]
-    leap: np.ndarray  # [n, n, n] uint8: 0 in cells to look at, else cells to the next one of those (Chebyshev)
+    skip: np.ndarray  # [n, n, n] uint8: 0 in cells to look at, else cells to the next one of those (Chebyshev)
     possible: np.ndarray  # [n, n, n] bool: all cells that may have density, whatever the lattice shows
     box: np.ndarray  # [2, 3] float32: lowest and highest corner of all cells to look at, counted in cells
     start: np.float32  # world coordinate of the first lattice point, on every axis
@@ -48,7 +48,7 @@ class _Grid(NamedTuple):
     cells: int
 
 
-def build_guide(net: Network, threshold: float, *, threads: int = 1) -> Guide:
+def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) -> OccupancyGrid:
     """Bound the raw density everywhere, and evaluate it on the lattice where it may be above `threshold`.
 
     Args:
@@ -81,7 +81,7 @@ def build_guide(net: Network, threshold: float, *, threads: int = 1) -> Guide:
             np.maximum(part, highest, out=part)
     above = ndimage.maximum_filter(raw > threshold, size=2, origin=-1)[:-1, :-1, :-1]
     wanted = above & occupied
-    return Guide(raw, _leaps(wanted), occupied, _box_around(wanted), f32(start), f32(cell))
+    return OccupancyGrid(raw, _leaps(wanted), occupied, _box_around(wanted), f32(start), f32(cell))
 
 
 def _points(axis: Float[np.ndarray, " n"], places: np.ndarray) -> Float[np.ndarray, "points 3"]:
@@ -218,19 +218,19 @@ def _without_tables(net: Network, points: int) -> Lattice:
 def _leaps(occupied):  # type: ignore[no-untyped-def]
     """Chebyshev distance to the nearest occupied cell, at most `_LONGEST_LEAP`, by a sweep each way."""
     n = len(occupied)
-    leap = np.full((n + 2, n + 2, n + 2), _LONGEST_LEAP, np.uint8)
+    skip = np.full((n + 2, n + 2, n + 2), _LONGEST_LEAP, np.uint8)
     for i in range(n):
         for j in range(n):
             for k in range(n):
                 if occupied[i, j, k]:
-                    leap[i + 1, j + 1, k + 1] = 0
+                    skip[i + 1, j + 1, k + 1] = 0
     for way in (1, -1):
         for step_i in range(1, n + 1):
             i = step_i if way == 1 else n + 1 - step_i
             for step_j in range(1, n + 1):
                 j = step_j if way == 1 else n + 1 - step_j
-                row, beside = leap[i, j], leap[i, j - way]
-                a, b, c = leap[i - way, j - 1], leap[i - way, j], leap[i - way, j + 1]
+                row, beside = skip[i, j], skip[i, j - way]
+                a, b, c = skip[i - way, j - 1], skip[i - way, j], skip[i - way, j + 1]
                 for k in range(1, n + 1):
                     near = min(min(min(a[k - 1], a[k]), min(a[k + 1], b[k - 1])), min(min(b[k], b[k + 1]), c[k - 1]))
                     near = min(near, min(min(c[k], c[k + 1]), min(min(beside[k - 1], beside[k]), beside[k + 1])))
@@ -238,4 +238,4 @@ def _leaps(occupied):  # type: ignore[no-untyped-def]
                 for step_k in range(1, n + 1):
                     k = step_k if way == 1 else n + 1 - step_k
                     row[k] = min(row[k], row[k - way] + np.uint8(1))
-    return leap[1:-1, 1:-1, 1:-1].copy()
+    return skip[1:-1, 1:-1, 1:-1].copy()

@@ -17,7 +17,7 @@ from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice.tables import lattice_of
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network, hidden, raw_density
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers
-from gen3d_tools.kernels.rays.walk import mean_density
+from gen3d_tools.kernels.rays.ray_marching import mean_density
 
 _BLOCK = 64  # rays per task at least
 _TILE = 4  # cells along the sides of the tiles that are bounded

@@ -124,7 +124,7 @@ def _package(name: str, least: str) -> Check:
         return Check(name=name, status=Status.MISSING, found=str(error), fix=f'pip install "{name}>={least}"')
     except Exception as error:  # whatever a broken package raises is the finding
         fix = library_fix(str(error)) or f'pip install --force-reinstall "{name}>={least}"'
-        return Check(name=name, status=Status.MISSING, found=_line(f"cannot be imported: {error}"), fix=fix)
+        return Check(name=name, status=Status.MISSING, found=_one_line(f"cannot be imported: {error}"), fix=fix)
     if _release(found) < _release(least):
         old = f"{found}, older than {least}"
         return Check(name=name, status=Status.MISSING, found=old, fix=f'pip install "{name}>={least}"')
@@ -163,7 +163,7 @@ def _open3d() -> Iterator[Check]:
         yield Check(name="open3d", status=Status.WARNING, found=f"{absent}; {what}", fix=f"pip install {package}")
     except Exception as error:  # whatever a broken package raises is the finding
         fix = library_fix(str(error), OPEN3D_NEEDS) or "pip install --force-reinstall open3d-cpu"
-        broken = _line(f"cannot be imported: {error}")
+        broken = _one_line(f"cannot be imported: {error}")
         yield Check(name="open3d", status=Status.WARNING, found=f"{broken}; {what}", fix=fix)
     else:
         yield Check(name="open3d", status=Status.OK, found=f"{found}, system libraries found")
@@ -200,7 +200,7 @@ def _ffmpeg() -> Iterator[Check]:
         about = _output([program, "-version"]).split(" Copyright")[0].removeprefix("ffmpeg version ")
         encoders = _output([program, "-hide_banner", "-encoders"]).split()
     except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        yield Check(name="ffmpeg", status=Status.MISSING, found=_line(f"does not run: {error}"), fix=fix)
+        yield Check(name="ffmpeg", status=Status.MISSING, found=_one_line(f"does not run: {error}"), fix=fix)
         return
     lacking = {encoder: suffix for encoder, suffix in ENCODERS.items() if encoder not in encoders}
     if lacking:
@@ -247,7 +247,7 @@ def _weights() -> Iterator[Check]:
         from gen3d_tools.rendering.renderer import render
         from gen3d_tools.workflows.runs import model_digest
     except (ImportError, OSError) as error:
-        found = _line(f"cannot be tried: {error}")
+        found = _one_line(f"cannot be tried: {error}")
         yield Check(name=name, status=Status.FAILED, found=found, fix="mend the packages above first")
         return
     try:
@@ -258,7 +258,7 @@ def _weights() -> Iterator[Check]:
     except Gen3DError as error:
         yield Check(name=name, status=Status.FAILED, found=str(error), fix=reinstall)
     except Exception as error:  # drivers, memory, operations a device lacks: whatever it is, is the finding
-        found = _line(f"draws nothing: {error}")
+        found = _one_line(f"draws nothing: {error}")
         yield Check(name=name, status=Status.FAILED, found=found, fix="add --device cpu; or reinstall torch")
     else:
         digest = model_digest(MODEL)[:12]
@@ -284,7 +284,7 @@ def _hub() -> Iterator[Check]:
         yield Check(name="hub cache", status=Status.WARNING, found=found, fix="set HF_HOME to a folder of your own")
 
 
-def _line(text: str, longest: int = 240) -> str:
+def _one_line(text: str, longest: int = 240) -> str:
     """Fold an error of any form into one line."""
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -10,7 +10,7 @@ from gen3d_tools.errors import BatchError, Gen3DError
 from gen3d_tools.media.images import write_image
 from gen3d_tools.workflows.mesh.options import SHEET_NAME, Files
 from gen3d_tools.workflows.mesh.preview import STRIP_SIZE
-from gen3d_tools.workflows.mesh.sample import Job, Made, make_sample
+from gen3d_tools.workflows.mesh.sample import MadeMesh, MeshTask, make_sample
 from gen3d_tools.workflows.runs import Run
 from gen3d_tools.workflows.sample import samples_sheet
 
@@ -22,7 +22,7 @@ class Failure:
     message: str
 
 
-def make_all(plan: Sequence[Files], job: Job, run: Run, folder: Path) -> None:
+def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path) -> None:
     """Mesh every sample and note in `run` what was made and what failed.
 
     Several samples get a table in `run.summary`, and their pictures in one contact sheet.
@@ -39,7 +39,7 @@ def make_all(plan: Sequence[Files], job: Job, run: Run, folder: Path) -> None:
     """
     alone = len(plan) == 1
     points = job.surface.resolution**3
-    results: list[Made | Failure] = []
+    results: list[MadeMesh | Failure] = []
     with job.reporter.progress("meshing, lattice points", len(plan) * points) as done:
         for index, files in enumerate(plan):
 
@@ -66,14 +66,14 @@ def make_all(plan: Sequence[Files], job: Job, run: Run, folder: Path) -> None:
         _write_sheet(plan, results, job, run, folder / SHEET_NAME)
 
 
-def _failed(files: Files, message: str, job: Job, run: Run) -> Failure:
+def _failed(files: Files, message: str, job: MeshTask, run: Run) -> Failure:
     """Note that a sample failed; files of it that are complete stay."""
     run.failures[files.sample.label] = message
     job.reporter.say(f"{files.sample.label} failed: {message}")
     return Failure(message)
 
 
-def _row(files: Files, result: Made | Failure) -> dict[str, str]:
+def _row(files: Files, result: MadeMesh | Failure) -> dict[str, str]:
     """Say in a table's row what became of a sample."""
     row = {"sample": files.sample.label, "faces": "", "watertight": "", "parts": "", "IoU": "", "PSNR": ""}
     if isinstance(result, Failure):
@@ -87,7 +87,9 @@ def _row(files: Files, result: Made | Failure) -> dict[str, str]:
     return row | {"seconds": f"{result.seconds:.1f}", "result": names}
 
 
-def _write_sheet(plan: Sequence[Files], results: Sequence[Made | Failure], job: Job, run: Run, path: Path) -> None:
+def _write_sheet(
+    plan: Sequence[Files], results: Sequence[MadeMesh | Failure], job: MeshTask, run: Run, path: Path
+) -> None:
     """Show all meshes in one picture; a failed one leaves its place empty."""
     if not any(files.needs_mesh for files in plan):
         return

@@ -25,7 +25,7 @@ SHEET_NAME = "meshes.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surface:
+class MeshOptions:
     """What surface is taken from a field, and how it is coloured."""
 
     resolution: int = 256  # lattice points along each side of the box, 8 to 1024
@@ -74,7 +74,7 @@ class Surface:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
+class OutputOptions:
     """In which files a mesh leaves, and how large and which way up."""
 
     formats: tuple[str, ...] | None = None  # suffixes without the dot; None = the output file's, or .glb
@@ -188,7 +188,7 @@ class Files:
 
 
 def plan_files(
-    samples: Sequence[Sample], target: Path, formats: Sequence[str], delivery: Delivery, *, one_file: bool
+    samples: Sequence[Sample], target: Path, formats: Sequence[str], delivery: OutputOptions, *, one_file: bool
 ) -> list[Files]:
     """Name the files of each sample.
 
@@ -214,7 +214,7 @@ def plan_files(
     return [_files(samples[0], target.with_suffix(""), suffixes, delivery, own=target)]
 
 
-def formats_of(file: Path | None, delivery: Delivery) -> tuple[str, ...]:
+def formats_of(file: Path | None, delivery: OutputOptions) -> tuple[str, ...]:
     """Settle the formats from the output file, if it is one, and from what was asked for.
 
     Raises:
@@ -244,7 +244,9 @@ def formats_without_texture(formats: Sequence[str]) -> list[str]:
     return [name for name in formats if f".{name}" not in (*TEXTURE_SUFFIXES, *DENSITY_SUFFIXES)]
 
 
-def _files(one: Sample, base: Path, suffixes: Sequence[str], delivery: Delivery, *, own: Path | None = None) -> Files:
+def _files(
+    one: Sample, base: Path, suffixes: Sequence[str], delivery: OutputOptions, *, own: Path | None = None
+) -> Files:
     """Name the files of a sample after `base`; `own` keeps the name that was typed."""
 
     def beside(ending: str) -> Path:

@@ -33,7 +33,7 @@ _WHOLE_TURN = 359.5  # degrees; models trusted from fewer sides are shown from t
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class PreviewScene:
     """A mesh and its field, to be looked at."""
 
     field: RadianceField
@@ -75,7 +75,7 @@ def _at_yaws(settings: ModelSettings, yaw_deg: Float[Tensor, " views"]) -> Camer
     return Camera.from_spherical(yaw_deg, view.pitch_deg, view.radius, fov_y_deg=view.fov_y_deg, target=view.target)
 
 
-def strip(stage: Stage, *, views: int = RING_VIEWS, size: int = STRIP_SIZE) -> Float[Tensor, "3 height width"]:
+def strip(stage: PreviewScene, *, views: int = RING_VIEWS, size: int = STRIP_SIZE) -> Float[Tensor, "3 height width"]:
     """Draw a turntable strip: the mesh as it is, the field, and the mesh's shape without its colours."""
     cameras = ring(stage.settings, views)
     config = view_config(stage.settings, cameras)
@@ -92,7 +92,7 @@ def strip(stage: Stage, *, views: int = RING_VIEWS, size: int = STRIP_SIZE) -> F
 
 
 def film(
-    stage: Stage, *, frames: int = FILM_FRAMES, size: int = FILM_SIZE
+    stage: PreviewScene, *, frames: int = FILM_FRAMES, size: int = FILM_SIZE
 ) -> Iterator[Float[Tensor, "3 height width"]]:
     """Draw the frames of a film: the mesh on the left, the field on the right."""
     cameras = turntable(stage.settings, frames)
@@ -103,12 +103,12 @@ def film(
         yield contact_sheet([[mesh.rgb, frame.rgb.cpu()]], None, ["mesh", "field"])
 
 
-def portrait(stage: Stage, *, size: int = STRIP_SIZE) -> Float[Tensor, "3 {size} {size}"]:
+def portrait(stage: PreviewScene, *, size: int = STRIP_SIZE) -> Float[Tensor, "3 {size} {size}"]:
     """Draw the mesh from the model's default view."""
     return render_mesh(stage.mesh, stage.settings.default_view.mean(), size).rgb
 
 
-def write_preview(stage: Stage, picture: Path, video: Path, *, overwrite: bool, reporter: Reporter) -> None:
+def write_preview(stage: PreviewScene, picture: Path, video: Path, *, overwrite: bool, reporter: Reporter) -> None:
     """Write the strip and the film.
 
     Args:

@@ -11,9 +11,9 @@ from gen3d_tools.geometry.formats.export import mesh_files
 from gen3d_tools.workflows.mesh.batch import make_all
 from gen3d_tools.workflows.mesh.options import (
     SHEET_NAME,
-    Delivery,
     Files,
-    Surface,
+    MeshOptions,
+    OutputOptions,
     formats_of,
     formats_without_texture,
     level_name,
@@ -22,20 +22,20 @@ from gen3d_tools.workflows.mesh.options import (
     parse_level,
     plan_files,
 )
-from gen3d_tools.workflows.mesh.sample import Job
+from gen3d_tools.workflows.mesh.sample import MeshTask
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
-from gen3d_tools.workflows.samples import Choice, check_psi
+from gen3d_tools.workflows.samples import SampleSelection, check_psi
 
-__all__ = ["Delivery", "Surface", "mesh", "parse_color_source", "parse_formats", "parse_level"]
+__all__ = ["MeshOptions", "OutputOptions", "mesh", "parse_color_source", "parse_formats", "parse_level"]
 
 
 def mesh(
     model: str,
-    choice: Choice | None = None,
+    choice: SampleSelection | None = None,
     *,
-    surface: Surface | None = None,
-    delivery: Delivery | None = None,
+    surface: MeshOptions | None = None,
+    delivery: OutputOptions | None = None,
     options: RunOptions | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
@@ -52,7 +52,7 @@ def mesh(
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
-    choice, surface, delivery = choice or Choice(), surface or Surface(), delivery or Delivery()
+    choice, surface, delivery = choice or SampleSelection(), surface or MeshOptions(), delivery or OutputOptions()
     options, reporter = options or RunOptions(), reporter or Reporter()
     surface.check()
     delivery.check()
@@ -77,7 +77,7 @@ def mesh(
             for path in files.all:
                 run.add(path, f"{files.sample.label}, {surface}")
         return run
-    make_all(plan, Job(generator, choice.psi, surface, delivery, overwrite, reporter), run, target)
+    make_all(plan, MeshTask(generator, choice.psi, surface, delivery, overwrite, reporter), run, target)
     return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
 
 

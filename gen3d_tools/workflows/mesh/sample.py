@@ -24,11 +24,11 @@ from gen3d_tools.geometry.formats.export import TEXTURE_SUFFIXES, write_mesh
 from gen3d_tools.geometry.formats.point_cloud import sample_points, write_points
 from gen3d_tools.geometry.mesh import MeshHealth, extract_mesh, mesh_health
 from gen3d_tools.metrics.agreement import Agreement, compare
-from gen3d_tools.workflows.mesh.options import Delivery, Files, Surface
+from gen3d_tools.workflows.mesh.options import Files, MeshOptions, OutputOptions
 from gen3d_tools.workflows.mesh.preview import (
     REPORT_SIZE,
     RING_VIEWS,
-    Stage,
+    PreviewScene,
     portrait,
     ring,
     sees_all_around,
@@ -44,19 +44,19 @@ REPORTS = ("level", "cleanup", "repair", "decimation")
 
 
 @dataclass(frozen=True)
-class Job:
+class MeshTask:
     """What all samples of a run share."""
 
     generator: Generator
     psi: float
-    surface: Surface
-    delivery: Delivery
+    surface: MeshOptions
+    delivery: OutputOptions
     overwrite: bool
     reporter: Reporter
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class MadeMesh:
     """What was made of a sample: its files are on disk."""
 
     health: MeshHealth | None
@@ -67,7 +67,7 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class Dressed:
+class ColoredMesh:
     """A mesh with vertex colours (or none), and the same with a texture where one was asked for."""
 
     plain: trimesh.Trimesh
@@ -83,7 +83,7 @@ class Dressed:
         return self.best if path.suffix.lower() in TEXTURE_SUFFIXES else self.plain
 
 
-def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: bool) -> Made:
+def make_sample(files: Files, job: MeshTask, run: Run, progress: Progress, *, draw: bool) -> MadeMesh:
     """Mesh one sample and write its files; each is complete before the next begins.
 
     Args:
@@ -102,24 +102,26 @@ def make_sample(files: Files, job: Job, run: Run, progress: Progress, *, draw: b
         write_density(path, field, resolution=job.surface.resolution, overwrite=job.overwrite)
         run.add(path, f"{files.sample.label}: density at {job.surface.resolution}³ lattice points")
     if not files.needs_mesh:
-        return Made(None, None, None, time.perf_counter() - start)
+        return MadeMesh(None, None, None, time.perf_counter() - start)
     hold_textures = all(path.suffix.lower() in TEXTURE_SUFFIXES for path in files.meshes)
     only_textured = job.surface.texture is not None and hold_textures
     dressed = make_mesh(field, job.generator.settings, job.surface, progress, only_textured=only_textured)
     health = mesh_health(dressed.plain)
     facts = _facts(dressed.plain, health)
     _write_meshes(files, dressed, f"{files.sample.label}: {_line(dressed.plain, health)}", facts, job, run)
-    stage = Stage(field, dressed.best, job.generator.settings)
+    stage = PreviewScene(field, dressed.best, job.generator.settings)
     agreement = _report(files.report, files, stage, facts, job, run) if files.report is not None else None
     if files.strip is not None and files.film is not None:
         write_preview(stage, files.strip, files.film, overwrite=job.overwrite, reporter=job.reporter)
         run.add(files.strip, f"{files.sample.label}: the mesh, the field and the shape, all around")
         run.add(files.film, f"{files.sample.label}: a turn around the mesh, beside the field")
     picture = portrait(stage) if draw else None
-    return Made(health, agreement, picture, time.perf_counter() - start)
+    return MadeMesh(health, agreement, picture, time.perf_counter() - start)
 
 
-def _write_meshes(files: Files, dressed: Dressed, line: str, facts: dict[str, Any], job: Job, run: Run) -> None:
+def _write_meshes(
+    files: Files, dressed: ColoredMesh, line: str, facts: dict[str, Any], job: MeshTask, run: Run
+) -> None:
     """Write the mesh in every format, and its points."""
     placement = asdict(job.delivery.placement)
     for path in files.meshes:
@@ -136,11 +138,11 @@ def _write_meshes(files: Files, dressed: Dressed, line: str, facts: dict[str, An
 def make_mesh(
     field: RadianceField,
     settings: ModelSettings,
-    surface: Surface,
+    surface: MeshOptions,
     progress: Progress | None = None,
     *,
     only_textured: bool = False,
-) -> Dressed:
+) -> ColoredMesh:
     """Take a surface as asked for.
 
     Args:
@@ -174,7 +176,7 @@ def make_mesh(
         points, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
         colors = surface_colors(field, points, normals, source=surface.color_from, cameras=cameras)
         mesh.visual = ColorVisuals(mesh, vertex_colors=(colors * 255).round().astype(np.uint8))
-    return Dressed(mesh, textured)
+    return ColoredMesh(mesh, textured)
 
 
 def _facts(mesh: trimesh.Trimesh, health: MeshHealth) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def _line(mesh: trimesh.Trimesh, health: MeshHealth) -> str:
     return "; ".join(notes)
 
 
-def _report(path: Path, files: Files, stage: Stage, facts: dict[str, Any], job: Job, run: Run) -> Agreement:
+def _report(path: Path, files: Files, stage: PreviewScene, facts: dict[str, Any], job: MeshTask, run: Run) -> Agreement:
     """Measure how well mesh and field agree, and write that down with the mesh's health."""
     cameras = ring(stage.settings, RING_VIEWS)
     agreement = compare(stage.field, stage.mesh, cameras, REPORT_SIZE, config=view_config(stage.settings, cameras))

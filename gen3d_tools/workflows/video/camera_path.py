@@ -14,7 +14,7 @@ from gen3d_tools.cameras.paths import PATHS, interpolate_keyframes
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.settings import ModelSettings
-from gen3d_tools.workflows.sample import Look
+from gen3d_tools.workflows.sample import ViewOptions
 
 DEFAULT_SECONDS = 4.0
 DEFAULT_FPS = 30.0
@@ -25,7 +25,7 @@ _SAME_ASPECT = 0.01  # relative difference of width and height that nobody sees
 
 
 @dataclass(frozen=True)
-class Motion:
+class CameraPath:
     """A path of the camera and its timing, known before the model is."""
 
     name: str
@@ -45,7 +45,7 @@ class Motion:
         lens = self.keyframes.intrinsics
         return bool(((lens[:, 1, 1] / lens[:, 0, 0] - 1).abs() > _SAME_ASPECT).any())
 
-    def cameras(self, generator: Generator, look: Look) -> Camera:
+    def cameras(self, generator: Generator, look: ViewOptions) -> Camera:
         """Place the camera of every frame, [frames], on the generator's device.
 
         Raises:
@@ -62,7 +62,7 @@ class Motion:
         return _square(cameras if look.fov is None else cameras.with_fov(look.fov)).to(generator.device)
 
 
-def plan_motion(path: str, seconds: float | None = None, fps: float | None = None) -> Motion:
+def plan_motion(path: str, seconds: float | None = None, fps: float | None = None) -> CameraPath:
     """Find the path and its timing.
 
     A file gives all its cameras at its own rate. With `seconds`, or another rate than its own, its cameras are
@@ -83,7 +83,7 @@ def plan_motion(path: str, seconds: float | None = None, fps: float | None = Non
     name = path.strip().lower().replace("-", "_")
     if name in PATHS:
         rate = DEFAULT_FPS if fps is None else fps
-        return Motion(name, _count(DEFAULT_SECONDS if seconds is None else seconds, rate), rate)
+        return CameraPath(name, _count(DEFAULT_SECONDS if seconds is None else seconds, rate), rate)
     if not _means_file(path):
         raise InputError(_unknown_path(path))
     keyframes = load_cameras(path)
@@ -91,8 +91,8 @@ def plan_motion(path: str, seconds: float | None = None, fps: float | None = Non
     rate = next((given for given in (fps, own_fps) if given is not None), DEFAULT_FPS)
     _check_fps(rate)
     if seconds is not None:
-        return Motion(path, _count(seconds, rate), rate, keyframes, loop)
-    return Motion(path, _count(len(keyframes) / (own_fps or rate), rate), rate, keyframes, loop)
+        return CameraPath(path, _count(seconds, rate), rate, keyframes, loop)
+    return CameraPath(path, _count(len(keyframes) / (own_fps or rate), rate), rate, keyframes, loop)
 
 
 def untrusted_views(cameras: Camera, settings: ModelSettings) -> str:

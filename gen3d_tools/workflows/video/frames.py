@@ -18,28 +18,28 @@ from gen3d_tools.generators.latents import ws_spline
 from gen3d_tools.media.images import depth_picture, normal_picture
 from gen3d_tools.media.sheets import tile
 from gen3d_tools.rendering.renderer import Frames, normals, render_frames
-from gen3d_tools.workflows.sample import Look
+from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples import Sample, make_fields, make_ws
-from gen3d_tools.workflows.video.layout import Shot
+from gen3d_tools.workflows.video.layout import VideoLayout
 
 _PROBE_SIZE = 64  # largest side of the frames that are timed for an estimate
 _PROBES = 2  # ... and their number; the faster one counts
 
 
 @dataclass(frozen=True)
-class Scene:
+class FilmSettings:
     """What all frames of all videos of a run share."""
 
     generator: Generator
     psi: float
     kinds: Sequence[str]
-    look: Look
+    look: ViewOptions
     cameras: Camera
     """One per frame, [frames]."""
     config: RenderConfig
 
 
-def film(shot: Shot, scene: Scene) -> Iterator[Float[Tensor, "3 height width"]]:
+def film(shot: VideoLayout, scene: FilmSettings) -> Iterator[Float[Tensor, "3 height width"]]:
     """Render a video's frames, on the CPU. Nothing of a frame is kept for the next but the fields."""
     cells = [_cell(samples, scene) for samples in shot.cells]
     blanks = shot.columns * shot.rows - len(cells)
@@ -47,7 +47,7 @@ def film(shot: Shot, scene: Scene) -> Iterator[Float[Tensor, "3 height width"]]:
         yield tile([*pictures, *repeat(torch.ones_like(pictures[0]), blanks)], shot.columns)
 
 
-def estimate_seconds(shots: Sequence[Shot], scene: Scene) -> float:
+def estimate_seconds(shots: Sequence[VideoLayout], scene: FilmSettings) -> float:
     """Time small frames and say how long all will take, in seconds; encoding is not counted."""
     full = scene.look.side(scene.generator)
     upscaled = scene.generator.image_resolution is not None and not scene.look.raw  # takes as long at any size
@@ -73,14 +73,14 @@ def depth_span(cameras: Camera, box_side: float) -> tuple[float, float]:
     return float(depth.min()) - box_side / 2, float(depth.max()) + box_side / 2
 
 
-def _cell(samples: Sequence[Sample], scene: Scene) -> Iterator[Float[Tensor, "3 size width"]]:
+def _cell(samples: Sequence[Sample], scene: FilmSettings) -> Iterator[Float[Tensor, "3 size width"]]:
     """Render one cell: its kinds of picture side by side."""
     for field, camera, frame in _views(samples, scene):
         span = depth_span(scene.cameras, field.box_side)
         yield tile([_picture(kind, field, camera, frame, span) for kind in scene.kinds], len(scene.kinds))
 
 
-def _views(samples: Sequence[Sample], scene: Scene) -> Iterator[tuple[RadianceField, Camera, Frames]]:
+def _views(samples: Sequence[Sample], scene: FilmSettings) -> Iterator[tuple[RadianceField, Camera, Frames]]:
     """Look at one sample, or at the way through several and back, from each camera."""
     if len(samples) == 1:
         [field] = make_fields(scene.generator, samples, scene.psi)
@@ -93,7 +93,7 @@ def _views(samples: Sequence[Sample], scene: Scene) -> Iterator[tuple[RadianceFi
         yield field, camera, frame
 
 
-def _render(field: RadianceField, cameras: Camera, scene: Scene) -> Iterator[Frames]:
+def _render(field: RadianceField, cameras: Camera, scene: FilmSettings) -> Iterator[Frames]:
     look = scene.look
     return render_frames(
         field,

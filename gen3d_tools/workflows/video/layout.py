@@ -14,7 +14,7 @@ _GRID = re.compile(r"(\d{1,4})\s*[xX×]\s*(\d{1,4})")
 
 
 @dataclass(frozen=True)
-class Shot:
+class VideoLayout:
     """One video: a table of cells, each with one sample, or with several that it passes through."""
 
     path: Path
@@ -47,7 +47,7 @@ def plan_shots(
     one_file: bool,
     grid: tuple[int, int] | None,
     interpolate: bool,
-) -> list[Shot]:
+) -> list[VideoLayout]:
     """Distribute samples over videos.
 
     Args:
@@ -69,16 +69,16 @@ def plan_shots(
         cells = _share_out(samples, grid)
         columns, rows = grid or (1, 1)
         label = " > ".join(one.label for one in samples[:4]) + (" > ..." if len(samples) > 4 else "")
-        return [Shot(path("interpolation"), label, cells, columns, rows)]
+        return [VideoLayout(path("interpolation"), label, cells, columns, rows)]
     if grid is None and one_file and len(samples) > 1:
         grid = square_grid(len(samples))
     if grid is None:
-        return [Shot(path(one.stem), one.label, [[one]]) for one in dict.fromkeys(samples)]
+        return [VideoLayout(path(one.stem), one.label, [[one]]) for one in dict.fromkeys(samples)]
     columns, rows = grid
     if len(samples) > columns * rows:
         fitting = "x".join(map(str, square_grid(len(samples))))
         raise InputError(f"{len(samples)} samples do not fit a grid of {columns}x{rows}; try --grid {fitting}")
-    return [Shot(path("grid"), f"{len(samples)} samples", [[one] for one in samples], columns, rows)]
+    return [VideoLayout(path("grid"), f"{len(samples)} samples", [[one] for one in samples], columns, rows)]
 
 
 def square_grid(count: int) -> tuple[int, int]:

@@ -13,11 +13,11 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
-from gen3d_tools.workflows.sample import Look, check_size, parse_kinds
-from gen3d_tools.workflows.samples import Choice, check_psi
-from gen3d_tools.workflows.video.camera_path import Motion, plan_motion, untrusted_views
-from gen3d_tools.workflows.video.frames import Scene, estimate_seconds, film
-from gen3d_tools.workflows.video.layout import Shot, parse_grid, plan_shots
+from gen3d_tools.workflows.sample import ViewOptions, check_size, parse_kinds
+from gen3d_tools.workflows.samples import SampleSelection, check_psi
+from gen3d_tools.workflows.video.camera_path import CameraPath, plan_motion, untrusted_views
+from gen3d_tools.workflows.video.frames import FilmSettings, estimate_seconds, film
+from gen3d_tools.workflows.video.layout import VideoLayout, parse_grid, plan_shots
 
 FORMATS = {"mp4": ".mp4", "gif": ".gif", "webm": ".webm", "frames": ""}
 MAX_SIDE = 8192  # pixels of a whole frame each way; encoders and players give up beyond
@@ -25,7 +25,7 @@ MAX_SIDE = 8192  # pixels of a whole frame each way; encoders and players give u
 
 def video(
     model: str,
-    choice: Choice | None = None,
+    choice: SampleSelection | None = None,
     *,
     path: str = "orbit",
     seconds: float | None = None,
@@ -33,7 +33,7 @@ def video(
     show: str = "rgb",
     interpolate: bool = False,
     grid: str | None = None,
-    look: Look | None = None,
+    look: ViewOptions | None = None,
     file_format: str | None = None,
     options: RunOptions | None = None,
     reporter: Reporter | None = None,
@@ -57,7 +57,7 @@ def video(
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
-    choice, look, options = choice or Choice(), look or Look(), options or RunOptions()
+    choice, look, options = choice or SampleSelection(), look or ViewOptions(), options or RunOptions()
     reporter, kinds = reporter or Reporter(), parse_kinds(show)
     check_size(look.size)
     check_psi(choice.psi)
@@ -93,14 +93,18 @@ def _is_one_file(options: RunOptions, fps: float) -> bool:
     return True
 
 
-def _scene(generator: Generator, psi: float, kinds: Sequence[str], look: Look, motion: Motion) -> Scene:
+def _scene(
+    generator: Generator, psi: float, kinds: Sequence[str], look: ViewOptions, motion: CameraPath
+) -> FilmSettings:
     """Place the cameras, and the ends of their rays around the object."""
     cameras, settings = motion.cameras(generator, look), generator.settings
     config = settings.render_config if look.exact else config_for(cameras, settings)
-    return Scene(generator, psi, kinds, look, cameras, config)
+    return FilmSettings(generator, psi, kinds, look, cameras, config)
 
 
-def _film_all(shots: Sequence[Shot], writers: Sequence[VideoWriter], scene: Scene, reporter: Reporter) -> None:
+def _film_all(
+    shots: Sequence[VideoLayout], writers: Sequence[VideoWriter], scene: FilmSettings, reporter: Reporter
+) -> None:
     """Write one video after the other; each is whole on disk before the next begins."""
     done_before = 0
     with reporter.progress("filming", len(shots) * len(scene.cameras)) as done:
@@ -112,7 +116,7 @@ def _film_all(shots: Sequence[Shot], writers: Sequence[VideoWriter], scene: Scen
             done_before += len(scene.cameras)
 
 
-def _check_frame_size(shot: Shot, kinds: Sequence[str], size: int) -> tuple[int, int]:
+def _check_frame_size(shot: VideoLayout, kinds: Sequence[str], size: int) -> tuple[int, int]:
     """Give width and height of a video, if an encoder can take them."""
     width, height = size * len(kinds) * shot.columns, size * shot.rows
     if max(width, height) > MAX_SIDE:
@@ -139,7 +143,7 @@ def _size(details: dict[str, Any]) -> str:
     return "{frames} frames of {width} x {height} pixels, {fps:g} per second".format(**details)
 
 
-def _say_notes(unasked: Shot | None, motion: Motion, scene: Scene, reporter: Reporter) -> None:
+def _say_notes(unasked: VideoLayout | None, motion: CameraPath, scene: FilmSettings, reporter: Reporter) -> None:
     """Tell once that samples share a video without being asked for it, and what is unusual about the camera's path."""
     if unasked is not None and len(unasked.cells) > 1:
         reporter.say(f"{len(unasked.cells)} samples in one file: a grid of {unasked.columns} x {unasked.rows}")

@@ -11,7 +11,7 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.rendering.renderer import render
 from tests.generators.recorded import pickle_bytes, recorded
 
-pytestmark = pytest.mark.usefixtures("coarse_guide")
+pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
 
 
 @pytest.fixture(scope="module")

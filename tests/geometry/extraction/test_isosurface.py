@@ -5,7 +5,7 @@ import trimesh
 
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.fields.field import activate_density
-from gen3d_tools.geometry.extraction.isosurface import isosurface, march, raw_iso_level
+from gen3d_tools.geometry.extraction.isosurface import isosurface, marching_cubes, raw_iso_level
 from tests.geometry.conftest import ball_depth
 
 
@@ -34,14 +34,14 @@ def test_vertices_are_in_world_units_for_any_box():
 def test_noise_gives_a_closed_surface_without_shared_edges():
     """All ambiguous cube cases occur, also on the box: every edge still has exactly two faces."""
     noise = np.random.default_rng(0).standard_normal((22, 22, 22)).astype(np.float32)
-    vertices, faces = march(noise, box_side=1.0, iso_level=0.0)
+    vertices, faces = marching_cubes(noise, box_side=1.0, iso_level=0.0)
     assert set(edge_counts(faces)) == {2}
     assert trimesh.Trimesh(vertices, faces, process=False).is_winding_consistent
 
 
 def test_values_exactly_at_the_level_give_no_faces_without_area():
     integers = np.random.default_rng(1).integers(-2, 3, (14, 14, 14)).astype(np.float32)
-    vertices, faces = march(integers, box_side=1.0, iso_level=0.0)
+    vertices, faces = marching_cubes(integers, box_side=1.0, iso_level=0.0)
     assert set(edge_counts(faces)) == {2}
     assert smallest_edge(vertices, faces) > 0
 

@@ -10,7 +10,7 @@ from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import angle_between_deg
 from gen3d_tools.inversion.stages.latent_prior import latent_prior
-from gen3d_tools.inversion.stages.locality import FieldLocality, nearby_latent
+from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, nearby_latent
 from gen3d_tools.inversion.stages.noise import release_noise
 from gen3d_tools.inversion.stages.objective import Objective, Target
 from gen3d_tools.inversion.stages.stage_one import StageOne

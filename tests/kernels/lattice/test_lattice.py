@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from gen3d_tools.fields.compiled import triplane_numbers
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.geometry.extraction.isosurface import bordered_lattice, march, raw_iso_level
+from gen3d_tools.geometry.extraction.isosurface import bordered_lattice, marching_cubes, raw_iso_level
 from gen3d_tools.geometry.extraction.lattice import sample_lattice
 from gen3d_tools.kernels.lattice.evaluate import TILE
 from gen3d_tools.kernels.lattice.surface import bounded_lattice, dense, find_surface, span
@@ -28,7 +28,7 @@ def plain_values(field, size):
 
 def plain_surface(field, size, level):
     values = bordered_lattice(field.raw_density, resolution=size, box_side=field.box_side)
-    vertices, faces = march(values, box_side=field.box_side, iso_level=level)
+    vertices, faces = marching_cubes(values, box_side=field.box_side, iso_level=level)
     return (vertices / field.box_side + 0.5) * (size - 1), faces
 
 

@@ -14,7 +14,7 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.kernels.network.evaluate import hidden, network_of, raw_density
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
-from gen3d_tools.kernels.rays.occupancy import build_guide
+from gen3d_tools.kernels.rays.occupancy import build_occupancy_grid
 from gen3d_tools.rendering.ray_rendering import render_rays, trace_rays
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import render
@@ -101,7 +101,7 @@ def test_the_network_at_points_inside_on_and_outside_the_border(kind):
 
 def cells_of(guide, points):
     place = ((points.numpy() - guide.start) / guide.cell).astype(np.int64)
-    return tuple(np.clip(place, 0, len(guide.leap) - 1).T)
+    return tuple(np.clip(place, 0, len(guide.skip) - 1).T)
 
 
 @pytest.mark.parametrize(("name", "size"), [("eg3d", 16), ("eg3d", 200), ("3dgp", 200), ("shapes", 40)])
@@ -111,11 +111,11 @@ def test_cells_that_are_called_empty_hold_nothing(name, size):
     with torch.no_grad():
         raw = field.raw_density(points).numpy()
     threshold = float(np.quantile(raw, 0.9))
-    guide = build_guide(network_of(triplane_numbers(field)), threshold)
+    guide = build_occupancy_grid(network_of(triplane_numbers(field)), threshold)
     empty = ~guide.possible[cells_of(guide, points)]
     assert empty.any()
     assert raw[empty].max() <= threshold + 1e-4
-    assert (guide.leap[~guide.possible] > 0).all()
+    assert (guide.skip[~guide.possible] > 0).all()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -218,7 +218,7 @@ def assert_nothing_is_lost(field, camera):
 def test_a_ball_between_the_points_of_the_lattice_is_not_skipped(center):
     radius = 0.0115
     field = shell(center, 0.0, radius**2, 2.5e5)  # raw density 33 in its middle
-    guide = build_guide(network_of(triplane_numbers(field)), -7.0)
+    guide = build_occupancy_grid(network_of(triplane_numbers(field)), -7.0)
     assert radius < guide.cell
     assert guide.possible[cells_of(guide, torch.tensor([center]))].all()
     camera = Camera.look_at(torch.tensor([0.0, 0.0, 3.0]), torch.tensor(center), fov_y_deg=0.7)
@@ -228,7 +228,7 @@ def test_a_ball_between_the_points_of_the_lattice_is_not_skipped(center):
 def test_a_detached_ball_two_cells_wide_is_seen_by_default():
     center, radius = (0.31, 0.109, -0.207), 0.016
     field = shell(center, 0.0, radius**2, 4e5)
-    assert radius < 1.1 * build_guide(network_of(triplane_numbers(field)), -7.0).cell
+    assert radius < 1.1 * build_occupancy_grid(network_of(triplane_numbers(field)), -7.0).cell
     eye = torch.tensor([0.0, 0.0, 3.0])
     way = torch.tensor(center) - eye
     with torch.no_grad():
@@ -240,7 +240,7 @@ def test_a_detached_ball_two_cells_wide_is_seen_by_default():
 def test_a_shell_thinner_than_a_cell_is_not_skipped():
     center, radius, half = (0.013, -0.021, 0.007), 0.6, 0.003
     field = shell(center, radius, 2 * radius * half, 3e4)
-    guide = build_guide(network_of(triplane_numbers(field)), -7.0)
+    guide = build_occupancy_grid(network_of(triplane_numbers(field)), -7.0)
     assert 2 * half < guide.cell
     turn = torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))
     on_it = nn.functional.normalize(turn, dim=-1) * radius + torch.tensor(center)

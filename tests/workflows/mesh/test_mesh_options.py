@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.workflows.mesh.options import Delivery, Surface, formats_of, parse_formats, parse_level, plan_files
+from gen3d_tools.workflows.mesh.options import (
+    MeshOptions,
+    OutputOptions,
+    formats_of,
+    parse_formats,
+    parse_level,
+    plan_files,
+)
 from gen3d_tools.workflows.samples import Sample
 
 MUG, CAR = Sample(3, 0, "mug"), Sample(1, 1, "car")
@@ -22,15 +29,15 @@ def test_formats_are_read_as_people_type_them(text, formats):
 
 
 def test_the_output_files_own_format_comes_first():
-    assert formats_of(Path("x.obj"), Delivery()) == ("obj",)
-    assert formats_of(Path("x.OBJ"), Delivery(formats=("glb", "obj"))) == ("obj", "glb")
-    assert formats_of(None, Delivery()) == ("glb",)
+    assert formats_of(Path("x.obj"), OutputOptions()) == ("obj",)
+    assert formats_of(Path("x.OBJ"), OutputOptions(formats=("glb", "obj"))) == ("obj", "glb")
+    assert formats_of(None, OutputOptions()) == ("glb",)
     with pytest.raises(InputError, match=r"format is glb, but the output is x\.obj"):
-        formats_of(Path("x.obj"), Delivery(formats=("glb",)))
+        formats_of(Path("x.obj"), OutputOptions(formats=("glb",)))
 
 
 def test_files_are_named_after_their_sample_in_a_folder():
-    delivery = Delivery(points=10, preview=True, report=True)
+    delivery = OutputOptions(points=10, preview=True, report=True)
     mug, car = plan_files([MUG, CAR], Path("out"), ("glb", "npz"), delivery, one_file=False)
     assert [path.name for path in mug.all] == [
         "mug-0003.glb",
@@ -44,23 +51,23 @@ def test_files_are_named_after_their_sample_in_a_folder():
 
 
 def test_files_stand_beside_the_one_that_was_named():
-    [mug] = plan_files([MUG], Path("a/My.Mug.GLB"), ("glb", "ply"), Delivery(report=True), one_file=True)
+    [mug] = plan_files([MUG], Path("a/My.Mug.GLB"), ("glb", "ply"), OutputOptions(report=True), one_file=True)
     assert [str(path) for path in mug.all] == ["a/My.Mug.GLB", "a/My.Mug.ply", "a/My.Mug-report.json"]
 
 
 def test_one_file_is_for_one_sample():
     with pytest.raises(InputError, match=r"2 samples; give a folder \(-o x --format glb,ply\)"):
-        plan_files([MUG, CAR], Path("x.glb"), ("glb", "ply"), Delivery(), one_file=True)
+        plan_files([MUG, CAR], Path("x.glb"), ("glb", "ply"), OutputOptions(), one_file=True)
 
 
 def test_a_density_needs_no_mesh():
-    [grid] = plan_files([MUG], Path("x.npz"), ("npz",), Delivery(), one_file=True)
-    [both] = plan_files([MUG], Path("x.npz"), ("npz",), Delivery(report=True), one_file=True)
+    [grid] = plan_files([MUG], Path("x.npz"), ("npz",), OutputOptions(), one_file=True)
+    [both] = plan_files([MUG], Path("x.npz"), ("npz",), OutputOptions(report=True), one_file=True)
     assert (grid.needs_mesh, both.needs_mesh) == (False, True)
 
 
 def test_a_surface_says_what_it_is():
-    said = str(Surface(faces=20_000, smooth=3, watertight=True, texture=512))
+    said = str(MeshOptions(faces=20_000, smooth=3, watertight=True, texture=512))
     assert said == (
         "256³ lattice points, level auto, at most 20,000 faces, 3 rounds of smoothing, made watertight, "
         "texture of 512 x 512"

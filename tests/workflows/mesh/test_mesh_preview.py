@@ -7,9 +7,9 @@ import torch
 import trimesh
 
 from gen3d_tools.generators.settings import TrustedViews
-from gen3d_tools.workflows.mesh.preview import Stage, film, portrait, ring, strip, turntable
+from gen3d_tools.workflows.mesh.preview import PreviewScene, film, portrait, ring, strip, turntable
 
-pytestmark = pytest.mark.usefixtures("coarse_guide")
+pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def one_sided(settings):
 @pytest.fixture
 def stage(tiny_generator):
     [field] = tiny_generator.fields(tiny_generator.latents([1], ["cube"]))
-    return Stage(field, trimesh.creation.box((0.5, 0.5, 0.5)), tiny_generator.settings)
+    return PreviewScene(field, trimesh.creation.box((0.5, 0.5, 0.5)), tiny_generator.settings)
 
 
 def yaws(cameras, settings):

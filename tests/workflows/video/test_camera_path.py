@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path, write_transforms
 from gen3d_tools.generators.settings import TrustedViews
-from gen3d_tools.workflows.sample import Look
+from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.video.camera_path import plan_motion, untrusted_views
 
 
@@ -18,14 +18,14 @@ def around(count, radius=2.7):
 
 
 def test_an_orbit_loops_without_a_stutter(tiny_generator):
-    cameras = plan_motion("orbit", 0.6, 10).cameras(tiny_generator, Look())
+    cameras = plan_motion("orbit", 0.6, 10).cameras(tiny_generator, ViewOptions())
     steps = (cameras.position.roll(-1, 0) - cameras.position).norm(dim=-1)
     assert_close(steps, steps[:1].expand(6), atol=1e-5, rtol=1e-5)  # the step from the last to the first is one more
     assert_close(cameras.position[0], tiny_generator.default_camera().position)
 
 
 def test_angles_move_the_path(tiny_generator):
-    cameras = plan_motion("wiggle", 1, 8).cameras(tiny_generator, Look(yaw=-20, pitch=5, fov=33))
+    cameras = plan_motion("wiggle", 1, 8).cameras(tiny_generator, ViewOptions(yaw=-20, pitch=5, fov=33))
     yaw, pitch, _ = cameras[0].spherical()
     assert_close(torch.stack([yaw, pitch, cameras[0].fov_y_deg]), torch.tensor([-20.0, 5, 33]), atol=1e-3, rtol=0)
 
@@ -48,7 +48,7 @@ def test_a_file_without_a_rate_shows_each_camera_once(tmp_path, fps, frames, rat
 
 def test_keyframes_are_passed_through(tmp_path, tiny_generator):
     write_transforms(tmp_path / "transforms.json", around(3))
-    cameras = plan_motion(str(tmp_path / "transforms.json"), 0.5, 10).cameras(tiny_generator, Look())
+    cameras = plan_motion(str(tmp_path / "transforms.json"), 0.5, 10).cameras(tiny_generator, ViewOptions())
     assert_close(cameras.position[::2], around(3).position, atol=1e-5, rtol=1e-5)
 
 

@@ -9,13 +9,13 @@ from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.workflows.sample import Look
+from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples import Sample, make_fields
 from gen3d_tools.workflows.video import frames as module
-from gen3d_tools.workflows.video.frames import Scene, depth_span, estimate_seconds, film
-from gen3d_tools.workflows.video.layout import Shot
+from gen3d_tools.workflows.video.frames import FilmSettings, depth_span, estimate_seconds, film
+from gen3d_tools.workflows.video.layout import VideoLayout
 
-pytestmark = pytest.mark.usefixtures("coarse_guide")
+pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
 
 BALL, CUBE = Sample(0, 0, "ball"), Sample(0, 1, "cube")
 
@@ -27,7 +27,7 @@ def around(count, radius=2.7):
 @pytest.fixture
 def scene(tiny_generator):
     config = tiny_generator.settings.render_config
-    return Scene(tiny_generator, 1.0, ["rgb"], Look(size=8), around(1000), config)
+    return FilmSettings(tiny_generator, 1.0, ["rgb"], ViewOptions(size=8), around(1000), config)
 
 
 @pytest.fixture
@@ -50,14 +50,14 @@ def counted(tiny_generator, monkeypatch):
 
 
 def test_frames_are_made_when_they_are_asked_for_and_planes_once(scene, counted, tmp_path):
-    frames = film(Shot(tmp_path, "", [[BALL], [CUBE]], 2, 1), scene)
+    frames = film(VideoLayout(tmp_path, "", [[BALL], [CUBE]], 2, 1), scene)
     pictures = [next(frames) for _ in range(3)]
     assert counted == {"planes": 2, "pictures": 6}  # of a film of 1000 frames
     assert [picture.shape for picture in pictures] == [(3, 8, 16)] * 3
 
 
 def test_a_changing_sample_has_planes_per_frame(scene, counted, tmp_path):
-    frames = film(Shot(tmp_path, "", [[BALL, CUBE]]), scene)
+    frames = film(VideoLayout(tmp_path, "", [[BALL, CUBE]]), scene)
     first, second = next(frames), next(frames)
     assert counted == {"planes": 2, "pictures": 2}
     assert not torch.equal(first, second)
@@ -66,7 +66,7 @@ def test_a_changing_sample_has_planes_per_frame(scene, counted, tmp_path):
 def test_an_estimate_counts_all_cells_of_all_videos(scene, monkeypatch, tmp_path):
     ticks = iter(range(0, 100, 2))  # each frame takes two seconds
     monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(ticks)))
-    shots = [Shot(tmp_path, "", [[BALL], [CUBE]], 2, 1), Shot(tmp_path, "", [[BALL]])]
+    shots = [VideoLayout(tmp_path, "", [[BALL], [CUBE]], 2, 1), VideoLayout(tmp_path, "", [[BALL]])]
     assert estimate_seconds(shots, scene) == 2 * 3 * 1000
 
 
@@ -91,8 +91,8 @@ def test_depth_colours_span_the_box_over_the_whole_path():
 
 
 def test_exact_frames_take_the_scheme_s_own_samples_by_compiled_code(scene, tmp_path):
-    look = Look(size=24, exact=True)
-    [frame] = film(Shot(tmp_path, "", [[BALL]]), replace(scene, look=look, cameras=scene.cameras[[0]]))
+    look = ViewOptions(size=24, exact=True)
+    [frame] = film(VideoLayout(tmp_path, "", [[BALL]]), replace(scene, look=look, cameras=scene.cameras[[0]]))
     [field] = make_fields(scene.generator, [BALL], scene.psi)
     fast, plain, usual = (
         render(field, scene.cameras[0], resolution=24, sampling=how).rgb

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gen3d_tools.checkpoints.difference import Difference, add_difference, encode_difference
+from gen3d_tools.checkpoints.weight_delta import Difference, add_difference, encode_difference
 from gen3d_tools.errors import CheckpointError
 
 

@@ -16,7 +16,7 @@ from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below
 from gen3d_tools.kernels.compiling.threads import share_out
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network, dot, hidden, raw_density
 from gen3d_tools.kernels.rays.guided import Shading, density_of, shade
-from gen3d_tools.kernels.rays.occupancy import EMPTY, Guide
+from gen3d_tools.kernels.rays.occupancy import EMPTY, OccupancyGrid
 
 _BLOCK = 64  # rays per task at least
 _DARK = f32(3e-4)  # light that is given to the sample where a ray ends
@@ -33,9 +33,9 @@ class Scheme(NamedTuple):
     half_side: np.float32  # of the box beyond which there is nothing; very large for fields without an end
 
 
-def follow_scheme(
+def march_published_samples(
     net: Network,
-    guide: Guide,
+    grid: OccupancyGrid,
     shading: Shading,
     scheme: Scheme,
     origins: Float[np.ndarray, "n 3"],
@@ -50,7 +50,7 @@ def follow_scheme(
 
     Args:
         net: The field.
-        guide: Of the same field.
+        grid: Of the same field.
         shading: How light is stopped and colours are made.
         scheme: How samples are placed and weighed.
         origins: Contiguous float32, like all arrays here.
@@ -66,22 +66,22 @@ def follow_scheme(
     """
     out = np.empty((len(origins), len(shading.head) + 7), np.float32)
     announce(_follow_range)
-    work = partial(_follow_range, net, guide, shading, scheme, origins, directions, coarse, metric, positions, out)
+    work = partial(_follow_range, net, grid, shading, scheme, origins, directions, coarse, metric, positions, out)
     share_out(work, len(origins), threads=threads, least=_BLOCK)
     return out
 
 
 @compiled(forceinline=True)
-def _known_before(guide, half_side, o, d, t):  # type: ignore[no-untyped-def]
+def _known_before(grid, half_side, o, d, t):  # type: ignore[no-untyped-def]
     """What is known of a point before the network is asked."""
     x, y, z = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
     if max(abs(x), max(abs(y), abs(z))) > half_side:
         return _OUTSIDE
-    per_unit, last = f32(1) / guide.cell, len(guide.possible) - 1
-    i = min(max(int((x - guide.start) * per_unit), 0), last)
-    j = min(max(int((y - guide.start) * per_unit), 0), last)
-    k = min(max(int((z - guide.start) * per_unit), 0), last)
-    return _LOOK if guide.possible[i, j, k] else _SKIP
+    per_unit, last = f32(1) / grid.cell, len(grid.possible) - 1
+    i = min(max(int((x - grid.start) * per_unit), 0), last)
+    j = min(max(int((y - grid.start) * per_unit), 0), last)
+    k = min(max(int((z - grid.start) * per_unit), 0), last)
+    return _LOOK if grid.possible[i, j, k] else _SKIP
 
 
 @compiled(forceinline=True)
@@ -133,10 +133,10 @@ def _merge(coarse, fine, order, at):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _blend(shading, order, count, weights, seen, units, room, out):  # type: ignore[no-untyped-def]
+def _blend(shading, order, count, weights, seen, units, workspace, out):  # type: ignore[no-untyped-def]
     """Blend the values of the samples; those linear in the hidden layer are made once per ray."""
     channels = len(out) - 7
-    u, values = room
+    u, values = workspace
     total = f32(0)
     if shading.sigmoid:
         rest = f32(0)
@@ -226,23 +226,23 @@ def _march(net, shading, scheme, o, d, count, samples, places, weights, shares):
 
 
 @compiled(forceinline=True)
-def _follow(net, guide, shading, scheme, o, d, coarse, metric, positions, room, out):  # type: ignore[no-untyped-def]
+def _follow(net, grid, shading, scheme, o, d, coarse, metric, positions, workspace, out):  # type: ignore[no-untyped-def]
     """Follow one ray."""
-    samples, u, values, places, weights, shares, cdf, fine = room
+    samples, u, values, places, weights, shares, cdf, fine = workspace
     known, seen, order, at = samples[3:]
     count, channels, light, before_last = len(coarse), len(out) - 7, f32(1), f32(1)
     for c in range(len(out)):
         out[c] = f32(0)
     for k in range(count):
         at[k], order[k], places[k] = coarse[k], k, metric[k]
-        known[k], seen[k] = _known_before(guide, scheme.half_side, o, d, coarse[k]), False
+        known[k], seen[k] = _known_before(grid, scheme.half_side, o, d, coarse[k]), False
     passes = 2 if len(positions) else 1
     for one in range(passes):
         if one == 1:
             intervals = count if shading.closing > 0 or not scheme.midpoint else count - 1
             _place_fine(scheme, coarse, weights, intervals, positions, cdf, fine)
             for k in range(len(fine)):
-                known[count + k], seen[count + k] = _known_before(guide, scheme.half_side, o, d, fine[k]), False
+                known[count + k], seen[count + k] = _known_before(grid, scheme.half_side, o, d, fine[k]), False
             count += len(fine)
             _merge(coarse, fine, order, at)
             places = at
@@ -261,8 +261,8 @@ def _follow(net, guide, shading, scheme, o, d, coarse, metric, positions, room, 
 
 
 @compiled()
-def _follow_range(net, guide, shading, scheme, origins, directions, coarse, metric, positions, out, first, end):  # type: ignore[no-untyped-def]
-    """Compiled part of `follow_scheme`, for the rays from `first` to `end`."""
+def _follow_range(net, grid, shading, scheme, origins, directions, coarse, metric, positions, out, first, end):  # type: ignore[no-untyped-def]
+    """Compiled part of `march_published_samples`, for the rays from `first` to `end`."""
     most = coarse.shape[1] + positions.shape[1]
     samples = (
         np.empty((most, WIDTH), np.float32),
@@ -273,7 +273,7 @@ def _follow_range(net, guide, shading, scheme, origins, directions, coarse, metr
         np.empty(most, np.int64),
         np.empty(most, np.float32),
     )
-    room = (
+    workspace = (
         samples,
         np.empty(WIDTH, np.float32),
         np.empty(out.shape[1] - 7, np.float32),
@@ -288,4 +288,4 @@ def _follow_range(net, guide, shading, scheme, origins, directions, coarse, metr
         b = ray if len(metric) > 1 else 0
         c = ray if len(positions) > 1 else 0
         o, d = origins[ray], directions[ray]
-        _follow(net, guide, shading, scheme, o, d, coarse[a], metric[b], positions[c], room, out[ray])
+        _follow(net, grid, shading, scheme, o, d, coarse[a], metric[b], positions[c], workspace, out[ray])

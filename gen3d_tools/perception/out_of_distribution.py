@@ -19,7 +19,7 @@ def describe(features: Sequence[Tensor]) -> Float[Tensor, "b numbers"]:
     return torch.cat([maps.mean(dim=(2, 3)) for maps in features], dim=1)
 
 
-class Familiarity(nn.Module):
+class OutOfDistributionScore(nn.Module):
     """Turns feature maps and the head's answer into a number in [0, 1]; 0.5 is the border.
 
     Everything it knows is in buffers, so it is stored with the encoder. `fit` fills them.

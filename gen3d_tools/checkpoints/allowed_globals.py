@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from gen3d_tools.checkpoints.inert import Blob, Name, Record, StorageRecord, TensorRecord
+from gen3d_tools.checkpoints.records import Blob, Name, Record, StorageRecord, TensorRecord
 from gen3d_tools.checkpoints.unpickling import Budget
 from gen3d_tools.errors import CheckpointError
 

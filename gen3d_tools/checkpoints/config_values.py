@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from gen3d_tools.checkpoints.inert import Blob, Name, Record, TensorRecord
-from gen3d_tools.checkpoints.storages import TensorReader
+from gen3d_tools.checkpoints.records import Blob, Name, Record, TensorRecord
+from gen3d_tools.checkpoints.tensor_storage import TensorReader
 from gen3d_tools.errors import CheckpointError
 
 _MAX_VALUES = 100_000

@@ -9,7 +9,7 @@ import numpy as np
 from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
 
 DARK = f32(1e-4)  # light below which a ray ends, or has met nothing
-SLACK = 256  # room for the parts of steps
+SLACK = 256  # workspace for the parts of steps
 _DIM = f32(32)  # parts of a dim step: this times the light left times what is stopped
 _FINER = 8  # most parts of a step in which much light stops
 _NOTHING = f32(-10)  # argument of the activation so far below that no correction makes it visible
@@ -44,37 +44,37 @@ def _look_up(raw, gx, gy, gz):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def in_cells(guide, o, d):  # type: ignore[no-untyped-def]
+def in_cells(grid, o, d):  # type: ignore[no-untyped-def]
     """A ray's origin and direction in coordinates that count the lattice's cells."""
-    per_unit = f32(1) / guide.cell
-    x, y, z = (o[0] - guide.start) * per_unit, (o[1] - guide.start) * per_unit, (o[2] - guide.start) * per_unit
+    per_unit = f32(1) / grid.cell
+    x, y, z = (o[0] - grid.start) * per_unit, (o[1] - grid.start) * per_unit, (o[2] - grid.start) * per_unit
     return x, y, z, d[0] * per_unit, d[1] * per_unit, d[2] * per_unit
 
 
 @compiled(forceinline=True)
-def _held_in(guide, line, t):  # type: ignore[no-untyped-def]
+def _held_in(grid, line, t):  # type: ignore[no-untyped-def]
     """Coordinates in cells of a point of a ray; points beyond the lattice are moved to its border."""
     x, y, z, dx, dy, dz = line
-    end = f32(guide.leap.shape[0])
+    end = f32(grid.skip.shape[0])
     gx, gy, gz = max(x + t * dx, f32(0)), max(y + t * dy, f32(0)), max(z + t * dz, f32(0))
     return min(gx, end), min(gy, end), min(gz, end)
 
 
 @compiled(forceinline=True)
-def _leap_at(guide, gx, gy, gz):  # type: ignore[no-untyped-def]
+def _skip_at(grid, gx, gy, gz):  # type: ignore[no-untyped-def]
     """How many cells it is empty around a point."""
-    last = guide.leap.shape[0] - 1
-    return int(guide.leap[min(int(gx), last), min(int(gy), last), min(int(gz), last)])
+    last = grid.skip.shape[0] - 1
+    return int(grid.skip[min(int(gx), last), min(int(gy), last), min(int(gz), last)])
 
 
 @compiled(forceinline=True)
-def guess(guide, line, t):  # type: ignore[no-untyped-def]
+def guess(grid, line, t):  # type: ignore[no-untyped-def]
     """Raw density by the lattice, and how many cells it is empty."""
-    gx, gy, gz = _held_in(guide, line, t)
-    leap = _leap_at(guide, gx, gy, gz)
-    if leap > 0:
-        return f32(-1e4), leap
-    return _look_up(guide.raw, gx, gy, gz), 0
+    gx, gy, gz = _held_in(grid, line, t)
+    skip = _skip_at(grid, gx, gy, gz)
+    if skip > 0:
+        return f32(-1e4), skip
+    return _look_up(grid.raw, gx, gy, gz), 0
 
 
 @compiled(forceinline=True)
@@ -86,22 +86,22 @@ def _within(low, high, x, dx):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _through_box(guide, line, near, far):  # type: ignore[no-untyped-def]
+def _through_box(grid, line, near, far):  # type: ignore[no-untyped-def]
     """Between which distances, from `near` to `far`, a line is in the box around all cells to look at."""
     x, y, z, dx, dy, dz = line
-    a, b = _within(guide.box[0, 0], guide.box[1, 0], x, dx)
-    c, d = _within(guide.box[0, 1], guide.box[1, 1], y, dy)
-    e, f = _within(guide.box[0, 2], guide.box[1, 2], z, dz)
+    a, b = _within(grid.box[0, 0], grid.box[1, 0], x, dx)
+    c, d = _within(grid.box[0, 1], grid.box[1, 1], y, dy)
+    e, f = _within(grid.box[0, 2], grid.box[1, 2], z, dz)
     return max(max(a, c), max(e, near)), min(min(b, d), min(f, far))
 
 
 @compiled(forceinline=True)
-def set_off(guide, o, d, near, far, place, ways, at_step, last_step):  # type: ignore[no-untyped-def]
+def set_off(grid, o, d, near, far, place, ways, at_step, last_step):  # type: ignore[no-untyped-def]
     """Lay out the steps of a ray, `ways[:, place]`, and which of them are in the box."""
-    steps = int(np.ceil((far - near) / (f32(0.5) * guide.cell)))
+    steps = int(np.ceil((far - near) / (f32(0.5) * grid.cell)))
     step = (far - near) / f32(max(steps, 1))
-    line = in_cells(guide, o, d)
-    enter, leave = _through_box(guide, line, near, far)
+    line = in_cells(grid, o, d)
+    enter, leave = _through_box(grid, line, near, far)
     at_step[place] = last_step[place] = 0
     if enter < leave:
         at_step[place] = max(int((enter - near) / step) - 1, 0)
@@ -119,7 +119,7 @@ def _steps_per_cell(line, step):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def leap_together(guide, count, ways, at_step, last_step, moving):  # type: ignore[no-untyped-def]
+def skip_together(grid, count, ways, at_step, last_step, moving):  # type: ignore[no-untyped-def]
     """Take rays through empty space to their first cells to look at. In turns: memory answers many at once."""
     left = 0
     for r in range(count):
@@ -131,19 +131,19 @@ def leap_together(guide, count, ways, at_step, last_step, moving):  # type: igno
             r = moving[m]
             t = ways[6, r] + f32(at_step[r]) * ways[7, r]
             line = ways[0, r], ways[1, r], ways[2, r], ways[3, r], ways[4, r], ways[5, r]
-            gx, gy, gz = _held_in(guide, line, t)
-            leap = _leap_at(guide, gx, gy, gz)
-            at_step[r] += max(int(leap > 0), int(f32(leap - 1) * ways[8, r]))
+            gx, gy, gz = _held_in(grid, line, t)
+            skip = _skip_at(grid, gx, gy, gz)
+            at_step[r] += max(int(skip > 0), int(f32(skip - 1) * ways[8, r]))
             moving[left] = r
-            left += leap > 0 and at_step[r] < last_step[r]
+            left += skip > 0 and at_step[r] < last_step[r]
 
 
 @compiled(forceinline=True)
-def walk(guide, shading, line, near, steps, pieces):  # type: ignore[no-untyped-def]
+def walk(grid, shading, line, near, steps, pieces):  # type: ignore[no-untyped-def]
     """List the pieces of a ray that may stop light.
 
     Args:
-        guide: The lattice.
+        grid: The lattice.
         shading: How light is stopped.
         line: See `in_cells`.
         near: Distance where the ray's steps begin.
@@ -159,14 +159,14 @@ def walk(guide, shading, line, near, steps, pieces):  # type: ignore[no-untyped-
     if k >= last_step:
         return count, peak, peak_at, steepest
     steps_per_cell = _steps_per_cell(line, step)
-    before, before_leap = guess(guide, line, near + f32(k) * step)
+    before, before_skip = guess(grid, line, near + f32(k) * step)
     while k < last_step and thickness <= _OPAQUE:
-        if before_leap > 1:
-            k += max(1, int(f32(before_leap - 1) * steps_per_cell))
-            before, before_leap = guess(guide, line, near + f32(k) * step)
+        if before_skip > 1:
+            k += max(1, int(f32(before_skip - 1) * steps_per_cell))
+            before, before_skip = guess(grid, line, near + f32(k) * step)
             continue
-        after, after_leap = guess(guide, line, near + f32(k + 1) * step)
-        if before_leap == 0 and after_leap == 0:
+        after, after_leap = guess(grid, line, near + f32(k + 1) * step)
+        if before_skip == 0 and after_leap == 0:
             start = near + f32(k) * step
             if after > peak:
                 peak, peak_at = after, start + step
@@ -176,7 +176,7 @@ def walk(guide, shading, line, near, steps, pieces):  # type: ignore[no-untyped-
                 most = _FINER if count + _FINER + last_step - k <= len(lights) else 1
                 parts, thickness = _add_pieces(shading, start, step, before, after, thickness, most, pieces, count)
                 count += parts
-        before, before_leap = after, after_leap
+        before, before_skip = after, after_leap
         k += 1
     for piece in range(count):
         lights[piece] = fast_exp_below_0(lights[piece])

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gen3d_tools.checkpoints.inert import Blob, Name, StorageRecord, TensorRecord
+from gen3d_tools.checkpoints.records import Blob, Name, StorageRecord, TensorRecord
 from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError
 
