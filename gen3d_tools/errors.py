@@ -8,15 +8,24 @@
     ├── OutOfMemoryError          exit 6   even the smallest chunk does not fit
     └── BatchError                exit 7   part of a batch failed, the rest is done
 
-Each message is one line: what was found, what was needed, what to try. The command line prints
-that line and leaves with the exit code; a library user catches `Gen3DError`.
+Each message is one printable line of at most 2,000 characters: what was found, what was needed, what to try. The
+command line prints that line and leaves with the exit code; a library user catches `Gen3DError`.
 """
+
+import re
+
+from gen3d_tools.printable import MESSAGE_LENGTH, printable
+
+_LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 
 
 class Gen3DError(Exception):
     """Root of the tree: a fact about the world that stops the work."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(_LINE_BREAK.sub(" ", str(message)), MESSAGE_LENGTH))
 
 
 class InputError(Gen3DError, ValueError):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.printable import printable
 
 Numbers = float | Sequence[float] | np.ndarray | Tensor
 """What the named constructors take: one number, several, an array or a tensor. All broadcast."""
@@ -140,5 +141,4 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def one_line(value: object) -> str:
     """A short one-line rendering for messages."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+    return printable(" ".join(str(value).split()))

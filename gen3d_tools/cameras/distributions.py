@@ -21,6 +21,7 @@ from gen3d_tools.cameras.checks import Numbers, broadcast, common_device, float_
 from gen3d_tools.cameras.priors import PosePrior
 from gen3d_tools.cameras.streams import uniform_draws
 from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.printable import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,10 +176,10 @@ def distribution_from_dict(data: Mapping[str, Any]) -> CameraDistribution:
         return PosePrior.from_dict(data)
     if not isinstance(kind, str) or kind not in _KINDS:
         known = ", ".join([*_KINDS, PosePrior.kind])
-        raise CheckpointError(f"unknown camera distribution {kind!r}; known are {known}")
+        raise CheckpointError(f"unknown camera distribution {quoted(kind)}; known are {known}")
     fields = dataclasses.fields(_KINDS[kind])
     if unknown := sorted(set(data) - {field.name for field in fields} - {"kind"}):
-        raise CheckpointError(f"unknown key {unknown[0]!r} in camera distribution {kind!r}")
+        raise CheckpointError(f"unknown key {quoted(unknown[0])} in camera distribution {kind!r}")
     if missing := [field.name for field in fields if field.default is dataclasses.MISSING and field.name not in data]:
         raise CheckpointError(f"missing key {missing[0]!r} in camera distribution {kind!r}")
     try:
@@ -195,7 +196,7 @@ def _plain_value(name: str, value: Any) -> Any:
         or any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers)
     ):
         wanted = "three numbers" if name == "target" else "a number"
-        raise CheckpointError(f"{name} of a camera distribution must be {wanted}, got {value!r}")
+        raise CheckpointError(f"{name} of a camera distribution must be {wanted}, got {quoted(value)}")
     plain = tuple(float(number) for number in numbers)
     return plain if name == "target" else plain[0]
 

@@ -17,6 +17,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.poses import POLE_MARGIN, Pose, YawZero
 from gen3d_tools.cameras.streams import uniform_draws
 from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.printable import quoted
 
 Shape = Literal["fixed", "uniform", "uniform_area", "normal", "truncated_normal", "hybrid"]
 _MIDDLE_IS_MEAN = ("uniform", "uniform_area", "hybrid")
@@ -155,7 +156,7 @@ class PosePrior:
         names = [field.name for field in dataclasses.fields(cls)]
         _check_names(data, ["kind", *names], where)
         if data["yaw_zero"] not in get_args(YawZero):
-            raise CheckpointError(f"yaw_zero of {where} is {data['yaw_zero']!r:.40}, not one of z, x")
+            raise CheckpointError(f"yaw_zero of {where} is {quoted(data['yaw_zero'])}, not one of z, x")
         try:
             spreads = {name: _spread(data[name], f"{name} of {where}") for name in names if name != "yaw_zero"}
             return cls(**spreads, yaw_zero=data["yaw_zero"])
@@ -184,7 +185,7 @@ def _spread(value: Any, where: str) -> Spread:
     names = [field.name for field in dataclasses.fields(Spread)]
     _check_names(value, names, where)
     if value["shape"] not in get_args(Shape):
-        raise CheckpointError(f"{where}: shape is {value['shape']!r:.40}, not one of {', '.join(get_args(Shape))}")
+        raise CheckpointError(f"{where}: shape is {quoted(value['shape'])}, not one of {', '.join(get_args(Shape))}")
     return Spread(shape=value["shape"], **{name: _number(value[name], where) for name in names if name != "shape"})
 
 
@@ -192,12 +193,12 @@ def _check_names(data: Any, names: Sequence[str], where: str) -> None:
     if not isinstance(data, Mapping):
         raise CheckpointError(f"{where} is {type(data).__name__}, it must be a table")
     if unknown := sorted(set(map(str, data)) - set(names)):
-        raise CheckpointError(f"unknown key {unknown[0]!r} in {where}")
+        raise CheckpointError(f"unknown key {quoted(unknown[0])} in {where}")
     if missing := [name for name in names if name not in data]:
         raise CheckpointError(f"missing key {missing[0]!r} in {where}")
 
 
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
-        raise CheckpointError(f"{where} must hold finite numbers, got {value!r:.40}")
+        raise CheckpointError(f"{where} must hold finite numbers, got {quoted(value)}")
     return float(value)

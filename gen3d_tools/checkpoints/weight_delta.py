@@ -15,6 +15,7 @@ from jaxtyping import Float, Int8, UInt8
 from torch import Tensor
 
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.printable import quoted
 
 MAX_LEVELS = 127
 
@@ -89,7 +90,7 @@ def add_difference(tensors: Mapping[str, Tensor], difference: Difference, where:
     """
     unknown = [name for name in difference.names if name not in tensors or not tensors[name].is_floating_point()]
     if unknown or len(set(difference.names)) != len(difference.names):
-        what = f"tensor {unknown[0]!r:.80} is unknown" if unknown else "a tensor is named twice"
+        what = f"tensor {quoted(unknown[0])} is unknown" if unknown else "a tensor is named twice"
         raise CheckpointError(f"{where} does not fit its base model: {what}")
     rows = sum(_rows(tensors[name]) for name in difference.names)
     if len(difference.scales) != rows or not torch.isfinite(difference.scales).all():

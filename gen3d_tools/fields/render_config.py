@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.printable import quoted
 
 Marcher = Literal["midpoint", "classical"]
 Spacing = Literal["linear", "disparity"]
@@ -57,21 +58,22 @@ class RenderConfig:
                 f"need coarse_samples >= 2 and fine_samples >= 0, got {self.coarse_samples} and {self.fine_samples}"
             )
         if self.fine_samples and self.coarse_samples < 4:
-            raise InputError(f"importance sampling needs coarse_samples >= 4, got {self.coarse_samples}")
+            raise InputError(f"importance sampling needs coarse_samples >= 4, got {quoted(self.coarse_samples)}")
         if self.background == "last" and self.marcher != "classical":
-            raise InputError(f'background "last" needs the classical marcher, got {self.marcher!r}')
+            raise InputError(f'background "last" needs the classical marcher, got {quoted(self.marcher)}')
         if self.last_interval is not None and not self.last_interval > 0:
-            raise InputError(f"last_interval is {self.last_interval}, it must be positive or None")
+            raise InputError(f"last_interval is {quoted(self.last_interval)}, it must be positive or None")
 
     def _check_limits(self) -> None:
         if isinstance(self.near, str) or isinstance(self.far, str):
             if (self.near, self.far) != ("box", "box"):
-                raise InputError(f'near is {self.near!r} and far is {self.far!r}: need two numbers, or "box" for both')
+                limits = f"near is {quoted(self.near)} and far is {quoted(self.far)}"
+                raise InputError(f'{limits}: need two numbers, or "box" for both')
             if self.spacing == "disparity":
                 raise InputError('spacing "disparity" needs numbers for near and far, not "box"')
             return
         if not 0 <= self.near < self.far < float("inf"):
-            raise InputError(f"need 0 <= near < far, got near={self.near}, far={self.far}")
+            raise InputError(f"need 0 <= near < far, got near={quoted(self.near)}, far={quoted(self.far)}")
         if self.spacing == "disparity" and self.near == 0:
             raise InputError('spacing "disparity" needs near > 0, got 0')
 
@@ -121,7 +123,7 @@ def _check_choices(values: Mapping[str, Any]) -> None:
     """Refuse a name that is not one of the choices."""
     for name, choices in _CHOICES.items():
         if values[name] not in choices:
-            raise InputError(f"{name} is {values[name]!r}, it must be one of {', '.join(choices)}")
+            raise InputError(f"{name} is {quoted(values[name])}, it must be one of {', '.join(choices)}")
 
 
 def _check_types(values: Mapping[str, Any]) -> None:
@@ -138,4 +140,4 @@ def _check_types(values: Mapping[str, Any]) -> None:
         value = values[name]
         fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
         if not fits and not (name in ("near", "far") and value == "box"):
-            raise InputError(f"{name} is {value!r}, it must be {' or '.join(kind.__name__ for kind in kinds)}")
+            raise InputError(f"{name} is {quoted(value)}, it must be {' or '.join(kind.__name__ for kind in kinds)}")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.checks import check_seeds, one_line
 from gen3d_tools.errors import InputError
+from gen3d_tools.printable import listed, printable
 
 MAX_SEEDS = 100_000  # more in one list is a slip of the keyboard
 _RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
@@ -149,16 +150,15 @@ def _class_span(item: str, class_names: Sequence[str]) -> range:
         raise InputError(_unknown_class(item, class_names))
     if span[-1] >= len(class_names):
         last = len(class_names) - 1
-        raise InputError(f"there is no class {span[-1]}; indices run from 0 to {last} ({class_names[last]})")
+        raise InputError(f"there is no class {span[-1]}; indices run from 0 to {last} ({printable(class_names[last])})")
     return span
 
 
 def _unknown_class(item: str, class_names: Sequence[str]) -> str:
     lowered = {name.lower(): name for name in distinct_names(class_names)}
     close = [lowered[name] for name in difflib.get_close_matches(item.lower(), lowered, n=3, cutoff=0.5)]
-    hint = f"; did you mean {' or '.join(close)}?" if close else ";"
-    listed = ", ".join(class_names[:12]) + (f", ... ({len(class_names)} in all)" if len(class_names) > 12 else "")
-    return f"unknown class {one_line(item)!r}{hint} classes: {listed}"
+    hint = f"; did you mean {' or '.join(map(printable, close))}?" if close else ";"
+    return f"unknown class {one_line(item)!r}{hint} classes: {listed(class_names, 12)}"
 
 
 def _named(name: str, class_names: Sequence[str]) -> int | None:
@@ -168,7 +168,7 @@ def _named(name: str, class_names: Sequence[str]) -> int | None:
         wanted, pairs = spelled(name), zip(class_names, distinct, strict=True)
         found = [index for index, pair in enumerate(pairs) if wanted in map(spelled, pair)]
         if len(found) > 1:
-            alike = " or ".join(distinct[index] for index in found)
+            alike = " or ".join(printable(distinct[index]) for index in found[:12])
             raise InputError(f"{len(found)} classes are called {one_line(name)!r}; choose {alike}")
         if found:
             return found[0]

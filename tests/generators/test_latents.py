@@ -117,7 +117,7 @@ def test_seeds_are_read_in_order(text, seeds):
         ("0-4294967295", "more than 100000 seeds"),
         ("0-60000,0-60000", "more than 100000 seeds"),
         ("1\n2", "cannot read seed '1 2'"),
-        ("x" * 500, r"cannot read seed 'x+\.\.\.'"),
+        ("x" * 500, r"cannot read seed 'x+…x+'"),
     ],
 )
 def test_seeds_that_cannot_be_read_are_refused_quickly_in_one_line(text, message):
@@ -196,7 +196,7 @@ def test_a_name_of_several_classes_is_answered_with_all_of_them(text, message):
 
 
 def test_a_thousand_classes_are_not_all_listed():
-    with pytest.raises(InputError, match=r"\.\.\. \(1000 in all\)") as caught:
+    with pytest.raises(InputError, match=r"and 988 more") as caught:
         parse_classes("dog", [f"breed {number}" for number in range(1000)])
     assert len(str(caught.value)) < 300
 

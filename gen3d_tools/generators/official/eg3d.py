@@ -26,9 +26,11 @@ from gen3d_tools.generators.official.settings_tables import (
     refusals,
     refuse_others,
     rows,
+    text,
     without_filters,
 )
 from gen3d_tools.generators.settings import ModelSettings, TrustedViews
+from gen3d_tools.printable import quoted
 
 LICENCE = "NVIDIA Source Code License (non-commercial)"
 RAW_ISO_LEVEL = 10.0
@@ -124,7 +126,7 @@ def _mapping(arguments: Mapping[str, Any]) -> dict[str, Any]:
     options = arguments.get("mapping_kwargs") or {}
     refuse_others(options, _MAPPING, "mapping_kwargs")
     if options.get("activation", "lrelu") != "lrelu":
-        raise CheckpointError(f"mapping_kwargs: activation is {options['activation']!r:.40}, only lrelu is supported")
+        raise CheckpointError(f"mapping_kwargs: activation is {quoted(options['activation'])}, only lrelu is supported")
     return {
         "z_dim": arguments["z_dim"],
         "w_dim": arguments["w_dim"],
@@ -141,7 +143,7 @@ def _backbone(arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> di
     for name, only in _FIXED.items():
         found = arguments.get(name, only)
         if (list(found) if isinstance(found, tuple) else found) != only:
-            raise CheckpointError(f"{name} is {found!r:.40}, only {only!r} is supported")
+            raise CheckpointError(f"{name} is {quoted(found)}, only {only!r} is supported")
     blocks = [re.match(r"backbone\.synthesis\.b(\d{1,5})\.", name) for name in tensors]
     resolution = max((int(block[1]) for block in blocks if block), default=0)
     return {
@@ -165,11 +167,11 @@ def _decoder(rendering: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dic
 
 def _super_resolution(arguments: Mapping[str, Any], rendering: Mapping[str, Any]) -> dict[str, Any]:
     refuse_others(arguments.get("sr_kwargs") or {}, _SUPER_RESOLUTION, "sr_kwargs")
-    module = str(rendering["superresolution_module"]).rpartition(".")[2]
+    module = text(rendering["superresolution_module"], "superresolution_module").rpartition(".")[2]
     if module not in _VARIANTS:
-        raise CheckpointError(f"super-resolution {module:.60} is not supported; known are {', '.join(_VARIANTS)}")
+        raise CheckpointError(f"super-resolution {quoted(module)} is not supported; known are {', '.join(_VARIANTS)}")
     if arguments["img_resolution"] != VARIANTS[_VARIANTS[module]].resolution:
-        raise CheckpointError(f"img_resolution is {arguments['img_resolution']!r:.40}, {module} makes another size")
+        raise CheckpointError(f"img_resolution is {quoted(arguments['img_resolution'])}, {module} makes another size")
     return {
         "super_resolution": _VARIANTS[module],
         "super_resolution_antialias": rendering.get("sr_antialias", False),
@@ -185,7 +187,7 @@ def _camera_scale(rendering: Mapping[str, Any]) -> float:
 
 def _settings(rendering: Mapping[str, Any]) -> ModelSettings:
     if rendering["clamp_mode"] != "softplus":
-        raise CheckpointError(f"clamp_mode is {rendering['clamp_mode']!r:.40}, EG3D knows only softplus")
+        raise CheckpointError(f"clamp_mode is {quoted(rendering['clamp_mode'])}, EG3D knows only softplus")
     posed = _camera_scale(rendering) != 0
     radius = number(rendering.get("avg_camera_radius", 2.7), "avg_camera_radius")
     target = _point(rendering.get("avg_camera_pivot", [0, 0, 0]))
@@ -230,6 +232,6 @@ def _count(rendering: Mapping[str, Any], name: str) -> int:
 
 def _point(value: Any) -> tuple[float, float, float]:
     if not isinstance(value, list | tuple) or len(value) != 3:
-        raise CheckpointError(f"avg_camera_pivot is {value!r:.60}, it must be three numbers")
+        raise CheckpointError(f"avg_camera_pivot is {quoted(value)}, it must be three numbers")
     x, y, z = (number(coordinate, "avg_camera_pivot") for coordinate in value)
     return x, y, z

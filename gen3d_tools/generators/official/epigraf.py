@@ -26,8 +26,9 @@ from gen3d_tools.generators.official.epigraf_base import (
     table,
     trusted_views,
 )
-from gen3d_tools.generators.official.settings_tables import number, refusals
+from gen3d_tools.generators.official.settings_tables import number, refusals, text
 from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.printable import quoted
 
 MEAN_CAMERA = "mapping.mean_camera_pose"
 _BEHIND_INTERVAL = 1e-3  # length of the last interval where there is a background behind it
@@ -47,7 +48,7 @@ def from_official(model: OfficialModel) -> tuple[EpigrafConfig, ModelSettings, d
     """
     settings = model.config
     if settings.get("backbone", "stylegan2") != "stylegan2":
-        raise CheckpointError(f"the backbone is {settings['backbone']!r:.40}, only stylegan2 is supported")
+        raise CheckpointError(f"the backbone is {quoted(settings['backbone'])}, only stylegan2 is supported")
     background = _background(settings)
     tri_plane = table(settings, "tri_plane", "the config")
     dataset = table(settings, "dataset", "the config")
@@ -145,9 +146,9 @@ def _note(camera: Mapping[str, Any]) -> dict[str, str]:
 
 def _prior(camera: Mapping[str, Any], mean_camera: tuple[float, ...]) -> tuple[PosePrior, Pose]:
     """The prior of training cameras, and its mean."""
-    name = camera.get("dist", "custom")
+    name = text(camera.get("dist", "custom"), "dist of camera")
     if name not in _DISTRIBUTIONS:
-        raise CheckpointError(f"unknown distribution of cameras {name!r:.40}; known are {', '.join(_DISTRIBUTIONS)}")
+        raise CheckpointError(f"unknown distribution of cameras {quoted(name)}; known are {', '.join(_DISTRIBUTIONS)}")
     if name == "custom":
         yaw, pitch = (
             Spread(shape="normal", center=center, std=std)
@@ -158,8 +159,8 @@ def _prior(camera: Mapping[str, Any], mean_camera: tuple[float, ...]) -> tuple[P
             [setting(camera, f"{axis}_{which}", "camera") for which in ("mean", "stddev")]
             for axis in ("horizontal", "vertical")
         )
-        yaw = _spread(str(name), *horizontal, is_pitch=False)
-        pitch = _spread(str(name), *vertical, is_pitch=True)
+        yaw = _spread(name, *horizontal, is_pitch=False)
+        pitch = _spread(name, *vertical, is_pitch=True)
     prior = PosePrior(
         yaw=yaw,
         pitch=pitch,

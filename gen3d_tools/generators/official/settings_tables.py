@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.networks.layers import low_pass_filter
+from gen3d_tools.printable import listed, quoted
 
 
 def without_filters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -47,9 +48,9 @@ def refuse_others(settings: Any, known: tuple[str, ...], where: str) -> None:
         CheckpointError: One line with their names.
     """
     demand(settings, (), where)
-    others = sorted(set(map(str, settings)) - set(known))
+    others = sorted(set(settings) - set(known))
     if others:
-        raise CheckpointError(f"{where} holds {', '.join(others)}, which this family does not know; is it a fork?")
+        raise CheckpointError(f"{where} holds {listed(others)}, which this family does not know; is it a fork?")
 
 
 def rows(tensors: Mapping[str, Tensor], name: str, columns: bool = False) -> int:
@@ -71,8 +72,19 @@ def number(value: Any, where: str) -> float:
         CheckpointError: It is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CheckpointError(f"{where} is {value!r:.60}, it must be a number")
+        raise CheckpointError(f"{where} is {quoted(value)}, it must be a number")
     return float(value)
+
+
+def text(value: Any, where: str) -> str:
+    """Take a text.
+
+    Raises:
+        CheckpointError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise CheckpointError(f"{where} is {quoted(value)}, it must be a text")
+    return value
 
 
 @contextmanager

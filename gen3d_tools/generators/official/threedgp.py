@@ -29,8 +29,9 @@ from gen3d_tools.generators.official.epigraf_base import (
     table,
     trusted_views,
 )
-from gen3d_tools.generators.official.settings_tables import number, refusals, rows
+from gen3d_tools.generators.official.settings_tables import number, refusals, rows, text
 from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.printable import quoted
 
 MEAN_CAMERA = "mapping.mean_camera_params"
 _CAMERA_ADAPTOR = "synthesis.camera_adaptor"
@@ -59,7 +60,7 @@ def from_official(model: OfficialModel) -> tuple[ThreeDGPConfig, ModelSettings, 
     if settings.get("has_view_cond", False):
         raise CheckpointError("has_view_cond is on, which 3DGP's own code cannot use either")
     if _marcher(settings) not in ("classical", "mip"):
-        raise CheckpointError(f"ray_marcher_type is {_marcher(settings):.40}, it must be classical or mip")
+        raise CheckpointError(f"ray_marcher_type is {quoted(_marcher(settings))}, it must be classical or mip")
     midpoint = _marcher(settings) == "mip"
     camera = _camera(settings)
     values = {
@@ -80,7 +81,7 @@ def from_official(model: OfficialModel) -> tuple[ThreeDGPConfig, ModelSettings, 
 
 
 def _marcher(settings: Mapping[str, Any]) -> str:
-    return str(settings.get("ray_marcher_type", "classical"))
+    return text(settings.get("ray_marcher_type", "classical"), "ray_marcher_type")
 
 
 def _camera(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,7 +130,7 @@ def _depth_adaptor(model: OfficialModel, camera: Mapping[str, Any]) -> dict[str,
     options = table(model.config, "depth_adaptor", "the config")
     strategy = options.get("out_strategy", "random")
     if strategy not in ("random", "last", "mean"):
-        raise CheckpointError(f"out_strategy is {strategy!r:.40}, it must be random, last or mean")
+        raise CheckpointError(f"out_strategy is {quoted(strategy)}, it must be random, last or mean")
     made = model.attributes.get(_DEPTH_ADAPTOR, {})
     ray = table(camera, "ray", "camera")
     return {
@@ -212,9 +213,9 @@ def _prior(camera: Mapping[str, Any], mean_camera: Sequence[float]) -> PosePrior
 
 def _angles(entry: Mapping[str, Any], where: str) -> tuple[Spread, Spread]:
     """The distributions of yaw and pitch."""
-    name = str(entry.get("dist"))
+    name = text(entry.get("dist"), f"dist of {where}")
     if name not in _ANGLE_SHAPES:
-        raise CheckpointError(f"unknown distribution {name:.40} of {where}")
+        raise CheckpointError(f"unknown distribution {quoted(name)} of {where}")
     spreads = []
     for which in ("yaw", "pitch"):
         bounds = table(entry, which, where)
@@ -242,7 +243,7 @@ def _scalar(entry: Any, where: str) -> Spread:
     if name == "truncnorm":
         mean, std = (setting(entry, one, where) for one in ("mean", "std"))
         return Spread(shape="truncated_normal", center=mean, std=std, low=low, high=high)
-    raise CheckpointError(f"unknown distribution {name!r:.40} of {where}")
+    raise CheckpointError(f"unknown distribution {quoted(name)} of {where}")
 
 
 def _mean_pose(config: ThreeDGPConfig, prior: PosePrior, tensors: Mapping[str, Tensor]) -> Pose:

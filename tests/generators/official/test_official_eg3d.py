@@ -166,7 +166,7 @@ def test_another_filter_is_refused():
         ({"arguments": {"mapping_kwargs": {"activation": "relu"}}}, "only lrelu"),
         ({"arguments": {"sr_kwargs": {"depth": 3}}}, "sr_kwargs holds depth"),
         ({"rendering": {"clamp_mode": "relu"}}, "only softplus"),
-        ({"rendering": {"superresolution_module": "other.Upsampler"}}, "Upsampler is not supported"),
+        ({"rendering": {"superresolution_module": "other.Upsampler"}}, "Upsampler' is not supported"),
         ({"rendering": {"superresolution_noise_mode": "loud"}}, "super_resolution_noise"),
         ({"rendering": {"ray_start": "auto", "ray_end": 3.0}}, "ray_start"),
         ({"rendering": {"ray_start": 3.0, "ray_end": 2.0}}, "near < far"),

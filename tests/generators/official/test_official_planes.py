@@ -156,11 +156,11 @@ REFUSALS = {
     ],
     "3dgp/class_cond_adaptors": [
         (lambda c: c.update(has_view_cond=True), "has_view_cond"),
-        (lambda c: c.update(ray_marcher_type="fast"), "ray_marcher_type is fast"),
+        (lambda c: c.update(ray_marcher_type="fast"), "ray_marcher_type is 'fast'"),
         (lambda c: c.update(cbase=8), "leaves no channel"),
         (lambda c: c.pop("camera"), "no table camera"),
         (lambda c: c["camera"]["fov"].update(dist="normal", mean=20.0, std=2.0), "normal with a spread"),
-        (lambda c: c["camera"]["origin"]["angles"].update(dist="moon"), "unknown distribution moon"),
+        (lambda c: c["camera"]["origin"]["angles"].update(dist="moon"), "unknown distribution 'moon'"),
         (lambda c: c["camera"]["look_at"].pop("angles"), "no table angles"),
         (lambda c: c["camera_adaptor"].pop("adjust"), "no table adjust"),
         (lambda c: c["depth_adaptor"].update(out_strategy="best"), "out_strategy is 'best'"),
