@@ -5,7 +5,7 @@ nothing is loaded partially. Reading a folder runs no code from it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from gen3d_tools.errors import CheckpointError, NotFoundError
+from gen3d_tools.checkpoints.config_schema import MODEL
+from gen3d_tools.checkpoints.schema import check, check_keys
+from gen3d_tools.checkpoints.strict_json import parse_json
+from gen3d_tools.errors import CheckpointError, Gen3DError, NotFoundError
 from gen3d_tools.files import atomic_path
+from gen3d_tools.printable import printable, quoted
 
 FORMAT = "gen3d-tools"
 VERSION = 1
@@ -24,38 +28,9 @@ CONFIG_NAME = "config.json"
 TENSORS_NAME = "model.safetensors"
 CARD_NAME = "README.md"
 ENCODER_NAME = "encoder.safetensors"  # may be there: the network that looks at photos
-_SECTIONS: dict[str, type | tuple[type, ...]] = {
-    "format": str,
-    "version": int,
-    "family": str,
-    "network": dict,
-    "rendering": dict,
-    "cameras": dict,
-    "iso_level": (int, float),
-    "class_names": list,
-    "provenance": dict,
-    "licence": str,
-}
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
 _MAX_CONFIG_BYTES = 4 * 2**20
-
-
-def check_keys(found: Mapping[str, Any], expected: Iterable[str], where: str) -> None:
-    """Refuse unknown and missing keys by name.
-
-    Raises:
-        CheckpointError: One line that lists both.
-    """
-    if not isinstance(found, Mapping):
-        raise CheckpointError(f"{where} is {type(found).__name__}, it must be a table of settings")
-    wanted = set(expected)
-    parts = [
-        f"{what} {', '.join(sorted(keys))}"
-        for what, keys in (("unknown key", set(found) - wanted), ("missing key", wanted - set(found)))
-        if keys
-    ]
-    if parts:
-        raise CheckpointError(f"{where}: {'; '.join(parts)}; the folder was made for another version, or was edited")
+_MAX_TENSORS = 20_000
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -70,14 +45,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {path.name}")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or a number of thousands of digits
-        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
+        table = parse_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or type(error).__name__})") from error
     return table if isinstance(table, dict) else {}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read and check `config.json`.
+    """Read and check `config.json`: every value but those of the network, which `NetworkConfig` checks.
 
     Raises:
         NotFoundError: The folder or the file is not there.
@@ -89,13 +64,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f'{path} is no gen3d-tools model: its "format" must be "{FORMAT}"')
     if config.get("version") != VERSION:
         found = config.get("version")
-        raise CheckpointError(f"{path} has format version {found!r}, this gen3d_tools reads {VERSION}; upgrade it")
-    check_keys(config, _SECTIONS, str(path))
-    for key, kind in _SECTIONS.items():
-        if not isinstance(config[key], kind) or isinstance(config[key], bool):
-            raise CheckpointError(f"{path}: {key} is {config[key]!r:.60}, which is not what belongs there")
-    if not all(isinstance(name, str) for name in config["class_names"]):
-        raise CheckpointError(f"{path}: class_names must be a list of names")
+        wanted = f"this gen3d_tools reads {VERSION}; upgrade it"
+        raise CheckpointError(f"{path} has format version {quoted(found)}, {wanted}")
+    check(config, MODEL, str(path))
     return config
 
 
@@ -106,12 +77,12 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         NotFoundError: The file is not there.
         CheckpointError: It is truncated or corrupt, or a tensor holds a value that is not finite.
     """
-    with open_tensors(folder / TENSORS_NAME) as file:
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    layout, where = read_layout(folder), folder / TENSORS_NAME
+    with open_tensors(where) as file:
+        tensors = {name: file.get_tensor(name).float() for name in layout}
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            where = folder / TENSORS_NAME
-            raise CheckpointError(f"{where}: tensor {name} holds NaN or infinity; the weights are unusable")
+            raise CheckpointError(f"{where}: tensor {printable(name)} holds NaN or infinity; the weights are unusable")
     return tensors
 
 
@@ -125,13 +96,20 @@ def read_layout(folder: Path) -> dict[str, Tensor]:
         NotFoundError: The file is not there.
         CheckpointError: It is truncated or corrupt, or holds tensors of another kind than ours.
     """
-    with open_tensors(folder / TENSORS_NAME) as file:
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    path = folder / TENSORS_NAME
+    with open_tensors(path) as file:
+        names: list[str] = file.keys()
+        if len(names) > _MAX_TENSORS:
+            raise CheckpointError(f"{path} holds {len(names):,} tensors; no model has more than {_MAX_TENSORS:,}")
+        slices = {name: file.get_slice(name) for name in names}
         layout = {name: (one.get_shape(), one.get_dtype()) for name, one in slices.items()}
-    strange = sorted({dtype for _, dtype in layout.values()} - set(_DTYPES))
-    if strange:
-        raise CheckpointError(f"{folder / TENSORS_NAME} holds tensors of type {strange[0]}, not {', '.join(_DTYPES)}")
-    return {name: torch.empty(shape, dtype=_DTYPES[dtype], device="meta") for name, (shape, dtype) in layout.items()}
+        strange = sorted({dtype for _, dtype in layout.values()} - set(_DTYPES))
+        if strange:
+            found = printable(strange[0])
+            raise CheckpointError(f"{path} holds tensors of type {found}, not {', '.join(_DTYPES)}")
+        return {
+            name: torch.empty(shape, dtype=_DTYPES[dtype], device="meta") for name, (shape, dtype) in layout.items()
+        }
 
 
 @contextmanager
@@ -142,8 +120,10 @@ def open_tensors(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Gen3DError:
+        raise
+    except (SafetensorError, OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = printable(str(error).partition("\n")[0] or type(error).__name__)
         raise CheckpointError(f"{path} is corrupt or cut short ({reason}); copy or download it again") from error
 
 
@@ -153,14 +133,13 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], w
     Raises:
         CheckpointError: One line with the first few differences and their number.
     """
-    missing = [f"{name} is missing" for name in expected if name not in found]
-    surplus = [f"{name} is unknown" for name in found if name not in expected]
-    shapes = [
-        f"{name} is {list(found[name].shape)}, the config asks for {list(expected[name].shape)}"
+    problems = [f"{printable(name)} is missing" for name in expected if name not in found]
+    problems += [f"{printable(name)} is unknown" for name in found if name not in expected]
+    problems += [
+        f"{printable(name)} is {list(found[name].shape)}, the config asks for {list(expected[name].shape)}"
         for name in expected
         if name in found and found[name].shape != expected[name].shape
     ]
-    problems = missing + surplus + shapes
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         raise CheckpointError(f"{where}: tensors do not fit the config: {'; '.join(problems[:3])}{more}")
@@ -186,7 +165,7 @@ def write_folder(
         overwrite: Replace an existing folder.
     """
     complete = {"format": FORMAT, "version": VERSION, **config}
-    check_keys(complete, _SECTIONS, CONFIG_NAME)
+    check_keys(complete, MODEL.fields, CONFIG_NAME)
     stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)

@@ -8,8 +8,7 @@ Reading is as strict as that of a model folder: sizes are checked before they ar
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,19 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
-from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, check_keys, open_tensors, read_json
+from gen3d_tools.checkpoints.config_schema import RESULT
+from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, open_tensors, read_json
+from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.checkpoints.weight_delta import Difference
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.printable import listed, quoted
 
 RESULT_FORMAT = "gen3d-tools result"
 RESULT_VERSION = 1
 DIFFERENCE_NAME = "difference.safetensors"
 _ENCODING = "deflated rows of int8"
-_KEYS = ("format", "version", "base", "camera", "class_index", "difference", "report")
 _TENSORS = {"ws": torch.float32, "levels": torch.uint8, "scales": torch.float32}
 _MAX_BYTES = 2**32
-_LARGEST = torch.finfo(torch.float32).max
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,18 +113,9 @@ def read_result_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f'{path} is no result of an inversion: its "format" must be "{RESULT_FORMAT}"')
     if config.get("version") != RESULT_VERSION:
         found = config.get("version")
-        raise CheckpointError(f"{path} has version {found!r:.20}, this gen3d_tools reads {RESULT_VERSION}; upgrade it")
-    check_keys(config, _KEYS, str(path))
-    checks: dict[str, Callable[[Any], bool]] = {
-        "base": _is_base,
-        "camera": lambda value: isinstance(value, list) and len(value) == 25 and all(map(_is_number, value)),
-        "class_index": lambda value: value is None or _is_index(value),
-        "difference": _is_difference,
-        "report": lambda value: isinstance(value, dict),
-    }
-    for key, fits in checks.items():
-        if not fits(config[key]):
-            raise CheckpointError(f"{path}: {key} is {config[key]!r:.60}, which is not what belongs there")
+        wanted = f"this gen3d_tools reads {RESULT_VERSION}; upgrade it"
+        raise CheckpointError(f"{path} has version {quoted(found)}, {wanted}")
+    check(config, RESULT, str(path))
     return config
 
 
@@ -140,7 +130,7 @@ def read_result(folder: Path) -> StoredResult:
     with open_tensors(path) as file:
         found = set(file.keys())
         if found != set(_TENSORS):
-            raise CheckpointError(f"{path} holds {_listed(found)}, it must hold {_listed(_TENSORS)}")
+            raise CheckpointError(f"{path} holds {listed(sorted(found))}, it must hold {listed(sorted(_TENSORS))}")
         if path.stat().st_size > _MAX_BYTES:
             raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {DIFFERENCE_NAME}")
         tensors = {name: file.get_tensor(name) for name in _TENSORS}
@@ -157,30 +147,3 @@ def read_result(folder: Path) -> StoredResult:
         difference=Difference(tuple(config["difference"]["tensors"]), tensors["levels"], tensors["scales"]),
         report=config["report"],
     )
-
-
-def _is_base(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != {"source", "path", "sha256"}:
-        return False
-    path, digest = value["path"], value["sha256"]
-    texts = isinstance(value["source"], str) and (path is None or isinstance(path, str))
-    return texts and isinstance(digest, str) and _SHA256.fullmatch(digest) is not None
-
-
-def _is_difference(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != {"encoding", "tensors"} or value["encoding"] != _ENCODING:
-        return False
-    return isinstance(value["tensors"], list) and all(isinstance(name, str) for name in value["tensors"])
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a number that float32 holds."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
-
-
-def _is_index(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(names))[:200] or "nothing"

@@ -1,22 +1,30 @@
 """What all network configs share: plain values out, and strictly checked values in."""
 
-import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gen3d_tools.checkpoints.native import check_keys
+from gen3d_tools.checkpoints.schema import check_keys
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.printable import quoted
 
 Config = TypeVar("Config", bound="NetworkConfig")
 
 MAX_SIZE = 1 << 20
 """No count in a config is beyond this."""
 
-MAX_REPEATS = 64
-"""... and no number of layers, blocks or steps beyond this: each costs time before any tensor is compared."""
-_REPEATED = ("_layers", "_blocks", "_steps")
+MAX_NAMES = 100_000
+"""No list of class names is longer."""
+
+MAX_NUMBER = 1e6
+"""No number with a fraction is beyond this, on either side of 0: weights are float32, and so is all that follows."""
+
+_LARGEST = {"_layers": 64, "_blocks": 64, "_steps": 64, "_resolution": 4096}
+"""Counts by the ends of their names that are smaller: each layer costs time before any tensor is compared, and planes
+and pictures take memory that no tensor in the file stands for."""
+
+_POSITIVE = ("box_side",)
 
 
 class NetworkConfig:
@@ -38,12 +46,12 @@ class NetworkConfig:
         check_keys(values, names, "network config")
         hints = get_type_hints(cls)
         for name in names:
-            largest = MAX_REPEATS if name.endswith(_REPEATED) else MAX_SIZE
-            if not _fits(values[name], hints[name], largest):
+            largest = next((most for end, most in _LARGEST.items() if name.endswith(end)), MAX_SIZE)
+            if not _fits(values[name], hints[name], largest) or (name in _POSITIVE and not values[name] > 0):
                 choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
                 named = ", ".join(map(str, choices))
                 wanted = f"it must be one of {named}" if named else "which is not what belongs there"
-                raise CheckpointError(f"network config: {name} is {values[name]!r:.60}, {wanted}")
+                raise CheckpointError(f"network config: {name} is {quoted(values[name])}, {wanted}")
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
@@ -55,12 +63,13 @@ def _fits(value: Any, hint: Any, largest: int = MAX_SIZE) -> bool:
     if origin in (Union, types.UnionType):
         return any(_fits(value, choice, largest) for choice in arguments)
     if origin is tuple:
-        if not isinstance(value, list | tuple) or not 1 <= len(value) <= 16:
+        longest = MAX_NAMES if arguments[0] is str else 16
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= longest:
             return False
         whole = arguments[0] is int  # widths of layers, which cannot be 0
         return all(_fits(one, arguments[0], largest) and not (whole and one == 0) for one in value)
     if hint is int:
         return type(value) is int and 0 <= value <= largest
     if hint is float:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+        return type(value) in (int, float) and abs(value) <= MAX_NUMBER
     return type(value) is hint
