@@ -15,6 +15,7 @@ from gen3d_tools.errors import CheckpointError
 _MAX_AXES = 8
 _MAX_COUNT = 1 << 40
 _MAX_SET = 100
+_MAX_UNKNOWN = 1000  # that are remembered, to be named
 
 Builder = Callable[[tuple[Any, ...]], Any]
 
@@ -236,7 +237,8 @@ class OfficialVocabulary:
                 f"it refers to {token}, which is in no published checkpoint; nothing was run. "
                 "If you trust its contents to load without it, convert it with --allow-unknown"
             )
-        self.unknown[str(token)] = None
+        if len(self.unknown) < _MAX_UNKNOWN:
+            self.unknown[str(token)] = None
         return token
 
     def call(self, callee: Any, arguments: tuple[Any, ...]) -> Any:

@@ -1,20 +1,22 @@
 """Plain values out of a pickle's records: settings, numbers, small tensors, and omegaconf trees with references.
 
-Everything is counted, because a small file can refer to one value many times over.
+Everything is counted against the file's budget, because a small file can refer to one value many times over.
 """
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from gen3d_tools.checkpoints.records import Blob, Name, Record, TensorRecord
 from gen3d_tools.checkpoints.tensor_storage import TensorReader
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.printable import printable
 
-_MAX_VALUES = 100_000
 _MAX_DEPTH = 40
 _MAX_ELEMENTS = 4096  # of a tensor that counts as a setting
+_LETTERS_PER_STEP = 64
 _REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+)*)\}")
 _NODES = ("omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig", "omegaconf.nodes.AnyNode")
 
@@ -27,16 +29,20 @@ class PlainValues:
     """Turns records into None, bool, int, float, str, list and dict.
 
     Args:
-        tensors: Reads small tensors.
-
-    Attributes:
-        warnings: References that lead nowhere; they stay as they are written.
+        tensors: Reads small tensors. What is converted here spends from its budget.
     """
 
     def __init__(self, tensors: TensorReader) -> None:
-        self.tensors = tensors
-        self.warnings: list[str] = []
-        self._left = _MAX_VALUES
+        self.tensors, self.budget = tensors, tensors.budget
+        self._lost: Counter[str] = Counter()
+
+    @property
+    def warnings(self) -> list[str]:
+        """References that lead nowhere, one line for each; they stay as they are written."""
+        return [
+            f"the configuration refers to {printable(name)}, which is not there" + (f" ({n:,} times)" if n > 1 else "")
+            for name, n in self._lost.items()
+        ]
 
     def plain(self, value: Any, root: Any = None, depth: int = 0) -> Any:
         """Convert one value with everything in it.
@@ -50,31 +56,49 @@ class PlainValues:
             NoSettingError: It is, or holds, something that is no setting.
             CheckpointError: It is nested too deeply, has too many values, or refers to itself.
         """
-        self._left -= 1
-        if self._left < 0 or depth > _MAX_DEPTH:
+        self.budget.spend()
+        if depth > _MAX_DEPTH:
             raise CheckpointError("its settings are nested or repeated without end; no checkpoint does that")
-        if isinstance(value, str) and root is not None:
-            return self._resolved(value, root, depth)
-        if value is None or isinstance(value, bool | int | float | str):
+        if isinstance(value, str):
+            self.budget.spend(len(value) // _LETTERS_PER_STEP)
+            return value if root is None else self._resolved(value, root, depth)
+        if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, Record):
             return self._record(value, root, depth)
         if isinstance(value, dict):
-            return {str(key): self.plain(child, root, depth + 1) for key, child in value.items()}
+            return {_key(key): self.plain(child, root, depth + 1) for key, child in value.items()}
         if isinstance(value, list | tuple):
             return [self.plain(child, root, depth + 1) for child in value]
-        if isinstance(value, set | frozenset) and all(isinstance(child, str) for child in value):
-            return sorted(value)
-        if isinstance(value, TensorRecord) and math.prod(value.size) <= _MAX_ELEMENTS:
-            return self.tensors.read(value).tolist()
+        if isinstance(value, set | frozenset):
+            self.budget.spend(len(value))
+            if all(isinstance(child, str) for child in value):
+                return sorted(value)
+        if isinstance(value, TensorRecord):
+            return self._numbers(value)
         raise NoSettingError
+
+    def _numbers(self, tensor: TensorRecord) -> Any:
+        """Read a small tensor as nested lists. A side of 0 does not make it small: there is a list for each row."""
+        lists = math.prod(max(side, 1) for side in tensor.size)
+        if lists > _MAX_ELEMENTS:
+            raise NoSettingError
+        self.budget.spend(lists)
+        return self.tensors.read(tensor).tolist()
+
+    def entries(self, values: Any) -> list[tuple[str, Any]]:
+        """Give the entries of a table whose keys are texts; none if it is no table."""
+        if not isinstance(values, dict):
+            return []
+        self.budget.spend(len(values))
+        return [(name, value) for name, value in values.items() if isinstance(name, str)]
 
     def table(self, values: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
         """Convert a table of attributes, leaving out what is no setting."""
         skipped = set(skip)
         found = {}
-        for name, value in values.items() if isinstance(values, dict) else ():
-            if isinstance(name, str) and name not in skipped and not isinstance(value, Blob | Name):
+        for name, value in self.entries(values):
+            if name not in skipped and not isinstance(value, Blob | Name):
                 try:
                     found[name] = self.plain(value)
                 except NoSettingError:
@@ -110,13 +134,21 @@ class PlainValues:
         match = _REFERENCE.fullmatch(text)
         if match is None:
             return text
-        target = root
-        for part in match[1].split("."):
+        target, parts = root, match[1].split(".")
+        self.budget.spend(len(parts))
+        for part in parts:
             target = _child(target, part)
             if target is None:
-                self.warnings.append(f"the configuration refers to {match[1]}, which is not there")
+                self._lost[match[1]] += 1
                 return text
         return self.plain(target, root, depth + 1)  # a loop of references runs into the limit of depth
+
+
+def _key(key: Any) -> str:
+    """Write a key of a table of settings; other objects of a file are never turned into text."""
+    if not isinstance(key, str | int | float):
+        raise NoSettingError
+    return str(key)
 
 
 def _root(node: Any) -> Any:

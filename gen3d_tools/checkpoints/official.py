@@ -18,14 +18,17 @@ from torch import Tensor
 from gen3d_tools.checkpoints.allowed_globals import OfficialVocabulary
 from gen3d_tools.checkpoints.config_values import PlainValues
 from gen3d_tools.checkpoints.records import Record, TensorRecord
+from gen3d_tools.checkpoints.refusing import refusing
 from gen3d_tools.checkpoints.tensor_storage import TensorReader
 from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError, NotFoundError
+from gen3d_tools.printable import listed, printable
 
 SUFFIXES = (".pkl", ".pickle")
 _NETWORK = "G_ema"
 _MAX_MODULES = 5000
 _MAX_TENSORS = 20_000
+_MAX_WARNINGS = 20
 _MAX_DEPTH = 24
 _MAX_NAME = 100
 _SUPPORTED = "supported are EG3D, EpiGRAF and 3DGP generators"
@@ -56,7 +59,8 @@ class OfficialModel:
         classes: Class name of every module by its dotted path.
         config: Resolved configuration of the generator, {} if the file has none.
         tensors: The state dict; float32, or float64 where the file has that.
-        warnings: What a user should know: placeholders, references that lead nowhere.
+        warnings: What a user should know: placeholders, references that lead nowhere. A few lines, whatever the file
+            holds: what repeats is counted.
     """
 
     source: str
@@ -90,20 +94,15 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint")
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            if start[:1] != b"\x80":
-                raise CheckpointError(_other_format(start))
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                model = _read(data, path.name, allow_unknown=allow_unknown)
-            file.seek(0)
-            # Read, not mapped: hashing the map would count every page of the file as this process's memory.
-            return replace(model, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with refusing(str(path)), path.open("rb") as file:
+        start = file.read(8)
+        if start[:1] != b"\x80":
+            raise CheckpointError(_other_format(start))
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            model = _read(data, path.name, allow_unknown=allow_unknown)
+        file.seek(0)
+        # Read, not mapped: hashing the map would count every page of the file as this process's memory.
+        return replace(model, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _other_format(start: bytes) -> str:
@@ -118,11 +117,13 @@ def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
     budget = Budget()
     vocabulary = OfficialVocabulary(budget, allow_unknown=allow_unknown)
     network = _generator(Unpickler(data, 0, len(data), vocabulary, budget).load())
-    modules = dict(_modules(network))
-    records = {name: record for path, module in modules.items() for name, record in _tensor_records(path, module)}
+    modules = dict(_modules(network, budget))
+    records: dict[str, TensorRecord] = {}
+    for path, module in modules.items():
+        records.update(_tensor_records(path, module, budget))
+        if len(records) > _MAX_TENSORS:
+            raise CheckpointError(f"it has more than {_MAX_TENSORS:,} tensors; no checkpoint does")
     family = identify(records)
-    if len(records) > _MAX_TENSORS:
-        raise CheckpointError(f"it has {len(records)} tensors, more than any checkpoint")
     reader = TensorReader(data, budget)
     values = PlainValues(reader)
     config = network.attributes().get("cfg")
@@ -135,9 +136,15 @@ def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
         classes={path: module.name.rpartition(".")[2] for path, module in modules.items()},
         config={} if config is None else values.config(config),
         tensors={name: _read_tensor(name, record, reader) for name, record in records.items()},
-        warnings=warnings + values.warnings,
+        warnings=_few(warnings + values.warnings),
         sha256="",
     )
+
+
+def _few(warnings: list[str]) -> list[str]:
+    """Give the first warnings, and how many more there are."""
+    more = len(warnings) - _MAX_WARNINGS
+    return [*warnings[:_MAX_WARNINGS], f"and {more:,} more warnings of these kinds"] if more > 0 else warnings
 
 
 def _generator(snapshot: Any) -> Record:
@@ -149,13 +156,13 @@ def _generator(snapshot: Any) -> Record:
     network = snapshot.get(_NETWORK)
     if isinstance(network, Record) and isinstance(network.attributes().get("_modules"), dict):
         return network
-    found = ", ".join(str(key)[:20] for key in list(snapshot)[:8] if isinstance(key, str)) or "nothing"
+    found = listed([key for key in snapshot if isinstance(key, str)], 8)
     if network is None and "D" in snapshot and "G" not in snapshot:
         raise CheckpointError(f"it holds a discriminator only ({found}); the generator {_NETWORK} is needed")
-    raise CheckpointError(f"it holds {found!a}, but no network {_NETWORK}, the averaged generator; {_SUPPORTED}")
+    raise CheckpointError(f"it holds {found}, but no network {_NETWORK}, the averaged generator; {_SUPPORTED}")
 
 
-def _modules(network: Record) -> Iterator[tuple[str, Record]]:
+def _modules(network: Record, budget: Budget) -> Iterator[tuple[str, Record]]:
     """Walk a network: dotted paths and modules, parents before children, in order."""
     waiting: list[tuple[str, Record, int]] = [("", network, 0)]
     count = 0
@@ -166,30 +173,42 @@ def _modules(network: Record) -> Iterator[tuple[str, Record]]:
             raise CheckpointError("its modules are nested or repeated without end; no checkpoint does that")
         yield path, module
         below = []
-        for name, child in _table(module, "_modules", path):
+        for name, child in _table(module, "_modules", path, budget):
             if not isinstance(child, Record):
                 raise CheckpointError(f"module {_join(path, name)} is no module; the file is damaged")
             below.append((_join(path, name), child, depth + 1))
         waiting.extend(reversed(below))
 
 
-def _tensor_records(path: str, module: Record) -> Iterator[tuple[str, TensorRecord]]:
+def _tensor_records(path: str, module: Record, budget: Budget) -> Iterator[tuple[str, TensorRecord]]:
     """Give a module's own entries of the state dict: parameters, then persistent buffers."""
-    left_out = module.attributes().get("_non_persistent_buffers_set") or ()
+    left_out = _names(module.attributes().get("_non_persistent_buffers_set"), budget)
     for kind in ("_parameters", "_buffers"):
-        for name, tensor in _table(module, kind, path):
-            if kind == "_buffers" and isinstance(left_out, set | frozenset | list) and name in left_out:
+        for name, tensor in _table(module, kind, path, budget):
+            if kind == "_buffers" and name in left_out:
                 continue
             if not isinstance(tensor, TensorRecord):
                 raise CheckpointError(f"{_join(path, name)} is no tensor; the file is damaged")
             yield _join(path, name), tensor
 
 
-def _table(module: Record, kind: str, path: str) -> list[tuple[str, Any]]:
+def _names(values: Any, budget: Budget) -> frozenset[str]:
+    """Give the texts in a set of names; some files have a list there."""
+    if not isinstance(values, set | frozenset | list):
+        return frozenset()
+    budget.spend(len(values))
+    return frozenset(value for value in values if isinstance(value, str))
+
+
+def _table(module: Record, kind: str, path: str, budget: Budget) -> list[tuple[str, Any]]:
     """Give the entries of `_parameters`, `_buffers` or `_modules` that are not None."""
-    table = module.attributes().get(kind) or {}
+    table = module.attributes().get(kind)
+    if table is None:
+        return []
+    if isinstance(table, dict):
+        budget.spend(len(table))
     if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
-        raise CheckpointError(f"{kind} of module {path or 'G_ema'!r} is no table; the file is damaged")
+        raise CheckpointError(f"{kind} of module {path or 'G_ema'} is no table; the file is damaged")
     return [(name, value) for name, value in table.items() if value is not None]
 
 
@@ -203,9 +222,9 @@ def _read_tensor(name: str, record: TensorRecord, reader: TensorReader) -> Tenso
     try:
         tensor = reader.read(record)
     except CheckpointError as error:
-        raise CheckpointError(f"tensor {name}: {error}") from error
+        raise CheckpointError(f"tensor {printable(name)}: {error}") from error
     if not torch.isfinite(tensor).all():
-        raise CheckpointError(f"tensor {name} holds NaN or infinity; the weights are unusable")
+        raise CheckpointError(f"tensor {printable(name)} holds NaN or infinity; the weights are unusable")
     return tensor
 
 
@@ -226,10 +245,8 @@ def _arguments(network: Record, family: str, values: PlainValues, warnings: list
 
 def _attributes(module: Record, values: PlainValues) -> dict[str, Any]:
     """Give a module's plain attributes: what is neither torch's bookkeeping nor the configuration."""
-    state = module.attributes()
-    return values.table(
-        state, skip=[name for name in state if str(name).startswith("_") or name in ("training", "cfg")]
-    )
+    own = {name: value for name, value in values.entries(module.attributes()) if not name.startswith("_")}
+    return values.table(own, skip=("training", "cfg"))
 
 
 def identify(names: Mapping[str, Any]) -> str:
@@ -259,6 +276,6 @@ def identify(names: Mapping[str, Any]) -> str:
         )
     if has("b4.") and not has("mapping.w_avg"):
         raise CheckpointError(f"what it calls {_NETWORK} is a discriminator; {_SUPPORTED}")
-    parts = sorted({name.split(".")[0] for name in names})[:6]
-    some = f"with parts {', '.join(parts)}" if parts else "without any tensor"
+    parts = sorted({name.split(".")[0] for name in names})
+    some = f"with parts {listed(parts, 6)}" if parts else "without any tensor"
     raise CheckpointError(f"its generator {some} matches no known family completely; {_SUPPORTED}")

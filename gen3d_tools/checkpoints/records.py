@@ -2,13 +2,18 @@
 
 A pickle names functions and classes and says how to call them. The reader never looks such a name up; it keeps
 the name (`Name`), what it was called with (`Record`), and where long bytes and texts lie in the file (`Blob`).
+
+None of these writes out what it holds when it is printed: a file of a few kilobytes can describe an object in which
+everything is there twice, thirty levels deep, and writing that does not end.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from gen3d_tools.printable import printable
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name:
     """A global the file refers to, as written. `known` is False for one outside the list in `vocabulary`."""
 
@@ -22,11 +27,10 @@ class Name:
         return f"{self.module}.{self.name}"
 
     def __str__(self) -> str:
-        # A hostile file chooses this text: no line breaks, no control characters, no flood.
-        return self.qualified.encode("unicode_escape").decode("ascii")[:100]
+        return printable(self.qualified, 100)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Record:
     """An object of the file that was not built.
 
@@ -49,7 +53,7 @@ class Record:
         return self.state if isinstance(self.state, dict) else {}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Blob:
     """Long bytes or a long text: left where it lies.
 
@@ -66,7 +70,7 @@ class Blob:
     latin1: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class StorageRecord:
     """A torch storage, still the nested stream it is written as."""
 
@@ -74,7 +78,7 @@ class StorageRecord:
     parsed: Any = field(default=None)  # filled by `storages` when a tensor of it is wanted
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TensorRecord:
     """A strided view of a storage, in elements."""
 

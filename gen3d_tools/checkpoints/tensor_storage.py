@@ -36,7 +36,7 @@ _CODES = {
     "BoolStorage": "|b1",
 }
 _DEVICE = re.compile(r"[a-z]{2,8}(:\d{1,3})?")
-_MAX_SIDE = 1 << 31
+_MAX_SIDES = 1 << 31  # their product, with 1 for a side of 0
 _SPARE_BYTES = 256 * 2**20  # tensors may need this much more memory than the file has (half precision, sharing)
 _DECODED_AT_ONCE = 2**20
 
@@ -91,15 +91,18 @@ class TensorReader:
         storage = self._storage(record.storage)
         count = math.prod(record.size)
         last = record.offset + sum((side - 1) * step for side, step in zip(record.size, record.stride, strict=True))
-        # More elements than the storage has means overlapping strides: a small file with huge tensors.
-        if max(record.size, default=0) > _MAX_SIDE or count > storage.count or (count and last >= storage.count):
-            raise CheckpointError(f"a tensor of size {list(record.size)} does not fit its {storage.count} elements")
+        # More elements than the storage has means overlapping strides: a small file with huge tensors. A side of 0
+        # makes any other sides fit, and libraries refuse those that no memory could hold.
+        sides = math.prod(max(side, 1) for side in record.size)
+        if sides > _MAX_SIDES or count > storage.count or (count and last >= storage.count):
+            size = " x ".join(map(str, record.size))
+            raise CheckpointError(f"a tensor of size {size} does not fit its {storage.count} elements")
         kind = np.dtype(np.float64 if storage.code == "<f8" else np.float32)
         self.bytes_left -= count * kind.itemsize
         if self.bytes_left < 0:
             raise CheckpointError("its tensors need far more memory than the file has bytes; no checkpoint does")
         if count == 0:
-            return torch.from_numpy(np.zeros([min(side, 1 << 20) for side in record.size], kind))
+            return torch.from_numpy(np.zeros(record.size, kind))
         return torch.from_numpy(_copy(storage, record, kind))
 
     def _storage(self, record: StorageRecord) -> Storage:

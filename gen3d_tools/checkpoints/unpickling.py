@@ -39,11 +39,21 @@ class Vocabulary(Protocol):
 
 @dataclass
 class Budget:
-    """What one file may cost, nested streams included."""
+    """What one file may cost: its stream, the nested streams, and every loop over what they describe.
+
+    The last matter most. A stream of a few bytes puts one table into a thousand modules; each step of its reader is
+    counted, and so must be each entry that is visited afterwards, as often as it is.
+    """
 
     steps: int = _MAX_STEPS
     text: int = _MAX_TEXT
     number_keys: int = _MAX_NUMBER_KEYS
+
+    def spend(self, steps: int = 1) -> None:
+        """Count operations of the stream, or entries of what it describes, before they are visited."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise CheckpointError(f"it takes more than {_MAX_STEPS:,} steps to read; no checkpoint does")
 
     def spend_text(self, size: int) -> None:
         """Count decoded text, in bytes of the file."""
@@ -92,7 +102,7 @@ class Unpickler:
                 self.position = begin + 1
                 budget.steps -= 1
                 if budget.steps < 0:
-                    raise CheckpointError(f"it takes more than {_MAX_STEPS} steps to read; no checkpoint does")
+                    budget.spend(0)  # refuses it
                 opcode = data[begin]
                 if opcode == _STOP:
                     return self.stack.pop()
@@ -171,6 +181,7 @@ class Unpickler:
         """Put on the stack what stands for a call."""
         if not isinstance(arguments, tuple):
             raise CheckpointError(f"the arguments before byte {self.position} are no tuple; the stream is damaged")
+        self.budget.spend(len(arguments))  # one long tuple can be given to every call
         self.stack.append(self.vocabulary.call(callee, arguments))
 
     def key(self, value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from tests.official_pickles import official_bytes, persistent
-from tests.pickle_nodes import Layout, dumps
+from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
 
 VICTIMS = [
     ("os", "system"),
@@ -253,6 +253,15 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "settings that double", _doubling_settings()
     yield "one storage, many tensors", _shared_storage()
     yield "a tensor of one number", _expanded()
+    yield "an object as a key, in which everything is there twice", _written_out()
+    yield "a long table shared by modules", _shared_table()
+    yield "a long list as a set of names, shared by modules", _shared_table(names=True)
+    yield "one set as every setting", _shared_setting({f"name {i}" for i in range(2000)})
+    yield "one small tensor as every setting", _shared_setting(torch.zeros(4096))
+    yield "one text as every setting", _shared_setting("x" * 4000)
+    yield "one long tuple as the arguments of every call", start + _long_arguments()
+    yield "tensors with a side of 0 and giant others", _empty_giants((0, 2**40, 2**40))
+    yield "rows without end, of nothing", _empty_giants((2**40, 0))
 
 
 def _colliding(count: int, *, values: bool = True) -> bytes:
@@ -291,6 +300,49 @@ def _shared_storage() -> bytes:
     names = ["backbone.synthesis.b4.const", *(f"decoder.net.{i}.weight" for i in range(3000))]
     root = {"_parameters": dict.fromkeys(names, big), "_buffers": {}, "_modules": {}}
     return _snapshot(root)
+
+
+def _written_out() -> bytes:
+    """An object that is a key of a table of settings: as text it has 2**60 parts."""
+    value: object = Instance(Global("torch", "device"))
+    for _ in range(60):
+        value = Instance(Global("torch", "device"), arguments=(value, value))
+    tensors = {"synthesis.tri_plane_decoder.b4.const": torch.ones(2), "mapping.mean_camera_params": torch.ones(5)}
+    return official_bytes("threedgp", {}, tensors, config={"camera": {value: 1}}, layout=Layout(config_as="dict"))
+
+
+def _shared_table(*, names: bool = False) -> bytes:
+    one = torch.ones(1)
+    table = dict.fromkeys([f"entry{i}" for i in range(3000)]) | {"weight": one}
+    buffers = {f"buffer{i}": one for i in range(300)} if names else {}
+    state = {"_parameters": table, "_buffers": buffers, "_modules": {}}
+    state |= {"_non_persistent_buffers_set": [f"buffer{i}x" for i in range(3000)]} if names else {}
+    modules = {f"m{i}": persistent("Any", state) for i in range(1000)}
+    backbone = persistent("Any", {"_parameters": {}, "_buffers": {}, "_modules": modules})
+    return _snapshot({"_parameters": {}, "_buffers": {}, "_modules": {"backbone": backbone}})
+
+
+def _shared_setting(value: object) -> bytes:
+    return _settings({f"setting {i}": value for i in range(20_000)})
+
+
+def _settings(arguments: dict) -> bytes:
+    names = ("backbone.synthesis.b4.const", "decoder.net.0.weight")
+    return official_bytes("eg3d", arguments, {name: torch.ones(2) for name in names})
+
+
+def _long_arguments() -> bytes:
+    function = text("torch._utils") + text("_rebuild_tensor") + b"\x93\x94"
+    return function + b"(" + b"N" * 50_000 + b"t\x94" + b"]" + b"cnumpy\ndtype\nh\x01Ra" * 100_000
+
+
+def _empty_giants(size: tuple[int, ...]) -> bytes:
+    """A tensor without elements and with sides that no library takes, as a parameter and as a setting."""
+    storage = Call(Global("torch.storage", "_load_from_bytes"), (storage_blob(torch.zeros(1)),))
+    giant = Call(Global("torch._utils", "_rebuild_tensor_v2"), (storage, 0, size, size, False, {}))
+    names = ("backbone.synthesis.b4.const", "decoder.net.0.weight")
+    parameters = {name: torch.ones(2) for name in names} | {"giant": giant}
+    return _snapshot({"_parameters": parameters, "_buffers": {}, "_modules": {}, "setting": giant})
 
 
 def _expanded() -> bytes:

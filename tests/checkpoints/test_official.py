@@ -10,6 +10,7 @@ import torch
 
 from gen3d_tools.checkpoints.official import is_official, read_official
 from gen3d_tools.errors import CheckpointError, NotFoundError
+from tests.checkpoints.hostile_files import valid_files
 from tests.official_pickles import easy_dict, official_bytes, persistent
 from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
 
@@ -281,7 +282,7 @@ def test_other_networks_are_refused_with_what_they_are_and_what_is_supported(rea
         ([1, 2], "no training snapshot"),
         ((None, None, None), "TensorFlow"),
         (Instance(Global("dnnlib.tflib.network", "Network")), "TensorFlow"),
-        ({}, "holds 'nothing'"),
+        ({}, "holds nothing"),
     ],
 )
 def test_other_pickles_are_refused(read, snapshot, message):
@@ -316,3 +317,30 @@ def test_a_missing_file_is_not_found(tmp_path):
         read_official(tmp_path / "nothing.pkl")
     assert not is_official(tmp_path / "nothing.pkl")
     assert not is_official(tmp_path)
+
+
+def test_warnings_are_counted_and_few(tmp_path):
+    tensors = {"synthesis.tri_plane_decoder.b4.const": torch.ones(2), "mapping.mean_camera_params": torch.ones(5)}
+    lost = {f"lost{i}": "${no.such.place}" for i in range(900)}
+    others = {f"other{i}": f"${{nowhere.n{i}}}" for i in range(100)}
+    path = tmp_path / "network.pkl"
+    path.write_bytes(official_bytes("threedgp", {}, tensors, config={**lost, **others}))
+    warnings = read_official(path).warnings
+    assert warnings[0] == "the configuration refers to no.such.place, which is not there (900 times)"
+    assert len(warnings) == 21
+    assert warnings[-1] == "and 81 more warnings of these kinds"
+
+
+def test_a_failure_nobody_foresaw_is_a_refusal(tmp_path, monkeypatch):
+    path = tmp_path / "network.pkl"
+    path.write_bytes(valid_files()[0])
+    assert read_official(path).family == "eg3d"
+    for error in (RecursionError("deep"), MemoryError(), OverflowError("big"), KeyError("\x1b[2J"), ValueError("bad")):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr("gen3d_tools.checkpoints.official.identify", fail)
+        with pytest.raises(CheckpointError, match="damaged or hostile") as caught:
+            read_official(path)
+        assert str(caught.value).isprintable()

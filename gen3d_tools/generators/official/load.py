@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gen3d_tools.checkpoints.config_schema import SETTINGS
 from gen3d_tools.checkpoints.official import OfficialModel, read_official
-from gen3d_tools.errors import CheckpointError
+from gen3d_tools.checkpoints.refusing import refusing
+from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
@@ -30,9 +32,6 @@ OFFICIAL_FAMILIES: dict[str, tuple[type[Generator], Translation]] = {
 }
 """Family in a pickle -> its generator, and what turns the pickle's words into ours; a new one is added here."""
 
-# What settings of the wrong kind lead to: the file may say anything, and nothing but numbers came out of it.
-_UNFIT = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-
 _log = logging.getLogger(__name__)
 
 
@@ -48,10 +47,8 @@ def generator_from_pickle(path: Path, *, allow_unknown: bool = False) -> Generat
         CheckpointError: It is refused or broken; nothing of it is loaded.
     """
     model = read_official(path, allow_unknown=allow_unknown)
-    try:
+    with refusing(str(path), "no generator can be made of it"):
         generator = generator_from_model(model)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
     for warning in model.warnings:
         _log.warning("%s: %s", path, warning)
     return generator
@@ -64,14 +61,12 @@ def generator_from_model(model: OfficialModel) -> Generator:
         CheckpointError: The settings ask for something else than its family, or do not fit the tensors.
     """
     family, translate = OFFICIAL_FAMILIES[model.family]
-    try:
+    with refusing(model.family, "its settings make no generator of this family"):
         config, settings, tensors = translate(model)
         origin = {"file": model.source, "sha256": model.sha256, "converter": f"gen3d_tools {version('gen3d-tools')}"}
         settings = replace(settings, provenance={**settings.provenance, **origin})
+        check(settings.to_dict(), SETTINGS, "its settings")  # as those of a model folder
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
             generator = family.from_config(config.to_dict(), settings)
-    except _UNFIT as error:
-        reason = " ".join(str(error).split())[:100]
-        raise CheckpointError(f"its settings make no {model.family} generator ({reason})") from error
-    generator.load_tensors(tensors, model.family)
+        generator.load_tensors(tensors, model.family)
     return generator
