@@ -7,8 +7,10 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CONSTRAINED := -c constraints.txt --build-constraint constraints.txt
 
+SECONDS ?= 600
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients check lint bench clean
+.PHONY: help demo test fuzz test-clients check lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -18,6 +20,9 @@ demo: $(STAMP) ## show what gen3d does: videos, a mesh, an inversion, one page, 
 
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest
+
+fuzz: $(STAMP) ## read spoilt files of every format for SECONDS=600
+	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
 test-clients: $(STAMP) ## open our meshes with Blender, model-viewer and Khronos' validator (installs them: apt, npm)
 	@command -v blender chromium node npm >/dev/null || apt-get install -y blender python3-numpy chromium nodejs npm
