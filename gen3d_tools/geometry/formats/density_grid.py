@@ -8,12 +8,15 @@
 Grids of other programs are read too: cubic ones, whose negative values count as empty.
 """
 
+import bz2
+import gzip
 import io
+import math
 import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -35,12 +38,17 @@ from gen3d_tools.geometry.extraction.lattice import (
     check_resolution,
     sample_lattice,
 )
+from gen3d_tools.printable import listed, printable
 
 DENSITY_SUFFIXES = (".npz", ".mrc")
 
 _EMPTIEST = -87.0  # softplus of it is the smallest density that float32 holds with all its digits
 _BROKEN = (ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)  # of a file read
 _WORKING_BYTES = 16  # per number while it is made a field: the grid in float32 four times
+_MRC_HEADER, _EXTENDED_SIZE = 1024, 92  # bytes; where the number of further ones stands
+_MRC_NUMBERS = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}  # bytes of a number, by mode
+_MOST_EXTENDED = 16 * 2**20
+_COMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}  # as mrcfile writes them, under any suffix
 _LABEL = "gen3d_tools density, iso_level {level:.9g}"
 
 
@@ -138,7 +146,9 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
     except OutOfMemoryError:
         raise
     except _BROKEN as error:
-        raise InputError(f"{path} holds no density grid ({error}); write it again with write_density") from error
+        raise InputError(
+            f"{path} holds no density grid ({printable(str(error), 200)}); write it again with write_density"
+        ) from error
     if density.dtype.kind not in "fiu":
         raise InputError(f"{path} holds numbers of type {density.dtype}, densities are real numbers; write it again")
     if not np.isfinite(density).all() or not 0 < box_side < float("inf"):
@@ -165,35 +175,66 @@ def _check_header(shape: Sequence[int], number: int) -> None:
     check_memory(shape[0], (number + _WORKING_BYTES) * shape[0] ** 3, exponent=3)
 
 
-def _npy_header(archive: ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array in an .npz, without reading it."""
-    with archive.open(f"{name}.npy") as file:
+def _npy(archive: ZipFile, name: str) -> np.ndarray:
+    """Read one array of an .npz: the numbers that its header announces, and no more.
+
+    Not `numpy.load`: of two members of one name, or of names with and without ".npy", it may take the other one.
+    """
+    member = f"{name}.npy"
+    if archive.namelist().count(member) != 1:
+        raise ValueError(f"{archive.namelist().count(member)} arrays called {name}, there must be one")
+    with archive.open(member) as file:
         known = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
-        shape, _, kind = known[read_magic(file)](file)
-    return shape, kind
+        shape, by_columns, kind = known[read_magic(file)](file)
+        if kind.kind not in "fiu":
+            raise ValueError(f"{name} holds numbers of type {printable(str(kind))}, they must be real")
+        if name == "density":
+            _check_header(shape, kind.itemsize)
+        elif shape not in ((), (1,)):
+            raise ValueError(f"{name} must be one number, it has the shape {listed(shape)}")
+        data = file.read(math.prod(shape) * kind.itemsize)
+    return np.frombuffer(bytearray(data), kind).reshape(shape, order="F" if by_columns else "C")
 
 
 def _read_npz(path: Path) -> tuple[np.ndarray, float, float | None]:
     with ZipFile(path) as archive:
-        shape, kind = _npy_header(archive, "density")
-        _check_header(shape, kind.itemsize)
-        for name in ("box_side", "iso_level"):
-            if (found := _npy_header(archive, name)[0]) not in ((), (1,)):
-                raise ValueError(f"{name} must be one number, it has the shape {found}")
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays["density"], float(arrays["box_side"]), float(arrays["iso_level"])
+        density, box_side, level = (_npy(archive, name) for name in ("density", "box_side", "iso_level"))
+    return density, float(box_side.item()), float(level.item())
 
 
 def _read_mrc(path: Path) -> tuple[np.ndarray, float, float | None]:
-    with _mrcfile().open(path, header_only=True) as file:
-        _check_header([int(file.header[side]) for side in ("nx", "ny", "nz")], 4)
-    with _mrcfile().open(path) as file:
+    with _mrc(path) as file:
         density = file.data.transpose(2, 1, 0).astype(np.float32)
         voxel, text = float(file.voxel_size.x), b" ".join(file.header.label).decode("ascii", "replace")
     # Files without a cell count voxels.
     box_side = (voxel if voxel > 0 else 1.0) * (len(density) - 1)
     level = re.search(r"gen3d_tools density, iso_level (\S+)", text)
     return density, box_side, float(level.group(1)) if level else None
+
+
+def _mrc(path: Path) -> Any:
+    """Open an .mrc, compressed or not, after as many bytes of it were read as its header announces, and no more.
+
+    Raises:
+        ValueError: It is no .mrc, or its header announces what cannot be meshed.
+        OutOfMemoryError: It does not fit.
+    """
+    interpreter = _mrcfile().mrcinterpreter.MrcInterpreter
+    with path.open("rb") as file:
+        unpack = _COMPRESSED.get(file.read(2), open)
+    with unpack(path, "rb") as stream:
+        start = stream.read(_MRC_HEADER)
+        # The header alone: as if nothing followed it, not even an extended header.
+        bare = start[:_EXTENDED_SIZE] + bytes(4) + start[_EXTENDED_SIZE + 4 :]
+        with interpreter(io.BytesIO(bare), header_only=True) as file:
+            order: Literal["little", "big"] = "big" if file.header.dtype["nx"].str[0] == ">" else "little"
+            sides, mode = [int(file.header[side]) for side in ("nx", "ny", "nz")], int(file.header.mode)
+        extended = int.from_bytes(start[_EXTENDED_SIZE : _EXTENDED_SIZE + 4], order, signed=True)
+        if mode not in _MRC_NUMBERS or not 0 <= extended <= _MOST_EXTENDED:
+            raise ValueError(f"mode {mode} and {extended} more bytes of header; numbers must be real ones")
+        _check_header(sides, _MRC_NUMBERS[mode])
+        rest = stream.read(extended + _MRC_NUMBERS[mode] * math.prod(sides))
+    return interpreter(io.BytesIO(start + rest))
 
 
 def _grid_field(density: Float[Tensor, "n n n"], box_side: float, iso_level: float) -> FunctionField:

@@ -1,4 +1,9 @@
+import bz2
+import gzip
+import struct
 import sys
+import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -166,6 +171,45 @@ def test_what_a_header_claims_is_checked_before_it_is_read(tmp_path, mrcfile, mo
     }[side]
     with pytest.raises(refusal, match=message):
         read_density(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_compressed_grids_are_read_no_further_than_their_header_says(field, tmp_path, mrcfile, pack):
+    path = tmp_path / "a.mrc"
+    write_density(path, field, resolution=8)
+    plain, expected = path.read_bytes(), read_density(path).density(torch.zeros(1, 3))
+    path.write_bytes(pack(plain))
+    assert torch.equal(read_density(path).density(torch.zeros(1, 3)), expected)
+    path.write_bytes(pack(plain + bytes(10**8)))  # 0.1 MB on disk
+    tracemalloc.start()
+    read_density(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+    for size in (2**31 - 1, 10**8, -1):  # of an extended header
+        path.write_bytes(pack(plain[:92] + struct.pack("<i", size) + plain[96:] + bytes(10**6)))
+        with pytest.raises(InputError, match="more bytes of header"):
+            read_density(path)
+
+
+def test_an_archive_with_a_name_twice_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, density=np.ones((8, 8, 8), np.float32), box_side=1.0, iso_level=1.0)
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
+        archive.writestr("density.npy", zipfile.ZipFile(path).read("density.npy"))
+    with pytest.raises(InputError, match="2 arrays called density"):
+        read_density(path)
+
+
+def test_a_member_that_numpy_would_prefer_is_not_read(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, density=np.ones((8, 8, 8), np.float32), box_side=1.0, iso_level=1.0)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("density", b"0" * 1000)
+    assert read_density(path).box_side == 1.0
+    with zipfile.ZipFile(path, "w") as archive, archive.open("density.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<V2000000000", "fortran_order": False, "shape": (8,) * 3})
+    with pytest.raises(InputError, match="numbers of type"):
+        read_density(path)
 
 
 def test_without_mrcfile_the_message_names_the_command(monkeypatch):
