@@ -9,11 +9,14 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numba.core import event
+
+from gen3d_tools.kernels.cache_folder import is_trusted
 
 logger = logging.getLogger(__name__)
 f32 = np.float32
@@ -73,11 +76,14 @@ def compiled(
             **options,
         )
         try:
-            kernel: Callable[..., Any] = compile_it(cache=True)(function)
+            kernel: Any = compile_it(cache=True)(function)
+            if not is_trusted(Path(kernel.stats.cache_path), Path(inspect.getfile(function))):
+                kernel = compile_it()(function)
         except RuntimeError:  # numba found no folder that it may write
             logger.debug("No folder for compiled kernels can be written; %s is compiled again.", function.__name__)
             kernel = compile_it()(function)
-        return kernel
+        made: Callable[..., Any] = kernel
+        return made
 
     return decorate
 
