@@ -35,10 +35,9 @@ _MAX_BYTES = 2**32
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel:
-    """Which model was tuned, and where to find it."""
+    """Which model was tuned. A name, and never a way to it: where a model is looked for is not the file's to say."""
 
-    source: str  # bundled name, Hugging Face id, or a path relative to the result folder
-    path: str | None  # the absolute path, for a model that is one
+    source: str  # bundled name, Hugging Face id, or the name of a folder or pickle
     sha256: str  # of its tensors, or of the pickle it is
 
 
@@ -85,7 +84,7 @@ def write_result(folder: Path, result: StoredResult) -> None:
     config = {
         "format": RESULT_FORMAT,
         "version": RESULT_VERSION,
-        "base": vars(result.base),
+        "base": {**vars(result.base), "path": None},  # older versions wrote, and ask for, a path there
         "camera": result.camera.tolist(),
         "class_index": result.class_index,
         "difference": {"encoding": _ENCODING, "tensors": list(difference.names)},
@@ -119,6 +118,11 @@ def read_result_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def base_model(config: dict[str, Any]) -> BaseModel:
+    """Take the base model out of what `read_result_config` gave. Paths that older versions wrote are left alone."""
+    return BaseModel(source=config["base"]["source"], sha256=config["base"]["sha256"])
+
+
 def read_result(folder: Path) -> StoredResult:
     """Read a result folder.
 
@@ -140,7 +144,7 @@ def read_result(folder: Path) -> StoredResult:
     if not torch.isfinite(tensors["ws"]).all():
         raise CheckpointError(f"{path}: the latent holds NaN or infinity")
     return StoredResult(
-        base=BaseModel(**config["base"]),
+        base=base_model(config),
         ws=tensors["ws"],
         camera=torch.tensor(config["camera"], dtype=torch.float32),
         class_index=config["class_index"],

@@ -29,6 +29,7 @@ def bench(
     ] = 256,
     repeat: Annotated[int, typer.Option("--repeat", help="Rounds, the plain procedure and ours in turns.")] = 3,
     threads: Annotated[int | None, typer.Option("--threads", help="Default: as many as torch uses.")] = None,
+    base: options.Base = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON file. Default: bench.json in a new folder in ./gen3d-out.")
     ] = None,
@@ -53,6 +54,7 @@ def bench(
             classes=classes,
             size=BenchSize(picture=size, lattice=resolution, repeat=repeat),
             threads=threads,
+            base=base,
             out=out,
             overwrite=overwrite,
             dry_run=dry_run,

@@ -8,6 +8,7 @@ import typer
 from gen3d_tools.cli import options
 from gen3d_tools.cli.console import stderr_console
 from gen3d_tools.cli.running import run_query
+from gen3d_tools.printable import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -15,14 +16,16 @@ def register(app: typer.Typer) -> None:
     app.command("classes")(classes)
 
 
-def classes(model: options.Model, json: options.Json = False, verbose: options.Verbose = False) -> None:
+def classes(
+    model: options.Model, base: options.Base = None, json: options.Json = False, verbose: options.Verbose = False
+) -> None:
     """List a model's classes: index and name, both good for `--class`.
 
     Example: `gen3d classes shapes`
     """
     from gen3d_tools.workflows.describe import classes_record
 
-    run_query(lambda: classes_record(model), _show, as_json=json, verbose=verbose)
+    run_query(lambda: classes_record(model, base), _show, as_json=json, verbose=verbose)
 
 
 def _show(record: dict[str, Any]) -> None:
@@ -30,4 +33,4 @@ def _show(record: dict[str, Any]) -> None:
     if not rows:
         stderr_console().print("no classes: this model is unconditional; leave --class out")
     width = len(str(len(rows) - 1))
-    sys.stdout.writelines(f"{row['index']:>{width}}  {row['name']}\n" for row in rows)
+    sys.stdout.writelines(f"{row['index']:>{width}}  {printable(row['name'])}\n" for row in rows)

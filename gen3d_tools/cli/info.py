@@ -3,12 +3,14 @@
 from typing import Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.console import file_size, print_table
+from gen3d_tools.cli.console import file_size, print_table, shown
 from gen3d_tools.cli.running import run_query
+from gen3d_tools.printable import listed, printable, quoted
+
+_MOST_NOTES = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -16,36 +18,37 @@ def register(app: typer.Typer) -> None:
     app.command("info")(info)
 
 
-def info(model: options.Model, json: options.Json = False, verbose: options.Verbose = False) -> None:
+def info(
+    model: options.Model, base: options.Base = None, json: options.Json = False, verbose: options.Verbose = False
+) -> None:
     """Say what a model is: family, classes, size, cameras, rendering, origin, licence. Reads no weights.
 
     With `--json` every setting of the network and of the rendering is there. Example: `gen3d info shapes`
     """
     from gen3d_tools.workflows.describe import model_record
 
-    run_query(lambda: model_record(model), _show, as_json=json, verbose=verbose)
+    run_query(lambda: model_record(model, base), _show, as_json=json, verbose=verbose)
 
 
 def _show(record: dict[str, Any]) -> None:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in _rows(record):
-        table.add_row(name, escape(text))
+    for name, text in rows(record):
+        table.add_row(name, shown(text))
     print_table(table)
 
 
-def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Put the record into words."""
+def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Put the record of `describe.model_record` into words: what is described, and how."""
     network, cameras, names = record["network"], record["cameras"], record["class_names"]
     channels = network["plane_channels"]
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return [
         ("model", record["name"]),
         ("folder", record["folder"]),
         *_result_rows(record.get("result")),
         ("family", record["family"]),
-        ("classes", f"{len(names)}: {listed}" if names else "none (unconditional)"),
+        ("classes", f"{len(names)}: {listed(names, 20)}" if names else "none (unconditional)"),
         ("parameters", f"{record['parameters']:,}"),
         ("on disk", f"{file_size(record['size_bytes'])}, stored as {record['precision']}"),
         ("planes", f"3 of {network['plane_resolution']} x {network['plane_resolution']}, {channels} channels each"),
@@ -67,16 +70,16 @@ def _result_rows(result: dict[str, Any] | None) -> list[tuple[str, str]]:
         return []
     metrics, camera = result["metrics"] or {}, result["camera"]
     view = f"yaw {camera['yaw_deg']:.0f}°, pitch {camera['pitch_deg']:.0f}°, fov {camera['fov_y_deg']:.1f}°"
-    found = f"{result['class_name'] or 'object'} in {', '.join(map(str, result['photos'] or ['a photo']))}"
+    found = f"{printable(result['class_name'] or 'object')} in {listed(result['photos'] or ['a photo'], 5)}"
     rows = [
-        ("result of", f"an inversion with {result['base']}"),
+        ("result of", f"an inversion with {printable(result['base'])}"),
         ("shows", found),
         ("photo's camera", view),
     ]
     if "fit" in metrics:
         before, after = _psnr(metrics, "stage_one"), _psnr(metrics, "stage_two")
-        rows.append(("fit", f"{metrics['fit']}: {before} before tuning, {after} after"))
-    return rows + [("note", str(line)) for line in result["warnings"] or []]
+        rows.append(("fit", f"{printable(metrics['fit'])}: {before} before tuning, {after} after"))
+    return rows + [("note", line) for line in (result["warnings"] or [])[:_MOST_NOTES]]
 
 
 def _psnr(metrics: dict[str, Any], stage: str) -> str:
@@ -120,4 +123,9 @@ def _rendering(config: dict[str, Any]) -> str:
 
 
 def _provenance(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+    return ", ".join(f"{printable(name).replace('_', ' ')} {_plain(value)}" for name, value in values.items())
+
+
+def _plain(value: Any) -> str:
+    """Write one fact about a model's origin: a text without quotation marks."""
+    return printable(value) if isinstance(value, str) else quoted(value)

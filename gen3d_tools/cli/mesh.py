@@ -36,6 +36,7 @@ def mesh(
     preview: mesh_options.Preview = False,
     report: mesh_options.Report = False,
     out: options.Out = None,
+    base: options.Base = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -75,6 +76,6 @@ def mesh(
     delivery = OutputOptions(
         formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report
     )
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)
     work = partial(workflow, model, choice, surface=surface, delivery=delivery, options=settings)
     run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

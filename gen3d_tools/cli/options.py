@@ -8,6 +8,10 @@ import typer
 Model = Annotated[
     str, typer.Argument(help="Bundled name (shapes), model or result folder, published .pkl, or Hugging Face id.")
 ]
+Base = Annotated[
+    str | None,
+    typer.Option("--base", help="The model a result was tuned from, if it is neither bundled nor beside the result."),
+]
 Seeds = Annotated[
     str | None,
     typer.Option("--seeds", "-s", help="Seeds, such as 0,2,5-9. Default: 0, or the object of an inverted photo."),

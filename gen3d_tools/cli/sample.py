@@ -29,6 +29,7 @@ def sample(
     supersample: options.Supersample = 1,
     raw: options.Raw = False,
     out: options.Out = None,
+    base: options.Base = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -47,7 +48,7 @@ def sample(
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)
     run_workflow(
         lambda reporter: workflow(
             model, choice, show=show, views=views, grid=grid, look=look, options=settings, reporter=reporter

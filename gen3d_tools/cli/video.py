@@ -31,6 +31,7 @@ def video(
     raw: options.Raw = False,
     out: options.Out = None,
     file_format: options.Format = None,
+    base: options.Base = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -49,7 +50,7 @@ def video(
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)
     run_workflow(
         lambda reporter: workflow(
             model,

@@ -11,7 +11,8 @@ from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.hub import download
 from gen3d_tools.checkpoints.native import TENSORS_NAME, read_config, read_tensors
 from gen3d_tools.checkpoints.official import SUFFIXES, is_official
-from gen3d_tools.checkpoints.results import BaseModel, is_result, read_result, read_result_config
+from gen3d_tools.checkpoints.refusing import refusing
+from gen3d_tools.checkpoints.results import base_model, is_result, read_result, read_result_config
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
@@ -21,6 +22,7 @@ from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.generators.tuned import find_base, tune
+from gen3d_tools.printable import quoted
 
 FAMILIES: dict[str, type[Generator]] = {
     family.family: family for family in (EG3DGenerator, EpigrafGenerator, GeometryAwareGenerator, ThreeDGPGenerator)
@@ -75,25 +77,33 @@ def resolve_model(source: str | Path) -> Path:
     )
 
 
-def load_settings(source: str | Path) -> tuple[Path, type[Generator], dict[str, object], ModelSettings]:
+def load_settings(
+    source: str | Path, *, base: str | Path | None = None
+) -> tuple[Path, type[Generator], dict[str, object], ModelSettings]:
     """Read what a model is without its weights: folder, family, network section, settings; of a result, its base's.
+
+    Args:
+        source: See `load_generator`.
+        base: See `load_generator`.
 
     Raises:
         NotFoundError: No such model.
         CheckpointError: The config is refused.
     """
-    folder = base_folder(resolve_model(source))
+    folder = base_folder(resolve_model(source), base)
     if folder.is_file():
         generator = generator_from_pickle(folder)
         return folder, type(generator), generator.config.to_dict(), generator.settings
     config = read_config(folder)
     family = FAMILIES.get(config["family"])
     if family is None:
-        raise CheckpointError(f"{folder}: unknown family {config['family']!r}; supported: {', '.join(FAMILIES)}")
-    return folder, family, config["network"], ModelSettings.from_dict(config)
+        known = ", ".join(FAMILIES)
+        raise CheckpointError(f"{folder}: unknown family {quoted(config['family'])}; supported: {known}")
+    with refusing(str(folder), "its settings do not fit together"):
+        return folder, family, config["network"], ModelSettings.from_dict(config)
 
 
-def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
+def load_generator(source: str | Path, *, device: str = "auto", base: str | Path | None = None) -> Generator:
     """Load a trained generator, in evaluation mode and without gradients of its parameters.
 
     Args:
@@ -101,15 +111,17 @@ def load_generator(source: str | Path, *, device: str = "auto") -> Generator:
             in it is run), or Hugging Face repository id ("org/name"). A folder of that name in the current directory
             comes first.
         device: "auto" is cuda, else mps, else cpu; the choice is logged.
+        base: The model that a result was tuned from, named like `source`, where it is neither bundled nor beside the
+            result. A result is never followed to another place or to the network.
 
     Raises:
-        NotFoundError: No such model.
-        CheckpointError: The checkpoint is refused or broken; nothing of it is loaded.
-        InputError: No such device.
+        NotFoundError: No such model, or no base where one is looked for.
+        CheckpointError: The checkpoint is refused or broken, or the base is not the one; nothing of it is loaded.
+        InputError: No such device, or a base for what is no result.
     """
     found = resolve_model(source)
     chosen = choose_device(device)
-    generator = _load(found)
+    generator = _load(found, base)
     generator.source = source_name(source, found)
     _log.info("loaded %s (%s) on %s", found.name, generator.family, chosen)
     return generator.to(chosen).eval().requires_grad_(False)
@@ -120,34 +132,44 @@ def source_name(source: str | Path, found: Path) -> str:
     return str(Path(source).absolute()) if found.absolute() == Path(source).absolute() else str(source)
 
 
-def base_folder(found: Path) -> Path:
+def base_folder(found: Path, base: str | Path | None = None) -> Path:
     """Give the model that a result folder was tuned from; any other model is its own base.
+
+    Args:
+        found: A model, a result or a pickle.
+        base: See `load_generator`.
 
     Raises:
         NotFoundError: The base is not there.
         CheckpointError: The config is refused, or the base is not the one that was tuned.
+        InputError: There is a base for what is no result.
     """
-    if found.is_file() or not is_result(found):
-        return found
-    base = read_result_config(found)["base"]
-    return find_base(found, BaseModel(**base), resolve_model)
+    if found.is_dir() and is_result(found):
+        named = None if base is None else resolve_model(base)
+        return find_base(found, base_model(read_result_config(found)), named)
+    if base is not None:
+        raise InputError(f"{found} is a model itself; only a result of an inversion has a base, leave it out")
+    return found
 
 
-def _load(found: Path) -> Generator:
-    if found.is_file():
-        return generator_from_pickle(found)
-    if not is_result(found):
-        return _from_folder(found)
+def _load(found: Path, base: str | Path | None) -> Generator:
+    model = base_folder(found, base)
+    if model is found:
+        return _load_model(model)
     stored = read_result(found)
-    generator = _load(find_base(found, stored.base, resolve_model))
-    tune(generator, stored, str(found))
+    generator = _load_model(model)
+    with refusing(str(found), "it cannot be added to its base model"):
+        tune(generator, stored, str(found))
     return generator
 
 
-def _from_folder(folder: Path) -> Generator:
-    _, family, network, settings = load_settings(folder)
-    tensors = read_tensors(folder)
-    with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
-        generator = family.from_config(network, settings)
-    generator.load_tensors(tensors, str(folder / TENSORS_NAME))
+def _load_model(model: Path) -> Generator:
+    if model.is_file():
+        return generator_from_pickle(model)
+    _, family, network, settings = load_settings(model)
+    tensors = read_tensors(model)
+    with refusing(str(model), "no generator can be made of it"):
+        with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
+            generator = family.from_config(network, settings)
+        generator.load_tensors(tensors, str(model / TENSORS_NAME))
     return generator

@@ -1,52 +1,63 @@
 """From a result folder to a tuned generator: find the base model, add what tuning changed, set the pivot."""
 
 import os
-from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.checkpoints.bundled import bundled_models
+from gen3d_tools.checkpoints.official import is_official
 from gen3d_tools.checkpoints.results import BaseModel, StoredResult, is_result, tensors_digest, tensors_file
 from gen3d_tools.checkpoints.weight_delta import add_difference
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.pivot import Pivot
+from gen3d_tools.printable import quoted
 
 
-def find_base(folder: Path, base: BaseModel, resolve: Callable[[str], Path]) -> Path:
-    """Find the model that a result was tuned from, and check that it is still the same.
+def find_base(folder: Path, base: BaseModel, named: Path | None = None) -> Path:
+    """Find the model that a result was tuned from, and check that it is the one.
+
+    A result may come from anybody, so it does not say where to look: a path could be any file of this machine, and a
+    Hugging Face id would open the network with the person's token. A base is a bundled model, a folder or pickle of
+    its name beside the result, or what the person names.
 
     Args:
-        folder: The result folder. A base beside it is found by its relative path, so that both can move together.
+        folder: The result folder.
         base: What the result says about it.
-        resolve: Finds a bundled name or a Hugging Face id.
+        named: The model that the person says it is.
 
     Raises:
-        NotFoundError: It is nowhere.
+        NotFoundError: It is in none of these places.
         CheckpointError: What is there is another model.
     """
-    if base.path is None:
-        try:
-            found = resolve(base.source)
-        except NotFoundError as error:
-            raise NotFoundError(
-                f"{folder} was tuned from the model {base.source}, which is not there: {error}"
-            ) from error
-    else:
-        places = [Path(os.path.normpath(folder.absolute() / base.source)), Path(base.path)]
-        existing = [place for place in places if place.exists()]
-        if not existing:
-            raise NotFoundError(f"{folder} was tuned from the model {base.path}, which is not there; put it back")
-        found = existing[0]
+    name = PurePath(base.source).name
+    found = named or _known(folder, base, name)
+    if found is None:
+        raise NotFoundError(
+            f"{folder} was tuned from the model {quoted(base.source)}, which is neither bundled nor beside the result; "
+            "put it there, or name it: --base on the command line, base= in Python"
+        )
     if found.is_dir() and is_result(found):
         raise CheckpointError(f"{folder} says it was tuned from {found}, which is a result itself, not a model")
     if not tensors_file(found).is_file():
         raise NotFoundError(f"{folder} was tuned from the model {found}, which has no tensors any more; restore it")
-    if (digest := tensors_digest(found)) != base.sha256:
+    if tensors_digest(found) != base.sha256:
         raise CheckpointError(
-            f"{folder} was tuned from another {base.source}: its sha256 began with {base.sha256[:12]}, that of {found} "
-            f"begins with {digest[:12]}; restore the old model, or invert the photo again"
+            f"{folder} was tuned from another {quoted(name)} than {found}: its sha256 began with {base.sha256[:12]}; "
+            "name the right one with --base, restore the old model, or invert the photo again"
         )
     return found
+
+
+def _known(folder: Path, base: BaseModel, name: str) -> Path | None:
+    """The bundled model of that name, or what stands beside the result under it."""
+    bundled = bundled_models()
+    if base.source in bundled:
+        return bundled[base.source]
+    if not name.isprintable() or name in ("", ".", ".."):
+        return None
+    beside = Path(os.path.abspath(folder)).parent / name
+    return beside if beside.is_dir() or is_official(beside) else None
 
 
 def tune(generator: Generator, stored: StoredResult, where: str) -> None:

@@ -138,7 +138,7 @@ def demo(
             mesh = _mesh(generator, plan, reporter)
             write_mesh(path, mesh)
         with steps.step(RESULT_NAME, "a toy it has never seen, from one photo: a model for every command") as path:
-            _from_photo(path, folder / RESULT_NAME, generator, plan, reporter)
+            _from_photo(path, generator, plan, reporter)
         with steps.step(PAGE_NAME, "shows all of this, offline; the mesh turns") as path:
             _page(path, work, plan, mesh)
     commands = "".join(f"\n  {entry.command}" for entry in NEXT_COMMANDS)
@@ -234,7 +234,7 @@ def _mesh(generator: Generator, plan: DemoPlan, reporter: Reporter) -> trimesh.T
         return extract_mesh(field, resolution=plan.mesh_resolution, progress=lambda now, _: done(now))
 
 
-def _from_photo(path: Path, final: Path, generator: Generator, plan: DemoPlan, reporter: Reporter) -> None:
+def _from_photo(path: Path, generator: Generator, plan: DemoPlan, reporter: Reporter) -> None:
     """Rebuild the toy on the package's photo, whose class and camera nobody says."""
     encoder, distance = find_helpers(generator)
     with resources.as_file(resources.files("gen3d_tools.media").joinpath(PHOTO_NAME)) as file:
@@ -249,7 +249,7 @@ def _from_photo(path: Path, final: Path, generator: Generator, plan: DemoPlan, r
             progress=lambda step: done(round(_TICKS * step.share)),
         )
     path.mkdir()
-    write_files(result, path, base_reference(check_base(generator), generator.source, final))
+    write_files(result, path, base_reference(check_base(generator), generator.source))
 
 
 def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None:

@@ -3,7 +3,6 @@
 No weights are read into memory, so a model of any size answers at once.
 """
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.bundled import bundled_models
-from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, check_tensors, read_layout
+from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, check_tensors, read_json, read_layout
 from gen3d_tools.checkpoints.results import RESULT_FORMAT, is_result, read_result
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.loading import base_folder, load_settings, resolve_model
@@ -52,11 +51,12 @@ class ModelInfo:
         }
 
 
-def describe_model(source: str | Path) -> ModelInfo:
+def describe_model(source: str | Path, *, base: str | Path | None = None) -> ModelInfo:
     """Describe a model and check that its tensors have the names and shapes its config asks for.
 
     Args:
         source: Whatever `load_generator` takes.
+        base: The model that a result was tuned from, see `load_generator`.
 
     Raises:
         NotFoundError: No such model.
@@ -65,8 +65,8 @@ def describe_model(source: str | Path) -> ModelInfo:
     if (path := resolve_model(source)).is_file():
         return _describe_pickle(path)
     if is_result(path):
-        return _describe_result(path)
-    folder, family, network, settings = load_settings(source)
+        return _describe_result(path, base)
+    folder, family, network, settings = load_settings(source, base=base)
     layout = read_layout(folder)
     with torch.device("meta"):  # shapes only
         generator = family.from_config(network, settings)
@@ -84,9 +84,9 @@ def describe_model(source: str | Path) -> ModelInfo:
     )
 
 
-def _describe_result(folder: Path) -> ModelInfo:
+def _describe_result(folder: Path, base_name: str | Path | None) -> ModelInfo:
     """Describe an inversion's result: its base model, and what was found."""
-    base = describe_model(base_folder(folder))
+    base = describe_model(base_folder(folder, base_name))
     stored = read_result(folder)
     try:
         camera = Camera.from_eg3d_label(stored.camera)
@@ -100,7 +100,7 @@ def _describe_result(folder: Path) -> ModelInfo:
         name=model_name(str(folder)),
         folder=folder,
         size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
-        result={"base": stored.base.path or stored.base.source, "camera": view, **report},
+        result={"base": stored.base.source, "camera": view, **report},
     )
 
 
@@ -119,13 +119,13 @@ def _describe_pickle(path: Path) -> ModelInfo:
     )
 
 
-def model_record(source: str) -> dict[str, Any]:
+def model_record(source: str, base: str | None = None) -> dict[str, Any]:
     """Give `describe_model` and the SHA-256 of the tensors as plain JSON values.
 
     Raises:
         Gen3DError: See `describe_model`.
     """
-    return describe_model(source).to_dict() | {"sha256": model_digest(source)}
+    return describe_model(source, base=base).to_dict() | {"sha256": model_digest(source)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +147,14 @@ def list_models() -> list[ModelLine]:
     return [_model_line(source) for source in sources]
 
 
-def classes_record(source: str) -> dict[str, Any]:
+def classes_record(source: str, base: str | None = None) -> dict[str, Any]:
     """Give a model's classes, in index order, as plain JSON values; none for an unconditional model.
 
     Raises:
         NotFoundError: No such model.
         CheckpointError: The config is refused.
     """
-    names = load_settings(source)[3].class_names
+    names = load_settings(source, base=base)[3].class_names
     return {"model": source, "classes": [{"index": index, "name": name} for index, name in enumerate(names)]}
 
 
@@ -176,10 +176,9 @@ def _model_folders() -> list[str]:
 def _is_ours(config: Path) -> bool:
     """Tell our config from the many others of that name."""
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(config).get("format") in (FORMAT, RESULT_FORMAT)
+    except Gen3DError:
         return False
-    return isinstance(content, dict) and content.get("format") in (FORMAT, RESULT_FORMAT)
 
 
 def _model_line(source: str) -> ModelLine:

@@ -19,6 +19,7 @@ from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion
@@ -131,7 +132,7 @@ def invert(
     if target.suffix.lower() in _FILE_SUFFIXES:
         raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
     generator = load_generator(model, device=device)
-    base = base_reference(check_base(generator), generator.source, target)
+    base = base_reference(check_base(generator), generator.source)
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
     prepared = _load_photos(photos, about, generator, label, reporter)
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)
@@ -157,9 +158,18 @@ def invert(
         _resume(task, unfinished)
     result = _work(task, unfinished, target, base, overwrite, reporter)
     _report(run, result, target, reporter)
-    run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}")
+    run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}{_base_option(target, base, model)}")
     unfinished.remove()
     return run
+
+
+def _base_option(target: Path, base: BaseModel, model: str) -> str:
+    """What to type after the result so that its base is found; nothing for a bundled model, or one beside it."""
+    try:
+        find_base(target, base)
+    except Gen3DError:
+        return f" --base {shlex.quote(model)}"
+    return ""
 
 
 def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:

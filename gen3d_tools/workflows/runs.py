@@ -3,6 +3,7 @@
 import json
 import platform
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ class RunOptions:
     device: str = "auto"  # or "cpu", "cuda", ...
     overwrite: bool = False  # replace existing outputs
     dry_run: bool = False  # check everything and say what would be written, without doing it
+    base: str | None = None  # the model that a result was tuned from, where it is neither bundled nor beside it
+
+    def after(self, model: str) -> str:
+        """Write the model as it is typed after the name of a command, with its base."""
+        return shlex.quote(model) + ("" if self.base is None else f" --base {shlex.quote(self.base)}")
 
 
 @dataclass

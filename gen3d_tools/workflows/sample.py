@@ -1,6 +1,5 @@
 """`gen3d sample`: pictures of seeds, as files or as one labelled grid."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -154,7 +153,7 @@ def sample(
     one_file = bool(target.suffix) and options.out is not None
     if one_file:
         check_image_path(target, overwrite=options.overwrite)
-    generator = load_generator(model, device=options.device)
+    generator = load_generator(model, device=options.device, base=options.base)
     look = look.sized(generator)
     samples = choice.samples(generator)
     run = Run("sample", model, choice.record(generator) | {"show": kinds, "views": views}, dry_run=options.dry_run)
@@ -176,7 +175,7 @@ def sample(
                 path = _path(target, one_file, one, name, columns)
                 write_image(path, image, overwrite=options.overwrite)
                 run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
-    return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
+    return run.finish(target, next_command=f"gen3d video {options.after(model)}{samples[0].options}")
 
 
 def _path(target: Path, one_file: bool, one: Sample, name: str, columns: Sequence[str]) -> Path:

@@ -166,7 +166,7 @@ def without(name):
         ({"config": lambda c: c | {"image_size": 18}}, "18"),
         ({"config": lambda c: c | {"refine_blocks": [1]}}, "stage"),
         ({"config": lambda c: c | {"refine_blocks": [1, 100_000]}}, "refine_blocks is"),
-        ({"config": lambda c: c | {"pitch_max_deg": 10**400}}, "pitch_max_deg is"),
+        ({"config": lambda c: c | {"pitch_max_deg": 1e300}}, "pitch_max_deg is"),
         ({"config": lambda c: c | {"pitch_max_deg": -20.0}}, "pitch"),
         ({"tensors": without("z_head.bias")}, "z_head.bias"),
         ({"tensors": lambda t: t | {"z_head.bias": torch.zeros(3)}}, "z_head.bias"),

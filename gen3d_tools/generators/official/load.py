@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ OFFICIAL_FAMILIES: dict[str, tuple[type[Generator], Translation]] = {
 _log = logging.getLogger(__name__)
 
 
+@cache
+def _converter() -> str:
+    return f"gen3d_tools {version('gen3d-tools')}"
+
+
 def generator_from_pickle(path: Path, *, allow_unknown: bool = False) -> Generator:
     """Build the generator of a published checkpoint, on the CPU.
 
@@ -63,7 +69,7 @@ def generator_from_model(model: OfficialModel) -> Generator:
     family, translate = OFFICIAL_FAMILIES[model.family]
     with refusing(model.family, "its settings make no generator of this family"):
         config, settings, tensors = translate(model)
-        origin = {"file": model.source, "sha256": model.sha256, "converter": f"gen3d_tools {version('gen3d-tools')}"}
+        origin = {"file": model.source, "sha256": model.sha256, "converter": _converter()}
         settings = replace(settings, provenance={**settings.provenance, **origin})
         check(settings.to_dict(), SETTINGS, "its settings")  # as those of a model folder
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit

@@ -6,7 +6,6 @@ object from the stored weights and one from the tuned weights cannot be predicti
 
 import copy
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def save_result(result: InversionResult, folder: str | Path, *, overwrite: bool 
     base = check_base(result.base)
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)
-        write_files(result, temporary, base_reference(base, result.base.source, folder))
+        write_files(result, temporary, base_reference(base, result.base.source))
 
 
 def write_files(result: InversionResult, folder: Path, base: BaseModel) -> None:
@@ -99,13 +98,9 @@ def check_base(generator: Generator) -> Path:
     return resolve_model(generator.source)
 
 
-def base_reference(found: Path, source: str, folder: Path) -> BaseModel:
-    """Say how a result in `folder` finds its base model: by name, or beside it on this machine."""
-    digest = tensors_digest(found)
-    if not Path(source).is_absolute():
-        return BaseModel(source=source, path=None, sha256=digest)
-    relative = os.path.relpath(found.absolute(), folder.absolute())
-    return BaseModel(source=Path(relative).as_posix(), path=str(found.absolute()), sha256=digest)
+def base_reference(found: Path, source: str) -> BaseModel:
+    """Say which model a result was tuned from: its name, and the digest by which it is known again."""
+    return BaseModel(source=found.name if Path(source).is_absolute() else source, sha256=tensors_digest(found))
 
 
 @torch.no_grad()

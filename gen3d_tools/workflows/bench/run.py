@@ -176,6 +176,7 @@ def bench(
     classes: str | None = None,
     size: BenchSize | None = None,
     threads: int | None = None,
+    base: str | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -189,6 +190,7 @@ def bench(
         classes: Its class.
         size: How large the work is.
         threads: Threads for the work; as many as torch uses if None.
+        base: The model that a result was tuned from, see `load_generator`.
         out: The JSON file; by default `gen3d-out/bench-<model>/bench.json`.
         overwrite: Replace it.
         dry_run: Say what would be measured, and stop.
@@ -209,7 +211,7 @@ def bench(
     if path.suffix.lower() != ".json":
         raise InputError(f"{path} is to hold JSON; try -o {path.with_suffix('.json')}")
     check_writable(path, overwrite=overwrite)
-    generator = load_generator(model, device="cpu")
+    generator = load_generator(model, device="cpu", base=base)
     samples = choose_samples(generator, seeds, classes)
     if len(samples) != 1:
         raise InputError(f"bench measures one sample, {len(samples)} are named; name one class and one seed")

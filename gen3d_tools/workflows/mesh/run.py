@@ -1,6 +1,5 @@
 """`gen3d mesh`: the surface of samples, as mesh files."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -65,7 +64,7 @@ def mesh(
         reporter.say(f"no texture fits into {' or '.join(without)}; the other formats have it")
     if one_file:
         check_writable(target, overwrite=overwrite)
-    generator = load_generator(model, device=options.device)
+    generator = load_generator(model, device=options.device, base=options.base)
     samples = list(dict.fromkeys(choice.samples(generator)))
     plan = plan_files(samples, target, formats, delivery, one_file=one_file)
     for path in _every_file(plan, target, textured=surface.texture is not None):
@@ -78,7 +77,7 @@ def mesh(
                 run.add(path, f"{files.sample.label}, {surface}")
         return run
     make_all(plan, MeshTask(generator, choice.psi, surface, delivery, overwrite, reporter), run, target)
-    return run.finish(target, next_command=f"gen3d video {shlex.quote(model)}{samples[0].options}")
+    return run.finish(target, next_command=f"gen3d video {options.after(model)}{samples[0].options}")
 
 
 def _every_file(plan: Sequence[Files], target: Path, *, textured: bool) -> list[Path]:

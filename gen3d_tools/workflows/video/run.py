@@ -1,6 +1,5 @@
 """`gen3d video`: the camera moves, and with interpolation the object does too. Frames stream to the encoder."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -66,7 +65,7 @@ def video(
     suffix = _choose_suffix(options.out, file_format)
     target = options.out or output_folder("video", model, choice.name_parts)
     one_file = _is_one_file(options, motion.fps)
-    generator = load_generator(model, device=options.device)
+    generator = load_generator(model, device=options.device, base=options.base)
     samples = choice.samples(generator)
     shots = plan_shots(samples, target, suffix, one_file=one_file, grid=table, interpolate=interpolate)
     scene = _scene(generator, choice.psi, kinds, look.sized(generator), motion)
@@ -82,7 +81,7 @@ def video(
         reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
         return run
     _film_all(shots, writers, scene, reporter)
-    return run.finish(target, next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")
+    return run.finish(target, next_command=f"gen3d mesh {options.after(model)}{samples[0].options}")
 
 
 def _is_one_file(options: RunOptions, fps: float) -> bool:

@@ -21,6 +21,7 @@ from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.media.images import read_image
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.photo import Photo
+from gen3d_tools.workflows.runs import model_digest
 
 
 def invented_result(folder):
@@ -92,9 +93,52 @@ def test_model_and_result_can_move_together(saved, tmp_path):
     moved.mkdir()
     (tmp_path / "tiny").rename(moved / "tiny")
     saved.rename(moved / "result")
-    path = moved / "result" / "config.json"
-    path.write_text(path.read_text().replace(json.loads(path.read_text())["base"]["path"], "/nowhere"))
     assert g3.load_generator(moved / "result").pivot is not None
+
+
+def test_a_result_of_an_earlier_version_still_loads_beside_its_model(saved, tmp_path):
+    path = saved / "config.json"
+    base = json.loads(path.read_text())["base"]
+    assert base == {"source": "tiny", "path": None, "sha256": base["sha256"]}
+    edited("base", base | {"source": "../tiny", "path": str(tmp_path / "tiny")})(saved)
+    assert g3.load_generator(saved).pivot is not None
+
+
+def test_nothing_in_a_result_says_where_it_was_made(saved, tmp_path):
+    assert str(tmp_path) not in (saved / "config.json").read_text()
+    assert "made" not in json.dumps(json.loads((saved / "config.json").read_text())["base"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["someone/tiny", "../../elsewhere/tiny", "{}/elsewhere/tiny", "elsewhere/tiny", "..", "", "tiny\0", "ti\ny"],
+)
+def test_a_result_is_followed_to_no_other_place_and_not_to_the_network(saved, tmp_path, monkeypatch, source):
+    def opened(*_, **__):
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr("gen3d_tools.generators.loading.download", opened)
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere" / "tiny"
+    elsewhere.parent.mkdir()
+    (tmp_path / "tiny").rename(elsewhere)
+    base = json.loads((saved / "config.json").read_text())["base"]
+    edited("base", base | {"source": source.format(tmp_path), "path": str(elsewhere)})(saved)
+    with pytest.raises(NotFoundError, match="neither bundled nor beside the result") as caught:
+        g3.load_generator(saved)
+    assert "--base" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert g3.load_generator(saved, base=elsewhere).pivot is not None
+
+
+def test_a_named_base_must_be_the_one_and_belongs_to_a_result(saved, tmp_path):
+    with pytest.raises(CheckpointError, match="was tuned from another 'tiny'") as caught:
+        g3.load_generator(saved, base="shapes")
+    assert model_digest("shapes")[:12] not in str(caught.value)  # of other files nothing is prediction
+    with pytest.raises(InputError, match="is a model itself"):
+        g3.load_generator(tmp_path / "tiny", base="shapes")
+    with pytest.raises(NotFoundError, match="no model 'nonsense'"):
+        g3.load_generator(saved, base="nonsense")
 
 
 def test_the_folder_says_how_it_came_about(saved):
@@ -118,8 +162,7 @@ def test_a_changed_a_lost_and_a_tuned_base_are_refused_in_one_line(saved, tmp_pa
     with pytest.raises(CheckpointError, match="was tuned from another"):
         g3.load_generator(saved)
     shutil.rmtree(model)
-    edited("base", json.loads((saved / "config.json").read_text())["base"] | {"path": "/nowhere"})(saved)
-    with pytest.raises(NotFoundError, match="which is not there"):
+    with pytest.raises(NotFoundError, match="neither bundled nor beside"):
         g3.load_generator(saved)
     shutil.copytree(saved, model)
     with pytest.raises(CheckpointError, match="a result itself"):
@@ -148,15 +191,19 @@ def with_tensors(**changes):
     [
         (edited("version", 2), "upgrade it"),
         (edited("surprise", 1), "unknown key surprise"),
-        (edited("base", {"source": "shapes"}), "base is"),
-        (edited("base", {"source": "x", "path": 3, "sha256": "0" * 64}), "base is"),
+        (edited("base", {"source": "shapes"}), "base: missing key path, sha256"),
+        (edited("base", {"source": "x", "path": 3, "sha256": "0" * 64}), "base.path is 3, it must be null, or a text"),
+        (edited("base", {"source": "x", "path": None, "sha256": "../x"}), "base.sha256 is '../x'"),
         (edited("camera", [0.0] * 25), "last row|rotation|cam2world|focal"),
-        (edited("camera", [1e999] * 25), "camera is"),
-        (edited("camera", [10**400] * 25), "camera is"),
+        (edited("camera", [1e999] * 25), "Infinity is no number"),
+        (edited("camera", [10**400] * 25), "a whole number of 401 digits"),
+        (edited("camera", [1e300] * 25), r"camera\[0\] is 1e\+300"),
+        (edited("report", {"metrics": {"fit": "good", "stage_one": {"psnr": []}}}), "metrics.stage_one.psnr is a list"),
+        (edited("report", {"warnings": [["x"]]}), r"report.warnings\[0\] is a list of 1"),
         (edited("class_index", 2), "class 2 of 2"),
         (edited("class_index", True), "class_index is"),
         (edited("class_index", None), "class None of 2"),
-        (edited("difference", {"encoding": "pickle", "tensors": []}), "difference is"),
+        (edited("difference", {"encoding": "pickle", "tensors": []}), "difference.encoding is 'pickle'"),
         (edited("difference", {"encoding": "deflated rows of int8", "tensors": ["x"]}), "'x' is unknown"),
         (with_tensors(ws=torch.zeros(1, 2, 3)), "its latent is"),
         (with_tensors(ws=None), "it must hold"),
