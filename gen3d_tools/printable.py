@@ -14,6 +14,7 @@ TEXT_LENGTH = 80
 """... and no text that a file brings to one."""
 
 _LARGEST_WRITTEN = 10**20
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _KINDS = ((Mapping, "table"), (list | tuple, "list"), (set | frozenset, "set"), (bytes, "run of bytes"))
 
 
@@ -72,4 +73,7 @@ def _shortened(text: str, length: int) -> str:
 
 
 def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    code = ord(character)
+    if character in _SHORT:
+        return _SHORT[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -21,8 +21,7 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-@pytest.fixture(scope="session")
-def tiny_generator():
+def make_tiny_generator():
     """A class-conditional generator with random weights, small enough for every test."""
     import torch
 
@@ -62,6 +61,12 @@ def tiny_generator():
         for _, _, block in generator.backbone.synthesis.blocks():  # fresh extra blocks are silent; let them speak
             block.torgb.weight.normal_()
     return generator
+
+
+@pytest.fixture(scope="session")
+def tiny_generator():
+    """The generator of `make_tiny_generator`. It stays as it is."""
+    return make_tiny_generator()
 
 
 @pytest.fixture(scope="session")

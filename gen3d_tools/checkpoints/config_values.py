@@ -17,6 +17,7 @@ from gen3d_tools.printable import printable
 _MAX_DEPTH = 40
 _MAX_ELEMENTS = 4096  # of a tensor that counts as a setting
 _LETTERS_PER_STEP = 64
+_STEPS_PER_VALUE = 2  # what converting one takes, beside an operation of the stream
 _REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+)*)\}")
 _NODES = ("omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig", "omegaconf.nodes.AnyNode")
 
@@ -56,7 +57,7 @@ class PlainValues:
             NoSettingError: It is, or holds, something that is no setting.
             CheckpointError: It is nested too deeply, has too many values, or refers to itself.
         """
-        self.budget.spend()
+        self.budget.spend(_STEPS_PER_VALUE)
         if depth > _MAX_DEPTH:
             raise CheckpointError("its settings are nested or repeated without end; no checkpoint does that")
         if isinstance(value, str):

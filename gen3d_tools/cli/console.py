@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gen3d_tools.printable import MESSAGE_LENGTH, printable
 from gen3d_tools.workflows.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -33,10 +34,15 @@ def print_table(table: Table, *, to_stderr: bool = False) -> None:
     stream.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
+def shown(text: str, length: int = MESSAGE_LENGTH) -> str:
+    """Make any text fit to be printed: what files bring to it is escaped and shortened, and nothing is markup."""
+    return escape(printable(text, length))
+
+
 def print_error(message: str) -> None:
     """Print one red line."""
     line = " ".join(message.split())
-    stderr_console().print(f"[bold red]error:[/] {escape(line)}")
+    stderr_console().print(f"[bold red]error:[/] {shown(line)}")
 
 
 class ConsoleReporter(Reporter):
@@ -53,12 +59,12 @@ class ConsoleReporter(Reporter):
 
     def describe(self, what: str) -> None:
         """Change the words before the bar."""
-        self._describe(what)
+        self._describe(shown(what))
 
     def say(self, message: str) -> None:
         """Print one line."""
         if not self.quiet:
-            self.console.print(escape(message))
+            self.console.print(shown(message))
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -73,16 +79,24 @@ class ConsoleReporter(Reporter):
         )
         visible = self.console.is_terminal and not self.quiet
         with Progress(*columns, console=self.console, transient=True, disable=not visible) as bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(shown(what), total=total)
             self._describe = lambda text: bar.update(task, description=text)
             yield lambda done: bar.update(task, completed=done)
         self._describe = lambda _: None
+
+
+class _OneLine(logging.Formatter):
+    """Writes a log message so that a terminal obeys nothing in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record), MESSAGE_LENGTH)
 
 
 def set_verbosity(*, quiet: bool, verbose: bool) -> None:
     """Choose which of the library's log messages are shown."""
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     handler = RichHandler(console=stderr_console(), show_time=False, show_path=verbose, show_level=True)
+    handler.setFormatter(_OneLine("%(message)s"))
     logger = logging.getLogger("gen3d_tools")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(level)
@@ -101,12 +115,12 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         print_summary(run.summary)
     for path, line in run.lines.items():
         if run.dry_run:
-            console.print(f"[yellow]would write[/] {escape(str(path))} [dim]({escape(line)})[/]")
+            console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
             continue
         size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        console.print(f"[green]wrote[/] {escape(str(path))} [dim]({escape(line)}, {file_size(size)})[/]")
+        console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {file_size(size)})[/]")
     if run.next_command:
-        console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{escape(run.next_command)}[/]")
+        console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
 
 
 def print_summary(rows: list[dict[str, str]]) -> None:
@@ -116,7 +130,7 @@ def print_summary(rows: list[dict[str, str]]) -> None:
     for name in names:
         table.add_column(name, justify="left" if name in (names[0], names[-1]) else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(row[name]) for name in names))
+        table.add_row(*(shown(row[name]) for name in names))
     print_table(table, to_stderr=True)
 
 

@@ -3,11 +3,10 @@
 from typing import Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.console import file_size, print_table, stderr_console
+from gen3d_tools.cli.console import file_size, print_table, shown, stderr_console
 from gen3d_tools.cli.running import run_query
 
 HINT = "More: a folder with config.json and model.safetensors (here or in ./models), or a Hugging Face id org/name."
@@ -41,11 +40,11 @@ def _show(record: dict[str, Any], *, quiet: bool) -> None:
             problems.append(line)
             continue
         numbers = (f"{line['classes']}", f"{line['parameters']:,}", file_size(line["size_bytes"]))
-        table.add_row(escape(line["source"]), line["family"], *numbers, escape(line["licence"]) or "not stated")
+        table.add_row(shown(line["source"]), line["family"], *numbers, shown(line["licence"], 80) or "not stated")
     if table.rows:
         print_table(table)
     console = stderr_console()
     for line in problems:
-        console.print(f"[yellow]cannot be used:[/] {escape(line['problem'])}")
+        console.print(f"[yellow]cannot be used:[/] {shown(line['problem'])}")
     if not quiet:
         console.print(f"[dim]{HINT}[/]")

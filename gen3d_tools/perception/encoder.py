@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gen3d_tools.checkpoints.native import ENCODER_NAME, check_tensors, open_tensors
+from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.loading import load_settings, resolve_model
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.perception.out_of_distribution import OutOfDistributionScore
 from gen3d_tools.perception.prediction import Prediction
+from gen3d_tools.printable import listed, printable, quoted
 
 _SLOPE = 0.1  # of the leaky ReLUs
 _RANK = 96  # dimensions in which familiarity is judged
@@ -200,21 +202,18 @@ def load_encoder(model: str | Path) -> PhotoEncoder | None:
     check_tensors(tensors, encoder.state_dict(), str(path))
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; restore the file")
+            raise CheckpointError(f"{path}: tensor {printable(name)} holds NaN or infinity; restore the file")
     encoder.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, assign=True)
     return encoder.eval().requires_grad_(False)
 
 
 def _read_config(metadata: dict[str, str], where: str) -> EncoderConfig:
     if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
-        found = f"{metadata.get('format')} {metadata.get('version')}"
+        found = f"{quoted(metadata.get('format'))} {quoted(metadata.get('version'))}"
         raise CheckpointError(f"{where} is no encoder of this version: found {found}, needed {_FORMAT} {_VERSION}")
-    try:
-        table: Any = json.loads(metadata.get("config", ""))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{where}: its config is not valid JSON ({error}); restore the file") from error
+    table = parse_json(metadata.get("config", ""), f"{where}: its config")
     if not isinstance(table, dict):
-        raise CheckpointError(f"{where}: its config is {type(table).__name__}, it must be a table; restore the file")
+        raise CheckpointError(f"{where}: its config is {quoted(table)}, it must be a table; restore the file")
     try:
         return EncoderConfig.from_dict(table)
     except (CheckpointError, ValueError) as error:
@@ -229,4 +228,10 @@ def _check_model(config: EncoderConfig, folder: Path, where: str) -> None:
         ("z_dim", config.z_dim, network.get("z_dim")),
     ):
         if own != needed:
-            raise CheckpointError(f"{where} was made for {what} {own}, the model has {needed}; remove or retrain it")
+            raise CheckpointError(
+                f"{where} was made for {what} {_brief(own)}, the model has {_brief(needed)}; remove or retrain it"
+            )
+
+
+def _brief(value: Any) -> str:
+    return listed(value) if isinstance(value, tuple) else quoted(value)

@@ -13,6 +13,7 @@ from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.official.load import generator_from_pickle
+from gen3d_tools.printable import printable, quoted
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run
 
@@ -111,10 +112,16 @@ def _verify(generator: Generator, folder: Path) -> None:
         raise CheckpointError("the model gives latents that are not finite; its weights are unusable")
 
 
+def _cell(value: object) -> str:
+    """Write a fact from a file into a table of a model card, where it can be nothing but text."""
+    text = printable(value) if isinstance(value, str) else quoted(value)
+    return text.replace("|", "/").replace("`", "'").replace("<", "(").replace(">", ")")
+
+
 def model_card(name: str, generator: Generator) -> str:
     """Write the model card of a converted model."""
     settings = generator.settings
-    provenance = "\n".join(f"| {key} | `{value}` |" for key, value in settings.provenance.items())
+    provenance = "\n".join(f"| {_cell(key)} | `{_cell(value)}` |" for key, value in settings.provenance.items())
     classes = f"{len(settings.class_names)}" if settings.class_names else "none (unconditional)"
     return f"""# {name}
 
@@ -126,7 +133,7 @@ A {generator.family} generator, converted from a published checkpoint. The tenso
 | parameters | {generator.num_parameters():,} |
 | classes | {classes} |
 | suggested iso-level | {settings.iso_level:g} |
-| licence | {settings.licence or "not stated"} |
+| licence | {_cell(settings.licence or "not stated")} |
 {provenance}
 
 The licence is that of the original weights; converting them does not change it.
