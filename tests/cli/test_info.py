@@ -82,7 +82,7 @@ def test_long_lists_of_classes_are_cut_for_people_only(gen3d, tiny_generator, tm
     settings = replace(tiny_generator.settings, class_names=names)
     GeometryAwareGenerator(config, settings).save(tmp_path / "wide")
     assert "30: thing-0, " in (shown := gen3d("info", "wide").out)
-    assert "thing-19, ..." in shown
+    assert "thing-19 and 10 more" in shown
     assert "thing-20" not in shown
     assert gen3d("info", "wide", "--json").json["class_names"] == list(names)
 
