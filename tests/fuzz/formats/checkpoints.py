@@ -8,16 +8,22 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.official import read_official
+from gen3d_tools.checkpoints.results import BaseModel, StoredResult, tensors_digest, write_result
+from gen3d_tools.checkpoints.weight_delta import encode_difference
 from gen3d_tools.cli.info import rows
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.official import threedgp as official_threedgp
 from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.inversion.results.unfinished import Unfinished
+from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, load_encoder, save_encoder
 from gen3d_tools.workflows.convert import read_class_names
 from gen3d_tools.workflows.describe import describe_model
@@ -55,9 +61,15 @@ def _read_pickle(folder: Path) -> object:
         return read_official(path, allow_unknown=True)
 
 
+def _generator(path: Path) -> Generator:
+    """Few cameras are drawn for 3DGP's mean: they are most of a conversion's time, and no file has a say in it."""
+    with mock.patch.object(official_threedgp, "MEAN_CAMERA_SAMPLES", 50):
+        return generator_from_pickle(path)
+
+
 def _convert(folder: Path) -> Generator:
     """What `gen3d convert` does before it writes."""
-    generator = generator_from_pickle(only(folder))
+    generator = _generator(only(folder))
     json.dumps(generator.settings.to_dict(), allow_nan=False)
     return _used(generator)
 
@@ -77,11 +89,11 @@ def _zip_archives() -> Iterator[tuple[str, Files]]:
         yield f"a zip archive called {name}", {name: buffer.getvalue()}
 
 
-def _folder_of(write: Callable[[Path], object], below: str = "") -> Files:
+def _folder_of(write: Callable[[Path], object]) -> Files:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "made"
         write(folder)
-        return {f"{below}{path.name}": path.read_bytes() for path in folder.iterdir() if path.suffix != ".png"}
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @cache
@@ -97,7 +109,7 @@ def _model_folders() -> list[Files]:
     for data in (eg3d_bytes(), recorded_bytes("epigraf", classes=True), recorded_bytes("threedgp")):
         with tempfile.TemporaryDirectory() as place:
             (Path(place) / PICKLE).write_bytes(data)
-            official.append(_folder_of(generator_from_pickle(Path(place) / PICKLE).save))
+            official.append(_folder_of(_generator(Path(place) / PICKLE).save))
     return [_folder_of(_tiny().save), half, *official]
 
 
@@ -108,21 +120,34 @@ def _read_model(folder: Path) -> object:
 
 def _results() -> list[Files]:
     """A result beside its model."""
-    from tests.inversion.test_storage import invented_result
+    base, tuned = _tiny().state_dict(), {name: tensor + 0.01 for name, tensor in _tiny().state_dict().items()}
+    camera = Camera.from_spherical(-100, 30, 2.7, fov_y_deg=21).to_eg3d_label()
+    scores = {"psnr": 25.0, "perceptual": 0.1}
+    report = {
+        "photos": ["mug.png"],
+        "class_name": "cube",
+        "settings": InversionSettings().to_dict(),
+        "metrics": {"fit": "good", "stage_one": scores, "stage_two": scores | {"psnr": None}, "strangeness": 1.0},
+        "losses": {"stage_one": [2.0, None], "stage_two": []},
+        "warnings": ["small"],
+        "storage": {"picture_psnr_db": 51.0, "bytes": 100},
+    }
 
-    from gen3d_tools.inversion.results.storage import save_result
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        _tiny().save(folder / "tiny")
+        (folder / "result").mkdir()
+        stored = StoredResult(
+            base=BaseModel(source="tiny", sha256=tensors_digest(folder / "tiny")),
+            ws=_tiny().latents([3], ["cube"]),
+            camera=camera,
+            class_index=1,
+            difference=encode_difference(base, tuned),
+            report=report,
+        )
+        write_result(folder / "result", stored)
 
-    with tempfile.TemporaryDirectory() as place:
-        _tiny().save(Path(place) / "tiny")
-        save_result(invented_result(Path(place) / "tiny"), Path(place) / "result")
-        return [
-            {
-                f"{folder}/{path.name}": path.read_bytes()
-                for folder in ("result", "tiny")
-                for path in (Path(place) / folder).iterdir()
-                if path.suffix != ".png"
-            }
-        ]
+    return [_folder_of(write)]
 
 
 def _read_result(folder: Path) -> object:
@@ -146,16 +171,10 @@ def _encoders() -> list[Files]:
 
 
 def _states() -> list[Files]:
+    """What an interrupted inversion keeps."""
     state = {"stage": 1, "ws": torch.ones(1, 2, 3), "moments": [(torch.zeros(2), 0.5), None], "fit": {"best": 1.5}}
 
-    def write(folder: Path) -> None:
-        folder.mkdir()
-        unfinished = Unfinished(folder / "result", {"photos": ["a"]})
-        unfinished.write(state)
-        unfinished.path.rename(folder / unfinished.path.name)
-        unfinished.folder.rmdir()
-
-    return [{f".result.unfinished/{name}": data for name, data in _folder_of(write).items()}]
+    return [_folder_of(lambda folder: Unfinished(folder / "result", {"photos": ["a"]}).write(state))]
 
 
 def _class_names() -> list[Files]:
