@@ -107,7 +107,7 @@ _report = Table(
         "settings": Table({}, others=Anything(100, 4)),
         "metrics": Table({"fit": Text(100), "stage_one": _scores, "stage_two": _scores}, others=Anything(100, 4)),
         "losses": Table({}, others=ListOf(Either(Number(-1e30, 1e30), Nothing()), 1_000_000)),
-        "warnings": ListOf(Text(2000), 1000),
+        "warnings": ListOf(Text(10_000), 1000),
         "storage": Table({}, others=Anything(100, 4)),
     },
     others=Anything(10_000, 8),

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gen3d_tools.checkpoints.config_schema import MODEL
-from gen3d_tools.checkpoints.schema import check, check_keys
+from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError, Gen3DError, NotFoundError
 from gen3d_tools.files import atomic_path
@@ -163,9 +163,12 @@ def write_folder(
         card: Text of the model card.
         dtype: Stored precision; float16 halves the size.
         overwrite: Replace an existing folder.
+
+    Raises:
+        CheckpointError: A value of the config is not one that `read_config` takes.
     """
     complete = {"format": FORMAT, "version": VERSION, **config}
-    check_keys(complete, MODEL.fields, CONFIG_NAME)
+    check(complete, MODEL, CONFIG_NAME)  # what is written can be read
     stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)

@@ -175,7 +175,7 @@ def _modules(network: Record, budget: Budget) -> Iterator[tuple[str, Record]]:
         below = []
         for name, child in _table(module, "_modules", path, budget):
             if not isinstance(child, Record):
-                raise CheckpointError(f"module {_join(path, name)} is no module; the file is damaged")
+                raise CheckpointError(f"module {printable(_join(path, name))} is no module; the file is damaged")
             below.append((_join(path, name), child, depth + 1))
         waiting.extend(reversed(below))
 
@@ -188,7 +188,7 @@ def _tensor_records(path: str, module: Record, budget: Budget) -> Iterator[tuple
             if kind == "_buffers" and name in left_out:
                 continue
             if not isinstance(tensor, TensorRecord):
-                raise CheckpointError(f"{_join(path, name)} is no tensor; the file is damaged")
+                raise CheckpointError(f"{printable(_join(path, name))} is no tensor; the file is damaged")
             yield _join(path, name), tensor
 
 
@@ -208,13 +208,13 @@ def _table(module: Record, kind: str, path: str, budget: Budget) -> list[tuple[s
     if isinstance(table, dict):
         budget.spend(len(table))
     if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
-        raise CheckpointError(f"{kind} of module {path or 'G_ema'} is no table; the file is damaged")
+        raise CheckpointError(f"{kind} of module {printable(path) or 'G_ema'} is no table; the file is damaged")
     return [(name, value) for name, value in table.items() if value is not None]
 
 
 def _join(path: str, name: str) -> str:
     if not name.isascii() or not name.isprintable() or len(name) > _MAX_NAME:
-        raise CheckpointError(f"a part of {path or 'G_ema'} has a name that is no name; the file is damaged")
+        raise CheckpointError(f"a part of {printable(path) or 'G_ema'} has a name that is no name; the file is damaged")
     return f"{path}.{name}" if path else name
 
 

@@ -79,7 +79,11 @@ def tensors_digest(model: Path) -> str:
 
 
 def write_result(folder: Path, result: StoredResult) -> None:
-    """Write the two files into an existing folder; who calls makes it appear whole (`files.atomic_path`)."""
+    """Write the two files into an existing folder; who calls makes it appear whole (`files.atomic_path`).
+
+    Raises:
+        CheckpointError: A value is not one that `read_result` takes.
+    """
     difference = result.difference
     config = {
         "format": RESULT_FORMAT,
@@ -90,6 +94,7 @@ def write_result(folder: Path, result: StoredResult) -> None:
         "difference": {"encoding": _ENCODING, "tensors": list(difference.names)},
         "report": dict(result.report),
     }
+    check(config, RESULT, CONFIG_NAME)
     (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     tensors = {
         "ws": result.ws.detach().cpu().clone(memory_format=torch.contiguous_format),

@@ -20,10 +20,11 @@ def is_trusted(folder: Path, source: Path) -> bool:
     if os.name != "posix":
         return True
     owners = {os.geteuid(), 0, source.stat().st_uid}
+    own = folder == source.parent / "__pycache__"  # who may write there may change what Python itself loads
     for place, shared in ((folder, False), (folder.parent, True)):
         found = place.stat()
         # Where all may write, as in /tmp, the sticky bit keeps them from replacing what others put there.
-        open_to_all = found.st_mode & stat.S_IWOTH and not (shared and found.st_mode & stat.S_ISVTX)
+        open_to_all = not own and found.st_mode & stat.S_IWOTH and not (shared and found.st_mode & stat.S_ISVTX)
         if found.st_uid not in owners or open_to_all:
             why = "everybody may write there" if open_to_all else f"it belongs to another user ({found.st_uid})"
             logger.warning(

@@ -1,5 +1,7 @@
 """Native checkpoints: round trips, and every way a folder can be wrong."""
 
+import copy
+import dataclasses
 import json
 import shutil
 
@@ -33,6 +35,14 @@ def test_saved_and_loaded_is_the_same_generator(tiny_generator, tmp_path):
     for name, tensor in tiny_generator.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
     assert (tmp_path / "copy" / "README.md").read_text() == "# A model card\n"
+
+
+def test_what_could_not_be_loaded_again_is_not_written(tiny_generator, tmp_path):
+    unfit = copy.copy(tiny_generator)
+    unfit.settings = dataclasses.replace(tiny_generator.settings, iso_level=float("inf"))
+    with pytest.raises(CheckpointError, match="iso_level is inf"):
+        unfit.save(tmp_path / "copy")
+    assert not list(tmp_path.iterdir())
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(tiny_generator, tiny_folder, tmp_path):

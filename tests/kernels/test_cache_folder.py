@@ -37,6 +37,14 @@ def test_a_folder_of_ours_is_trusted_and_one_that_everybody_writes_to_is_not(pla
     assert caplog.text.count("everybody may write there") == 2
 
 
+def test_where_the_programs_own_compiled_modules_lie_kernels_may_lie_too(place):
+    _, source = place
+    cache = source.parent / "__pycache__"
+    cache.mkdir()
+    cache.chmod(0o777)
+    assert is_trusted(cache, source)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_folder_of_another_user_is_not_trusted_unless_the_program_is_theirs_too(place, caplog):
     folder, source = place

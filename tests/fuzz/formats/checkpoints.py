@@ -75,9 +75,11 @@ def _convert(folder: Path) -> Generator:
 
 
 def _used(generator: Generator) -> Generator:
-    """Ask for what every command asks for first."""
+    """Ask for what every command asks for: a camera, and a sample's field."""
     assert torch.isfinite(generator.default_camera().cam2world).all()
-    generator.class_indices([0, 1])
+    generator = generator.eval().requires_grad_(False)
+    [field] = generator.fields(generator.latents([0]))
+    field.raw_density(torch.zeros(2, 3))
     return generator
 
 
