@@ -1,5 +1,6 @@
 """What may go into a camera: numbers of any kind become float32 tensors, anything else one clear line."""
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable
+
+logger = logging.getLogger(__name__)
 
 Numbers = float | Sequence[float] | np.ndarray | Tensor
 """What the named constructors take: one number, several, an array or a tensor. All broadcast."""
@@ -81,6 +84,30 @@ def check_rigid(cam2world: Float[Tensor, "*b 4 4"]) -> None:
     if (torch.linalg.det(rotation) < 0).any():
         raise InputError("cam2world mirrors (determinant -1), but a camera's x, y, z axes are right-handed; flip one")
     _check_last_row("cam2world", cam2world)
+
+
+def without_scale(cam2world: Float[Tensor, "*b 4 4"], where: str) -> Float[Tensor, "*b 4 4"]:
+    """Take a uniform scale out of the axes, as programs that resize their scene leave it there; positions stay.
+
+    Args:
+        cam2world: As a file has it, in any camera axes.
+        where: Names the file in the warning.
+
+    Returns:
+        What is no rotation even then, unchanged: `check_rigid` says what is wrong with it.
+    """
+    axes = cam2world[..., :3, :3]
+    scale = torch.linalg.det(axes.double()).abs().pow(1 / 3).to(axes.dtype)[..., None, None]
+    turned = axes / scale
+    error = (turned.mT @ turned - torch.eye(3, device=axes.device)).abs().amax(dim=(-2, -1), keepdim=True)
+    scaled = ((scale - 1).abs() > ROTATION_TOLERANCE / 2) & (error <= ROTATION_TOLERANCE)
+    if not scaled.any():
+        return cam2world
+    first = scale[scaled].flatten()[0].item()
+    logger.warning("%s: the axes of its cameras are scaled by %.4g; the scale was taken out.", where, first)
+    rigid = cam2world.clone()
+    rigid[..., :3, :3] = torch.where(scaled, turned, axes)
+    return rigid
 
 
 def check_lens(intrinsics: Float[Tensor, "*b 3 3"]) -> None:

@@ -5,8 +5,9 @@ ours. Lenses are in pixels, with (0, 0) the picture's corner.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,10 @@ from scipy.spatial.transform import Rotation
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import one_line, plain_numbers
+from gen3d_tools.cameras.lenses import COLMAP_LENSES, check_undistorted
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path
-
-_LENS_NUMBERS = {"SIMPLE_PINHOLE": 3, "PINHOLE": 4}  # f cx cy; fx fy cx cy
+from gen3d_tools.texts import decoded
 
 
 def is_colmap(path: Path) -> bool:
@@ -81,10 +82,16 @@ def read_colmap(path: str | Path) -> Camera:
 
     Raises:
         NotFoundError: The folder or one of the two files is not there.
-        InputError: A line that is no lens or no pose, or a lens with distortion.
+        InputError: A line that is no lens, no pose or no list of points, an id that is there twice, or a lens with
+            distortion.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    lenses = dict(_lens(line, where) for line, where in _lines(folder / "cameras.txt") if line)
+    lenses: dict[str, np.ndarray] = {}
+    for line, where in _lines(folder / "cameras.txt"):
+        if line:
+            camera, lens = _lens(line, where)
+            _check_new("camera", camera, lenses, where)
+            lenses[camera] = lens
     poses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     lines = _lines(folder / "images.txt")
     for line, where in lines:
@@ -93,8 +100,10 @@ def read_colmap(path: str | Path) -> Camera:
         words = line.split(maxsplit=9)
         if len(words) != 10 or words[8] not in lenses:
             raise InputError(f"{where}: must be id, 4 + 3 numbers, a camera id and a name, got {one_line(line)!r}")
-        poses[_integer(words[0], where)] = _pose(words[1:8], where), lenses[words[8]]
-        next(lines, None)  # the image's 2D points, possibly none
+        image = _integer(words[0], where)
+        _check_new("image", image, poses, where)
+        poses[image] = _pose(words[1:8], where), lenses[words[8]]
+        _check_points(image, *next(lines, ("", "")))
     if not poses:
         raise InputError(f"{folder / 'images.txt'} holds no cameras")
     cam2world, intrinsics = zip(*(poses[image] for image in sorted(poses)), strict=True)
@@ -104,18 +113,45 @@ def read_colmap(path: str | Path) -> Camera:
         raise InputError(f"{folder}: {error}") from error
 
 
+def _check_new(what: str, number: int | str, known: Mapping[Any, object], where: str) -> None:
+    if number in known:
+        raise InputError(f"{where}: the {what} id {number} is there twice; give each {what} its own")
+
+
+def _check_points(image: int, line: str, where: str) -> None:
+    """Refuse a second line of an image that holds no 2D points: editors leave empty ones out."""
+    words = line.split()
+    if not words:
+        return
+    try:
+        fine = len(words) % 3 == 0 and all(math.isfinite(float(word)) for word in (*words[:3], *words[-3:]))
+    except ValueError:
+        fine = False
+    if not fine:
+        raise InputError(
+            f"{where}: must be the 2D points of image {image}, x y id each, or an empty line, got {one_line(line)!r}; "
+            "every image takes two lines"
+        )
+
+
 def _lens(line: str, where: str) -> tuple[str, np.ndarray]:
     """The camera id and its intrinsics in image sides."""
     words = line.split()
     model = words[1] if len(words) > 1 else "nothing"
-    if model not in _LENS_NUMBERS:
-        known = " and ".join(_LENS_NUMBERS)
-        raise InputError(f"{where}: lens model {one_line(model)} is not known, {known} are; undistort the pictures")
-    values = _floats(words[2:], _LENS_NUMBERS[model] + 2, where)
+    if model not in COLMAP_LENSES:
+        raise InputError(
+            f"{where}: lens model {one_line(model)} is not known, {', '.join(COLMAP_LENSES)} without distortion are; "
+            "undistort the pictures"
+        )
+    names = COLMAP_LENSES[model]
+    values = _floats(words[2:], len(names) + 2, where)
     width, height = values[:2]
     if min(width, height) <= 0:
         raise InputError(f"{where}: width and height must be positive, got {width:g} and {height:g}")
-    fx, fy, cx, cy = values[2:] if model == "PINHOLE" else [values[2], *values[2:]]
+    lens = dict(zip(names, values[2:], strict=True))
+    check_undistorted({name: value for name, value in lens.items() if name[0] in "kp"}, where)
+    fx, fy = (lens["f"], lens["f"]) if "f" in lens else (lens["fx"], lens["fy"])
+    cx, cy = lens["cx"], lens["cy"]
     return words[0], np.array([[fx / width, 0, cx / width], [0, fy / height, cy / height], [0, 0, 1]])
 
 
@@ -135,7 +171,7 @@ def _pose(words: list[str], where: str) -> np.ndarray:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Stripped lines without comments, each with its place for messages."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decoded(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         hint = "a binary model becomes text by colmap model_converter --output_type TXT"
         raise NotFoundError(f"no COLMAP {path.name} in {path.parent}; {hint}") from error

@@ -1,7 +1,8 @@
-"""Cameras in other programs' files: nerfstudio's two JSON files and EG3D's labels (COLMAP: `colmap.py`).
+"""Cameras in other programs' files: nerfstudio's three JSON files and EG3D's labels (COLMAP: `colmap.py`).
 
 nerfstudio, Blender and instant-ngp use OpenGL camera axes (x right, y up, z backward); ours are OpenCV's.
-The world is taken as it is. Lenses in these files are in pixels or degrees, ours in image sides.
+The world is taken as it is. Lenses in these files are in pixels or degrees, ours in image sides; which of them are
+pinholes: `lenses.py`.
 """
 
 import json
@@ -16,23 +17,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.checks import one_line, plain_number, plain_numbers
+from gen3d_tools.cameras.checks import one_line, plain_number, plain_numbers, without_scale
 from gen3d_tools.cameras.colmap import is_colmap, read_colmap
+from gen3d_tools.cameras.lenses import check_pinhole
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path
+from gen3d_tools.texts import parse_json
 
 _FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))  # OpenGL camera axes <-> OpenCV ones
 
 
-def load_cameras(path: str | Path) -> Camera:
+def load_cameras(path: str | Path, *, fov_y_deg: float | None = None) -> Camera:
     """Read the cameras of a file, [n], whatever program wrote it; the content decides, not the name.
 
-    Known are nerfstudio's camera path ("camera_path") and `transforms.json` ("frames"), EG3D's `dataset.json`
-    ("labels"), and COLMAP's text model (a folder with cameras.txt and images.txt).
+    Known are nerfstudio's camera path ("camera_path"), `transforms.json` ("frames") and exported list of cameras
+    (`ns-export cameras`), EG3D's `dataset.json` ("labels"), and COLMAP's text model (a folder with cameras.txt and
+    images.txt). Matrices with a uniform scale are read without it, and a warning says so.
+
+    Args:
+        path: The file or folder.
+        fov_y_deg: Vertical field of view in degrees, within (0, 180), for files that hold no lens: an exported list.
 
     Raises:
         NotFoundError: There is nothing at `path`.
-        InputError: It is none of these, or something in it is no camera; the message says which one.
+        InputError: It is none of these, or something in it is no pinhole camera; the message says which one.
     """
     path = Path(path)
     if not path.exists():
@@ -40,10 +48,13 @@ def load_cameras(path: str | Path) -> Camera:
     if path.is_dir() or is_colmap(path):
         return read_colmap(path)
     data = _read_json(path)
+    if isinstance(data, list):
+        with _in_file(path):
+            return _exported_list(data, path, fov_y_deg)
     for key, reader in _READERS.items():
         if key in data:
             with _in_file(path):
-                return reader(data)
+                return reader(data, path)
     raise InputError(
         f"{path} holds no cameras: none of the keys {', '.join(_READERS)} is in it; give a nerfstudio camera path, "
         "a transforms.json, an EG3D dataset.json or a COLMAP text folder"
@@ -63,6 +74,8 @@ def camera_path_timing(path: str | Path) -> tuple[float | None, bool]:
     if path.is_dir() or is_colmap(path):
         return None, False
     data = _read_json(path)
+    if isinstance(data, list):
+        return None, False
     if "camera_path" not in data or data.get("fps") is None:
         return None, bool(data.get("is_cycle", False))
     with _in_file(path):
@@ -84,7 +97,9 @@ def read_eg3d_labels(path: str | Path) -> tuple[list[str], Camera]:
         raise NotFoundError(f"no EG3D dataset.json at {path}; check the name")
     data = _read_json(path)
     with _in_file(path):
-        return _eg3d_labels(data)
+        if isinstance(data, list):
+            raise InputError("it is a JSON list, an EG3D dataset.json is an object with labels")
+        return _eg3d_labels(data, path)
 
 
 def write_camera_path(
@@ -164,28 +179,54 @@ def write_transforms(
     _write_json(path, {"camera_model": "PINHOLE", "w": width, "h": height, "frames": frames}, overwrite=overwrite)
 
 
-def _camera_path(data: Mapping[str, Any]) -> Camera:
+def _camera_path(data: Mapping[str, Any], path: Path) -> Camera:
     height, width = _picture_size(data, "render_height", "render_width") or (1.0, 1.0)
     matrices, lenses = [], []
     for index, pose in enumerate(_entries(data, "camera_path")):
         what = f"camera_path[{index}]"
+        check_pinhole({**_lens_keys(data), **pose}, what)
         numbers = plain_numbers(f"{what}.camera_to_world", _need(pose, "camera_to_world", what), 16)
         fy = _focal(f"{what}.fov", math.radians(plain_number(f"{what}.fov", _need(pose, "fov", what))))
         matrices.append([numbers[row : row + 4] for row in range(0, 16, 4)])
         lenses.append([fy * height / width, fy, 0.5, 0.5])
-    return _from_opengl(matrices, lenses)
+    return _from_opengl(matrices, lenses, path)
 
 
-def _transforms(data: Mapping[str, Any]) -> Camera:
+def _transforms(data: Mapping[str, Any], path: Path) -> Camera:
     matrices, lenses = [], []
     for index, frame in enumerate(_entries(data, "frames")):
         what = f"frames[{index}]"
-        rows = _need(frame, "transform_matrix", what)
-        if not isinstance(rows, list) or len(rows) != 4:
-            raise InputError(f"{what}.transform_matrix must be 4 rows of 4 numbers, got {one_line(rows)}")
-        matrices.append([plain_numbers(f"{what}.transform_matrix", row, 4) for row in rows])
-        lenses.append(_transforms_lens({**data, **frame}, what))
-    return _from_opengl(matrices, lenses)
+        matrices.append(_rows(f"{what}.transform_matrix", _need(frame, "transform_matrix", what), 4))
+        values = {**_lens_keys(data), **frame}
+        check_pinhole(values, what)
+        lenses.append(_transforms_lens(values, what))
+    return _from_opengl(matrices, lenses, path)
+
+
+def _exported_list(data: list[Any], path: Path, fov_y_deg: float | None) -> Camera:
+    """What `ns-export cameras` writes: poses of 3 rows without a lens."""
+    matrices = []
+    for index, entry in enumerate(_entries({"the list": data}, "the list")):
+        what = f"[{index}]"
+        rows = _rows(f"{what}.transform", _need(entry, "transform", what), 3)
+        matrices.append([*rows, [0.0, 0.0, 0.0, 1.0]])
+    if fov_y_deg is None:
+        raise InputError(
+            "it holds no lens; say the vertical field of view too (fov_y_deg, --fov), or a transforms.json"
+        )
+    focal = _focal("the field of view", math.radians(fov_y_deg))
+    return _from_opengl(matrices, [[focal, focal, 0.5, 0.5]] * len(matrices), path)
+
+
+def _rows(what: str, rows: object, count: int) -> list[list[float]]:
+    if not isinstance(rows, list) or len(rows) != count:
+        raise InputError(f"{what} must be {count} rows of 4 numbers, got {one_line(rows)}")
+    return [plain_numbers(what, row, 4) for row in rows]
+
+
+def _lens_keys(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's own keys, without its cameras."""
+    return {key: value for key, value in data.items() if key not in _READERS}
 
 
 def _transforms_lens(values: Mapping[str, Any], what: str) -> list[float]:
@@ -210,7 +251,7 @@ def _transforms_lens(values: Mapping[str, Any], what: str) -> list[float]:
     return [fx, _focal(f"{what}: camera_angle_y", angle_y), 0.5, 0.5]
 
 
-def _eg3d_labels(data: Mapping[str, Any]) -> tuple[list[str], Camera]:
+def _eg3d_labels(data: Mapping[str, Any], path: Path) -> tuple[list[str], Camera]:
     names, labels = [], []
     for index, entry in enumerate(_entries(data, "labels", of=list)):
         what = f"labels[{index}]"
@@ -218,13 +259,19 @@ def _eg3d_labels(data: Mapping[str, Any]) -> tuple[list[str], Camera]:
             raise InputError(f"{what} must be an image name and 25 numbers, got {one_line(entry)}")
         names.append(entry[0])
         labels.append(plain_numbers(f"{what} ({one_line(entry[0])})", entry[1], 25))
-    return names, Camera.from_eg3d_label(torch.tensor(labels, dtype=torch.float32))
+    return names, cameras_of_labels(torch.tensor(labels, dtype=torch.float32), path)
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any]], Camera]] = {
+def cameras_of_labels(labels: Float[Tensor, "n 25"], path: Path) -> Camera:
+    """Cameras of EG3D's 25 numbers in a file, [n]; a uniform scale of their axes is taken out, and said."""
+    matrices = without_scale(labels[:, :16].reshape(-1, 4, 4), str(path))
+    return Camera.from_eg3d_label(torch.cat([matrices.flatten(1), labels[:, 16:]], dim=1))
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any], Path], Camera]] = {
     "camera_path": _camera_path,
     "frames": _transforms,
-    "labels": lambda data: _eg3d_labels(data)[1],
+    "labels": lambda data, path: _eg3d_labels(data, path)[1],
 }
 
 
@@ -261,10 +308,10 @@ def _focal(what: str, angle_rad: float) -> float:
     return 0.5 / math.tan(angle_rad / 2)
 
 
-def _from_opengl(matrices: list[list[list[float]]], lenses: list[list[float]]) -> Camera:
+def _from_opengl(matrices: list[list[list[float]]], lenses: list[list[float]], path: Path) -> Camera:
     intrinsics = torch.eye(3).repeat(len(lenses), 1, 1)
     intrinsics[:, [0, 1, 0, 1], [0, 1, 2, 2]] = torch.tensor(lenses, dtype=torch.float32)
-    return Camera(torch.tensor(matrices, dtype=torch.float32) @ _FLIP, intrinsics)
+    return Camera(without_scale(torch.tensor(matrices, dtype=torch.float32), str(path)) @ _FLIP, intrinsics)
 
 
 def _to_opengl(cameras: Camera) -> Float[Tensor, "n 4 4"]:
@@ -278,15 +325,15 @@ def _flat(cameras: Camera) -> Float[Tensor, "n 9"]:
     return cameras.intrinsics.cpu().flatten(1)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any] | list[Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        data = parse_json(path.read_bytes())
+    except ValueError as error:
         raise InputError(f"{path} is not JSON: {one_line(error)}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{path} holds no cameras: it must be a JSON object, got a {type(data).__name__}")
+    if not isinstance(data, dict | list):
+        raise InputError(f"{path} holds no cameras: it must be a JSON object or list, got {one_line(data)}")
     return data
 
 

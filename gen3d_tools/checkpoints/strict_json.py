@@ -9,13 +9,10 @@ from typing import Any
 
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import printable, quoted
+from gen3d_tools.texts import decoded, unique_keys
 
 _MAX_DIGITS = 20
 _MAX_DEPTH = 32
-
-
-class _UnfitError(ValueError):
-    """JSON by its grammar, but nothing that belongs into a file of ours."""
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
@@ -34,13 +31,13 @@ def parse_json(text: str | bytes, where: str) -> Any:
     """
     try:
         value = json.loads(
-            text.decode("utf-8-sig") if isinstance(text, bytes) else text,
-            object_pairs_hook=_table,
+            decoded(text) if isinstance(text, bytes) else text,
+            object_pairs_hook=unique_keys,
             parse_constant=_refuse_constant,
             parse_float=_float,
             parse_int=_whole,
         )
-    except (_UnfitError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where} is not valid JSON ({printable(str(error))}); restore the file") from error
     _check_values(value, where)
     return value
@@ -66,27 +63,18 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _UnfitError(f"the key {quoted(twice)} is there twice")
-    return table
-
-
 def _whole(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
-        raise _UnfitError(f"a whole number of {len(digits)} digits")
+        raise ValueError(f"a whole number of {len(digits)} digits")
     return int(digits)
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if value in (float("inf"), float("-inf")):
-        raise _UnfitError(f"the number {quoted(digits, 20)} is too large")
+        raise ValueError(f"the number {quoted(digits, 20)} is too large")
     return value
 
 
 def _refuse_constant(name: str) -> None:
-    raise _UnfitError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is no number of JSON")

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path, check_writable
+from gen3d_tools.media.opening import decode_picture, reading_picture
 
 # Pillow's format name and how to save well in it. JPEG without chroma subsampling keeps thin coloured edges.
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -70,7 +71,7 @@ def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: b
 
 
 def read_image(path: str | Path) -> Float[Tensor, "3 h w"]:
-    """Read any picture Pillow knows, upright (EXIF orientation applied), transparency laid on white.
+    """Read a picture upright (EXIF orientation applied), its transparency laid on white; formats as in `opening`.
 
     Raises:
         NotFoundError: There is no such file.
@@ -79,15 +80,13 @@ def read_image(path: str | Path) -> Float[Tensor, "3 h w"]:
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"no image at {path}; check the path")
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            return from_uint8(np.asarray(picture.convert("RGB")))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise InputError(f"cannot read {path} as an image ({error}); give a whole .png, .jpg or .webp") from error
+    decoded = decode_picture(path)
+    with reading_picture(path):
+        picture = ImageOps.exif_transpose(decoded.image)
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return from_uint8(np.asarray(picture.convert("RGB")))
 
 
 def depth_picture(

@@ -3,9 +3,6 @@
 Whatever is unusual is either put right and said in a note, or refused in one line.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.media.images import from_uint8
+from gen3d_tools.media.opening import decode_picture, reading_picture
 
 MAX_SIDE = 1536  # pixels kept of the longer side: several times what any generator draws
-MAX_PIXELS = 120_000_000  # of a file; more is a bomb, or nothing a camera makes
 MIN_SIDE = 8
-_PROGRAMS = {"EPS", "WMF"}  # reading one starts another program, which would run it
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 
 
@@ -54,26 +50,17 @@ def open_photo(path: str | Path, *, what: str = "photo") -> OpenedPhoto:
     """
     path = Path(path)
     _check_file(path, what)
-    with _reading(path), Image.open(path) as file:
-        notes: list[str] = []
-        if file.format in _PROGRAMS:
-            raise InputError(f"{path} is a program that draws ({file.format}), not a photo; give a .jpg, .png or .webp")
-        if file.width * file.height > MAX_PIXELS:
-            raise InputError(
-                f"{path} has {file.width} x {file.height} pixels, more than a camera makes; shrink it first"
-            )
-        frames = int(getattr(file, "n_frames", 1))
-        if frames > 1:
-            notes.append(f"{path.name} has {frames} frames; the first one is used")
-        size = max(file.size)
-        if file.format == "JPEG":
-            file.draft(None, (MAX_SIDE, MAX_SIDE))  # decodes at 1/2, 1/4 or 1/8, never smaller than asked
-        picture = _eight_bit(ImageOps.exif_transpose(file), notes)
+    decoded = decode_picture(path, MAX_SIDE)
+    notes = list(decoded.notes)
+    with reading_picture(path):
+        if decoded.was_wide and _is_almost_black(decoded.image):
+            raise InputError(f"{path} uses 12 or fewer of its 16 bits per colour; save it with 8 bits")
+        picture = _eight_bit(ImageOps.exif_transpose(decoded.image), notes)
     if min(picture.size) < MIN_SIDE:
         raise InputError(
             f"{path} has {picture.width} x {picture.height} pixels; at least {MIN_SIDE} each way are needed"
         )
-    if size > MAX_SIDE:
+    if max(decoded.size) > MAX_SIDE:
         picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
         notes.append(f"{path.name} is large; it was shrunk to {picture.width} x {picture.height} pixels")
     alpha = torch.from_numpy(np.asarray(picture.getchannel("A"), np.float32) / 255)[None]
@@ -98,6 +85,9 @@ def open_mask(path: str | Path, size: tuple[int, int]) -> tuple[Float[Tensor, "1
     opened = open_photo(path, what="mask")
     mask = opened.rgb.mean(dim=0, keepdim=True) if opened.alpha is None else opened.alpha
     notes = [note for note in opened.notes if "large" not in note]
+    if 0 < mask.max() < 1.5 / 255:
+        mask = mask / mask.max()
+        notes.append(f"the mask {Path(path).name} holds 0 and 1 of 255; 1 is the object")
     height, width = mask.shape[-2:]
     if abs(height * size[1] - width * size[0]) > 0.02 * width * size[0]:
         raise InputError(
@@ -115,7 +105,7 @@ def _check_file(path: Path, what: str) -> None:
         raise NotFoundError(f"no {what} at {path}; check the path")
     if not path.is_file():
         raise InputError(f"{path} is a folder, not a {what}; name one picture file")
-    with _reading(path), path.open("rb") as file:
+    with reading_picture(path), path.open("rb") as file:
         head = file.read(16)
     if not head:
         raise InputError(f"{path} is empty; give a whole picture file")
@@ -129,30 +119,13 @@ def _check_file(path: Path, what: str) -> None:
         register_heif_opener()
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what Pillow may raise about a file into one line; its warning about large pictures is ours to judge."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a picture that can be read; give a .jpg, .png or .webp") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has more pixels than a camera makes; shrink it first") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is a broken picture ({error}); give a whole .jpg, .png or .webp") from error
-
-
 def _eight_bit(picture: Image.Image, notes: list[str]) -> Image.Image:
     """Convert to RGBA in sRGB, whatever the mode: palette, grey, 16 bits, CMYK."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        values = np.asarray(picture, np.float32)
-        top = 65535.0 if picture.mode != "F" else max(float(values.max(initial=0.0)), 1.0)
-        picture = Image.fromarray((np.clip(np.nan_to_num(values) / top, 0, 1) * 255).round().astype(np.uint8))
-        notes.append("16 bits per pixel were reduced to 8")
+        values = np.nan_to_num(np.asarray(picture, np.float32))
+        bits, top = _range(picture.mode, float(values.max(initial=0.0)))
+        picture = Image.fromarray((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8))
+        notes.append(bits)
     if picture.mode == "CMYK":
         notes.append("printing colours (CMYK) were converted to screen colours")
     profile = picture.info.get("icc_profile")
@@ -161,12 +134,33 @@ def _eight_bit(picture: Image.Image, notes: list[str]) -> Image.Image:
     return picture.convert("RGBA")
 
 
+def _range(mode: str, largest: float) -> tuple[str, float]:
+    """What was done about a grey picture's many bits, and which value is white.
+
+    Cameras and scanners of 8 to 12 bits put them into the lower ones of 16: their white is not 65535.
+    """
+    if mode == "F":
+        return "numbers with a fraction were reduced to 8 bits per pixel", max(largest, 1.0)
+    for bits in (1, 8, 10, 12):
+        if 0 < largest < 2**bits:
+            return f"16 bits per pixel, of which {bits} are used, were reduced to 8", 2.0**bits - 1
+    return "16 bits per pixel were reduced to 8", max(largest, 65535.0) if mode == "I" else 65535.0
+
+
+def _is_almost_black(picture: Image.Image) -> bool:
+    """Whether the upper 8 of 16 bits know next to nothing of the colours: the brightest is below 1/16, but not 0."""
+    if picture.mode not in ("RGB", "RGBA", "LA"):
+        return False  # grey pictures keep all 16 bits
+    brightest = max(int(channel.getextrema()[1]) for channel in picture.convert("RGB").split())  # type: ignore[arg-type]
+    return 0 < brightest < 16
+
+
 def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     """Apply a colour profile (phones write Display P3); one that cannot be read is left out, as viewers do."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         mode = "RGBA" if picture.mode == "RGBA" else "RGB"  # transparency is kept
         converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError):
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return picture
     return converted or picture

@@ -24,6 +24,7 @@ from torch import Tensor
 from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.media.images import to_uint8
+from gen3d_tools.printable import printable
 
 QUEUE_FRAMES = 8
 """Frames that may wait for the encoder before `VideoWriter.add` waits too."""
@@ -179,7 +180,8 @@ class _Ffmpeg:
         if self._pad:
             width, height = width + width % 2, height + height % 2
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(rate), "-i", "-"]
-        command = [program, "-v", "error", "-y", *source, "-an", *_CODECS[path.suffix.lower()], str(path)]
+        target = f"file:{path}"  # else "take:1.mp4" is a protocol, and "-dir/x.mp4" an option
+        command = [program, "-v", "error", "-y", *source, "-an", *_CODECS[path.suffix.lower()], target]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process; a pipe could fill up)
         try:  # in an own session, so that Ctrl-C reaches us alone and we decide what becomes of the file
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log, start_new_session=True)
@@ -212,10 +214,16 @@ class _Ffmpeg:
 
     def _failure(self) -> Gen3DError:
         self._log.seek(0)
-        said = "; ".join(self._log.read().decode(errors="replace").split("\n")[:2]) or "no message"
+        said = printable("; ".join(self._log.read().decode(errors="replace").split("\n")[:2]), 200) or "no message"
         if "Unknown encoder" in said or "No such filter" in said:
             return MissingDependencyError(f"{self._program} cannot write {self._path.suffix} ({said}); {_INSTALL}")
-        return Gen3DError(f"ffmpeg stopped while writing a {self._path.suffix} ({said}); check the free disk space")
+        if "No space left" in said or "quota" in said:
+            return Gen3DError(
+                f"the disk is full: no {self._path.suffix} was written; free some space, or use another disk"
+            )
+        return Gen3DError(
+            f"ffmpeg stopped while writing a {self._path.suffix} ({said}); try another format or a folder"
+        )
 
 
 def _even(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -1,6 +1,5 @@
 """`gen3d convert`: a published pickle becomes a native model folder, checked before it is called done."""
 
-import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.printable import printable, quoted
+from gen3d_tools.texts import decoded, parse_json
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run
 
@@ -76,9 +76,9 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     if path.stat().st_size > _MAX_NAMES_BYTES:
         raise InputError(f"{path} has {path.stat().st_size} bytes; a list of class names is far smaller")
     try:
-        text = path.read_text(encoding="utf-8")
-        names = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except (ValueError, RecursionError) as error:
+        data = path.read_bytes()
+        names = parse_json(data) if path.suffix.lower() == ".json" else decoded(data).splitlines()
+    except ValueError as error:
         raise InputError(f"{path} is neither text with one name per line nor a JSON list ({error})") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"{path} must hold a list of names")

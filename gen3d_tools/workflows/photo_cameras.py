@@ -1,6 +1,5 @@
 """`--camera`: angles as typed, or a file that any program wrote."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +7,11 @@ from pathlib import Path
 import torch
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.checks import one_line
-from gen3d_tools.cameras.formats import load_cameras
+from gen3d_tools.cameras.checks import one_line, plain_number
+from gen3d_tools.cameras.formats import cameras_of_labels, load_cameras
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.texts import decoded, parse_json
 
 _LABEL = 25
 _MAX_BYTES = 2**20
@@ -22,8 +22,8 @@ def read_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Came
 
     Args:
         text: Degrees, or a file: EG3D's 25 numbers as text or as a JSON list (one row per photo), a dataset.json, a
-            nerfstudio camera path, a transforms.json or a COLMAP folder with one camera per photo.
-        generator: Its default view gives distance, lens and target.
+            nerfstudio camera path, a transforms.json, an exported list or a COLMAP folder with one camera per photo.
+        generator: Its default view gives distance, lens and target where the text does not.
         photos: What the cameras belong to.
 
     Returns:
@@ -35,7 +35,7 @@ def read_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Came
     """
     angles = _angles(text)
     if angles is None:
-        cameras = _from_file(Path(text))
+        cameras = read_camera_file(Path(text), generator.settings.default_view.fov_y_deg)
     elif len(photos) > 1:
         raise InputError(f"--camera {one_line(text)} is one camera for {len(photos)} photos; give a file with one each")
     else:
@@ -62,20 +62,28 @@ def _angles(text: str) -> list[float] | None:
     return numbers
 
 
-def _from_file(path: Path) -> Camera:
+def read_camera_file(path: Path, fov_y_deg: float) -> Camera:
+    """Read cameras from a file of any kind, [n]: bare labels too, as text or JSON.
+
+    Args:
+        path: The file or folder.
+        fov_y_deg: Vertical field of view in degrees where the file holds no lens.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InputError: It holds no cameras.
+    """
     if not path.exists():
         raise NotFoundError(f"no camera file at {path}; give a file, or yaw,pitch[,fov] in degrees")
-    if path.is_dir():
-        return load_cameras(path)
-    if path.stat().st_size > _MAX_BYTES:
-        return load_cameras(path)
+    if path.is_dir() or path.stat().st_size > _MAX_BYTES:
+        return load_cameras(path, fov_y_deg=fov_y_deg)
     numbers = _numbers(path)
     if numbers is None:
-        return load_cameras(path)
+        return load_cameras(path, fov_y_deg=fov_y_deg)
     if not numbers or len(numbers) % _LABEL:
         raise InputError(f"{path} holds {len(numbers)} numbers; a camera label has {_LABEL} (16 + 9)")
     try:
-        return Camera.from_eg3d_label(torch.tensor(numbers, dtype=torch.float32).reshape(-1, _LABEL))
+        return cameras_of_labels(torch.tensor(numbers, dtype=torch.float32).reshape(-1, _LABEL), path)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -83,16 +91,21 @@ def _from_file(path: Path) -> Camera:
 def _numbers(path: Path) -> list[float] | None:
     """Read bare numbers, as text or as a JSON list (of lists); None if the file is something else."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text; give a camera label as text or JSON, or a camera file") from error
+        data = path.read_bytes()
+        text = decoded(data).strip()
+    except ValueError as error:
+        raise InputError(f"{path} is no camera label ({error}); give one as text or JSON, or a camera file") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if text.lstrip().startswith("{"):
+    if text.startswith("{"):
         return None
     try:
-        rows = json.loads(text) if text.lstrip().startswith("[") else re.split(r"[\s,;]+", text.strip())
+        if not text.startswith("["):
+            return [float(word) for word in re.split(r"[\s,;]+", text)]
+        rows = parse_json(data)
         flat = [one for row in rows for one in (row if isinstance(row, list) else [row])]
-        return [float(one) for one in flat]
-    except (ValueError, TypeError, RecursionError) as error:
+        if any(isinstance(one, dict) for one in flat):
+            return None
+        return [plain_number(str(path), one) for one in flat]
+    except ValueError as error:
         raise InputError(f"{path} is no camera: not {_LABEL} numbers, and not JSON of a known format") from error

@@ -149,7 +149,8 @@ def frame(matrix: object = FRONT_OPENGL, **lens: object) -> dict[str, object]:
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
-        ([], "must be a JSON object, got a list"),
+        ([], "there are no cameras in it"),
+        ("7", "must be a JSON object or list, got 7"),
         ({"keyframes": []}, "holds no cameras: none of the keys camera_path, frames, labels"),
         ({"camera_path": []}, r"there are no cameras in it, camera_path is \[\]"),
         ({"frames": None}, "there are no cameras in it, frames is None"),
@@ -224,9 +225,9 @@ GOOD_LENS = "1 PINHOLE 8 8 9 9 4 4\n"
     ("lenses", "images", "message"),
     [
         (
-            "1 OPENCV 8 8 9 9 4 4 0 0 0 0\n",
+            "1 FOV 8 8 9 9 4 4 0\n",
             "",
-            "line 1: lens model OPENCV is not known, SIMPLE_PINHOLE and",
+            "line 1: lens model FOV is not known, SIMPLE_PINHOLE, PINHOLE",
         ),
         ("1\n", "", "lens model nothing"),
         ("1 PINHOLE 8 8 9 9 4\n", "", "must be 6 numbers, got 5"),

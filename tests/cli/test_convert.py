@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from gen3d_tools.checkpoints.official import read_official
+from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.workflows.convert import read_class_names
 from tests.official_models import KWARGS, eg3d_bytes, eg3d_tensors, recorded_bytes
 from tests.official_pickles import official_bytes
 from tests.pickle_nodes import Global, Instance, Layout
@@ -138,6 +140,17 @@ def test_a_json_file_of_class_names_must_be_a_list_of_names(gen3d, published, te
     result = gen3d("convert", published, "-o", "tiny", "--class-names", "names.json")
     assert result.code == 2
     assert "names.json" in result.error
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".json"])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, suffix):
+    path = tmp_path / f"names{suffix}"
+    text = '["mug", "car"]' if suffix == ".json" else "mug\r\ncar\r\n"
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_class_names(path) == ("mug", "car")
+    path.write_text(text, encoding="utf-16")
+    with pytest.raises(InputError, match="it is UTF-16 text"):
+        read_class_names(path)
 
 
 @pytest.mark.parametrize("family", ["epigraf", "threedgp"])

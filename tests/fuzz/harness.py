@@ -39,7 +39,15 @@ Files = dict[str, bytes]
 LONGEST_MESSAGE = 600
 SILENCE = 60.0  # seconds without a word from the reading process: it waits for something for ever
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_HARMLESS = ("mmap.__new__", "sys._getframe", "object.__getattr__", "os.listdir", "os.scandir", "builtins.id")
+_HARMLESS = (
+    "mmap.__new__",
+    "sys._getframe",
+    "object.__getattr__",
+    "os.listdir",
+    "os.scandir",
+    "builtins.id",
+    "array.__new__",
+)
 
 
 def nothing(event: str, arguments: tuple[Any, ...]) -> bool:
@@ -162,7 +170,7 @@ class Observer:
         try:
             reading = event == "open" and not (arguments[2] or 0) & _WRITING and self._inside(arguments[0])
             if not reading and not self.permits(event, arguments):
-                self.events.append(f"{event} {arguments!r:.200}")
+                self.events.append(f"{event} {arguments!r:.100}")
         finally:
             self.watching = True
 

@@ -109,6 +109,36 @@ def test_one_pixel_is_a_video_too(tmp_path):
     assert Probe.of(tmp_path / "a.mp4").pixels.shape == (1, 2, 2, 3)
 
 
+@pytest.mark.parametrize(
+    "name", ["take:1.mp4", "-dir/x.mp4", "pipe:.mp4", "http:x.webm", "-y.gif", "a%d.gif", "file:a.mp4"]
+)
+def test_a_name_is_a_name_and_neither_a_protocol_nor_an_option(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write(Path(name), frames=2)
+    assert [path for path in Path().rglob("*") if path.is_file()] == [Path(name)]
+    assert Probe.of((tmp_path / name).resolve()).count == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("av_interleaved_write_frame(): No space left on device", "the disk is full"),
+        ("Unknown encoder 'libx264'", "cannot write .mp4"),
+        (
+            r"\033[31mInvalid argument\nmore",
+            r"ffmpeg stopped while writing a .mp4 \(\\x1b\[31mInvalid argument; more\)",
+        ),
+    ],
+)
+def test_what_the_encoder_says_decides_what_is_blamed(tmp_path, monkeypatch, said, words):
+    script = f"cat >/dev/null; printf '%b' '{said}' >&2; exit 1"
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", fake_ffmpeg(tmp_path / "ffmpeg", script))
+    with pytest.raises(Gen3DError, match=words) as caught:
+        write(tmp_path / "a.mp4", frames=2)
+    assert ("disk" in str(caught.value)) == ("No space" in said)
+    assert [path.name for path in tmp_path.iterdir()] == ["ffmpeg"]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_block_that_raises_leaves_nothing(tmp_path, suffix, error):
@@ -224,9 +254,12 @@ def fake_ffmpeg(path: Path, script: str) -> str:
 
 
 def test_an_encoder_that_fails_at_the_very_end_leaves_no_half_video(tmp_path, monkeypatch):
-    script = "cat >/dev/null; echo half > \"$(eval echo \\${$#})\"; echo 'No space left on device' >&2; exit 228"
+    script = (
+        'cat >/dev/null; for path; do :; done; echo half > "${path#file:}"; '
+        "echo 'No space left on device' >&2; exit 228"
+    )
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", fake_ffmpeg(tmp_path / "ffmpeg", script))
-    with pytest.raises(Gen3DError, match="No space left on device"):
+    with pytest.raises(Gen3DError, match="the disk is full"):
         write(tmp_path / "out/a.mp4")
     assert list((tmp_path / "out").iterdir()) == []
 

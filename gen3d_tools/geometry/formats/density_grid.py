@@ -13,11 +13,10 @@ import gzip
 import io
 import math
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from jaxtyping import Float
 from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from torch import Tensor
 
-from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError, OutOfMemoryError
+from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError, NotFoundError, OutOfMemoryError
 from gen3d_tools.fields.field import FunctionField, RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.geometry.extraction.isosurface import check_iso_level
@@ -43,7 +42,6 @@ from gen3d_tools.printable import listed, printable
 DENSITY_SUFFIXES = (".npz", ".mrc")
 
 _EMPTIEST = -87.0  # softplus of it is the smallest density that float32 holds with all its digits
-_BROKEN = (ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)  # of a file read
 _WORKING_BYTES = 16  # per number while it is made a field: the grid in float32 four times
 _MRC_HEADER, _EXTENDED_SIZE = 1024, 92  # bytes; where the number of further ones stands
 _MRC_NUMBERS = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}  # bytes of a number, by mode
@@ -143,12 +141,13 @@ def read_density(path: str | Path, *, iso_level: float | None = None) -> Functio
         raise NotFoundError(f"{path} is not there; check the name")
     try:
         density, box_side, level = _read_npz(path) if path.suffix.lower() == ".npz" else _read_mrc(path)
-    except OutOfMemoryError:
+    except Gen3DError:
         raise
-    except _BROKEN as error:
-        raise InputError(
-            f"{path} holds no density grid ({printable(str(error), 200)}); write it again with write_density"
-        ) from error
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{path} needs more memory than there is") from error
+    except Exception as error:  # of numpy, zipfile and mrcfile, which raise whatever the bytes make of them
+        why = printable(str(error) or type(error).__name__, 160)
+        raise InputError(f"{path} holds no density grid ({why}); write it again with write_density") from error
     if density.dtype.kind not in "fiu":
         raise InputError(f"{path} holds numbers of type {density.dtype}, densities are real numbers; write it again")
     if not np.isfinite(density).all() or not 0 < box_side < float("inf"):

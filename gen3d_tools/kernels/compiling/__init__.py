@@ -1,1 +1,1 @@
-"""TABLE OF CONTENTS TO COME."""
+"""How kernels are compiled, and how what is compiled is kept."""

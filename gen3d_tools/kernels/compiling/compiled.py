@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numba.core import event
+from numba.core.dispatcher import Dispatcher
 
 from gen3d_tools.kernels.cache_folder import is_trusted
+from gen3d_tools.kernels.compiling.disk_cache import MendingCache
 
 logger = logging.getLogger(__name__)
 f32 = np.float32
@@ -77,8 +79,11 @@ def compiled(
         )
         try:
             kernel: Any = compile_it(cache=True)(function)
-            if not is_trusted(Path(kernel.stats.cache_path), Path(inspect.getfile(function))):
-                kernel = compile_it()(function)
+            if isinstance(kernel, Dispatcher):  # NUMBA_DISABLE_JIT gives the function itself
+                if is_trusted(Path(str(kernel.stats.cache_path)), Path(inspect.getfile(function))):
+                    kernel._cache = MendingCache(function)  # type: ignore[attr-defined, no-untyped-call]
+                else:
+                    kernel = compile_it()(function)
         except RuntimeError:  # numba found no folder that it may write
             logger.debug("No folder for compiled kernels can be written; %s is compiled again.", function.__name__)
             kernel = compile_it()(function)

@@ -258,8 +258,9 @@ def _weights() -> Iterator[Check]:
     except Gen3DError as error:
         yield Check(name=name, status=Status.FAILED, found=str(error), fix=reinstall)
     except Exception as error:  # drivers, memory, operations a device lacks: whatever it is, is the finding
-        found = _one_line(f"draws nothing: {error}")
-        yield Check(name=name, status=Status.FAILED, found=found, fix="add --device cpu; or reinstall torch")
+        found = _one_line(f"draws nothing: {type(error).__name__}: {error}")
+        fix = f"see where with GEN3D_TRACEBACK=1 gen3d sample {MODEL}; on a GPU, try --device cpu"
+        yield Check(name=name, status=Status.FAILED, found=found, fix=fix)
     else:
         digest = model_digest(MODEL)[:12]
         found = f"{len(generator.class_names)} classes, sha256 {digest}…, {resolve_model(MODEL)}"

@@ -62,7 +62,9 @@ class CameraPath:
         return _square(cameras if look.fov is None else cameras.with_fov(look.fov)).to(generator.device)
 
 
-def plan_motion(path: str, seconds: float | None = None, fps: float | None = None) -> CameraPath:
+def plan_motion(
+    path: str, seconds: float | None = None, fps: float | None = None, fov: float | None = None
+) -> CameraPath:
     """Find the path and its timing.
 
     A file gives all its cameras at its own rate. With `seconds`, or another rate than its own, its cameras are
@@ -72,6 +74,7 @@ def plan_motion(path: str, seconds: float | None = None, fps: float | None = Non
         path: A name of `PATHS`, with hyphens or underscores, or a camera file.
         seconds: Length of the video; 4 if neither this nor a file says.
         fps: Frames per second; 30 if neither this nor a file says.
+        fov: Vertical field of view in degrees, for a file that holds no lens.
 
     Raises:
         InputError: Unknown name, malformed file, or a length or rate out of range.
@@ -86,7 +89,7 @@ def plan_motion(path: str, seconds: float | None = None, fps: float | None = Non
         return CameraPath(name, _count(DEFAULT_SECONDS if seconds is None else seconds, rate), rate)
     if not _means_file(path):
         raise InputError(_unknown_path(path))
-    keyframes = load_cameras(path)
+    keyframes = load_cameras(path, fov_y_deg=fov)
     own_fps, loop = camera_path_timing(path)
     rate = next((given for given in (fps, own_fps) if given is not None), DEFAULT_FPS)
     _check_fps(rate)

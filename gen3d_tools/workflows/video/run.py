@@ -60,7 +60,7 @@ def video(
     reporter, kinds = reporter or Reporter(), parse_kinds(show)
     check_size(look.size)
     check_psi(choice.psi)
-    motion = plan_motion(path, seconds, fps)
+    motion = plan_motion(path, seconds, fps, look.fov)
     table = None if grid is None else parse_grid(grid)
     suffix = _choose_suffix(options.out, file_format)
     target = options.out or output_folder("video", model, choice.name_parts)

@@ -217,3 +217,15 @@ def test_without_mrcfile_the_message_names_the_command(monkeypatch):
     with pytest.raises(MissingDependencyError, match="pip install mrcfile"):
         check_density_suffix("a.mrc")
     check_density_suffix("a.npz")
+
+
+@pytest.mark.parametrize("error", [IndexError, SyntaxError, AttributeError, RecursionError])
+def test_whatever_a_library_raises_about_a_grid_is_one_line(field, tmp_path, monkeypatch, error):
+    write_density(tmp_path / "a.npz", field, resolution=8)
+
+    def choke(*_, **__):
+        raise error("two\nlines")
+
+    monkeypatch.setattr("gen3d_tools.geometry.formats.density_grid.read_magic", choke)
+    with pytest.raises(InputError, match=r"holds no density grid \(two\\nlines\)"):
+        read_density(tmp_path / "a.npz")

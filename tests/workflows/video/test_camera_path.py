@@ -1,5 +1,6 @@
 """Paths by name and from files: timing, closing, and the views they show."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from torch.testing import assert_close
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path, write_transforms
+from gen3d_tools.errors import InputError
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.video.camera_path import plan_motion, untrusted_views
@@ -59,3 +61,12 @@ def test_trusted_views_wrap_around(tiny_generator):
     assert untrusted_views(behind, settings) == ""
     beside = Camera.from_spherical([80.0, 180.0, 180.0], [20.0, 50.0, 20.0], 2.7, fov_y_deg=20)
     assert "2 of 3 frames" in untrusted_views(beside, settings)
+
+
+def test_an_exported_list_of_cameras_takes_its_lens_from_the_view(tmp_path):
+    rows = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3]]
+    (tmp_path / "list.json").write_text(json.dumps([{"file_path": "a.png", "transform": rows}] * 2))
+    motion = plan_motion(str(tmp_path / "list.json"), None, None, 30)
+    assert (motion.frames, motion.keyframes.fov_y_deg.tolist()) == (2, pytest.approx([30, 30]))
+    with pytest.raises(InputError, match=r"holds no lens.*--fov"):
+        plan_motion(str(tmp_path / "list.json"))
