@@ -14,7 +14,7 @@ import typer
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.console import print_error
 from gen3d_tools.errors import Gen3DError
-from gen3d_tools.kernels.compiling.ahead import helper
+from gen3d_tools.kernels.compiling.ahead import second_process
 
 OUT_OF_MEMORY = 6
 
@@ -61,7 +61,7 @@ def let_threads_sleep() -> None:
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     let_threads_sleep()
-    helper.wanted = True
+    second_process.wanted = True
     try:
         app()
     except Gen3DError as error:

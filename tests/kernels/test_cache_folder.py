@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gen3d_tools.kernels.cache_folder import is_trusted
+from gen3d_tools.kernels.compiling.cache_folder import is_trusted
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX systems")
 STRANGER = 54321

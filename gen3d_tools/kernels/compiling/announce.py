@@ -1,11 +1,12 @@
-"""Which form of a kernel serves: compiled for CPUs, or the field's own arithmetic."""
+"""What is said before a kernel is compiled."""
 
 import functools
 import importlib.util
 import logging
+from pathlib import Path
 from typing import Any
 
-from gen3d_tools.kernels.compiling.ahead import helper, is_on_disk
+from gen3d_tools.kernels.compiling.ahead import is_on_disk, second_process
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +29,14 @@ def announce(kernel: Any) -> None:
     """
     if kernel.signatures:
         return
-    on_disk = is_on_disk(kernel)
-    if on_disk is None:
+    folder, function = kernel.stats.cache_path, kernel.py_func
+    if folder is None:
         say_once(
             "compiling code for this machine: 10 to 20 s. No folder for it can be written, so this happens in every "
             "run; name one in NUMBA_CACHE_DIR"
         )
-    elif not on_disk:
-        helper.begin()
+    elif not is_on_disk(Path(function.__code__.co_filename), function.__name__, [Path(folder)]):
+        second_process.begin(Path(folder))
         say_once("compiling code for this machine, once: 10 to 20 s; it is kept on disk for later runs")
 
 

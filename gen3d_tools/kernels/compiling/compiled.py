@@ -17,7 +17,7 @@ from numba import njit
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
-from gen3d_tools.kernels.cache_folder import is_trusted
+from gen3d_tools.kernels.compiling.cache_folder import is_trusted
 from gen3d_tools.kernels.compiling.disk_cache import MendingCache
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gen3d_tools.kernels.compiling.ahead import helper
+from gen3d_tools.kernels.compiling.ahead import second_process
 from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
 from gen3d_tools.kernels.compiling.threads import share_out
@@ -79,7 +79,7 @@ def march_rays(
     """
     out = np.empty((len(limits), len(shading.head) + 4), np.float32)
     longest = f32((limits[:, 1] - limits[:, 0]).max(initial=0))
-    helper.finish()
+    second_process.finish()
     announce(follow_range)
     work = partial(follow_range, net, grid, shading, origins, directions, limits, longest, out)
     share_out(work, len(limits), threads=threads, least=_PACK)

@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 import torch
 
 from gen3d_tools.kernels.compiling import ahead
 from tests.kernels.conftest import KINDS, make_field
+
+FOLDER = Path("kernels") / "__pycache__"
 
 
 def python(code):
@@ -20,7 +22,7 @@ def python(code):
 def helper(monkeypatch):
     monkeypatch.setattr(ahead, "_started", lambda: python("import time; time.sleep(60)"))
     monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
-    helper = ahead.Helper()
+    helper = ahead.SecondProcess()
     yield helper
     helper.end()
 
@@ -31,33 +33,32 @@ def helper(monkeypatch):
         (True, False, 2, True),
         (False, False, 2, False),
         (True, True, 2, False),
-        (True, None, 2, False),  # no folder: what the second process compiles would be lost
         (True, False, 1, False),
     ],
 )
 def test_it_begins_only_where_it_is_of_use(helper, monkeypatch, wanted, on_disk, cores, begun):
-    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: on_disk)
+    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: on_disk)
     monkeypatch.setattr(ahead, "usable_cores", lambda: cores)
     helper.wanted = wanted
-    helper.begin()
+    helper.begin(FOLDER)
     assert (helper.process is not None) == begun
 
 
 def test_it_begins_once(helper, monkeypatch):
-    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
     helper.wanted = True
-    helper.begin()
+    helper.begin(FOLDER)
     first = helper.process
-    helper.begin()
+    helper.begin(FOLDER)
     assert helper.process is first
 
 
 def test_it_is_ended_with_the_process_that_needs_it(helper, monkeypatch):
     at_exit = []
     monkeypatch.setattr(ahead.atexit, "register", at_exit.append)
-    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
     helper.wanted = True
-    helper.begin()
+    helper.begin(FOLDER)
     process = helper.process
     (end,) = at_exit
     end()
@@ -81,30 +82,31 @@ def test_it_is_not_waited_for_without_an_end(helper, monkeypatch):
 
 
 def test_it_does_not_begin_any_more_once_its_work_is_wanted(helper, monkeypatch):
-    monkeypatch.setattr(ahead, "is_on_disk", lambda kernel: False)
+    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
     helper.wanted = True
     helper.finish()
-    helper.begin()
+    helper.begin(FOLDER)
     assert helper.process is None
 
 
 def test_what_was_compiled_by_another_python_or_from_another_text_is_not_on_disk(tmp_path):
     source = tmp_path / "module.py"
     source.write_text("def kernel(): pass\n")
-    code = compile(source.read_text(), str(source), "exec").co_consts[0]
-    kernel = SimpleNamespace(
-        stats=SimpleNamespace(cache_path=str(tmp_path)), py_func=SimpleNamespace(__code__=code, __name__="kernel")
-    )
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
     (tmp_path / "module.kernel-1.py20.nbi").touch()
-    assert ahead.is_on_disk(kernel) is False
+    assert not ahead.is_on_disk(source, "kernel", [tmp_path])
     (tmp_path / f"module.kernel-1.{python}.nbi").touch()
-    assert ahead.is_on_disk(kernel) is True
+    assert ahead.is_on_disk(source, "kernel", [tmp_path / "elsewhere", tmp_path])
     later = source.stat().st_mtime + 100
     os.utime(source, (later, later))
-    assert ahead.is_on_disk(kernel) is False
-    kernel.stats.cache_path = None
-    assert ahead.is_on_disk(kernel) is None
+    assert not ahead.is_on_disk(source, "kernel", [tmp_path])
+
+
+def test_the_kernel_that_it_looks_for_exists():
+    from gen3d_tools.kernels.rays import guided
+
+    assert Path(guided.__file__) == ahead._KERNELS / ahead._RAYS
+    assert hasattr(guided, ahead._RAYS_KERNEL)
 
 
 def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
@@ -115,11 +117,12 @@ def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
 @torch.no_grad()
 def test_what_it_compiles_serves_every_field():
     from gen3d_tools.fields.compiled import compiled_network
+    from gen3d_tools.kernels.compile_ahead import compile_rays
     from gen3d_tools.kernels.rays.guided import follow_range
     from gen3d_tools.rendering.compiled_rays import march_guided
     from gen3d_tools.rendering.reach import Reach
 
-    ahead.compile_rays()
+    compile_rays()
     compiled = set(follow_range.signatures)
     assert len(compiled) == 1
     for kind in KINDS.values():
