@@ -21,6 +21,7 @@ from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.networks.decoder import Decoder
+from gen3d_tools.generators.networks.layers import constant
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 from gen3d_tools.generators.settings import ModelSettings
 
@@ -85,7 +86,7 @@ def build_backbone(config: GeometryAwareConfig) -> Backbone:
     )
     for name, _, block in synthesis.blocks():
         if name.startswith("x"):
-            nn.init.zeros_(block.torgb.weight)
+            block.torgb.weight = nn.Parameter(constant(*block.torgb.weight.shape))
     return Backbone(mapping, synthesis)
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE
+from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, constant, normal
 
 DepthStrategy = Literal["last", "mean"]
 
@@ -19,8 +19,8 @@ class PlainConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, activated: bool) -> None:
         super().__init__()
         self.activated = activated
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(constant(out_channels))
 
     def forward(self, x: Float[Tensor, "b in_channels h w"]) -> Float[Tensor, "b out_channels h w"]:
         """Convolve with zeros around, then leaky ReLU with gain sqrt(2) if activated."""
@@ -57,8 +57,8 @@ class DepthAdaptor(nn.Module):
     ) -> None:
         super().__init__()
         self.near, self.far, self.near_offset_fraction, self.strategy = near, far, near_offset_fraction, strategy
-        self.near_plane_offset_raw = nn.Parameter(torch.zeros(1))
-        self.register_buffer("progress_coef", torch.zeros(1))  # how far training came; nothing here reads it
+        self.near_plane_offset_raw = nn.Parameter(constant(1))
+        self.register_buffer("progress_coef", constant(1))  # how far training came; nothing here reads it
         widths = [1, *[hidden] * layers]
         self.layers = nn.ModuleList(
             PlainConv(widths[k], widths[k + 1], kernel_size, activated=True) for k in range(layers)

@@ -31,6 +31,22 @@ def normalize_second_moment(x: Float[Tensor, "*batch features"]) -> Float[Tensor
     return x * (x.square().mean(-1, keepdim=True) + _EPSILON).rsqrt()
 
 
+def normal(*shape: int, divisor: float = 1.0) -> Float[Tensor, "..."]:
+    """Draw the standard normal numbers that a network starts from, divided by `divisor`; see `constant`."""
+    tensor = torch.empty(shape)
+    return tensor if tensor.is_meta else tensor.normal_().div_(divisor)
+
+
+def constant(*shape: int, value: float = 0.0) -> Float[Tensor, "..."]:
+    """Give the equal numbers that a network starts from.
+
+    On the device "meta" there are none, and nothing is computed: torch answers arithmetic there by importing its
+    compiler, which takes longer than a picture.
+    """
+    tensor = torch.empty(shape)
+    return tensor if tensor.is_meta else tensor.fill_(value)
+
+
 def low_pass_filter(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "4 4"]:
     """Return the outer product of [1, 3, 3, 1] with itself, summing to 1."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=dtype, device=device)
@@ -66,8 +82,8 @@ class FullyConnected(nn.Module):
         super().__init__()
         self.activation = activation
         self.lr_multiplier = lr_multiplier
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
+        self.weight = nn.Parameter(normal(out_features, in_features, divisor=lr_multiplier))
+        self.bias = nn.Parameter(constant(out_features, value=bias_init / lr_multiplier))
 
     def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
         """Apply the layer to the last axis."""
@@ -162,11 +178,11 @@ class SynthesisLayer(nn.Module):
         super().__init__()
         self.up, self.resolution, self.use_noise, self.conv_clamp = up, resolution, use_noise, conv_clamp
         self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(constant(out_channels))
         if use_noise:
-            self.register_buffer("noise_const", torch.randn(resolution, resolution))
-            self.noise_strength = nn.Parameter(torch.zeros([]))
+            self.register_buffer("noise_const", normal(resolution, resolution))
+            self.noise_strength = nn.Parameter(constant())
         self._norms: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
     def forward(
@@ -216,8 +232,8 @@ class ToRGB(nn.Module):
         super().__init__()
         self.conv_clamp = conv_clamp
         self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(constant(out_channels))
 
     def forward(
         self, x: Float[Tensor, "b in_channels h w"], w: Float[Tensor, "b w_dim"]

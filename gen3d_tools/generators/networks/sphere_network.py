@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.networks.fourier import fourier_features, fourier_width
-from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, FullyConnected
+from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, FullyConnected, constant, normal
 
 _EPSILON = 1e-8
 _COORDINATES = 4  # a unit direction and the inverse radius
@@ -28,8 +28,8 @@ class ModulatedLinear(nn.Module):
         super().__init__()
         self.last = last
         self.affine = FullyConnected(w_dim, in_features, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_features, in_features))
-        self.bias = nn.Parameter(torch.zeros(out_features))
+        self.weight = nn.Parameter(normal(out_features, in_features))
+        self.bias = nn.Parameter(constant(out_features))
 
     def forward(
         self, x: Float[Tensor, "*points in_features"], w: Float[Tensor, " w_dim"]

@@ -19,6 +19,8 @@ from gen3d_tools.generators.networks.layers import (
     NoiseMode,
     SynthesisLayer,
     ToRGB,
+    constant,
+    normal,
     normalize_second_moment,
     upsample_image,
     wants_gradient,
@@ -62,7 +64,7 @@ class MappingNetwork(nn.Module):
         for i in range(num_layers):
             layer = FullyConnected(widths[i], widths[i + 1], activation="lrelu", lr_multiplier=lr_multiplier)
             self.add_module(f"fc{i}", layer)
-        self.register_buffer("w_avg", torch.zeros((num_averages, w_dim) if num_averages else w_dim))
+        self.register_buffer("w_avg", constant(*((num_averages, w_dim) if num_averages else (w_dim,))))
 
     def forward(
         self, z: Float[Tensor, "b z_dim"], label: Float[Tensor, "b label_dim"] | None = None
@@ -131,7 +133,7 @@ class SynthesisBlock(nn.Module):
                 conv_clamp=conv_clamp,
             )
         else:
-            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+            self.const = nn.Parameter(normal(out_channels, resolution, resolution))
         self.conv1 = SynthesisLayer(
             out_channels,
             out_channels,
