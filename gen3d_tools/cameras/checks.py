@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.cameras.conventions import LARGEST
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable
 
@@ -18,7 +19,6 @@ Numbers = float | Sequence[float] | np.ndarray | Tensor
 """What the named constructors take: one number, several, an array or a tensor. All broadcast."""
 
 MAX_SEED = 2**32 - 1
-LARGEST = 3e38  # about the largest float32
 ROTATION_TOLERANCE = 1e-3  # largest accepted entry of |R^T R - 1|
 
 

@@ -1,27 +1,24 @@
-"""Where cameras stand at random: named distributions for `config.json`, and EG3D's own samplers.
+"""Where cameras stand at random: named distributions for `config.json`.
 
-One seed names one camera, see `cameras.streams`.
-
-EG3D's angles are its scripts' own: `yaw_rad` is pi/2 in front and grows towards +x; `pitch_v` is no angle
-but runs linearly in the height, pi/2 at the equator and 0 straight above (polar angle arccos(1 - 2 v / pi)).
+One seed names one camera, see `cameras.streams`. Torch is imported when a camera is made, not when a config is read.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal, intrinsics_from_fov, look_at_matrix
-from gen3d_tools.cameras.checks import Numbers, broadcast, common_device, float_tensor, vectors
+from gen3d_tools.cameras.conventions import check_finite, check_fov, check_radius
 from gen3d_tools.cameras.priors import PosePrior
-from gen3d_tools.cameras.streams import uniform_draws
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.printable import quoted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gen3d_tools.cameras.camera import Camera
+    from gen3d_tools.cameras.checks import Numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +42,12 @@ class _Around(_Distribution):
     target: tuple[float, float, float] = (0.0, 0.0, 0.0)  # the point in the middle of the picture
 
     def __post_init__(self) -> None:
-        self._at(0.0, 0.0)  # refuses a radius, target or field of view that no camera can have
+        check_radius(self.radius, self.target)
+        check_fov("fov_y_deg", self.fov_y_deg)
 
-    def _at(self, yaw_deg: Numbers, pitch_deg: Numbers) -> Camera:
+    def _at(self, yaw_deg: "Numbers", pitch_deg: "Numbers") -> "Camera":
+        from gen3d_tools.cameras.camera import Camera
+
         return Camera.from_spherical(yaw_deg, pitch_deg, self.radius, fov_y_deg=self.fov_y_deg, target=self.target)
 
 
@@ -71,26 +71,32 @@ class UniformSphere(_Around):
             bounds = f"yaw_min_deg={self.yaw_min_deg:g}, yaw_max_deg={self.yaw_max_deg:g}"
             raise InputError(f"need yaw_min_deg <= yaw_max_deg, at most one turn apart, got {bounds}")
 
-    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+    def sample(self, n: int, seeds: Sequence[int]) -> "Camera":
         """Draw `n` cameras, one per seed.
 
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
+        import torch
+
+        from gen3d_tools.cameras.streams import uniform_draws
+
         draws = torch.from_numpy(uniform_draws(n, seeds, per_seed=2))
         return self._band(draws[:, 0], draws[:, 1])
 
-    def mean(self) -> Camera:
+    def mean(self) -> "Camera":
         """The camera in the middle of the band: as much area above as below it, to its left as to its right."""
+        import torch
+
         middle = torch.tensor(0.5, dtype=torch.float64)
         return self._band(middle, middle)
 
-    def _band(self, along: Float[Tensor, "*b"], across: Float[Tensor, "*b"]) -> Camera:
-        """The camera at fractions of the band's yaw range and height, each 0 to 1."""
+    def _band(self, along: "Tensor", across: "Tensor") -> "Camera":
+        """The camera at fractions of the band's yaw range and height, each 0 to 1, [*b]."""
         low, high = (math.sin(math.radians(pitch)) for pitch in (self.pitch_min_deg, self.pitch_max_deg))
         yaw = self.yaw_min_deg + (self.yaw_max_deg - self.yaw_min_deg) * along
         height = (low + (high - low) * across).clamp(-1, 1)
-        return self._at(yaw, torch.asin(height).rad2deg())
+        return self._at(yaw, height.asin().rad2deg())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +109,24 @@ class FixedCamera(_Around):
     pitch_deg: float = 0.0
 
     def __post_init__(self) -> None:
-        self.mean()  # refuses numbers that no camera can have
+        super().__post_init__()
+        check_finite("yaw_deg", self.yaw_deg)
+        check_finite("pitch_deg", self.pitch_deg)
 
-    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+    def sample(self, n: int, seeds: Sequence[int]) -> "Camera":
         """The camera `n` times.
 
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
+        import torch
+
+        from gen3d_tools.cameras.streams import uniform_draws
+
         uniform_draws(n, seeds, per_seed=0)
         return self._at(torch.full((n,), self.yaw_deg), self.pitch_deg)
 
-    def mean(self) -> Camera:
+    def mean(self) -> "Camera":
         """The camera."""
         return self._at(self.yaw_deg, self.pitch_deg)
 
@@ -123,7 +135,7 @@ class FixedCamera(_Around):
 class GaussianLookAt(_Distribution):
     """EG3D's look-at sampler: positions on a sphere around the *origin*, most of them in front, aimed at `target`.
 
-    The angles are EG3D's, see the module: the yaw is normal around the front, the height around the equator.
+    The angles are EG3D's, see `cameras.eg3d`: the yaw is normal around the front, the height around the equator.
     """
 
     kind: ClassVar[str] = "gaussian_look_at"
@@ -138,23 +150,36 @@ class GaussianLookAt(_Distribution):
         if not (self.radius > 0 and self.spread_yaw_rad >= 0 and self.spread_pitch_v >= 0):
             spreads = f"spread_yaw_rad={self.spread_yaw_rad:g}, spread_pitch_v={self.spread_pitch_v:g}"
             raise InputError(f"need radius > 0 and spreads of 0 or more, got radius={self.radius:g}, {spreads}")
-        self.mean()  # refuses a target or field of view that no camera can have
+        check_radius(self.radius, self.target)
+        check_fov("fov_y_deg", self.fov_y_deg)
+        if self.target == (0.0, 0.0, self.radius):
+            raise InputError(f"the camera in front stands on its target, {self.target}; move one of them")
 
-    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+    def sample(self, n: int, seeds: Sequence[int]) -> "Camera":
         """Draw `n` cameras, one per seed.
 
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
+        import torch
+
+        from gen3d_tools.cameras.streams import uniform_draws
+
         uniform = torch.from_numpy(uniform_draws(n, seeds, per_seed=2)).clamp_min(1e-12)
         yaw, pitch = torch.special.ndtri(uniform).unbind(-1)
         return self._at(self.spread_yaw_rad * yaw, self.spread_pitch_v * pitch)
 
-    def mean(self) -> Camera:
+    def mean(self) -> "Camera":
         """The camera straight in front."""
+        import torch
+
         return self._at(torch.zeros(()), torch.zeros(()))
 
-    def _at(self, yaw_shift: Float[Tensor, "*b"], pitch_shift: Float[Tensor, "*b"]) -> Camera:
+    def _at(self, yaw_shift: "Tensor", pitch_shift: "Tensor") -> "Camera":
+        from gen3d_tools.cameras.camera import Camera, intrinsics_from_fov
+        from gen3d_tools.cameras.checks import float_tensor
+        from gen3d_tools.cameras.eg3d import eg3d_look_at
+
         cam2world = eg3d_look_at(math.pi / 2 + yaw_shift, math.pi / 2 + pitch_shift, self.target, self.radius)
         lens = intrinsics_from_fov(float_tensor("fov_y_deg", self.fov_y_deg))
         return Camera(cam2world, lens.expand(*cam2world.shape[:-2], 3, 3))
@@ -199,74 +224,3 @@ def _plain_value(name: str, value: Any) -> Any:
         raise CheckpointError(f"{name} of a camera distribution must be {wanted}, got {quoted(value)}")
     plain = tuple(float(number) for number in numbers)
     return plain if name == "target" else plain[0]
-
-
-def eg3d_look_at(yaw_rad: Numbers, pitch_v: Numbers, pivot: Numbers, radius: Numbers) -> Float[Tensor, "*b 4 4"]:
-    """EG3D's look-at pose sampler: cam2world on a sphere around the *origin*, aimed at `pivot`.
-
-    The orbit does not move with the pivot; only the aim does. pi/2, pi/2 stands on +z.
-
-    Args:
-        yaw_rad: EG3D's horizontal angle, pi/2 = in front, growing towards +x, [*b].
-        pitch_v: EG3D's vertical value, pi/2 = level, less = from above, [*b]. Clamped to [1e-5, pi - 1e-5].
-        pivot: World point in the middle of the picture, [*b, 3].
-        radius: Distance from the world origin, [*b].
-    """
-    device = common_device(yaw_rad, pitch_v, pivot, radius)
-    yaw, height, distance = broadcast(
-        yaw_rad=float_tensor("yaw_rad", yaw_rad, device),
-        pitch_v=float_tensor("pitch_v", pitch_v, device),
-        radius=float_tensor("radius", radius, device),
-    )
-    polar = torch.arccos(1 - 2 * height.clamp(1e-5, math.pi - 1e-5) / math.pi)
-    outward = [polar.sin() * torch.cos(math.pi - yaw), polar.cos(), polar.sin() * torch.sin(math.pi - yaw)]
-    position = distance[..., None] * torch.stack(outward, dim=-1)
-    return look_at_matrix(position, vectors("pivot", pivot, device), position.new_tensor([0.0, 1.0, 0.0]))
-
-
-def eg3d_angles(
-    n: int,
-    *,
-    spread_yaw_rad: float,
-    spread_pitch_v: float,
-    mean_yaw_rad: float = math.pi / 2,
-    mean_pitch_v: float = math.pi / 2,
-    shape: Literal["gaussian", "uniform"] = "gaussian",
-    generator: torch.Generator | None = None,
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """EG3D's random angles, to be given to `eg3d_look_at`: all yaws are drawn first, then all pitches.
-
-    Args:
-        n: How many; the values depend on it, as in EG3D.
-        spread_yaw_rad: Standard deviation (gaussian) or half the range (uniform).
-        spread_pitch_v: The same for the vertical value. A spread of 0 still draws.
-        mean_yaw_rad: Middle of the horizontal angle.
-        mean_pitch_v: Middle of the vertical value.
-        shape: Which of EG3D's samplers.
-        generator: Source of randomness; `None` gives the means.
-    """
-    yaw, height = torch.full((n,), mean_yaw_rad), torch.full((n,), mean_pitch_v)
-    if generator is None:
-        return yaw, height
-    if shape == "gaussian":
-        draws = [torch.randn(n, generator=generator) for _ in range(2)]
-    else:
-        draws = [2 * torch.rand(n, generator=generator) - 1 for _ in range(2)]
-    return yaw + spread_yaw_rad * draws[0], height + spread_pitch_v * draws[1]
-
-
-def eg3d_intrinsics(fov_diagonal_deg: Numbers) -> Float[Tensor, "*b 3 3"]:
-    """Intrinsics from the number EG3D's scripts call field of view, with their constants 3.14159 and 1.414.
-
-    It is a *diagonal* field of view: 18.837 means 13.4 degrees from top to bottom.
-    """
-    fov = float_tensor("fov_diagonal_deg", fov_diagonal_deg)
-    if not ((fov > 0) & (fov < 180)).all():
-        raise InputError(f"fov_diagonal_deg must lie between 0 and 180 degrees, got {fov.flatten().tolist()[:4]}")
-    return intrinsics_from_focal(1 / (torch.tan(fov * 3.14159 / 360) * 1.414))
-
-
-def eg3d_sample_views(pivot: Numbers, radius: float, intrinsics: Float[Tensor, "3 3"]) -> Camera:
-    """The three views of EG3D's image script, left to right: yaw +0.4, 0, -0.4, all from slightly above, [3]."""
-    yaw = math.pi / 2 + torch.tensor([0.4, 0.0, -0.4])
-    return Camera(eg3d_look_at(yaw, math.pi / 2 - 0.2, pivot, radius), intrinsics.expand(3, 3, 3))

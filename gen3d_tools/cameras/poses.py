@@ -8,7 +8,6 @@ viewer at +z. They differ in where yaw 0 stands: on +z in 3DGP, on +x in EpiGRAF
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,12 +15,8 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal
 from gen3d_tools.cameras.checks import Numbers, broadcast, float_tensor, vectors
+from gen3d_tools.cameras.conventions import LEVEL, POLE_MARGIN, YawZero
 from gen3d_tools.errors import InputError
-
-POLE_MARGIN = 1e-5
-"""Pitches stay this far from straight above and below, in radians."""
-LEVEL = math.pi / 2
-YawZero = Literal["z", "x"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

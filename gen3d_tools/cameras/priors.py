@@ -1,23 +1,24 @@
 """Where EpiGRAF and 3DGP assume their training cameras to be: one named distribution per camera parameter.
 
-Angles are those of `cameras.poses`. The mean of a parameter is the one that the published code calls so.
+Angles are those of `cameras.poses`. The mean of a parameter is the one that the published code calls so. Torch, numpy
+and scipy are imported when a camera is drawn, not when a config is read.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-import numpy as np
-import torch
-from scipy.special import ndtr, ndtri
-
-from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.poses import POLE_MARGIN, Pose, YawZero
-from gen3d_tools.cameras.streams import uniform_draws
+from gen3d_tools.cameras.conventions import POLE_MARGIN, YawZero, check_finite, check_fov
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.printable import quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gen3d_tools.cameras.camera import Camera
+    from gen3d_tools.cameras.poses import Pose
 
 Shape = Literal["fixed", "uniform", "uniform_area", "normal", "truncated_normal", "hybrid"]
 _MIDDLE_IS_MEAN = ("uniform", "uniform_area", "hybrid")
@@ -49,8 +50,11 @@ class Spread:
         if self.shape == "truncated_normal" and self.std == 0:
             raise InputError("a truncated normal distribution needs a standard deviation above 0")
 
-    def at(self, u: np.ndarray, coin: np.ndarray) -> np.ndarray:
+    def at(self, u: "np.ndarray", coin: "np.ndarray") -> "np.ndarray":
         """Turn uniform numbers in [0, 1) into draws; `coin`, likewise, decides where there is a choice."""
+        import numpy as np
+        from scipy.special import ndtr, ndtri
+
         if self.shape == "fixed":
             return np.full_like(u, self.center)
         if self.shape == "uniform":
@@ -75,6 +79,8 @@ class Spread:
         if self.shape == "fixed":
             return self.center, self.center
         if self.shape == "uniform_area":
+            import numpy as np
+
             low, high = _polar_angle(np.array([self.low, self.high])).tolist()
             return low, high
         if self.shape in ("normal", "hybrid"):
@@ -82,8 +88,10 @@ class Spread:
         return self.low, self.high
 
 
-def _polar_angle(v: np.ndarray) -> np.ndarray:
+def _polar_angle(v: "np.ndarray") -> "np.ndarray":
     """The polar angle of a number that runs linearly in the height, 0 above and pi below."""
+    import numpy as np
+
     angle: np.ndarray = np.arccos(1 - 2 * (v / math.pi).clip(POLE_MARGIN, 1 - POLE_MARGIN))
     return angle
 
@@ -112,20 +120,28 @@ class PosePrior:
     yaw_zero: YawZero = "z"  # see `Pose`
 
     def __post_init__(self) -> None:
-        self.mean()  # refuses numbers that no camera can have
+        yaw, pitch, fov, radius, *aim = (spread.mean() for spread in self._spreads())
+        check_finite("a mean of the distribution", yaw, pitch, radius, *aim)
+        check_fov("fov_deg", fov)
+        if radius == aim[2] and (radius == 0 or (yaw, pitch) == tuple(aim[:2])):
+            raise InputError("the mean camera stands on the point it looks at; move one of them")
 
-    def sample_poses(self, n: int, seeds: Sequence[int]) -> Pose:
+    def sample_poses(self, n: int, seeds: Sequence[int]) -> "Pose":
         """Draw `n` poses, one per seed.
 
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
+        import numpy as np
+
+        from gen3d_tools.cameras.streams import uniform_draws
+
         draws = uniform_draws(n, seeds, per_seed=8)
         coin = draws[:, -1]
         numbers = [spread.at(draws[:, i], coin) for i, spread in enumerate(self._spreads())]
         return self._pose(np.stack(numbers, -1))
 
-    def sample(self, n: int, seeds: Sequence[int]) -> Camera:
+    def sample(self, n: int, seeds: Sequence[int]) -> "Camera":
         """Draw `n` cameras, one per seed.
 
         Raises:
@@ -133,11 +149,13 @@ class PosePrior:
         """
         return self.sample_poses(n, seeds).camera()
 
-    def mean_pose(self) -> Pose:
+    def mean_pose(self) -> "Pose":
         """The mean of each number."""
+        import numpy as np
+
         return self._pose(np.array([spread.mean() for spread in self._spreads()]))
 
-    def mean(self) -> Camera:
+    def mean(self) -> "Camera":
         """The camera of `mean_pose`."""
         return self.mean_pose().camera()
 
@@ -174,8 +192,13 @@ class PosePrior:
             self.look_at_radius,
         )
 
-    def _pose(self, numbers: np.ndarray) -> Pose:
+    def _pose(self, numbers: "np.ndarray") -> "Pose":
         """Poses from the numbers of `_spreads`, [*b, 7]."""
+        import numpy as np
+        import torch
+
+        from gen3d_tools.cameras.poses import Pose
+
         parameters = np.insert(numbers, 2, 0.0, axis=-1)  # there is no roll
         parameters[..., 1] = parameters[..., 1].clip(POLE_MARGIN, math.pi - POLE_MARGIN)
         return Pose.from_parameters(torch.from_numpy(parameters).float(), self.yaw_zero)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import Numbers, check_frames
-from gen3d_tools.cameras.poses import LEVEL, Pose, pose_of
+from gen3d_tools.cameras.conventions import LEVEL
+from gen3d_tools.cameras.poses import Pose, pose_of
 from gen3d_tools.errors import InputError
 
 Trajectory = Callable[[int, Pose], Pose]

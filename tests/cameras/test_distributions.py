@@ -15,11 +15,8 @@ from gen3d_tools.cameras.distributions import (
     GaussianLookAt,
     UniformSphere,
     distribution_from_dict,
-    eg3d_angles,
-    eg3d_intrinsics,
-    eg3d_look_at,
-    eg3d_sample_views,
 )
+from gen3d_tools.cameras.eg3d import eg3d_angles, eg3d_intrinsics, eg3d_look_at, eg3d_sample_views
 from gen3d_tools.errors import CheckpointError, InputError
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden" / "eg3d" / "camera.safetensors")

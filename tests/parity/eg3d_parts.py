@@ -6,7 +6,7 @@ import re
 import torch
 import torch.nn.functional as F
 
-from gen3d_tools.cameras.distributions import eg3d_angles, eg3d_intrinsics, eg3d_look_at, eg3d_sample_views
+from gen3d_tools.cameras.eg3d import eg3d_angles, eg3d_intrinsics, eg3d_look_at, eg3d_sample_views
 from gen3d_tools.cameras.paths import eg3d_video_path
 from gen3d_tools.fields.triplane import PLANE_AXES, sample_planes
 from gen3d_tools.generators.latents import interpolate_ws

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import torch
 
 from gen3d_tools.cameras import trajectories
-from gen3d_tools.cameras.poses import LEVEL, Pose
+from gen3d_tools.cameras.conventions import LEVEL
+from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.cameras.trajectories import EPIGRAF
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.cameras.poses import YawZero
+from gen3d_tools.cameras.conventions import YawZero
 from gen3d_tools.fields.backdrop import Backdrop, ScreenBackdrop, SphereBackdrop
 from gen3d_tools.fields.density import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.poses import YawZero, pose_of
+from gen3d_tools.cameras.conventions import YawZero
+from gen3d_tools.cameras.poses import pose_of
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.density import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.poses import Pose, YawZero
+from gen3d_tools.cameras.conventions import YawZero
+from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.cameras.priors import PosePrior
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig

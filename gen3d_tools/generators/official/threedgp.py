@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gen3d_tools.cameras.poses import LEVEL, Pose
+from gen3d_tools.cameras.conventions import LEVEL
+from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.cameras.priors import PosePrior, Shape, Spread, fixed
 from gen3d_tools.checkpoints.native import check_tensors
 from gen3d_tools.checkpoints.official import OfficialModel
