@@ -11,8 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from gen3d_tools.fields.choices import PlaneAxes
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 from gen3d_tools.geometry.extraction.lattice import sample_lattice

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.fields.choices import PlaneAxes
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 

@@ -8,12 +8,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from gen3d_tools.checkpoints.config_schema import MODEL
 from gen3d_tools.checkpoints.schema import check
@@ -22,15 +19,26 @@ from gen3d_tools.errors import CheckpointError, Gen3DError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.printable import printable, quoted
 
+if TYPE_CHECKING:  # a config and the header of a file of tensors are read without torch
+    import torch
+    from torch import Tensor
+
 FORMAT = "gen3d-tools"
 VERSION = 1
 CONFIG_NAME = "config.json"
 TENSORS_NAME = "model.safetensors"
 CARD_NAME = "README.md"
 ENCODER_NAME = "encoder.safetensors"  # may be there: the network that looks at photos
-_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
+_PRECISIONS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 _MAX_CONFIG_BYTES = 4 * 2**20
 _MAX_TENSORS = 20_000
+
+
+class Layout(NamedTuple):
+    """A stored tensor without its values."""
+
+    shape: tuple[int, ...]
+    precision: str  # such as "float16"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -51,15 +59,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path, table: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read and check `config.json`: every value but those of the network, which `NetworkConfig` checks.
+
+    Args:
+        folder: The model folder.
+        table: What `read_json` gave, if the file has been read.
 
     Raises:
         NotFoundError: The folder or the file is not there.
         CheckpointError: It is not a gen3d-tools config of this version.
     """
     path = folder / CONFIG_NAME
-    config = read_json(path)
+    config = read_json(path) if table is None else dict(table)
     if config.get("format") != FORMAT:
         raise CheckpointError(f'{path} is no gen3d-tools model: its "format" must be "{FORMAT}"')
     if config.get("version") != VERSION:
@@ -70,7 +82,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path) -> dict[str, "Tensor"]:
     """Read every tensor of `model.safetensors` as float32.
 
     Raises:
@@ -81,44 +93,43 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     with open_tensors(where) as file:
         tensors = {name: file.get_tensor(name).float() for name in layout}
     for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
+        if not tensor.isfinite().all():
             raise CheckpointError(f"{where}: tensor {printable(name)} holds NaN or infinity; the weights are unusable")
     return tensors
 
 
-def read_layout(folder: Path) -> dict[str, Tensor]:
+def read_layout(folder: Path) -> dict[str, Layout]:
     """Read name, shape and stored precision of every tensor, from the header of `model.safetensors` alone.
-
-    Returns:
-        Tensors without values, on the device "meta".
 
     Raises:
         NotFoundError: The file is not there.
         CheckpointError: It is truncated or corrupt, or holds tensors of another kind than ours.
     """
     path = folder / TENSORS_NAME
-    with open_tensors(path) as file:
+    with open_tensors(path, framework="np") as file:
         names: list[str] = file.keys()
         if len(names) > _MAX_TENSORS:
             raise CheckpointError(f"{path} holds {len(names):,} tensors; no model has more than {_MAX_TENSORS:,}")
         slices = {name: file.get_slice(name) for name in names}
         layout = {name: (one.get_shape(), one.get_dtype()) for name, one in slices.items()}
-        strange = sorted({dtype for _, dtype in layout.values()} - set(_DTYPES))
-        if strange:
-            found = printable(strange[0])
-            raise CheckpointError(f"{path} holds tensors of type {found}, not {', '.join(_DTYPES)}")
-        return {
-            name: torch.empty(shape, dtype=_DTYPES[dtype], device="meta") for name, (shape, dtype) in layout.items()
-        }
+    strange = sorted({dtype for _, dtype in layout.values()} - set(_PRECISIONS))
+    if strange:
+        raise CheckpointError(f"{path} holds tensors of type {printable(strange[0])}, not {', '.join(_PRECISIONS)}")
+    return {name: Layout(tuple(shape), _PRECISIONS[dtype]) for name, (shape, dtype) in layout.items()}
 
 
 @contextmanager
-def open_tensors(path: Path) -> Iterator[Any]:
-    """Open a file of tensors; what goes wrong in the block while reading it is a broken checkpoint."""
+def open_tensors(path: Path, framework: Literal["pt", "np"] = "pt") -> Iterator[Any]:
+    """Open a file of tensors; what goes wrong in the block while reading it is a broken checkpoint.
+
+    Args:
+        path: The file.
+        framework: Whose tensors are read: "pt" imports torch.
+    """
     if not path.is_file():
         raise NotFoundError(f"{path.parent} holds no {path.name}; it belongs beside {CONFIG_NAME}")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=framework) as file:
             yield file
     except Gen3DError:
         raise
@@ -127,7 +138,7 @@ def open_tensors(path: Path) -> Iterator[Any]:
         raise CheckpointError(f"{path} is corrupt or cut short ({reason}); copy or download it again") from error
 
 
-def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
+def check_tensors(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], where: str) -> None:
     """Refuse missing, surplus and wrongly shaped tensors by name.
 
     Raises:
@@ -148,10 +159,10 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], w
 def write_folder(
     folder: Path,
     config: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, "Tensor"],
     *,
     card: str | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: "torch.dtype | None" = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model folder, whole or not at all.
@@ -161,15 +172,18 @@ def write_folder(
         config: The sections of `config.json` without `format` and `version`.
         tensors: The state dict.
         card: Text of the model card.
-        dtype: Stored precision; float16 halves the size.
+        dtype: Stored precision, by default float32; float16 halves the size.
         overwrite: Replace an existing folder.
 
     Raises:
         CheckpointError: A value of the config is not one that `read_config` takes.
     """
+    import torch
+    from safetensors.torch import save
+
     complete = {"format": FORMAT, "version": VERSION, **config}
     check(complete, MODEL, CONFIG_NAME)  # what is written can be read
-    stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+    stored = {name: tensor.detach().to("cpu", dtype or torch.float32).contiguous() for name, tensor in tensors.items()}
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)
         (temporary / CONFIG_NAME).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")

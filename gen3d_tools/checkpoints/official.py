@@ -24,7 +24,6 @@ from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from gen3d_tools.printable import listed, printable
 
-SUFFIXES = (".pkl", ".pickle")
 _NETWORK = "G_ema"
 _MAX_MODULES = 5000
 _MAX_TENSORS = 20_000
@@ -72,11 +71,6 @@ class OfficialModel:
     config: dict[str, Any]
     tensors: dict[str, Tensor]
     warnings: list[str] = field(default_factory=list)
-
-
-def is_official(path: str | Path) -> bool:
-    """Tell whether a path names a pickle (by its suffix) that exists."""
-    return Path(path).suffix.lower() in SUFFIXES and Path(path).is_file()
 
 
 def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialModel:

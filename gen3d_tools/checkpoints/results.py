@@ -6,7 +6,6 @@
 Reading is as strict as that of a model folder: sizes are checked before they are believed, nothing is run.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,15 +18,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gen3d_tools.checkpoints.config_schema import RESULT
-from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, open_tensors, read_json
+from gen3d_tools.checkpoints.native import CONFIG_NAME, open_tensors, read_json
 from gen3d_tools.checkpoints.schema import check
+from gen3d_tools.checkpoints.source import DIFFERENCE_NAME, RESULT_FORMAT
 from gen3d_tools.checkpoints.weight_delta import Difference
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import listed, quoted
 
-RESULT_FORMAT = "gen3d-tools result"
 RESULT_VERSION = 1
-DIFFERENCE_NAME = "difference.safetensors"
 _ENCODING = "deflated rows of int8"
 _TENSORS = {"ws": torch.float32, "levels": torch.uint8, "scales": torch.float32}
 _MAX_BYTES = 2**32
@@ -53,29 +51,6 @@ class StoredResult:
     difference: Difference
     report: Mapping[str, Any] = field(default_factory=dict)
     """How it came about, for people: photo, settings, metrics, losses, warnings. Plain JSON values."""
-
-
-def is_result(folder: Path) -> bool:
-    """Tell a result folder from a model folder.
-
-    Raises:
-        CheckpointError: Its config is no JSON.
-    """
-    path = folder / CONFIG_NAME
-    return path.is_file() and read_json(path).get("format") == RESULT_FORMAT
-
-
-def tensors_file(model: Path) -> Path:
-    """Give the file that holds a model's numbers: of a model folder, of a result folder, or the pickle itself."""
-    if model.is_file():
-        return model
-    return model / (DIFFERENCE_NAME if is_result(model) else TENSORS_NAME)
-
-
-def tensors_digest(model: Path) -> str:
-    """Compute the SHA-256 of a model's numbers; for a result, of its difference alone."""
-    with tensors_file(model).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_result(folder: Path, result: StoredResult) -> None:
@@ -104,15 +79,19 @@ def write_result(folder: Path, result: StoredResult) -> None:
     (folder / DIFFERENCE_NAME).write_bytes(save(tensors))
 
 
-def read_result_config(folder: Path) -> dict[str, Any]:
+def read_result_config(folder: Path, table: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read and check the `config.json` of a result.
+
+    Args:
+        folder: The result folder.
+        table: What `read_json` gave, if the file has been read.
 
     Raises:
         NotFoundError: The folder or the file is not there.
         CheckpointError: It is not a result of this version, or a value in it cannot be.
     """
     path = folder / CONFIG_NAME
-    config = read_json(path)
+    config = read_json(path) if table is None else dict(table)
     if config.get("format") != RESULT_FORMAT:
         raise CheckpointError(f'{path} is no result of an inversion: its "format" must be "{RESULT_FORMAT}"')
     if config.get("version") != RESULT_VERSION:
@@ -123,19 +102,23 @@ def read_result_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def base_model(config: dict[str, Any]) -> BaseModel:
+def base_model(config: Mapping[str, Any]) -> BaseModel:
     """Take the base model out of what `read_result_config` gave. Paths that older versions wrote are left alone."""
     return BaseModel(source=config["base"]["source"], sha256=config["base"]["sha256"])
 
 
-def read_result(folder: Path) -> StoredResult:
+def read_result(folder: Path, table: Mapping[str, Any] | None = None) -> StoredResult:
     """Read a result folder.
+
+    Args:
+        folder: The result folder.
+        table: What `read_json` gave of its config, if the file has been read.
 
     Raises:
         NotFoundError: A file is not there.
         CheckpointError: It is refused or broken.
     """
-    config, path = read_result_config(folder), folder / DIFFERENCE_NAME
+    config, path = read_result_config(folder, table), folder / DIFFERENCE_NAME
     with open_tensors(path) as file:
         found = set(file.keys())
         if found != set(_TENSORS):

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d_tools.fields.density import DensityActivation, activate_density
+from gen3d_tools.fields.choices import DensityActivation
+from gen3d_tools.fields.density import activate_density
 
 FAR_AWAY = 1e10
 """Length of an interval behind which nothing is seen."""

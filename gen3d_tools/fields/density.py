@@ -1,12 +1,10 @@
 """From raw network output to density per world unit."""
 
-from typing import Literal
-
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-DensityActivation = Literal["softplus", "relu"]
+from gen3d_tools.fields.choices import DensityActivation
 
 
 def activate_density(

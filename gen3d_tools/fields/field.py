@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.fields.backdrop import Backdrop
-from gen3d_tools.fields.density import DensityActivation, activate_density
+from gen3d_tools.fields.choices import DensityActivation
+from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 

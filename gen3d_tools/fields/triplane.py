@@ -16,12 +16,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.fields.backdrop import Backdrop
-from gen3d_tools.fields.density import DensityActivation
+from gen3d_tools.fields.choices import DensityActivation, PlaneAxes
 from gen3d_tools.fields.field import RadianceField, empty_outside
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
-
-PlaneAxes = Literal["xy-xz-zx", "xy-xz-yz", "xy-xz-zy"]
 
 PLANE_AXES: dict[PlaneAxes, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
     "xy-xz-zx": ((0, 1), (0, 2), (2, 0)),  # EG3D's released weights: the third plane repeats the second, transposed

@@ -43,13 +43,17 @@ class Generator(nn.Module, ABC):
         self.config, self.settings = config, settings
 
     @classmethod
-    def from_config(cls, network: dict[str, Any], settings: ModelSettings) -> "Generator":
+    def from_config(cls, network: NetworkConfig | dict[str, Any], settings: ModelSettings) -> "Generator":
         """Build the generator a `config.json` describes, with fresh weights.
+
+        Args:
+            network: The network section, or what was read from it.
+            settings: The other sections.
 
         Raises:
             CheckpointError: The network section does not fit the family.
         """
-        config = cls.config_type.from_dict(network)
+        config = cls.config_type.from_dict(network) if isinstance(network, dict) else network
         try:
             return cls(config, settings)
         except ValueError as error:

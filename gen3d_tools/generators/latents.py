@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from gen3d_tools.cameras.checks import check_seeds, one_line
@@ -75,6 +74,8 @@ def ws_spline(
         raise InputError("there are no latents to pass through; give at least 1 keyframe")
     if count == 1:
         return lambda times: keyframes.float().repeat(len(times), 1, 1)
+    from scipy.interpolate import CubicSpline  # takes as long to import as a picture to render
+
     wraps = 2 if loop else 0
     knots = np.tile(keyframes.detach().double().cpu().numpy(), (2 * wraps + 1, 1, 1))
     spline = CubicSpline(np.arange(-wraps * count, (wraps + 1) * count), knots, axis=0)

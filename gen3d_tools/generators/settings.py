@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions import CameraDistribution, FixedCamera, distribution_from_dict
 from gen3d_tools.fields.render_config import RenderConfig
+
+if TYPE_CHECKING:
+    from gen3d_tools.cameras.camera import Camera
 
 _SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
 
@@ -74,7 +76,7 @@ class ModelSettings:
         )
 
 
-def config_for(cameras: Camera, settings: ModelSettings) -> RenderConfig:
+def config_for(cameras: "Camera", settings: ModelSettings) -> RenderConfig:
     """Give render settings under which no picture cuts the object off.
 
     A model's near and far fit its own camera's distance from the origin. Where a path comes closer or goes

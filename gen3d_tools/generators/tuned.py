@@ -5,8 +5,8 @@ from pathlib import Path, PurePath
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.bundled import bundled_models
-from gen3d_tools.checkpoints.official import is_official
-from gen3d_tools.checkpoints.results import BaseModel, StoredResult, is_result, tensors_digest, tensors_file
+from gen3d_tools.checkpoints.results import BaseModel, StoredResult
+from gen3d_tools.checkpoints.source import Source, is_pickle, open_source
 from gen3d_tools.checkpoints.weight_delta import add_difference
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
@@ -14,7 +14,7 @@ from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.printable import quoted
 
 
-def find_base(folder: Path, base: BaseModel, named: Path | None = None) -> Path:
+def find_base(folder: Path, base: BaseModel, named: Source | None = None) -> Source:
     """Find the model that a result was tuned from, and check that it is the one.
 
     A result may come from anybody, so it does not say where to look: a path could be any file of this machine, and a
@@ -37,27 +37,29 @@ def find_base(folder: Path, base: BaseModel, named: Path | None = None) -> Path:
             f"{folder} was tuned from the model {quoted(base.source)}, which is neither bundled nor beside the result; "
             "put it there, or name it: --base on the command line, base= in Python"
         )
-    if found.is_dir() and is_result(found):
-        raise CheckpointError(f"{folder} says it was tuned from {found}, which is a result itself, not a model")
-    if not tensors_file(found).is_file():
-        raise NotFoundError(f"{folder} was tuned from the model {found}, which has no tensors any more; restore it")
-    if tensors_digest(found) != base.sha256:
+    if found.kind == "result":
+        raise CheckpointError(f"{folder} says it was tuned from {found.path}, which is a result itself, not a model")
+    if not found.tensors.is_file():
+        raise NotFoundError(
+            f"{folder} was tuned from the model {found.path}, which has no tensors any more; restore it"
+        )
+    if found.digest() != base.sha256:
         raise CheckpointError(
-            f"{folder} was tuned from another {quoted(name)} than {found}: its sha256 began with {base.sha256[:12]}; "
-            "name the right one with --base, restore the old model, or invert the photo again"
+            f"{folder} was tuned from another {quoted(name)} than {found.path}: its sha256 began with "
+            f"{base.sha256[:12]}; name the right one with --base, restore the old model, or invert the photo again"
         )
     return found
 
 
-def _known(folder: Path, base: BaseModel, name: str) -> Path | None:
+def _known(folder: Path, base: BaseModel, name: str) -> Source | None:
     """The bundled model of that name, or what stands beside the result under it."""
     bundled = bundled_models()
     if base.source in bundled:
-        return bundled[base.source]
+        return open_source(bundled[base.source], base.source)
     if not name.isprintable() or name in ("", ".", ".."):
         return None
     beside = Path(os.path.abspath(folder)).parent / name
-    return beside if beside.is_dir() or is_official(beside) else None
+    return open_source(beside, str(beside)) if beside.is_dir() or is_pickle(beside) else None
 
 
 def tune(generator: Generator, stored: StoredResult, where: str) -> None:

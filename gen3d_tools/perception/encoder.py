@@ -20,8 +20,8 @@ from gen3d_tools.checkpoints.native import ENCODER_NAME, check_tensors, open_ten
 from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.files import atomic_path
-from gen3d_tools.generators.loading import load_settings, resolve_model
 from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.generators.source import ModelConfig, find_source, model_config
 from gen3d_tools.perception.out_of_distribution import OutOfDistributionScore
 from gen3d_tools.perception.prediction import Prediction
 from gen3d_tools.printable import listed, printable, quoted
@@ -188,15 +188,15 @@ def load_encoder(model: str | Path) -> PhotoEncoder | None:
         NotFoundError: No such model.
         CheckpointError: The file is refused or broken, or was made for another model.
     """
-    folder = resolve_model(model)
-    path = folder / ENCODER_NAME
+    source = find_source(model)
+    path = source.path / ENCODER_NAME
     if not path.is_file():
         return None
     with open_tensors(path) as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     config = _read_config(metadata, str(path))
-    _check_model(config, folder, str(path))
+    _check_model(config, model_config(source), str(path))
     with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
         encoder = PhotoEncoder(config)
     check_tensors(tensors, encoder.state_dict(), str(path))
@@ -220,12 +220,11 @@ def _read_config(metadata: dict[str, str], where: str) -> EncoderConfig:
         raise CheckpointError(f"{where}: {error}; restore the file") from error
 
 
-def _check_model(config: EncoderConfig, folder: Path, where: str) -> None:
+def _check_model(config: EncoderConfig, model: ModelConfig, where: str) -> None:
     """Refuse an encoder that was trained for other classes or another latent."""
-    _, _, network, settings = load_settings(folder)
     for what, own, needed in (
-        ("classes", config.class_names, settings.class_names),
-        ("z_dim", config.z_dim, network.get("z_dim")),
+        ("classes", config.class_names, model.settings.class_names),
+        ("z_dim", config.z_dim, getattr(model.network, "z_dim", None)),
     ):
         if own != needed:
             raise CheckpointError(

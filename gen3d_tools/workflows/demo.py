@@ -249,7 +249,7 @@ def _from_photo(path: Path, generator: Generator, plan: DemoPlan, reporter: Repo
             progress=lambda step: done(round(_TICKS * step.share)),
         )
     path.mkdir()
-    write_files(result, path, base_reference(check_base(generator), generator.source))
+    write_files(result, path, base_reference(check_base(generator)))
 
 
 def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None:

@@ -3,21 +3,19 @@
 No weights are read into memory, so a model of any size answers at once.
 """
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.bundled import bundled_models
-from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, TENSORS_NAME, check_tensors, read_json, read_layout
-from gen3d_tools.checkpoints.results import RESULT_FORMAT, is_result, read_result
+from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, read_json, read_layout
+from gen3d_tools.checkpoints.source import RESULT_FORMAT, Source
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
-from gen3d_tools.generators.loading import base_folder, load_settings, resolve_model
-from gen3d_tools.generators.official.load import generator_from_pickle
+from gen3d_tools.generators.configs import BUFFERS
 from gen3d_tools.generators.settings import ModelSettings
-from gen3d_tools.workflows.runs import model_digest, model_name
+from gen3d_tools.generators.source import base_source, find_source, model_config
+from gen3d_tools.workflows.runs import model_name
 
 MODELS_FOLDER = Path("models")
 
@@ -52,7 +50,9 @@ class ModelInfo:
 
 
 def describe_model(source: str | Path, *, base: str | Path | None = None) -> ModelInfo:
-    """Describe a model and check that its tensors have the names and shapes its config asks for.
+    """Describe a model from its config and the header of its tensors' file.
+
+    Whether the tensors are those that the config asks for is checked when the model is loaded.
 
     Args:
         source: Whatever `load_generator` takes.
@@ -60,62 +60,68 @@ def describe_model(source: str | Path, *, base: str | Path | None = None) -> Mod
 
     Raises:
         NotFoundError: No such model.
-        CheckpointError: The config is refused, the tensors' file is cut short, or the two do not fit together.
+        CheckpointError: The config is refused, or the tensors' file is cut short.
     """
-    if (path := resolve_model(source)).is_file():
-        return _describe_pickle(path)
-    if is_result(path):
-        return _describe_result(path, base)
-    folder, family, network, settings = load_settings(source, base=base)
-    layout = read_layout(folder)
-    with torch.device("meta"):  # shapes only
-        generator = family.from_config(network, settings)
-    check_tensors(layout, generator.state_dict(), str(folder / TENSORS_NAME))
-    precisions = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in layout.values()})
+    return _describe(find_source(source), base)
+
+
+def _describe(source: Source, base: str | Path | None = None) -> ModelInfo:
+    if source.kind == "result":
+        return _describe_result(source, base)
+    source = base_source(source, base)
+    if source.kind == "pickle":
+        return _describe_pickle(source)
+    model, layout = model_config(source), read_layout(source.path)
+    trained = (tensor for name, tensor in layout.items() if name.rpartition(".")[2] not in BUFFERS)
     return ModelInfo(
-        name=model_name(str(source)),
-        folder=folder,
-        family=family.family,
-        settings=settings,
-        network=dict(network),
-        parameters=generator.num_parameters(),
-        precision=", ".join(precisions),
-        size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        name=model_name(source.name),
+        folder=source.path,
+        family=model.family,
+        settings=model.settings,
+        network=model.network.to_dict(),
+        parameters=sum(math.prod(tensor.shape) for tensor in trained),
+        precision=", ".join(sorted({tensor.precision for tensor in layout.values()})),
+        size_bytes=source.size_bytes(),
     )
 
 
-def _describe_result(folder: Path, base_name: str | Path | None) -> ModelInfo:
+def _describe_result(source: Source, base_name: str | Path | None) -> ModelInfo:
     """Describe an inversion's result: its base model, and what was found."""
-    base = describe_model(base_folder(folder, base_name))
-    stored = read_result(folder)
+    from gen3d_tools.cameras.camera import Camera
+    from gen3d_tools.checkpoints.results import read_result
+
+    base = _describe(base_source(source, base_name))
+    stored = read_result(source.path, source.config)
     try:
         camera = Camera.from_eg3d_label(stored.camera)
     except InputError as error:
-        raise CheckpointError(f"{folder}: {error}") from error
+        raise CheckpointError(f"{source.path}: {error}") from error
     yaw, pitch, radius = (float(one) for one in camera.spherical(base.settings.default_view.target))
     view = {"yaw_deg": yaw, "pitch_deg": pitch, "radius": radius, "fov_y_deg": float(camera.fov_y_deg)}
     report = {key: stored.report.get(key) for key in ("photos", "class_name", "metrics", "warnings", "storage")}
     return replace(
         base,
-        name=model_name(str(folder)),
-        folder=folder,
-        size_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        name=model_name(source.name),
+        folder=source.path,
+        size_bytes=source.size_bytes(),
         result={"base": stored.base.source, "camera": view, **report},
     )
 
 
-def _describe_pickle(path: Path) -> ModelInfo:
+def _describe_pickle(source: Source) -> ModelInfo:
     """Describe a published checkpoint. Its generator is read whole: a pickle has no header."""
-    generator = generator_from_pickle(path)
+    from gen3d_tools.generators.official.load import generator_from_pickle
+
+    generator = generator_from_pickle(source.path)
     return ModelInfo(
-        name=model_name(str(path)),
-        folder=path,
+        name=model_name(source.name),
+        folder=source.path,
         family=generator.family,
         settings=generator.settings,
         network=generator.config.to_dict(),
         parameters=generator.num_parameters(),
         precision="float32",
-        size_bytes=path.stat().st_size,
+        size_bytes=source.size_bytes(),
     )
 
 
@@ -125,7 +131,8 @@ def model_record(source: str, base: str | None = None) -> dict[str, Any]:
     Raises:
         Gen3DError: See `describe_model`.
     """
-    return describe_model(source, base=base).to_dict() | {"sha256": model_digest(source)}
+    found = find_source(source)
+    return _describe(found, base).to_dict() | {"sha256": found.digest()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +161,7 @@ def classes_record(source: str, base: str | None = None) -> dict[str, Any]:
         NotFoundError: No such model.
         CheckpointError: The config is refused.
     """
-    names = load_settings(source, base=base)[3].class_names
+    names = model_config(find_source(source), base).settings.class_names
     return {"model": source, "classes": [{"index": index, "name": name} for index, name in enumerate(names)]}
 
 

@@ -132,7 +132,7 @@ def invert(
     if target.suffix.lower() in _FILE_SUFFIXES:
         raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
     generator = load_generator(model, device=device)
-    base = base_reference(check_base(generator), generator.source)
+    base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
     prepared = _load_photos(photos, about, generator, label, reporter)
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)

@@ -12,10 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen3d_tools.checkpoints.results import tensors_digest
 from gen3d_tools.errors import BatchError
 from gen3d_tools.files import atomic_path, check_writable
-from gen3d_tools.generators.loading import resolve_model
+from gen3d_tools.generators.source import find_source
 
 OUTPUT_ROOT = Path("gen3d-out")
 RECORD_NAME = "run.json"
@@ -112,7 +111,7 @@ class Run:
 
 def model_digest(source: str) -> str:
     """Compute the SHA-256 of a model's tensors, of a result's difference, or of the pickle it is."""
-    return tensors_digest(resolve_model(source))
+    return find_source(source).digest()
 
 
 def model_name(source: str) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from gen3d_tools.checkpoints.official import is_official, read_official
+from gen3d_tools.checkpoints.official import read_official
+from gen3d_tools.checkpoints.source import is_pickle
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from tests.checkpoints.hostile_files import valid_files
 from tests.official_pickles import easy_dict, official_bytes, persistent
@@ -315,8 +316,8 @@ def test_weights_that_are_not_finite_are_refused_by_name(read):
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(NotFoundError, match="no file"):
         read_official(tmp_path / "nothing.pkl")
-    assert not is_official(tmp_path / "nothing.pkl")
-    assert not is_official(tmp_path)
+    assert not is_pickle(tmp_path / "nothing.pkl")
+    assert not is_pickle(tmp_path)
 
 
 def test_warnings_are_counted_and_few(tmp_path):

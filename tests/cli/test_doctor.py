@@ -25,9 +25,9 @@ Usage = namedtuple("Usage", "total used free")
 @pytest.fixture
 def sound(monkeypatch, tiny_folder):
     """A machine where all is well, whatever this one lacks; gives the folder of its bundled model."""
-    from gen3d_tools.generators import loading
+    from gen3d_tools.generators import source
 
-    monkeypatch.setattr(loading, "bundled_models", lambda: {"shapes": tiny_folder})
+    monkeypatch.setattr(source, "bundled_models", lambda: {"shapes": tiny_folder})
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**12, 0, 10**12))
     monkeypatch.setattr(shutil, "which", lambda name, **options: None)
     return tiny_folder
@@ -215,9 +215,9 @@ def test_a_folder_that_takes_no_files_is_1(sound, lines, monkeypatch):
 
 
 def test_no_weights_is_1(sound, lines, monkeypatch):
-    from gen3d_tools.generators import loading
+    from gen3d_tools.generators import source
 
-    monkeypatch.setattr(loading, "bundled_models", dict)
+    monkeypatch.setattr(source, "bundled_models", dict)
     code, checks = lines()
     assert code == 1
     assert "no model 'shapes'" in checks["model shapes"]["found"]
@@ -225,24 +225,24 @@ def test_no_weights_is_1(sound, lines, monkeypatch):
 
 
 def test_weights_cut_short_are_1(sound, lines, monkeypatch, tmp_path):
-    from gen3d_tools.generators import loading
+    from gen3d_tools.generators import source
 
     broken = shutil.copytree(sound, tmp_path / "broken")
     tensors = broken / "model.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:1000])
-    monkeypatch.setattr(loading, "bundled_models", lambda: {"shapes": broken})
+    monkeypatch.setattr(source, "bundled_models", lambda: {"shapes": broken})
     code, checks = lines()
     assert code == 1
     assert "corrupt or cut short" in checks["model shapes"]["found"]
 
 
 def test_a_picture_that_is_not_finite_is_1(sound, lines, monkeypatch, tmp_path):
-    from gen3d_tools.generators import loading
+    from gen3d_tools.generators import source
 
     wild = shutil.copytree(sound, tmp_path / "wild")
     tensors = {name: np.full_like(tensor, 1e38) for name, tensor in load_file(wild / "model.safetensors").items()}
     save_file(tensors, wild / "model.safetensors")
-    monkeypatch.setattr(loading, "bundled_models", lambda: {"shapes": wild})
+    monkeypatch.setattr(source, "bundled_models", lambda: {"shapes": wild})
     code, checks = lines()
     assert code == 1
     assert "NaN" in checks["model shapes"]["found"]

@@ -65,9 +65,10 @@ def test_rays_through_the_box_are_said_so(gen3d, model):
     assert "rays through the box" in gen3d("info", model).out
 
 
-def test_tensors_that_do_not_fit_the_config_are_exit_code_4(gen3d, model):
+def test_whether_tensors_fit_the_config_is_for_those_who_load_them(gen3d, model):
     edit(model, lambda config: config["network"].update(decoder_hidden=[8, 9]))
-    result = gen3d("info", model)
+    assert gen3d("info", "model", "--json").json["network"]["decoder_hidden"] == [8, 9]
+    result = gen3d("sample", "model", "--seeds", "0")
     assert result.code == 4
     assert "tensors do not fit the config" in result.error
 
@@ -130,7 +131,7 @@ def test_ctrl_c_is_exit_code_130(gen3d, model, monkeypatch):
     def stop(source):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(describe, "model_digest", stop)
+    monkeypatch.setattr(describe, "find_source", stop)
     result = gen3d("info", model)
     assert result.code == 130
     assert "interrupted" in result.error

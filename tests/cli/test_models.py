@@ -9,11 +9,11 @@ import pytest
 @pytest.fixture
 def bundled(tiny_folder, tmp_path_factory, monkeypatch):
     """Pretend that the package carries one model, `orbs`."""
-    from gen3d_tools.generators import loading
+    from gen3d_tools.generators import source
     from gen3d_tools.workflows import describe
 
     folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("weights") / "orbs")
-    for module in (loading, describe):
+    for module in (source, describe):
         monkeypatch.setattr(module, "bundled_models", lambda: {"orbs": folder})
     return folder
 

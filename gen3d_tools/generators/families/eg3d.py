@@ -3,8 +3,7 @@
 Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022).
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from einops import rearrange
@@ -12,14 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.errors import CheckpointError, InputError
-from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.configs import EG3DConfig, NoiseMode
 from gen3d_tools.generators.families.geometry_aware import Backbone
-from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.generators.networks.layers import NoiseMode
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
-from gen3d_tools.generators.networks.superresolution import SampleSuperResolution, SuperResolutionNetwork, VariantName
+from gen3d_tools.generators.networks.superresolution import SampleSuperResolution, SuperResolutionNetwork
 from gen3d_tools.generators.settings import ModelSettings
 
 DENSITY_SHIFT = -1.0
@@ -27,39 +25,6 @@ DENSITY_SHIFT = -1.0
 
 MAX_RENDER_RESOLUTION = 1024
 """More rays along a side than this are a broken file."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EG3DConfig(NetworkConfig):
-    """What the network is. Stored in the checkpoint."""
-
-    z_dim: int = 512
-    w_dim: int = 512
-    camera_dim: Literal[0, 25] = 25  # numbers of the conditioning camera; 0 = not conditioned
-    # The camera is multiplied by this before the mapping network reads it. Networks trained without pose
-    # conditioning read a zero camera (not the same as none), and a file without the setting means 0 as well.
-    camera_scale: float = 1.0
-    embed_dim: int = 512
-    mapping_layers: int = 2
-    mapping_width: int = 512
-    mapping_lr_multiplier: float = 0.01
-    plane_resolution: int = 256
-    plane_channels: int = 32
-    channel_base: int = 32768
-    channel_max: int = 512
-    use_noise: bool = True
-    conv_clamp: float | None = None
-    plane_axes: PlaneAxes = "xy-xz-zx"  # released weights were trained with the third plane transposed, not y-z
-    box_side: float = 1.0
-    decoder_width: int = 64
-    feature_channels: int = 32  # what the decoder gives besides density; the first three are the colour
-    decoder_lr_multiplier: float = 1.0
-    density_noise: float = 0.0  # see TriplaneField
-    super_resolution: VariantName = "8xdc"
-    super_resolution_antialias: bool = True
-    super_resolution_clamped: bool = True
-    super_resolution_noise: NoiseMode = "none"
-    render_resolution: int = 64  # rays along each side of the picture
 
 
 class EG3DGenerator(Generator):

@@ -3,8 +3,8 @@
 Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022). Its aligned objects face +x; see `Pose`.
 """
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,30 +12,13 @@ from torch import Tensor
 
 from gen3d_tools.cameras.conventions import YawZero
 from gen3d_tools.fields.backdrop import Backdrop, ScreenBackdrop, SphereBackdrop
-from gen3d_tools.fields.density import DensityActivation
+from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.generators.families.epigraf_base import PlaneConfig, PlaneGenerator, PlaneSynthesis
+from gen3d_tools.generators.configs import EpigrafConfig, PlaneConfig
+from gen3d_tools.generators.families.epigraf_base import PlaneGenerator, PlaneSynthesis
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 from gen3d_tools.generators.networks.sphere_network import SampleSphere, SphereNetwork
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
-
-BackgroundKind = Literal["none", "plane", "sphere"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpigrafConfig(PlaneConfig):
-    """What the network is. Stored in the checkpoint."""
-
-    density_activation: DensityActivation = "softplus"
-    view_conditioned: bool = False
-    posenc_period: float = 0.0  # above 0: the decoder reads Fourier features of the point too
-    background: BackgroundKind = "none"  # "plane": three more channels of the backbone, behind everything
-    sphere_blocks: int = 2
-    sphere_channel_base: int = 32768
-    sphere_channel_max: int = 128
-    sphere_posenc_period: float = 64.0
-    sphere_steps: int = 8
-    sphere_start: float = 1.0
 
 
 class EpigrafGenerator(PlaneGenerator):

@@ -6,7 +6,6 @@ Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022) and "3D gen
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -18,41 +17,17 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.conventions import YawZero
 from gen3d_tools.cameras.poses import pose_of
 from gen3d_tools.errors import CheckpointError, InputError
-from gen3d_tools.fields.density import DensityActivation
+from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.generators.configs import NoiseMode, PlaneConfig
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
-from gen3d_tools.generators.networks.layers import NoiseMode
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 from gen3d_tools.generators.settings import ModelSettings
 
 CLASS_MEAN_SAMPLES = 256
 CLASS_MEAN_SEED = 42
 """The scripts truncate towards the mean of this many samples of a class; the seed is the one they set."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaneConfig(NetworkConfig):
-    """What the networks of both families are. Stored in the checkpoint."""
-
-    z_dim: int = 512
-    w_dim: int = 512
-    num_classes: int = 0  # 0 = unconditional
-    camera_conditioned: bool = False  # the mapping network reads yaw and pitch
-    mean_camera: tuple[float, ...] = (0.0, math.pi / 2, 0.0)  # yaw, pitch, ...: read when no camera is given
-    mapping_layers: int = 2
-    plane_resolution: int = 512
-    plane_channels: int = 32
-    channel_base: int = 32768
-    channel_max: int = 512
-    use_noise: bool = True
-    conv_clamp: float | None = None
-    decoder_layers: int = 2
-    decoder_hidden: int = 64
-    density_shift: float = 0.0
-    box_side: float = 1.0
-    image_resolution: int = 256
 
 
 class PlaneSynthesis(nn.Module):

@@ -8,7 +8,6 @@ the same structure that does not (figure 2); a decoder deeper than EG3D's; camer
 Not in the paper and chosen here: every size and rate, the label embedding, no super-resolution.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -17,39 +16,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.errors import CheckpointError, InputError
-from gen3d_tools.fields.triplane import PlaneAxes, TriplaneField
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.generators.configs import GeometryAwareConfig
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.layers import constant
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 from gen3d_tools.generators.settings import ModelSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeometryAwareConfig(NetworkConfig):
-    """What the network is. Stored in the checkpoint."""
-
-    z_dim: int = 512
-    w_dim: int = 512
-    num_classes: int = 0  # 0 = unconditional
-    embed_dim: int = 512  # width of the class embedding; keep it near z_dim, or z drowns in it
-    mapping_layers: int = 2
-    mapping_lr_multiplier: float = 0.01
-    plane_resolution: int = 256
-    plane_channels: int = 32
-    channel_base: int = 32768
-    channel_max: int = 512
-    use_noise: bool = True
-    extra_blocks: bool = True  # the paper's non-upsampling blocks; False gives EG3D's backbone
-    decoder_hidden: tuple[int, ...] = (64, 64, 64)
-    decoder_lr_multiplier: float = 1.0
-    density_gain: float = 1.0
-    density_shift: float = -1.0  # density = softplus(raw + shift), as in EG3D
-    plane_axes: PlaneAxes = "xy-xz-zy"
-    align_corners: bool = False
-    box_side: float = 1.6
-    bounded: bool = False  # True: density is exactly 0 outside the box
 
 
 class Backbone(nn.Module):

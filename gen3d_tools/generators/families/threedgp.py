@@ -4,7 +4,7 @@ Skorokhodov et al., "3D generation on ImageNet" (2023).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -16,42 +16,16 @@ from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.cameras.priors import PosePrior
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.generators.families.epigraf_base import PlaneConfig, PlaneGenerator, PlaneSynthesis
+from gen3d_tools.generators.configs import PlaneConfig, ThreeDGPConfig
+from gen3d_tools.generators.families.epigraf_base import PlaneGenerator, PlaneSynthesis
 from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.generators.networks.camera_generator import CameraBounds, CameraGenerator
-from gen3d_tools.generators.networks.depth_adaptor import DepthAdaptor, DepthStrategy
-from gen3d_tools.generators.networks.epigraf_decoder import ColorActivation, PlaneDecoder
+from gen3d_tools.generators.networks.depth_adaptor import DepthAdaptor
+from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.settings import ModelSettings
 
 MEAN_CAMERA_SAMPLES = 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThreeDGPConfig(PlaneConfig):
-    """What the network is. Stored in the checkpoint."""
-
-    color_activation: ColorActivation = "linear"  # "sigmoid" belongs to the midpoint marcher
-    camera_generator: bool = False
-    # Prior bounds of yaw, pitch, field of view, and the look-at point's yaw, pitch and radius.
-    camera_low: tuple[float, ...] = (0.0,) * 6
-    camera_high: tuple[float, ...] = (0.0,) * 6
-    camera_hidden: int = 256
-    camera_embed: int = 16
-    camera_lr_multiplier: float = 0.1
-    camera_residual: bool = False
-    adjust_angles: bool = True
-    adjust_radius: bool = False
-    adjust_fov: bool = True
-    adjust_look_at: bool = True
-    depth_adaptor: bool = False
-    depth_near: float = 0.0  # where rays started and ended when the adaptor was made
-    depth_far: float = 1.0
-    depth_kernel_size: int = 5
-    depth_hidden: int = 64
-    depth_layers: int = 3
-    depth_near_offset_fraction: float = 0.25
-    depth_strategy: DepthStrategy = "last"
 
 
 class ThreeDGPGenerator(PlaneGenerator):

@@ -1,16 +1,14 @@
 """3DGP's depth adaptor: rendered depth to what a monocular depth estimator would say (section 3.1 there)."""
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.generators.configs import DepthStrategy
 from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, constant, normal
-
-DepthStrategy = Literal["last", "mean"]
 
 
 class PlainConv(nn.Module):

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.generators.configs import ColorActivation
 from gen3d_tools.generators.networks.decoder import COLOR_MARGIN
 from gen3d_tools.generators.networks.fourier import fourier_features, fourier_width
 from gen3d_tools.generators.networks.layers import LRELU_GAIN, FullyConnected
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
 
-ColorActivation = Literal["linear", "sigmoid"]
 DIRECTION_PERIOD = 8.0
 _DIRECTION_WIDTH = 3 * fourier_width(DIRECTION_PERIOD, cosines=False, raw=True)
 _COLOR_HIDDEN = 32

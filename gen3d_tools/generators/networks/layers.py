@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.generators.configs import NoiseMode
+
 Activation = Literal["linear", "lrelu", "softplus"]
-NoiseMode = Literal["const", "random", "none"]
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.generators.configs import NoiseMode
 from gen3d_tools.generators.networks.layers import (
     FullyConnected,
-    NoiseMode,
     SynthesisLayer,
     ToRGB,
     constant,

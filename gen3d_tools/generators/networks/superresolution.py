@@ -10,7 +10,6 @@ the raw rendering plus the first block's update. `forward` returns that picture 
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.fields.super_resolution import SuperResolution
-from gen3d_tools.generators.networks.layers import NoiseMode
+from gen3d_tools.generators.configs import NoiseMode, VariantName
 from gen3d_tools.generators.networks.stylegan2 import SynthesisBlock
-
-VariantName = Literal["8xdc", "8x", "4x", "2x", "deepfp32"]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions import CameraDistribution, FixedCamera, GaussianLookAt, UniformSphere
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.fields.choices import PlaneAxes
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.fields.triplane import PLANE_AXES, PlaneAxes
-from gen3d_tools.generators.families.eg3d import DENSITY_SHIFT, EG3DConfig
-from gen3d_tools.generators.networks.superresolution import VARIANTS, VariantName
+from gen3d_tools.fields.triplane import PLANE_AXES
+from gen3d_tools.generators.configs import EG3DConfig, VariantName
+from gen3d_tools.generators.families.eg3d import DENSITY_SHIFT
+from gen3d_tools.generators.networks.superresolution import VARIANTS
 from gen3d_tools.generators.official.settings_tables import (
     demand,
     number,

@@ -13,7 +13,8 @@ from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.cameras.priors import PosePrior
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
-from gen3d_tools.fields.density import DensityActivation, activate_density
+from gen3d_tools.fields.choices import DensityActivation
+from gen3d_tools.fields.density import activate_density
 from gen3d_tools.generators.networks.fourier import fourier_frequencies
 from gen3d_tools.generators.official.settings_tables import number, rows, without_filters
 from gen3d_tools.generators.settings import TrustedViews

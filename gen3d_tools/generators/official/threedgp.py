@@ -15,7 +15,8 @@ from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.backdrop import FAR_AWAY
 from gen3d_tools.fields.render_config import Background, RenderConfig
-from gen3d_tools.generators.families.threedgp import MEAN_CAMERA_SAMPLES, ThreeDGPConfig, build_camera_generator
+from gen3d_tools.generators.configs import ThreeDGPConfig
+from gen3d_tools.generators.families.threedgp import MEAN_CAMERA_SAMPLES, build_camera_generator
 from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.generators.official.epigraf_base import (
     LICENCE,

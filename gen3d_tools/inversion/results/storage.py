@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.checkpoints.results import BaseModel, StoredResult, tensors_digest, write_result
+from gen3d_tools.checkpoints.results import BaseModel, StoredResult, write_result
+from gen3d_tools.checkpoints.source import Source
 from gen3d_tools.checkpoints.weight_delta import Difference, add_difference, encode_difference
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.loading import resolve_model
 from gen3d_tools.generators.pivot import Pivot
+from gen3d_tools.generators.source import find_source
 from gen3d_tools.inversion.results.overview import around, look, overview
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.media.images import write_image
@@ -49,7 +50,7 @@ def save_result(result: InversionResult, folder: str | Path, *, overwrite: bool 
     base = check_base(result.base)
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)
-        write_files(result, temporary, base_reference(base, result.base.source))
+        write_files(result, temporary, base_reference(base))
 
 
 def write_files(result: InversionResult, folder: Path, base: BaseModel) -> None:
@@ -79,7 +80,7 @@ def write_files(result: InversionResult, folder: Path, base: BaseModel) -> None:
     write_image(folder / OVERVIEW_NAME, overview(result))
 
 
-def check_base(generator: Generator) -> Path:
+def check_base(generator: Generator) -> Source:
     """Find the files of the generator that a result will refer to.
 
     Raises:
@@ -95,12 +96,12 @@ def check_base(generator: Generator) -> Path:
             "this generator was not loaded from disk, so a result cannot refer to it; save it, and load it with "
             "load_generator before inverting"
         )
-    return resolve_model(generator.source)
+    return find_source(generator.source)
 
 
-def base_reference(found: Path, source: str) -> BaseModel:
+def base_reference(base: Source) -> BaseModel:
     """Say which model a result was tuned from: its name, and the digest by which it is known again."""
-    return BaseModel(source=found.name if Path(source).is_absolute() else source, sha256=tensors_digest(found))
+    return BaseModel(source=base.path.name if Path(base.name).is_absolute() else base.name, sha256=base.digest())
 
 
 @torch.no_grad()

@@ -243,9 +243,9 @@ def _weights() -> Iterator[Check]:
     name = f"model {MODEL}"
     reinstall = f"pip install --force-reinstall {PACKAGE} (in a checkout: git checkout -- weights)"
     try:
-        from gen3d_tools.generators.loading import load_generator, resolve_model
+        from gen3d_tools.generators.loading import load_generator
+        from gen3d_tools.generators.source import find_source
         from gen3d_tools.rendering.renderer import render
-        from gen3d_tools.workflows.runs import model_digest
     except (ImportError, OSError) as error:
         found = _one_line(f"cannot be tried: {error}")
         yield Check(name=name, status=Status.FAILED, found=found, fix="mend the packages above first")
@@ -262,8 +262,8 @@ def _weights() -> Iterator[Check]:
         fix = f"see where with GEN3D_TRACEBACK=1 gen3d sample {MODEL}; on a GPU, try --device cpu"
         yield Check(name=name, status=Status.FAILED, found=found, fix=fix)
     else:
-        digest = model_digest(MODEL)[:12]
-        found = f"{len(generator.class_names)} classes, sha256 {digest}…, {resolve_model(MODEL)}"
+        source = find_source(MODEL)
+        found = f"{len(generator.class_names)} classes, sha256 {source.digest()[:12]}…, {source.path}"
         broken = "" if whole else "its trial picture holds NaN or infinity; "
         status = Status.OK if whole else Status.FAILED
         yield Check(name=name, status=status, found=broken + found, fix="" if whole else reinstall)

@@ -1,0 +1,154 @@
+"""What the network of each family is: everything in the `network` section of `config.json`.
+
+Torch is not imported here, so that a model can be described without it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from gen3d_tools.fields.choices import DensityActivation, PlaneAxes
+from gen3d_tools.generators.network_config import NetworkConfig
+
+NoiseMode = Literal["const", "random", "none"]
+VariantName = Literal["8xdc", "8x", "4x", "2x", "deepfp32"]
+ColorActivation = Literal["linear", "sigmoid"]
+BackgroundKind = Literal["none", "plane", "sphere"]
+DepthStrategy = Literal["last", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeometryAwareConfig(NetworkConfig):
+    """What the network is. Stored in the checkpoint."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    num_classes: int = 0  # 0 = unconditional
+    embed_dim: int = 512  # width of the class embedding; keep it near z_dim, or z drowns in it
+    mapping_layers: int = 2
+    mapping_lr_multiplier: float = 0.01
+    plane_resolution: int = 256
+    plane_channels: int = 32
+    channel_base: int = 32768
+    channel_max: int = 512
+    use_noise: bool = True
+    extra_blocks: bool = True  # the paper's non-upsampling blocks; False gives EG3D's backbone
+    decoder_hidden: tuple[int, ...] = (64, 64, 64)
+    decoder_lr_multiplier: float = 1.0
+    density_gain: float = 1.0
+    density_shift: float = -1.0  # density = softplus(raw + shift), as in EG3D
+    plane_axes: PlaneAxes = "xy-xz-zy"
+    align_corners: bool = False
+    box_side: float = 1.6
+    bounded: bool = False  # True: density is exactly 0 outside the box
+
+
+@dataclass(frozen=True, kw_only=True)
+class EG3DConfig(NetworkConfig):
+    """What the network is. Stored in the checkpoint."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    camera_dim: Literal[0, 25] = 25  # numbers of the conditioning camera; 0 = not conditioned
+    # The camera is multiplied by this before the mapping network reads it. Networks trained without pose
+    # conditioning read a zero camera (not the same as none), and a file without the setting means 0 as well.
+    camera_scale: float = 1.0
+    embed_dim: int = 512
+    mapping_layers: int = 2
+    mapping_width: int = 512
+    mapping_lr_multiplier: float = 0.01
+    plane_resolution: int = 256
+    plane_channels: int = 32
+    channel_base: int = 32768
+    channel_max: int = 512
+    use_noise: bool = True
+    conv_clamp: float | None = None
+    plane_axes: PlaneAxes = "xy-xz-zx"  # released weights were trained with the third plane transposed, not y-z
+    box_side: float = 1.0
+    decoder_width: int = 64
+    feature_channels: int = 32  # what the decoder gives besides density; the first three are the colour
+    decoder_lr_multiplier: float = 1.0
+    density_noise: float = 0.0  # see TriplaneField
+    super_resolution: VariantName = "8xdc"
+    super_resolution_antialias: bool = True
+    super_resolution_clamped: bool = True
+    super_resolution_noise: NoiseMode = "none"
+    render_resolution: int = 64  # rays along each side of the picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneConfig(NetworkConfig):
+    """What the networks of both families are. Stored in the checkpoint."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    num_classes: int = 0  # 0 = unconditional
+    camera_conditioned: bool = False  # the mapping network reads yaw and pitch
+    mean_camera: tuple[float, ...] = (0.0, math.pi / 2, 0.0)  # yaw, pitch, ...: read when no camera is given
+    mapping_layers: int = 2
+    plane_resolution: int = 512
+    plane_channels: int = 32
+    channel_base: int = 32768
+    channel_max: int = 512
+    use_noise: bool = True
+    conv_clamp: float | None = None
+    decoder_layers: int = 2
+    decoder_hidden: int = 64
+    density_shift: float = 0.0
+    box_side: float = 1.0
+    image_resolution: int = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpigrafConfig(PlaneConfig):
+    """What the network is. Stored in the checkpoint."""
+
+    density_activation: DensityActivation = "softplus"
+    view_conditioned: bool = False
+    posenc_period: float = 0.0  # above 0: the decoder reads Fourier features of the point too
+    background: BackgroundKind = "none"  # "plane": three more channels of the backbone, behind everything
+    sphere_blocks: int = 2
+    sphere_channel_base: int = 32768
+    sphere_channel_max: int = 128
+    sphere_posenc_period: float = 64.0
+    sphere_steps: int = 8
+    sphere_start: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreeDGPConfig(PlaneConfig):
+    """What the network is. Stored in the checkpoint."""
+
+    color_activation: ColorActivation = "linear"  # "sigmoid" belongs to the midpoint marcher
+    camera_generator: bool = False
+    # Prior bounds of yaw, pitch, field of view, and the look-at point's yaw, pitch and radius.
+    camera_low: tuple[float, ...] = (0.0,) * 6
+    camera_high: tuple[float, ...] = (0.0,) * 6
+    camera_hidden: int = 256
+    camera_embed: int = 16
+    camera_lr_multiplier: float = 0.1
+    camera_residual: bool = False
+    adjust_angles: bool = True
+    adjust_radius: bool = False
+    adjust_fov: bool = True
+    adjust_look_at: bool = True
+    depth_adaptor: bool = False
+    depth_near: float = 0.0  # where rays started and ended when the adaptor was made
+    depth_far: float = 1.0
+    depth_kernel_size: int = 5
+    depth_hidden: int = 64
+    depth_layers: int = 3
+    depth_near_offset_fraction: float = 0.25
+    depth_strategy: DepthStrategy = "last"
+
+
+CONFIGS: dict[str, type[NetworkConfig]] = {
+    "eg3d": EG3DConfig,
+    "epigraf": EpigrafConfig,
+    "geometry_aware": GeometryAwareConfig,
+    "threedgp": ThreeDGPConfig,
+}
+"""Family in `config.json` -> its config; `loading.FAMILIES` has the generators."""
+
+BUFFERS = ("noise_const", "progress_coef", "w_avg")
+"""Last part of the names of stored tensors that are no trained numbers."""
