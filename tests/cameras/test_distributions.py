@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
@@ -199,3 +201,17 @@ def test_gaussian_look_at_refuses_impossible_numbers(change):
 def test_eg3d_field_of_view_out_of_range_is_refused(fov):
     with pytest.raises(InputError, match="fov_diagonal_deg"):
         eg3d_intrinsics(fov)
+
+
+@given(
+    radius=st.floats(width=32),
+    fov=st.floats(width=32),
+    target=st.tuples(*[st.floats(width=32)] * 3),
+    angles=st.tuples(st.floats(width=32), st.floats(width=32)),
+)
+def test_what_is_accepted_without_torch_has_a_mean_camera(radius, fov, target, angles):
+    try:
+        camera = FixedCamera(radius=radius, fov_y_deg=fov, target=target, yaw_deg=angles[0], pitch_deg=angles[1])
+    except InputError:
+        return
+    assert camera.mean().cam2world.isfinite().all()

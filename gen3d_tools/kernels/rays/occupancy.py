@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32
@@ -68,7 +67,7 @@ def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) ->
     raw = np.full((grid.cells + 1,) * 3, EMPTY, np.float32)
     corners = np.zeros(raw.shape, np.bool_)
     corners[:-1, :-1, :-1] = occupied
-    corners = ndimage.maximum_filter(corners, size=2, origin=0)
+    _widen(corners, 1)
     axis = np.arange(grid.cells + 1, dtype=np.float32) * f32(cell) + f32(start)
     raw[corners] = densities_at(net, _points(axis, np.argwhere(corners)), threads=threads)
     # What hides between lattice points is shown by raising these: the lattice only has to make rays look.
@@ -79,9 +78,17 @@ def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) ->
             i, j, k = place * tile
             part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
             np.maximum(part, highest, out=part)
-    above = ndimage.maximum_filter(raw > threshold, size=2, origin=-1)[:-1, :-1, :-1]
-    wanted = above & occupied
+    above = raw > threshold
+    _widen(above, -1)
+    wanted = above[:-1, :-1, :-1] & occupied
     return OccupancyGrid(raw, _leaps(wanted), occupied, _box_around(wanted), f32(start), f32(cell))
+
+
+def _widen(mask: Bool[np.ndarray, "n n n"], step: int) -> None:
+    """Set, in place, also the next element (`step` 1) or the one before (-1) of each that is set, along every axis."""
+    for axis in range(3):
+        turned = mask.swapaxes(0, axis)[::step]
+        turned[1:] |= turned[:-1]
 
 
 def _points(axis: Float[np.ndarray, " n"], places: np.ndarray) -> Float[np.ndarray, "points 3"]:
