@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gen3d_tools as g3
-from benchmarks import mesh, model, networks, render
+from benchmarks import mesh, model, networks, render, startup
 from benchmarks.rows import Effort, Row
 from gen3d_tools.files import atomic_path
 from gen3d_tools.workflows.bench.timing import machine
@@ -30,14 +30,16 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "mesh": mesh.rows,
     "render": render.rows,
     "model": model.rows,
+    "startup": startup.rows,
 }
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line, or `arguments` instead of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", help=f"what to measure: {', '.join(GROUPS)}; all if none is named")
     parser.add_argument("--model", default="shapes", help="bundled name or model folder")
-    parser.add_argument("--only", default=",".join(GROUPS), help="groups of rows, such as networks,mesh")
+    parser.add_argument("--only", help="the same in one word, such as networks,mesh")
     parser.add_argument("--repeat", type=int, default=3, help="rounds of each comparison")
     parser.add_argument("--threads", type=int, help="threads of torch; as many as it likes if not given")
     parser.add_argument(
@@ -46,7 +48,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.repeat < 1 or (options.threads is not None and options.threads < 1):
         parser.error("--repeat and --threads must be at least 1")
-    options.only = [name.strip() for name in options.only.split(",")]
+    named = [*options.groups, *(options.only or "").split(",")]
+    options.only = [name.strip() for name in named if name.strip()] or list(GROUPS)
     if unknown := [name for name in options.only if name not in GROUPS]:
         parser.error(f"no group {', '.join(unknown)}; choose from {', '.join(GROUPS)}")
     return options

@@ -118,17 +118,17 @@ def test_unknown_groups_are_named(capsys):
     from benchmarks.__main__ import parse_options
 
     with pytest.raises(SystemExit):
-        parse_options(["--only", "mesh,pies"])
+        parse_options(["mesh", "pies"])
     assert "no group pies; choose from networks, mesh" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["networks", "mesh", "render", "model"])
+@pytest.mark.parametrize("group", ["networks", "mesh", "render", "model", "startup"])
 def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypatch):
     from benchmarks.__main__ import main
 
     monkeypatch.setenv("COLUMNS", "160")
-    words = ["--model", str(tiny_folder), "--repeat", "1", "-o", str(tmp_path / "bench.json"), "--only", group]
+    words = ["--model", str(tiny_folder), "--repeat", "1", "-o", str(tmp_path / "bench.json"), group]
     main(words, tiny=True)
     report = json.loads((tmp_path / "bench.json").read_text())
     rows = {row["name"]: row for row in report["rows"]}
@@ -137,6 +137,7 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
         "mesh": ["EG3D size, surface 24^3, planes given", "3DGP size, surface 24^3, from z"],
         "render": ["EG3D size, picture 16^2, 48+48, same samples", "3DGP size, picture 16^2, 64+64, default"],
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
+        "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
     }[group]
     assert set(wanted) <= set(rows)
     assert all(row["ours_s"] > 0 for row in rows.values())

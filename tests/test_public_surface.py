@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,5 +56,21 @@ def test_the_errors_come_without_torch():
     assert "torch" not in names_imported_by("from gen3d_tools import Gen3DError, BatchError")
 
 
-def test_type_checkers_see_the_types():
+def test_type_checkers_are_told_of_types():
     assert (Path(gen3d_tools.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.slow
+def test_type_checkers_know_what_every_public_name_is(tmp_path):
+    names = [name for name in gen3d_tools.__all__ if name != "__version__"]
+    user = tmp_path / "user.py"
+    user.write_text("import gen3d_tools as g3\n" + "".join(f"reveal_type(g3.{name})\n" for name in names))
+    root = Path(gen3d_tools.__file__).parents[1]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(user)]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True).stdout
+    types = re.findall(r'Revealed type is "(.*)"', said)
+    assert len(types) == len(names), said
+    unknown = {
+        name: kind for name, kind in zip(names, types, strict=True) if kind in ("Any", "object", "builtins.object")
+    }
+    assert unknown == {}
