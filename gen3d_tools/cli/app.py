@@ -1,10 +1,12 @@
 """The command `gen3d`: assembles the commands and turns errors into one line and an exit code.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 file or model not found; 4 checkpoint refused or broken;
-5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted.
+5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted, 143 and 129 by SIGTERM
+and SIGHUP.
 Nothing here imports torch: `gen3d --help` must answer at once.
 """
 
+import errno
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -13,7 +15,7 @@ import typer
 
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.console import print_error
-from gen3d_tools.errors import Gen3DError
+from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.kernels.compiling.ahead import second_process
 
 OUT_OF_MEMORY = 6
@@ -70,9 +72,19 @@ def main() -> NoReturn:
     except MemoryError:
         print_error("out of memory; try a smaller --size or --resolution, or fewer samples")
         sys.exit(OUT_OF_MEMORY)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG or os.environ.get("GEN3D_TRACEBACK"):
+            _end_unexpected(error)
+        print_error(f"the name {str(error.filename)[:60]}... is too long for a file; check what was typed")
+        sys.exit(InputError.exit_code)
     except Exception as error:
-        if os.environ.get("GEN3D_TRACEBACK"):
-            raise
-        print_error(f"unexpected {type(error).__name__}: {error}; set GEN3D_TRACEBACK=1 to see where, and report it")
-        sys.exit(1)
+        _end_unexpected(error)
     sys.exit(0)
+
+
+def _end_unexpected(error: Exception) -> NoReturn:
+    """End with an error that nobody has foreseen."""
+    if os.environ.get("GEN3D_TRACEBACK"):
+        raise error
+    print_error(f"unexpected {type(error).__name__}: {error}; set GEN3D_TRACEBACK=1 to see where, and report it")
+    sys.exit(1)

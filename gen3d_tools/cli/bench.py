@@ -1,6 +1,5 @@
 """`gen3d bench`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +30,10 @@ def bench(
     threads: Annotated[int | None, typer.Option("--threads", help="Default: as many as torch uses.")] = None,
     base: options.Base = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSON file. Default: bench.json in a new folder in ./gen3d-out.")
+        str | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="JSON file. Default: bench.json in a new folder in ./gen3d-out."
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,

@@ -2,9 +2,12 @@
 
 import json
 import logging
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,6 +21,10 @@ from gen3d_tools.workflows.reporting import Reporter
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.runs import Run
+
+
+LINE_SECONDS = 10.0
+"""How often progress is told where stderr is no terminal."""
 
 
 def stderr_console() -> Console:
@@ -46,15 +53,17 @@ def print_error(message: str) -> None:
 
 
 class ConsoleReporter(Reporter):
-    """A workflow's reporter that draws on stderr; a bar only where stderr is a terminal.
+    """A workflow's reporter that draws on stderr: a bar where that is a terminal, else a line every ten seconds.
 
     Args:
-        quiet: Print nothing.
+        quiet: Print nothing but paths.
+        paths: Print the paths of outputs on stdout, each as soon as it is complete.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, paths: bool = True) -> None:
         self.console = stderr_console()
         self.quiet = quiet
+        self._paths = paths
         self._describe: Callable[[str], None] = lambda _: None
 
     def describe(self, what: str) -> None:
@@ -66,9 +75,30 @@ class ConsoleReporter(Reporter):
         if not self.quiet:
             self.console.print(shown(message))
 
+    def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
+        """Print the path on stdout, and on stderr what it is."""
+        if self._paths:
+            self._paths = print_path(path)
+        if self.quiet or not line:
+            return
+        if planned:
+            self.console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
+        else:
+            size = file_size(size_of(path))
+            self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {size})[/]")
+
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Draw a bar with the number done, the time taken and the time left."""
+        """Show the number done, the time taken and the time left."""
+        if self.quiet:
+            yield lambda done: None
+            return
+        with (self._bar if self.console.is_terminal else self._lines)(what, total) as done:
+            yield done
+        self._describe = lambda _: None
+
+    @contextmanager
+    def _bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -77,12 +107,58 @@ class ConsoleReporter(Reporter):
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        visible = self.console.is_terminal and not self.quiet
-        with Progress(*columns, console=self.console, transient=True, disable=not visible) as bar:
+        to_log = not sys.stdout.isatty()  # rich would print on stderr what is meant for the log
+        with Progress(*columns, console=self.console, transient=True, redirect_stdout=not to_log) as bar:
             task = bar.add_task(shown(what), total=total)
             self._describe = lambda text: bar.update(task, description=text)
             yield lambda done: bar.update(task, completed=done)
-        self._describe = lambda _: None
+
+    @contextmanager
+    def _lines(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        start = last = time.monotonic()
+        words = what
+
+        def describe(text: str) -> None:
+            nonlocal words
+            words = text
+
+        def tell(done: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= LINE_SECONDS and 0 < done < total:
+                last = now
+                left = (now - start) * (total - done) / done
+                self.console.print(f"{shown(words)}: {done:,} of {total:,}, {_clock(now - start)}, {_clock(left)} left")
+
+        self._describe = describe
+        yield tell
+
+
+def _clock(seconds: float) -> str:
+    """Write a time as hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def print_path(path: Path) -> bool:
+    """Print a path on stdout at once, in bytes that name it even where stdout has no letters for them.
+
+    Returns:
+        Whether anybody reads stdout still (`| head` does not for long): if not, the work goes on all the same.
+    """
+    if sys.stdout is None:  # `>&-`
+        return False
+    line = f"{path}\n"
+    try:
+        try:
+            sys.stdout.write(line)
+        except UnicodeEncodeError:
+            sys.stdout.buffer.write(os.fsencode(line))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stdout = None  # else Python fails to flush it at the end
+        return False
+    return True
 
 
 class _OneLine(logging.Formatter):
@@ -103,24 +179,15 @@ def set_verbosity(*, quiet: bool, verbose: bool) -> None:
 
 
 def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
-    """Print a finished run: paths (or one JSON object) on stdout, everything else on stderr."""
+    """Print what is said of a run at its end: one JSON object on stdout, or for people on stderr."""
     if as_json:
         sys.stdout.write(json.dumps(run.record()) + "\n")
-    else:
-        sys.stdout.writelines(f"{path}\n" for path in run.outputs)
     if quiet:
         return
-    console = stderr_console()
     if run.summary:
         print_summary(run.summary)
-    for path, line in run.lines.items():
-        if run.dry_run:
-            console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
-            continue
-        size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {file_size(size)})[/]")
     if run.next_command:
-        console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
+        stderr_console().print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
 
 
 def print_summary(rows: list[dict[str, str]]) -> None:
@@ -132,6 +199,11 @@ def print_summary(rows: list[dict[str, str]]) -> None:
     for row in rows:
         table.add_row(*(shown(row[name]) for name in names))
     print_table(table, to_stderr=True)
+
+
+def size_of(path: Path) -> int:
+    """Count the bytes of a file, or of everything in a folder."""
+    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
 
 
 def file_size(size: int) -> str:
