@@ -134,11 +134,13 @@ class Log:
     """The list of what a run has made so far, on disk; made with its first entry.
 
     Args:
-        record: Where the record will be.
+        folder: Where the record will be.
+        stem: What the record's name begins with; empty in a folder of outputs.
     """
 
-    def __init__(self, record: Path) -> None:
-        self.path = log_path(record)
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.path: Path | None = None
+        self._folder, self._stem = folder, stem
         self._file: IO[bytes] | None = None
 
     @property
@@ -155,7 +157,7 @@ class Log:
             content: What the record will say, as plain JSON values: the log begins with it.
         """
         if self._file is None:
-            self._file = _open_log(self.path)
+            self.path, self._file = _open_log(self._folder, self._stem)
             self._write(content)
         self._write({"name": name, "bytes": proof.size, "sha256": proof.sha256})
 
@@ -167,18 +169,23 @@ class Log:
 
     def remove(self) -> None:
         """Remove it: the record is written."""
-        if self._file is not None:
+        if self._file is not None and self.path is not None:
             self.path.unlink(missing_ok=True)
             self._file.close()
             self._file = None
 
 
-def _open_log(path: Path) -> IO[bytes]:
-    file = path.open("ab")
-    if take_lock(file) is False:
-        raise BlockingIOError(f"another run is writing {path}")
-    file.truncate(0)
-    return file
+def _open_log(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
+    """Make a log under the first name that no record has, and no other run, be it alive or dead."""
+    for record in _candidates(folder, stem):
+        if os.path.lexists(record):
+            continue
+        path = log_path(record)
+        file = path.open("ab")
+        if take_lock(file) is not False and file.tell() == 0:
+            return path, file
+        file.close()
+    raise AssertionError("there is no end of numbers")
 
 
 def read_log(path: Path) -> Record | None:

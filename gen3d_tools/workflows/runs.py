@@ -156,8 +156,7 @@ class Run:
         """Keep a log of everything that the block writes; should it be interrupted, the record is left behind."""
         for left in logs_in(self.folder):
             recover(left)
-        record, _ = choose_record(self.folder, self.stem, ())
-        log, content = Log(record), self.record()
+        log, content = Log(self.folder, self.stem), self.record()
 
         def tell(path: Path, temporary: Path) -> None:
             for name, proof in proofs_of(temporary, Path(os.path.relpath(path, self.folder)).as_posix()).items():
