@@ -164,14 +164,14 @@ def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
 
 
 def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
-    for place in ("x.glb", "out/ball-0000.glb"):
-        Path(place).parent.mkdir(exist_ok=True)
-        Path(place).write_text("precious")
+    Path("x.glb").write_text("precious")
+    assert gen3d("mesh", tiny_folder, "--class", "ball", "-o", "out", *FAST).code == 0
     for out, place in (("x.glb", "x.glb"), ("out", "out/ball-0000.glb")):
+        before = Path(place).read_bytes()
         refused = gen3d("mesh", tiny_folder, "--class", "ball", "-o", out, *FAST)
         assert refused.code == 2
         assert "--overwrite" in refused.error
-        assert Path(place).read_text() == "precious"
+        assert Path(place).read_bytes() == before
         assert gen3d("mesh", tiny_folder, "--class", "ball", "-o", out, "--overwrite", *FAST).code == 0
         assert read_mesh(place).is_watertight
 
