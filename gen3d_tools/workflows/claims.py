@@ -94,8 +94,8 @@ def check_ours(run: Run, existing: Sequence[Path]) -> None:
     strange = [path for path in existing if not path.is_dir() and _name(run, path) not in made]
     if strange:
         raise InputError(
-            f"{listed([path.name for path in strange])} in {run.folder} exist already and are of no run that is "
-            "recorded there, so they stay, also with --overwrite; move them, or give another name with -o"
+            f"{run.folder} holds what no recorded run has made ({listed([path.name for path in strange])}), so it "
+            "stays, also with --overwrite; move it, or give another name with -o"
         )
 
 

@@ -73,7 +73,7 @@ def test_overwrite_replaces_what_was_named_or_made_by_a_run_and_nothing_else(gen
     Path("out/ball-0000.png").write_text("precious")
     refused = gen3d(*commands["sample"], "-o", "out", "--overwrite", "-q")
     assert refused.code == 2
-    assert "ball-0000.png in out exist already and are of no run" in refused.error
+    assert "out holds what no recorded run has made (ball-0000.png)" in refused.error
     assert Path("out/ball-0000.png").read_text() == "precious"
     assert gen3d(*commands["sample"], "-o", "out/ball-0000.png", "--overwrite", "-q").code == 0  # it was named
     assert gen3d(*commands["sample"], "-o", "out", "--overwrite", "-q").code == 0  # a run has made it
