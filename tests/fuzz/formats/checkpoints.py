@@ -120,7 +120,7 @@ def _read_model(folder: Path) -> object:
     return _used(load_generator(folder, device="cpu"))
 
 
-def _results() -> list[Files]:
+def results() -> list[Files]:
     """A result beside its model."""
     base, tuned = _tiny().state_dict(), {name: tensor + 0.01 for name, tensor in _tiny().state_dict().items()}
     camera = Camera.from_spherical(-100, 30, 2.7, fov_y_deg=21).to_eg3d_label()
@@ -202,7 +202,7 @@ FORMATS = [
         refusals=REFUSED,
     ),
     Format(name="model-folder", corpus=_model_folders, read=_read_model, refusals=REFUSED),
-    Format(name="result-folder", corpus=_results, read=_read_result, refusals=REFUSED),
+    Format(name="result-folder", corpus=results, read=_read_result, refusals=REFUSED),
     Format(name="encoder", corpus=_encoders, read=load_encoder, refusals=REFUSED),
     Format(
         name="inversion-state",
