@@ -105,6 +105,8 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--views", "0"], 2, "views is 0"),
         (["-o", "x.tiff"], 2, "unknown image suffix '.tiff'"),
         (["--device", "teapot"], 2, "not available here"),
+        (["--device", "meta"], 2, "not available here"),
+        (["--device", "Cpu:x"], 2, "not available here"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
