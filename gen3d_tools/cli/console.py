@@ -1,8 +1,8 @@
 """What people see (stderr) and what programs read (stdout)."""
 
+import io
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gen3d_tools.cli.streams import OutputError, print_result
 from gen3d_tools.printable import MESSAGE_LENGTH, printable
 from gen3d_tools.workflows.reporting import Reporter
 
@@ -35,10 +36,14 @@ def stderr_console() -> Console:
 def print_table(table: Table, *, to_stderr: bool = False) -> None:
     """Print a table. Where no terminal sets a width, nothing is wrapped and no line ends in spaces."""
     stream = sys.stderr if to_stderr else sys.stdout
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 10_000)
-    with console.capture() as captured:
-        console.print(table)
-    stream.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    drawn, terminal = io.StringIO(), stream.isatty()
+    console = Console(file=drawn, highlight=False, force_terminal=terminal, width=None if terminal else 10_000)
+    console.print(table)
+    text = "".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())
+    if to_stderr:
+        stream.write(text)
+    else:
+        print_result(text)
 
 
 def shown(text: str, length: int = MESSAGE_LENGTH) -> str:
@@ -64,7 +69,18 @@ class ConsoleReporter(Reporter):
         self.console = stderr_console()
         self.quiet = quiet
         self._paths = paths
+        self._unprinted: OutputError | None = None
         self._describe: Callable[[str], None] = lambda _: None
+
+    def check_printed(self, run: "Run") -> None:
+        """Say, after the work, that stdout did not take the paths.
+
+        Raises:
+            OutputError: A path was not printed.
+        """
+        if self._unprinted is not None:
+            with _saying_what_is_whole(run):
+                raise self._unprinted
 
     def describe(self, what: str) -> None:
         """Change the words before the bar."""
@@ -78,7 +94,10 @@ class ConsoleReporter(Reporter):
     def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
         """Print the path on stdout, and on stderr what it is."""
         if self._paths:
-            self._paths = print_path(path)
+            try:
+                print_result(f"{path}\n")
+            except OutputError as error:  # said at the end: the work goes on
+                self._paths, self._unprinted = False, error
         if self.quiet or not line:
             return
         if planned:
@@ -140,27 +159,6 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def print_path(path: Path) -> bool:
-    """Print a path on stdout at once, in bytes that name it even where stdout has no letters for them.
-
-    Returns:
-        Whether anybody reads stdout still (`| head` does not for long): if not, the work goes on all the same.
-    """
-    if sys.stdout is None:  # `>&-`
-        return False
-    line = f"{path}\n"
-    try:
-        try:
-            sys.stdout.write(line)
-        except UnicodeEncodeError:
-            sys.stdout.buffer.write(os.fsencode(line))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        sys.stdout = None  # else Python fails to flush it at the end
-        return False
-    return True
-
-
 class _OneLine(logging.Formatter):
     """Writes a log message so that a terminal obeys nothing in it."""
 
@@ -178,10 +176,20 @@ def set_verbosity(*, quiet: bool, verbose: bool) -> None:
     logger.setLevel(level)
 
 
+@contextmanager
+def _saying_what_is_whole(run: "Run") -> Iterator[None]:
+    try:
+        yield
+    except OutputError as error:
+        made = "" if run.dry_run else f"; what was made is whole: {', '.join(map(str, list(run.outputs)[:3]))}"
+        raise OutputError(f"{error}{made}") from error
+
+
 def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
     """Print what is said of a run at its end: one JSON object on stdout, or for people on stderr."""
     if as_json:
-        sys.stdout.write(json.dumps(run.record()) + "\n")
+        with _saying_what_is_whole(run):
+            print_result(json.dumps(run.record()) + "\n")
     if quiet:
         return
     if run.summary:

@@ -1,7 +1,6 @@
 """`gen3d doctor`."""
 
 import json as json_format
-import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from gen3d_tools.cli import options
 from gen3d_tools.cli.console import ConsoleReporter, print_table, stderr_console
+from gen3d_tools.cli.streams import print_result
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.doctor.run import Check, Report
@@ -31,7 +31,7 @@ def doctor(json: options.Json = False) -> None:
 
     report = workflow(ConsoleReporter(quiet=json))
     if json:
-        sys.stdout.write(json_format.dumps(report.record()) + "\n")
+        print_result(json_format.dumps(report.record()) + "\n")
     else:
         print_table(_table(report))
         stderr_console().print(_verdict(report))

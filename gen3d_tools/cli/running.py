@@ -1,7 +1,6 @@
 """What every command does around its workflow: verbosity, interrupts, and printing the result."""
 
 import json
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gen3d_tools.cli.console import ConsoleReporter, print_error, print_run, set_verbosity
+from gen3d_tools.cli.streams import print_result
 from gen3d_tools.workflows.interrupts import ended_by_signals, signal_of
 
 if TYPE_CHECKING:
@@ -33,14 +33,16 @@ def run_workflow(
         BatchError: Part of the work failed; what is done is printed.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
+    reporter = ConsoleReporter(quiet=quiet or as_json, paths=not as_json)
     try:
         with ended_by_signals():
-            run = work(ConsoleReporter(quiet=quiet or as_json, paths=not as_json))
+            run = work(reporter)
     except KeyboardInterrupt as interrupt:
         with suppress(OSError):  # a terminal that was lost
             print_error(str(interrupt) or "interrupted; finished outputs are kept, the one in progress was removed")
         raise typer.Exit(BY_SIGNAL + signal_of(interrupt)) from None
     print_run(run, as_json=as_json, quiet=quiet or as_json)
+    reporter.check_printed(run)
     run.check_failures()
 
 
@@ -66,6 +68,6 @@ def run_query(
         print_error("interrupted")
         raise typer.Exit(BY_SIGNAL + signal_of(interrupt)) from None
     if as_json:
-        sys.stdout.write(json.dumps(answer) + "\n")
+        print_result(json.dumps(answer) + "\n")
     else:
         show(answer)

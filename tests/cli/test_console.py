@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gen3d_tools.cli import console
-from gen3d_tools.cli.console import ConsoleReporter, print_path
+from gen3d_tools.cli.console import ConsoleReporter
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_a_path_is_in_the_log_as_soon_as_its_file_is_finished(monkeypatch, tmp_p
 def test_a_path_that_the_log_has_no_letters_for_is_written_in_its_bytes(monkeypatch):
     log = io.TextIOWrapper(raw := io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", log)
-    print_path(Path("a.png"))
-    print_path(Path("größe.png"))
+    ConsoleReporter(quiet=True).made(Path("a.png"))
+    ConsoleReporter(quiet=True).made(Path("größe.png"))
     assert raw.getvalue() == "a.png\ngröße.png\n".encode()
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAIN = "from gen3d_tools.kernels import occupancy; occupancy.CELLS = 32; from gen3d_tools.cli.app import main; main()"
-"""The command line, for tiny generators: rays through them need no fine lattice (the fixture `coarse_occupancy_grid`)."""
+MAIN = "from gen3d_tools.kernels.rays import occupancy; occupancy.CELLS = 32; from gen3d_tools.cli.app import main; main()"
+"""The command line, for tiny generators: rays through them need no fine lattice."""
 
 
 def start(folder, *arguments, **options):
