@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gen3d_tools.cli.streams import OutputError, print_result
+from gen3d_tools.cli.streams import OutputError, print_path, print_result
 from gen3d_tools.printable import MESSAGE_LENGTH, printable
 from gen3d_tools.workflows.reporting import Reporter
 
@@ -95,7 +95,7 @@ class ConsoleReporter(Reporter):
         """Print the path on stdout, and on stderr what it is."""
         if self._paths:
             try:
-                print_result(f"{path}\n")
+                print_path(path)
             except OutputError as error:  # said at the end: the work goes on
                 self._paths, self._unprinted = False, error
         if self.quiet or not line:

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from gen3d_tools.errors import Gen3DError
@@ -58,14 +59,33 @@ def prepare_streams() -> None:
         sys.stderr = cast(TextIO, _Forgiving(sys.stderr))
 
 
-def print_result(text: str) -> None:
+def print_path(path: Path) -> None:
+    """Write a path to stdout, in the bytes that name it even where stdout has no letters for them.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    line = f"{path}\n"
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        print_result(os.fsencode(line))
+    else:
+        print_result(line)
+
+
+def print_result(text: str | bytes) -> None:
     """Write to stdout. A reader who has gone has what it wanted.
 
     Raises:
         OutputError: It cannot be written.
     """
     try:
-        sys.stdout.write(text)
+        if isinstance(text, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text)
+        else:
+            sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _print_nowhere()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAIN = "from gen3d_tools.kernels.rays import occupancy; occupancy.CELLS = 32; from gen3d_tools.cli.app import main; main()"
+MAIN = "from gen3d_tools.kernels.rays import occupancy as o; o.CELLS = 32; from gen3d_tools.cli.app import main; main()"
 """The command line, for tiny generators: rays through them need no fine lattice."""
 
 
