@@ -4,6 +4,7 @@ On any machine the device is a pretended one, which refuses what CUDA refuses; t
 """
 
 from contextlib import nullcontext
+from importlib import import_module
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def test_planes_and_pictures_are_those_of_the_cpu(name, device):
     assert_same_picture(seen.rgb, reference.rgb)
     for options in ({}, {"supersample": 2}):  # CPUs have samples of their own there
         seen = render(here, camera, resolution=12, **options)
-        assert seen.rgb.device == seen.depth.device == normals(here, seen).device == device
+        assert seen.rgb.device == seen.depth.device == normals(here, camera, seen).device == device
         assert on_cpu(seen.rgb).isfinite().all()
 
 
@@ -93,7 +94,7 @@ def test_a_mesh_is_taken_from_a_field_there(name, device):
 @pytest.mark.parametrize("name", ["geometry_aware", "eg3d", "epigraf-plane", "threedgp"])
 def test_an_inversion_runs_there(name, device, monkeypatch):
     if device.type == "meta":  # a list of names of devices is in the way
-        monkeypatch.setattr("torch.optim.adam._device_dtype_check_for_fused", lambda *_, **__: None)
+        monkeypatch.setattr(import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_, **__: None)
     generator = build(name).to(device)
     side = generator.image_resolution if name == "eg3d" else 10
     random = torch.Generator().manual_seed(0)
