@@ -14,7 +14,8 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.official import read_official
-from gen3d_tools.checkpoints.results import BaseModel, StoredResult, tensors_digest, write_result
+from gen3d_tools.checkpoints.results import BaseModel, StoredResult, write_result
+from gen3d_tools.checkpoints.source import open_source
 from gen3d_tools.checkpoints.weight_delta import encode_difference
 from gen3d_tools.cli.info import rows
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
@@ -140,7 +141,7 @@ def results() -> list[Files]:
         _tiny().save(folder / "tiny")
         (folder / "result").mkdir()
         stored = StoredResult(
-            base=BaseModel(source="tiny", sha256=tensors_digest(folder / "tiny")),
+            base=BaseModel(source="tiny", sha256=open_source(folder / "tiny", "tiny").digest()),
             ws=_tiny().latents([3], ["cube"]),
             camera=camera,
             class_index=1,
