@@ -21,6 +21,20 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+@pytest.fixture(scope="session")
+def open3d():
+    """The module; skips where a library is missing that only the system can bring, never for what pip brings."""
+    from gen3d_tools.errors import MissingDependencyError
+    from gen3d_tools.system_libraries import import_open3d
+
+    try:
+        return import_open3d()
+    except MissingDependencyError as error:
+        if "pip install" in str(error) or "libusb" in str(error):
+            raise
+        pytest.skip(str(error))
+
+
 def make_tiny_generator():
     """A class-conditional generator with random weights, small enough for every test."""
     import torch

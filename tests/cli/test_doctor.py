@@ -75,7 +75,7 @@ def test_a_sound_machine_is_0(sound, lines):
 
 def test_every_needed_package_is_imported(sound, lines):
     _, checks = lines()
-    needed = [name for name in PROJECT["dependencies"] if not name.startswith("open3d")]
+    needed = [name for name in PROJECT["dependencies"] if not name.startswith(("open3d", "libusb"))]
     for requirement in needed:
         name = requirement.partition(">=")[0].lower().replace("_", "-")
         assert f"{name} " in checks["packages"]["found"]
@@ -90,13 +90,13 @@ def test_every_extra_is_looked_for():
 
 def test_the_table_is_for_people(sound, gen3d, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(workflow, "PURPOSES", {"viser": "the viewer"})
+    monkeypatch.setattr(workflow, "PURPOSES", {"mrcfile": "volumes"})
     real = workflow.version
-    monkeypatch.setattr(workflow, "version", lambda name: real("none-of-this-name" if name == "viser" else name))
+    monkeypatch.setattr(workflow, "version", lambda name: real("none-of-this-name" if name == "mrcfile" else name))
     result = gen3d("doctor")
     assert result.code == 0
-    assert "optional  viser" in result.out
-    assert 'fix: pip install "gen3d-tools[view]"' in result.out  # the bracket is no markup
+    assert "optional  mrcfile" in result.out
+    assert 'fix: pip install "gen3d-tools[mrc]"' in result.out  # the bracket is no markup
     assert "Next: gen3d demo" in result.err
 
 
@@ -125,7 +125,8 @@ def test_an_old_package_is_5(sound, lines, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [ImportError, OSError])  # Python's loader, and ctypes
-def test_open3d_without_libgl_is_a_warning_with_the_package(sound, importing, lines, kind):
+def test_open3d_without_libgl_is_a_warning_with_the_package(sound, importing, lines, kind, monkeypatch):
+    monkeypatch.delitem(sys.modules, "open3d", raising=False)
     importing("open3d", kind("libGL.so.1: cannot open shared object file: No such file or directory"))
     code, checks = lines()
     assert code == 0

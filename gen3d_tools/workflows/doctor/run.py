@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.errors import Gen3DError, MissingDependencyError
-from gen3d_tools.workflows.doctor.system_libraries import OPEN3D_NEEDS, library_fix
+from gen3d_tools.system_libraries import import_open3d, library_fix
 from gen3d_tools.workflows.reporting import Reporter
 
 PACKAGE = "gen3d-tools"
@@ -33,13 +33,14 @@ ENCODERS = {"libx264": ".mp4", "libvpx-vp9": ".webm"}
 
 MODULES = {"pillow": "PIL", "pymcubes": "mcubes"}  # where a package and its module differ by more than - and _
 PURPOSES = {
-    "viser": "the viewer in the browser",
     "rembg": "removing a photo's background",
     "pillow-heif": "HEIC photos",
-    "ray": "work on many machines",
     "mrcfile": ".mrc volumes",
 }
 """What each package of the extras is for."""
+
+ELSEWHERE = ("open3d", "open3d-cpu", "libusb-package")  # examined on a line of their own
+OPEN3D_SERVES = "examples/shapes/evaluate.py and tests need it, no command does"
 
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?>=(?P<least>[\d.]+)(?:.*extra == '(?P<extra>\w+)')?")
 
@@ -108,7 +109,7 @@ def _packages() -> Iterator[Check]:
     except PackageNotFoundError:
         yield Check(name=PACKAGE, status=Status.FAILED, found="not installed, only lying here", fix="pip install .")
         return
-    needed = [match for match in required if not match["extra"] and not match["name"].startswith("open3d")]
+    needed = [match for match in required if not match["extra"] and match["name"] not in ELSEWHERE]
     checks = [_package(match["name"], match["least"]) for match in needed]
     fine = [f"{check.name} {check.found}" for check in checks if check.status is Status.OK]
     yield Check(name="packages", status=Status.OK, found=", ".join(fine))
@@ -154,19 +155,11 @@ def _device() -> Iterator[Check]:
 
 def _open3d() -> Iterator[Check]:
     """Import the one package that needs system libraries which bare containers lack."""
-    what = "UV atlases and point clouds need it, the rest does not"
     try:
-        found = importlib.import_module("open3d").__version__
-    except ModuleNotFoundError as error:
-        package = "open3d-cpu" if sys.platform == "linux" and platform.machine() == "x86_64" else "open3d"
-        absent = "not installed" if error.name == "open3d" else str(error)
-        yield Check(name="open3d", status=Status.WARNING, found=f"{absent}; {what}", fix=f"pip install {package}")
-    except Exception as error:  # whatever a broken package raises is the finding
-        fix = library_fix(str(error), OPEN3D_NEEDS) or "pip install --force-reinstall open3d-cpu"
-        broken = _one_line(f"cannot be imported: {error}")
-        yield Check(name="open3d", status=Status.WARNING, found=f"{broken}; {what}", fix=fix)
-    else:
-        yield Check(name="open3d", status=Status.OK, found=f"{found}, system libraries found")
+        yield Check(name="open3d", status=Status.OK, found=f"{import_open3d().__version__}, system libraries found")
+    except MissingDependencyError as error:
+        found, _, fix = str(error).rpartition("; ")
+        yield Check(name="open3d", status=Status.WARNING, found=f"{found}; {OPEN3D_SERVES}", fix=fix)
 
 
 def _extras() -> Iterator[Check]:
