@@ -1,7 +1,6 @@
 """What is said before a kernel is compiled."""
 
 import functools
-import importlib.util
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,6 @@ from typing import Any
 from gen3d_tools.kernels.compiling.ahead import is_on_disk, second_process
 
 logger = logging.getLogger(__name__)
-
-
-@functools.cache
-def cpu_kernels_available() -> bool:
-    """Whether the compiled kernels can be used; says once when they cannot."""
-    if importlib.util.find_spec("numba") is not None:
-        return True
-    logger.warning("numba is not installed: pictures and meshes take much longer; pip install numba")
-    return False
 
 
 @functools.cache
