@@ -73,7 +73,7 @@ def read_back(path, request):
     return np.asarray(cloud.points), np.asarray(cloud.normals), np.asarray(cloud.colors) * 255
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".xyz", ".npz"])
+@pytest.mark.parametrize("suffix", [pytest.param(".ply", marks=pytest.mark.libraries), ".xyz", ".npz"])
 def test_clouds_survive_the_file(ball, tmp_path, suffix, request):
     cloud = sample_points(ball, 100)
     write_points(tmp_path / f"ball{suffix}", cloud)
