@@ -1,7 +1,7 @@
 """`gen3d doctor`."""
 
 import json as json_format
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -22,14 +22,19 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(json: options.Json = False) -> None:
+def doctor(
+    json: options.Json = False,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Compile everything ahead, for containers: no later command has to.")
+    ] = False,
+) -> None:
     """Check that everything needed works here, and say how to mend what does not.
 
     Ends with 0 if all is well (what is optional may be missing), 5 if a needed dependency is missing, else 1.
     """
     from gen3d_tools.workflows.doctor.run import doctor as workflow
 
-    report = workflow(ConsoleReporter(quiet=json))
+    report = workflow(ConsoleReporter(quiet=json), compile_ahead=warm)
     if json:
         print_result(json_format.dumps(report.record()) + "\n")
     else:

@@ -28,6 +28,7 @@ from gen3d_tools.inversion import pti
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.kernels.compiling.ahead import SecondProcess, second_process
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.page import NextCommand, PageItem, write_demo_page
 from gen3d_tools.media.sheets import contact_sheet
@@ -38,6 +39,7 @@ from gen3d_tools.workflows.claims import check_ours, check_record_free
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, free_folder, output_path
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, make_ws
+from gen3d_tools.workflows.warm import begin_meshes
 
 GRID_NAME = "grid.png"
 ORBIT_NAME = "orbit.mp4"
@@ -128,17 +130,22 @@ def demo(
     check_all_writable(paths, overwrite=overwrite)
     VideoWriter(folder / ORBIT_NAME, plan.orbit_fps, overwrite=overwrite)  # needs ffmpeg: better said now than later
     generator = load_generator(plan.model, device=device)
+    mesh_compiler = SecondProcess()
+    # The first picture takes that from `second_process`.
+    mesh_compiler.wanted = second_process.wanted and generator.device.type == "cpu"
     reporter.say(f"A minute on two CPU cores. Everything appears in {folder} at the end.")
     with run.recording(), atomic_files(paths, overwrite=overwrite) as temporary:
         places = dict(zip(plan.names, temporary, strict=True))
         steps = _Steps(run, places, reporter)
         with steps.step(GRID_NAME, f"all {len(generator.class_names)} classes, seeds {plan.grid_seeds}") as path:
             write_image(path, _grid(generator, plan, reporter))
+        begin_meshes(mesh_compiler)
         with steps.step(ORBIT_NAME, f"a walk around {_caption(plan.orbit)}") as path:
             _film(path, generator, plan, reporter)
         with steps.step(BLEND_NAME, f"from {_caption(plan.blend_from)} to {_caption(plan.blend_to)}") as path:
             write_image(path, _blend(generator, plan, reporter))
         with steps.step(plan.mesh_name, f"{_caption(plan.mesh)} as a coloured mesh") as path:
+            mesh_compiler.finish()
             mesh = _mesh(generator, plan, reporter)
             write_mesh(path, mesh)
         with steps.step(RESULT_NAME, "a toy it has never seen, from one photo: a model for every command") as path:

@@ -100,6 +100,29 @@ def test_the_table_is_for_people(sound, gen3d, monkeypatch):
     assert "Next: gen3d demo" in result.err
 
 
+def test_warm_compiles_ahead_and_without_it_nothing_is_compiled(sound, gen3d, lines, monkeypatch):
+    from gen3d_tools.workflows import warm
+
+    called = []
+    monkeypatch.setattr(warm, "warm", lambda: called.append(True))
+    monkeypatch.setattr(warm, "missing_kernels", lambda: ("kernels.rays.scheme",))
+    _, checks = lines()
+    assert not called
+    assert checks["compiled code"]["found"].startswith(f"{len(warm.KERNELS) - 1} of {len(warm.KERNELS)} parts in ")
+    assert gen3d("doctor", "--warm", "--json").code == 0
+    assert called
+
+
+def test_a_place_for_compiled_code_is_asked_for_where_there_is_none(sound, lines, monkeypatch):
+    from gen3d_tools.workflows import warm
+
+    monkeypatch.setattr(warm, "kernel_folder", lambda: None)
+    code, checks = lines()
+    assert code == 0
+    assert checks["compiled code"]["status"] == "warning"
+    assert "NUMBA_CACHE_DIR" in checks["compiled code"]["fix"]
+
+
 def test_a_missing_package_is_5(sound, importing, lines):
     importing("mcubes", ModuleNotFoundError("No module named 'mcubes'", name="mcubes"))
     code, checks = lines()

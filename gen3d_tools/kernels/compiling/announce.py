@@ -22,12 +22,15 @@ def announce(kernel: Any) -> None:
     folder, function = kernel.stats.cache_path, kernel.py_func
     if folder is None:
         say_once(
-            "compiling code for this machine: 10 to 20 s. No folder for it can be written, so this happens in every "
-            "run; name one in NUMBA_CACHE_DIR"
+            "compiling code for this machine (fields, rays, surfaces): up to a minute. No folder for it can be "
+            "written, so this happens in every run; name one in NUMBA_CACHE_DIR"
         )
     elif not is_on_disk(Path(function.__code__.co_filename), function.__name__, [Path(folder)]):
         second_process.begin(Path(folder))
-        say_once("compiling code for this machine, once: 10 to 20 s; it is kept on disk for later runs")
+        say_once(
+            "compiling code for this machine (fields, rays, surfaces), once: up to a minute; "
+            "it is kept on disk for later runs"
+        )
 
 
 @functools.cache

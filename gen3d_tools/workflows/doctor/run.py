@@ -87,11 +87,17 @@ class Report:
         return {"exit_code": self.exit_code, "checks": [asdict(check) for check in self.checks]}
 
 
-def doctor(reporter: Reporter | None = None) -> Report:
-    """Examine this machine; nothing is changed, and nothing is asked of the network."""
+def doctor(reporter: Reporter | None = None, *, compile_ahead: bool = False) -> Report:
+    """Examine this machine; nothing is asked of the network.
+
+    Args:
+        reporter: Shows the progress.
+        compile_ahead: Compile every kernel that is not on disk; otherwise nothing is changed.
+    """
     checks: list[Check] = []
-    with (reporter or Reporter()).progress("examining", len(EXAMINATIONS)) as done:
-        for number, examine in enumerate(EXAMINATIONS, start=1):
+    examinations = (*EXAMINATIONS, _compiled_ahead if compile_ahead else _compiled)
+    with (reporter or Reporter()).progress("examining", len(examinations)) as done:
+        for number, examine in enumerate(examinations, start=1):
             checks.extend(examine())
             done(number)
     return Report(tuple(checks))
@@ -276,6 +282,40 @@ def _hub() -> Iterator[Check]:
     else:
         found = f"{cache} is not writable, so nothing can be downloaded"
         yield Check(name="hub cache", status=Status.WARNING, found=found, fix="set HF_HOME to a folder of your own")
+
+
+def _compiled() -> Iterator[Check]:
+    """Say whether the kernels are compiled, without compiling any that the trial picture did not need."""
+    try:
+        from gen3d_tools.workflows.warm import KERNELS, kernel_folder, missing_kernels
+
+        missing, folder = missing_kernels(), kernel_folder()
+    except (ImportError, OSError):
+        return  # `_packages` has told
+    if folder is None:
+        fix = "name a folder in NUMBA_CACHE_DIR"
+        found = "no folder for compiled code can be written, so every run compiles anew"
+        yield Check(name="compiled code", status=Status.WARNING, found=found, fix=fix)
+        return
+    found = f"{len(KERNELS) - len(missing)} of {len(KERNELS)} parts in {folder}"
+    found += "; the others are compiled when they are used first (--warm: now)" if missing else ""
+    yield Check(name="compiled code", status=Status.OK, found=found)
+
+
+def _compiled_ahead() -> Iterator[Check]:
+    """Compile every kernel."""
+    try:
+        from gen3d_tools.workflows.warm import warm
+
+        warm()
+    except (ImportError, OSError) as error:
+        found = _one_line(f"cannot be compiled ahead: {error}")
+        yield Check(name="compiled code", status=Status.FAILED, found=found, fix="mend the packages above first")
+    except Exception as error:  # whatever the trial picture met
+        found = _one_line(f"cannot be compiled ahead: {error}")
+        yield Check(name="compiled code", status=Status.FAILED, found=found, fix="mend the model above first")
+    else:
+        yield from _compiled()
 
 
 def _one_line(text: str, longest: int = 240) -> str:
