@@ -97,9 +97,13 @@ class FullyConnected(nn.Module):
 
     def numbers(self, input_gain: float = 1.0) -> tuple[Float[np.ndarray, "out_features in_features"], np.ndarray]:
         """Give weight and bias as arrays on the CPU, the learning rate's gain and a gain of the input included."""
+        weight, bias = (one.detach().float().cpu().numpy() for one in self.tensors(input_gain))
+        return weight, bias
+
+    def tensors(self, input_gain: float = 1.0) -> tuple[Float[Tensor, "out_features in_features"], Tensor]:
+        """Give what `numbers` gives as tensors through which gradients reach the parameters."""
         gain = self.lr_multiplier / math.sqrt(self.weight.shape[1]) * input_gain
-        weight, bias = self.weight.detach().float().cpu() * gain, self.bias.detach().float().cpu() * self.lr_multiplier
-        return weight.numpy(), bias.numpy()
+        return self.weight * gain, self.bias * self.lr_multiplier
 
 
 def modulated_conv2d(

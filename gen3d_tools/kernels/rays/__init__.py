@@ -1,1 +1,1 @@
-"""TABLE OF CONTENTS TO COME."""
+"""Rays through tri-plane fields on CPUs (numba)."""
