@@ -19,6 +19,7 @@ from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
+from gen3d_tools.generators.precision import computes_in_bfloat16
 from gen3d_tools.geometry.extraction.isosurface import raw_iso_level
 from gen3d_tools.geometry.extraction.lattice import check_range, sample_lattice
 from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
@@ -82,8 +83,9 @@ class Bench:
         self._warm_up()
         planes = self._planes()
         yield _row("latent to planes", planes)
-        half = measure(lambda: self.generator.planes(self.ws, dtype=torch.bfloat16), repeat=self.size.repeat)
-        yield _row("latent to planes, bfloat16", half, note="for previews")
+        if computes_in_bfloat16(self.ws.device.type):
+            half = measure(lambda: self.generator.planes(self.ws, dtype=torch.bfloat16), repeat=self.size.repeat)
+            yield _row("latent to planes, bfloat16", half, note="for previews")
         yield self._picture()
         yield self._frame()
         yield self._surface(planes)
