@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
 from gen3d_tools.inversion.stages.objective import Objective
@@ -70,10 +71,8 @@ class StageTwo:
             group["lr"] = settings.lr2 * share
         field = self.generator.fields(self.ws)[0]
         loss, reading = self.objective(field, self.cameras, self.random)
-        self.losses.append(float(loss.detach()))
-        self.errors.append(reading["mse"])
-        self.perceptual.append(reading["perceptual"])
-        if self._good_enough():
+        if self._good_enough(reading):
+            self._note(loss, reading)
             self.stopped = True
             return self.losses[-1]
         total = loss
@@ -83,10 +82,18 @@ class StageTwo:
             total = total + settings.locality_images * self._image_locality()
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
+        check_gradients(self.generator.named_parameters(), "stage two", self.done + 1)
         self.optimizer.step()
+        self._note(loss, reading)
         self.done += 1
         self._average()
         return self.losses[-1]
+
+    def _note(self, loss: Tensor, reading: dict[str, float]) -> None:
+        """Keep what a step has read."""
+        self.losses.append(float(loss.detach()))
+        self.errors.append(reading["mse"])
+        self.perceptual.append(reading["perceptual"])
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -113,14 +120,15 @@ class StageTwo:
         ]
         return torch.stack(losses).mean()
 
-    def _good_enough(self) -> bool:
-        settings, count = self.settings, len(self.errors)
+    def _good_enough(self, reading: dict[str, float]) -> bool:
+        """Whether the photo is explained, with what this step has read."""
+        settings, errors = self.settings, [*self.errors[1 - _WINDOW :], reading["mse"]]
         feels = self.objective.distance is not None and settings.stop2_perceptual > 0
-        if feels and self.perceptual[-1] <= settings.stop2_perceptual:
+        if feels and reading["perceptual"] <= settings.stop2_perceptual:
             return True
-        if not settings.stop2_psnr or count < _WINDOW:
+        if not settings.stop2_psnr or len(errors) < _WINDOW:
             return False
-        mean = sum(self.errors[-_WINDOW:]) / _WINDOW
+        mean = sum(errors) / _WINDOW
         return -10 * math.log10(max(mean, 1e-12)) >= settings.stop2_psnr
 
     def tuned(self) -> Generator:

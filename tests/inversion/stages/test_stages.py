@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
+from gen3d_tools.errors import Gen3DError
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import angle_between_deg
 from gen3d_tools.inversion.stages.latent_prior import latent_prior
@@ -240,3 +241,30 @@ def test_a_perceptual_distance_takes_part_and_can_stop(tiny_generator):
     stage = _run(StageTwo(tiny_generator, ws, cameras, objective, settings, 0))
     assert stage.stopped
     assert stage.done == 0
+
+
+@pytest.mark.parametrize("stage", ["one", "two"])
+def test_gradients_that_are_not_finite_name_the_tensor_and_move_nothing(tiny_generator, monkeypatch, stage):
+    ws = tiny_generator.latents([3], ["cube"])
+    target = _picture(tiny_generator, ws, _camera())
+    objective = _objective(target, SETTINGS)
+    prior = latent_prior(tiny_generator, 0, SETTINGS.w_samples)
+    if stage == "one":
+        run = StageOne(tiny_generator, prior, prior.mean[None], _camera(), objective, SETTINGS, move_camera=True)
+        name = "the latent"
+    else:
+        run = StageTwo(tiny_generator, ws, _camera(), objective, SETTINGS, 0)
+        name, parameter = next((n, p) for n, p in run.generator.named_parameters() if n.startswith("decoder"))
+    run.step()
+    leaf = run.coordinates if stage == "one" else parameter
+    leaf.register_hook(lambda gradient: gradient * float("nan"))
+    before = run.state()
+    with pytest.raises(Gen3DError, match=f"stage {stage}, step 2.*{name} are not finite"):
+        run.step()
+    after = run.state()
+    assert (after["done"], after["losses"]) == (before["done"], before["losses"])
+    moved = ("coordinates", "offsets") if stage == "one" else ("averages",)
+    for key in moved:
+        ends = (after[key], before[key])
+        pairs = [ends] if isinstance(ends[0], torch.Tensor) else zip(*ends, strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
