@@ -21,7 +21,7 @@ def computes_in_bfloat16(device_type: str) -> bool:
         device_type: Such as "cpu" or "cuda".
     """
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type != "cpu":
         return True
     capabilities = torch.cpu.get_capabilities()

@@ -326,3 +326,36 @@ print(json.dumps([hashlib.sha256(part.contiguous().numpy().tobytes()).hexdigest(
 def test_one_two_and_four_threads_give_the_same_bytes(tmp_path):
     first, *others = on_threads(SCRIPT.format(root=str(Path(__file__).parents[2])), tmp_path, 1, 2, 4)
     assert all(other == first for other in others)
+
+
+MEMORY = """
+import json, resource, sys
+from dataclasses import replace
+import torch
+import gen3d_tools as g3
+from benchmarks.timing import peak_bytes
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.networks.decoder import Decoder
+from gen3d_tools.rendering.differentiable import see
+from gen3d_tools.rendering.rays import pixel_coordinates
+
+torch.manual_seed(0)
+config = RenderConfig(near=2.25, far=3.3, coarse_samples=48, fine_samples=48)
+field = TriplaneField(
+    planes=torch.randn(3, 32, 256, 256).requires_grad_(), decoder=Decoder(32, [64], 32), render_config=config,
+    box_side=1.0, plane_axes="xy-xz-zx", align_corners=False,
+)
+camera = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=24.0)
+see(field, camera, pixel_coordinates(8)).rgb.square().sum().backward()
+before = peak_bytes()
+see(field, camera, pixel_coordinates(256)).rgb.square().sum().backward()
+print(json.dumps({"more": peak_bytes() - before}))
+"""
+
+
+@pytest.mark.slow
+def test_a_large_view_takes_less_memory_than_300_mb(tmp_path):
+    (measured,) = on_threads(MEMORY, tmp_path, 1)
+    assert measured["more"] < 300e6

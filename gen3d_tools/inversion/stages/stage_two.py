@@ -5,6 +5,7 @@ Latent and cameras stay. What the photo does not show is held by the locality, s
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -44,13 +45,17 @@ class StageTwo:
     ) -> None:
         self.before, self.ws, self.cameras, self.class_index = before, ws.detach(), cameras, class_index
         self.objective, self.settings = objective, settings
-        self.generator = copy.deepcopy(before).requires_grad_(True)
+        # Kernels lie as convolutions read them: otherwise each is copied twice per step.
+        self.generator = _laid_out(copy.deepcopy(before).requires_grad_(True), torch.channels_last)
         parameters = list(self.generator.parameters())
         self.optimizer = torch.optim.Adam(parameters, lr=settings.lr2, betas=(0.9, 0.999), fused=True)
         self.random = torch.Generator().manual_seed(settings.seed + 1)
         with torch.no_grad():
             field = before.fields(self.ws)[0]
-        self.locality = FieldLocality(field, objective.width, settings.locality_points)
+        # The planes as a step makes them, to the byte: in the first step nothing has changed, and the sign of what
+        # rounding makes of that is chance, which Adam would turn into steps of full length.
+        same = replace(field, planes=self.generator.fields(self.ws)[0].planes.detach())
+        self.locality = FieldLocality(same, objective.width, settings.locality_points)
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []
@@ -133,7 +138,7 @@ class StageTwo:
 
     def tuned(self) -> Generator:
         """The generator so far, with the averages of its weights and without gradients."""
-        tuned = copy.deepcopy(self.generator).requires_grad_(False)
+        tuned = _laid_out(copy.deepcopy(self.generator).requires_grad_(False), torch.contiguous_format)
         for parameter, average in zip(tuned.parameters(), self.averages, strict=True):
             parameter.copy_(average)
         return tuned
@@ -163,3 +168,11 @@ class StageTwo:
             average.copy_(stored)
         self.optimizer.load_state_dict(state["optimizer"])
         self.random.set_state(state["random"])
+
+
+def _laid_out(generator: Generator, memory_format: torch.memory_format) -> Generator:
+    """The same generator, its convolutions' kernels in another order in memory."""
+    for parameter in generator.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
+    return generator

@@ -94,6 +94,7 @@ class Bench:
     def _network(self) -> SynthesisNetwork:
         return next(part for part in self.generator.modules() if isinstance(part, SynthesisNetwork))
 
+    @torch.no_grad()
     def _plain_planes(self) -> None:
         synthesize(self._network, self.ws[:, : self._network.num_ws])
 

