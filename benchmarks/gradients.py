@@ -20,8 +20,8 @@ from benchmarks.render import CAMERA
 from benchmarks.rows import Effort, Row, row
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.rendering.compiled_gradients import render_samples, trainable_field
 from gen3d_tools.rendering.compositing import blend, march_rays
-from gen3d_tools.rendering.differentiable_kernel import render_samples, trainable_field
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.sampling import box_limits, coarse_samples
 from gen3d_tools.workflows.bench.plain_backbone import synthesize

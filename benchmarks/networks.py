@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.rows import Effort, Row, row
+from gen3d_tools.generators.networks.precision import usable_dtype
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.networks.superresolution import SuperResolutionNetwork
-from gen3d_tools.generators.precision import usable_dtype
 from gen3d_tools.workflows.bench.plain_backbone import run_block, synthesize
 from gen3d_tools.workflows.bench.timing import Timing, measure
 

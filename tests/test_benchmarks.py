@@ -140,7 +140,7 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
         "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
     }[group]
-    from gen3d_tools.generators.precision import computes_in_bfloat16
+    from gen3d_tools.generators.networks.precision import computes_in_bfloat16
 
     absent = () if computes_in_bfloat16("cpu") else ("backbone 32^2, bf16",)
     assert set(wanted) - set(absent) <= set(rows)

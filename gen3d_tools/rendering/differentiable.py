@@ -23,8 +23,8 @@ from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
+from gen3d_tools.rendering.compiled_gradients import trainable_field
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
-from gen3d_tools.rendering.differentiable_kernel import trainable_field
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.reach import exact_limits
 from gen3d_tools.rendering.sampling import coarse_shares, importance_samples, place_on_rays, tight_limits
@@ -50,7 +50,7 @@ class View:
         return self.values[:3]
 
 
-def see(
+def render_differentiable(
     field: RadianceField,
     camera: Camera,
     pixels: Float[Tensor, "pixels 2"],
@@ -107,7 +107,9 @@ def see(
     return View(rearrange(values, "(y x) c -> c y x", y=side), rearrange(opacity, "(y x) -> 1 y x", y=side))
 
 
-def grid(resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+def sample_pixels(
+    resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
     """Choose pixels: every s-th one along each side, so that no more than `rays` are left, from a random start.
 
     Args:

@@ -17,26 +17,31 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.color.rasterize import render_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
 from gen3d_tools.kernels.compiling.ahead import SecondProcess, is_on_disk
+from gen3d_tools.rendering.differentiable import render_differentiable
+from gen3d_tools.rendering.rays import pixel_coordinates
 from gen3d_tools.rendering.renderer import render
 
-KERNELS = {
-    "kernels.lattice.bounds": "summarize",
-    "kernels.rays.occupancy": "bound_tiles",
-    "kernels.rays.guided": "follow_range",
-    "kernels.rays.published_sampling": "_follow_range",
-    "kernels.rays.silhouette": "_look_through",
-    "kernels.lattice.surface": "evaluate_parts",
-    "kernels.network.points": "_evaluate",
-    "kernels.meshes.collapse": "_collapse",
-    "kernels.meshes.raster": "_fill",
-}
+KERNELS = (
+    ("kernels.lattice.bounds", "summarize"),
+    ("kernels.rays.occupancy", "bound_tiles"),
+    ("kernels.rays.guided", "follow_range"),
+    ("kernels.rays.published_sampling", "_follow_range"),
+    ("kernels.rays.silhouette", "_look_through"),
+    ("kernels.lattice.surface", "evaluate_parts"),
+    ("kernels.network.points", "_evaluate"),
+    ("kernels.meshes.collapse", "_collapse"),
+    ("kernels.meshes.raster", "_fill"),
+    ("kernels.rays.differentiable", "_place_range"),
+    ("kernels.rays.differentiable", "_render_range"),
+    ("kernels.rays.differentiable", "_backward_range"),
+)
 """The kernels that Python calls; the others are compiled with them."""
 
 MESH_KERNELS = (
-    "kernels.rays.silhouette",
-    "kernels.lattice.surface",
-    "kernels.network.points",
-    "kernels.meshes.collapse",
+    "kernels.rays.silhouette._look_through",
+    "kernels.lattice.surface.evaluate_parts",
+    "kernels.network.points._evaluate",
+    "kernels.meshes.collapse._collapse",
 )
 
 MODEL = "shapes"
@@ -53,6 +58,7 @@ def warm() -> None:
     """
     _pictures()
     _meshes()
+    _gradients()
 
 
 def kernel_folder() -> Path | None:
@@ -68,8 +74,8 @@ def missing_kernels() -> tuple[str, ...]:
 
 def kernels() -> Iterator[tuple[str, Any]]:
     """Import each kernel of `KERNELS`."""
-    for module, function in KERNELS.items():
-        yield module, getattr(importlib.import_module(f"gen3d_tools.{module}"), function)
+    for module, function in KERNELS:
+        yield f"{module}.{function}", getattr(importlib.import_module(f"gen3d_tools.{module}"), function)
 
 
 @torch.no_grad()
@@ -88,6 +94,16 @@ def _meshes() -> None:
     [field] = generator.fields(generator.latents([0]))
     mesh = extract_mesh(field, resolution=RESOLUTION, faces=FACES)
     render_mesh(mesh, generator.default_camera(), PICTURE_SIZE)
+
+
+def _gradients() -> None:
+    """One picture with the gradients that inversions ask for."""
+    generator = load_generator(MODEL, device="cpu")
+    camera, pixels = generator.default_camera(), pixel_coordinates(PICTURE_SIZE)
+    ws = generator.latents([0]).requires_grad_()
+    [field] = generator.fields(ws)
+    seen = render_differentiable(field, camera, pixels)
+    torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
 
 
 def begin_meshes(second: SecondProcess) -> None:

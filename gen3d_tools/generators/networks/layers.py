@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import NoiseMode
-from gen3d_tools.generators.modulated import Doubled, modulated_layer
+from gen3d_tools.generators.networks.modulated import Doubled, modulated_layer
 
 Activation = Literal["linear", "lrelu", "softplus"]
 

@@ -25,7 +25,7 @@ from gen3d_tools.generators.networks.layers import (
     upsample_image,
     wants_gradient,
 )
-from gen3d_tools.generators.precision import usable_dtype
+from gen3d_tools.generators.networks.precision import usable_dtype
 
 
 class MappingNetwork(nn.Module):

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.generators.configs import NoiseMode, VariantName
+from gen3d_tools.generators.networks.precision import usable_dtype
 from gen3d_tools.generators.networks.stylegan2 import SynthesisBlock
-from gen3d_tools.generators.precision import usable_dtype
 
 
 @dataclass(frozen=True)

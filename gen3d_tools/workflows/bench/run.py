@@ -18,8 +18,8 @@ from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.networks.precision import computes_in_bfloat16
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
-from gen3d_tools.generators.precision import computes_in_bfloat16
 from gen3d_tools.geometry.extraction.isosurface import raw_iso_level
 from gen3d_tools.geometry.extraction.lattice import check_range, sample_lattice
 from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface

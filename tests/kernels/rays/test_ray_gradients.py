@@ -19,8 +19,8 @@ from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
+from gen3d_tools.rendering.compiled_gradients import render_samples, trainable_field
 from gen3d_tools.rendering.compositing import blend, march
-from gen3d_tools.rendering.differentiable_kernel import render_samples, trainable_field
 from gen3d_tools.rendering.rays import camera_rays
 from tests.kernels.conftest import on_threads
 
@@ -277,9 +277,9 @@ class Wide(nn.Module):
     ],
 )
 def test_what_is_not_covered_is_said_once(change, reason, caplog, monkeypatch):
-    from gen3d_tools.rendering import differentiable_kernel
+    from gen3d_tools.rendering import compiled_gradients
 
-    monkeypatch.setattr(differentiable_kernel, "_told", set())
+    monkeypatch.setattr(compiled_gradients, "_told", set())
     field = change(make_field("one layer", 0))
     with caplog.at_level("INFO", logger="gen3d_tools"):
         assert trainable_field(field) is None
@@ -304,7 +304,7 @@ from dataclasses import replace
 import torch
 sys.path.insert(0, {root!r})
 from tests.kernels.test_ray_gradients import MARCHERS, Rays, compiled, make_field, make_rays
-from gen3d_tools.rendering.differentiable_kernel import trainable_field
+from gen3d_tools.rendering.compiled_gradients import trainable_field
 
 torch.set_num_threads(int(sys.argv[2]))
 field = make_field("two layers", 1)
@@ -338,7 +338,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.rendering.differentiable import see
+from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 torch.manual_seed(0)
@@ -348,9 +348,9 @@ field = TriplaneField(
     box_side=1.0, plane_axes="xy-xz-zx", align_corners=False,
 )
 camera = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=24.0)
-see(field, camera, pixel_coordinates(8)).rgb.square().sum().backward()
+render_differentiable(field, camera, pixel_coordinates(8)).rgb.square().sum().backward()
 before = peak_bytes()
-see(field, camera, pixel_coordinates(256)).rgb.square().sum().backward()
+render_differentiable(field, camera, pixel_coordinates(256)).rgb.square().sum().backward()
 print(json.dumps({"more": peak_bytes() - before}))
 """
 

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.kernels.compiling.announce import cpu_kernels_available
 from gen3d_tools.kernels.network.numbers import DecoderNumbers, channels_last
 
 if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
@@ -253,7 +252,7 @@ def _numbers_not_covered(field: TriplaneField, numbers: DecoderNumbers) -> str:
     sums = [float(field.planes.detach().sum()), *(float(one.sum()) for one in (*numbers.weights, *numbers.biases))]
     if not all(map(math.isfinite, sums)):
         return "its numbers are not finite"
-    return "" if cpu_kernels_available() else "numba is not installed"
+    return ""
 
 
 def _density_last(numbers: DecoderNumbers) -> list[int]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gen3d_tools.generators import precision
+from gen3d_tools.generators.networks import precision
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.networks.superresolution import SuperResolutionNetwork
 
