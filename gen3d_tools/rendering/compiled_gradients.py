@@ -99,7 +99,7 @@ class TrainableField:
         Returns:
             Distances of all samples, ascending, and the raw densities there.
         """
-        from gen3d_tools.kernels.rays.differentiable import place_samples
+        from gen3d_tools.kernels.rays.placement import place_samples
 
         rounds = torch.stack(list(positions)) if positions else torch.empty(0, 1, 0)
         tensors = (origins, directions, coarse, rounds)
