@@ -31,7 +31,7 @@ KERNELS = (
     ("kernels.network.points", "_evaluate"),
     ("kernels.meshes.collapse", "_collapse"),
     ("kernels.meshes.raster", "_fill"),
-    ("kernels.rays.differentiable", "_place_range"),
+    ("kernels.rays.placement", "_place_range"),
     ("kernels.rays.differentiable", "_render_range"),
     ("kernels.rays.differentiable", "_backward_range"),
 )
