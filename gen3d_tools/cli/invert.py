@@ -34,7 +34,8 @@ def invert(
         list[Path] | None, typer.Option("--mask", help="Picture, white where the object is; repeat for more photos.")
     ] = None,
     views: Annotated[
-        list[Path] | None, typer.Option("--views", help="A further photo of the object; repeat for more.")
+        list[Path] | None,
+        typer.Option("--views", hidden=True, help="A further photo of the object, as a further PHOTO is."),
     ] = None,
     background: Annotated[
         str, typer.Option("--background", help="How to find the object: auto, alpha, border, rembg or none.")
