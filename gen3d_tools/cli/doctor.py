@@ -22,10 +22,10 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(json: options.Json = False) -> None:
-    """Check that everything needed works here, and say how to mend what does not.
+def doctor(json: options.JsonRecord = False) -> None:
+    """Check that everything needed works on this machine; name a fix for each thing that does not.
 
-    Ends with 0 if all is well (what is optional may be missing), 5 if a needed dependency is missing, else 1.
+    Exit code: 0 if all is well (optional packages may be missing), 5 if a needed dependency is missing, 1 otherwise.
     """
     from gen3d_tools.workflows.doctor.run import doctor as workflow
 
