@@ -8,9 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CONSTRAINED := -c constraints.txt --build-constraint constraints.txt
 
 SECONDS ?= 600
+# Tests run in two processes, a file's tests in one of them; with more cores try more, with WORKERS=0 all run in one.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-clients check lint bench clean
+.PHONY: help demo test test-bare fuzz test-clients check lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,14 +22,17 @@ demo: $(STAMP) ## show what gen3d does: videos, a mesh, an inversion, one page, 
 	@$(BIN)/gen3d demo --overwrite -o gen3d-out/demo
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+test-bare: $(STAMP) ## find every test, and run those that need them, without system libraries that pip does not bring
+	@$(BIN)/python -m tests.bare all --collect-only -qq
+	@$(BIN)/python -m tests.bare usb -m libraries
 
 fuzz: $(STAMP) ## read spoilt files of every format for SECONDS=600
 	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
-test-clients: $(STAMP) ## open our meshes with Blender, model-viewer and Khronos' validator (installs them: apt, npm)
-	@command -v blender chromium node npm >/dev/null || apt-get install -y blender python3-numpy chromium nodejs npm
-	@npm install --prefix tests/clients --no-audit --no-fund --silent
+test-clients: $(STAMP) ## open our meshes with Blender, model-viewer and Khronos' validator (installs what is missing)
+	@sh tests/clients/install.sh
 	@$(BIN)/python -m pytest tests/clients -m clients
 
 check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, tests
@@ -34,7 +40,8 @@ check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, tes
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory test-bare
+	@$(PYTEST)
 
 lint: $(STAMP) ## fix what ruff can fix, and format
 	@$(BIN)/ruff check --fix

@@ -6,17 +6,19 @@ import torch
 from torch import Tensor
 
 from benchmarks.rows import Effort, Row, row
+from gen3d_tools.generators.networks.precision import usable_dtype
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.networks.superresolution import SuperResolutionNetwork
 from gen3d_tools.workflows.bench.plain_backbone import run_block, synthesize
 from gen3d_tools.workflows.bench.timing import Timing, measure
 
 W_DIM, PLANE_CHANNELS = 512, 96
-_OURS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_OURS = {name: dtype for name, dtype in _PRECISIONS.items() if usable_dtype(dtype, torch.device("cpu")) == dtype}
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """Measure both networks in both precisions."""
+    """Measure both networks in both precisions; bfloat16 only where the processor computes in it."""
     network, ws = backbone(32 if effort.tiny else 256)
     wanted = {"fp32": "x 1.25", "bf16": "x 2"}
     for name, dtype in _OURS.items():

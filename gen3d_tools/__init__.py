@@ -5,7 +5,9 @@ every name of it on first use (PEP 562), so that `import gen3d_tools` and `gen3d
 """
 
 import ast
+import os
 import pkgutil
+import sys
 from importlib import import_module
 
 __version__ = "0.2.0"
@@ -20,6 +22,17 @@ def _read_surface() -> dict[str, str]:
 
 _MODULE_OF_NAME = _read_surface()
 __all__ = sorted([*_MODULE_OF_NAME, "__version__"])
+
+
+def _use_one_thread() -> None:
+    """In a forked process: torch's threads are those of its parent, and waiting for them would never end."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 
 def __getattr__(name: str) -> object:

@@ -1,14 +1,22 @@
 """What every test may rely on: marked tests are skipped where their hardware or files are missing."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
+if "PYTEST_XDIST_WORKER" in os.environ:  # another process has the other core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SLOW = 5.0
+"""Seconds of a processor from which on a test is marked slow."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if "open3d" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.libraries)
         if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("checkpoint") and not os.environ.get("GEN3D_CHECKPOINTS"):
@@ -19,6 +27,38 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note how much of a processor a test and its child processes take; on a busy machine that says more than time."""
+    before = sum(os.times()[:4])
+    result = yield
+    if item.get_closest_marker("slow") is None:
+        item.user_properties.append(("processor seconds", sum(os.times()[:4]) - before))
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that lack the mark."""
+    for report in terminalreporter.stats.get("passed", []):
+        seconds = dict(report.user_properties).get("processor seconds", 0)
+        if seconds > SLOW:
+            terminalreporter.write_line(f"to be marked slow: {report.nodeid}, {seconds:.1f} s of a processor")
+
+
+@pytest.fixture(scope="session")
+def open3d():
+    """The module; skips where a library is missing that only the system can bring, never for what pip brings."""
+    from gen3d_tools.errors import MissingDependencyError
+    from gen3d_tools.system_libraries import import_open3d
+
+    try:
+        return import_open3d()
+    except MissingDependencyError as error:
+        if "pip install" in str(error) or "libusb" in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 def make_tiny_generator():

@@ -1,10 +1,13 @@
 import errno
+import json
 import os
+import stat
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from gen3d_tools import files
+from gen3d_tools import files, staging
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.files import atomic_files, atomic_path, check_writable
 
@@ -33,17 +36,46 @@ def write_half(path: Path, failure: BaseException | type[BaseException], *, over
 def test_the_file_appears_whole_and_alone(tmp_path):
     with atomic_path(tmp_path / "picture.png") as temporary:
         temporary.write_bytes(b"whole")
-        assert names_in(tmp_path) == [temporary.name]
+        assert not (tmp_path / "picture.png").exists()
     assert (tmp_path / "picture.png").read_bytes() == b"whole"
     assert names_in(tmp_path) == ["picture.png"]
 
 
-def test_the_temporary_name_keeps_the_suffix_and_hides(tmp_path):
+def test_the_temporary_name_is_the_final_one_in_a_hidden_folder_beside_it(tmp_path):
     with atomic_path(tmp_path / "video.mp4") as temporary:
         temporary.touch()
-        assert temporary.suffix == ".mp4"
-        assert temporary.name.startswith(".")
-        assert temporary.parent == tmp_path
+        assert temporary.name == "video.mp4"
+        [hidden] = tmp_path.iterdir()
+        assert hidden in temporary.parents
+        assert hidden.name.startswith(".gen3d-")
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "ü" * 125 + ".png"], ids=["letters", "umlauts"])
+def test_the_longest_name_that_the_disk_takes_can_be_written(tmp_path, name):
+    with atomic_path(tmp_path / name) as temporary:
+        temporary.touch()
+    assert names_in(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a" * 252 + ".png", "has 256 bytes"),
+        ("ü" * 126 + ".png", "has 256 bytes"),
+        ("a" * 300 + "/x.png", "has 300 bytes"),
+        ("a/" * 2200 + "x.png", "is too long|bytes with what is needed"),
+        ("x\0.png", "null character"),
+        (".", "not a name for an output"),
+        ("..", "not a name for an output"),
+        ("x/..", "not a name for an output"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_before_any_work(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words) as caught:
+        check_writable(Path(name))
+    assert len(str(caught.value)) < 250
+    assert names_in(tmp_path) == []
 
 
 def test_missing_folders_are_made(tmp_path):
@@ -90,7 +122,7 @@ def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
     (path / "config.json").write_text('{"format": "gen3d-tools"}')
-    (path / "stale.json").touch()
+    (path / "README.md").touch()
     with atomic_path(path, overwrite=True) as temporary:
         temporary.mkdir()
         (temporary / "config.json").touch()
@@ -98,15 +130,44 @@ def test_a_folder_replaces_a_folder_with_all_its_files(tmp_path):
     assert names_in(tmp_path) == ["model"]
 
 
+def record_of(**files):
+    """A record of these files and their contents."""
+    listed = {name: {"bytes": len(text), "sha256": sha256(text.encode()).hexdigest()} for name, text in files.items()}
+    return json.dumps({"versions": {"gen3d_tools": "0.2"}, "outputs": [], "files": listed})
+
+
+OLD_RECORD = '{"versions": {"gen3d_tools": "0.1"}, "outputs": ["out/mesh.glb"]}'
+MODEL = '{"format": "gen3d-tools", "version": 1}'
+RESULT = '{"format": "gen3d-tools result"}'
 OURS = {
-    "a run": {"run.json": '{"versions": {"gen3d_tools": "0.1"}}', "mesh.glb": ""},
-    "a model": {"config.json": '{"format": "gen3d-tools", "version": 1}', "model.safetensors": ""},
-    "a result": {"config.json": '{"format": "gen3d-tools result"}', "delta.safetensors": ""},
+    "a run": {"run.json": record_of(mesh="x"), "mesh": "x"},
+    "two runs": {"run.json": record_of(mesh="x"), "mesh": "x", "run-2.json": record_of(sheet="y"), "sheet": "y"},
+    "a run of version 0.1": {"run.json": OLD_RECORD, "mesh.glb": "x"},
+    "a run that was killed": {
+        ".run.json.log": record_of()
+        + '\n{"name": "a", "bytes": 0, "sha256": "'
+        + sha256(b"").hexdigest()
+        + '"}\n{"name": "cut',
+        "a": "",
+    },
+    "a model": {"config.json": MODEL, "model.safetensors": "", "README.md": "card"},
+    "a result": {"config.json": RESULT, "difference.safetensors": "", "photo-2.png": ""},
     "cameras": {"cameras.txt": "# lenses", "images.txt": "# poses", "points3D.txt": "# none\n"},
-    "frames": {"00001.png": "", "00002.png": ""},
+    "frames": {"00000.png": "", "00001.png": ""},
     "an empty folder": {},
 }
 FOREIGN = {
+    "a thesis beside a run": {"run.json": record_of(mesh="x"), "mesh": "x", "thesis.tex": "years of work"},
+    "a thesis beside a run of version 0.1": {"run.json": OLD_RECORD, "thesis.tex": "years of work"},
+    "a thesis beside a model": {"config.json": MODEL, "model.safetensors": "", "thesis.tex": "years of work"},
+    "a picture that was painted over": {"run.json": record_of(mesh="x"), "mesh": "painted"},
+    "a model card that was rewritten": {
+        "config.json": MODEL,
+        "README.md": "mine",
+        "run.json": record_of(**{"config.json": MODEL, "README.md": "card"}),
+    },
+    "frames that do not begin at 0": {"00001.png": "", "00002.png": ""},
+    "frames with a gap": {"00000.png": "", "00002.png": ""},
     "a thesis": {"thesis.tex": "years of work"},
     "another program's config": {"config.json": '{"format": "webpack"}'},
     "a config without a format": {"config.json": '{"hidden_size": 768, "model_type": "bert"}'},
@@ -202,26 +263,34 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("refused", [1, 2], ids=["stepping aside", "taking the place"])
-def test_a_refused_folder_keeps_the_old_folder(tmp_path, monkeypatch, refused):
-    path = tmp_path / "model"
-    path.mkdir()
-    (path / "config.json").write_text('{"format": "gen3d-tools"}')
-    calls = iter(range(1, 10))
-    rename = os.replace
+@pytest.mark.parametrize("exchanges", [True, False])
+@pytest.mark.parametrize("refused", [1, 2, 3])
+def test_a_refused_step_keeps_the_old_outputs(tmp_path, monkeypatch, refused, exchanges):
+    """Of two files and a folder, at each of the three; and where the system cannot exchange two names."""
+    if not exchanges:
+        monkeypatch.setattr(staging, "_exchange", lambda *_: False)
+    paths = [tmp_path / name for name in ("a.obj", "a.mtl", "frames")]
+    write_all(paths)
+    advance, calls = staging._advance, iter(range(1, 10))
     monkeypatch.setattr(
-        files.os, "replace", lambda *ends: refuse(errno.ENOSPC)() if next(calls) == refused else rename(*ends)
+        staging, "_advance", lambda *step: refuse(errno.ENOSPC)() if next(calls) == refused else advance(*step)
     )
-    with pytest.raises(Gen3DError, match="the disk is full"), atomic_path(path, overwrite=True) as temporary:
-        temporary.mkdir()
-    assert names_in(path) == ["config.json"]
-    assert names_in(tmp_path) == ["model"]
+    with pytest.raises(Gen3DError, match="the disk is full"):
+        write_all(paths, text="newer")
+    assert [contents(path) for path in paths] == ["new"] * 3
+    assert names_in(tmp_path) == ["a.mtl", "a.obj", "frames"]
 
 
-def write_all(paths: list[Path], failure: type[BaseException] | None = None) -> None:
+def contents(path: Path) -> str:
+    return (path / "00000.png" if path.is_dir() else path).read_text()
+
+
+def write_all(paths: list[Path], failure: type[BaseException] | None = None, text: str = "new") -> None:
     with atomic_files(paths, overwrite=True) as temporary:
         for path in temporary:
-            path.write_text("new")
+            if not path.suffix:
+                path.mkdir()
+            (path if path.suffix else path / "00000.png").write_text(text)
         if failure is not None:
             raise failure
 
@@ -265,3 +334,94 @@ def test_when_one_of_the_files_cannot_get_its_name_the_old_ones_are_back(tmp_pat
         write_all(paths)
     assert names_in(tmp_path) == ["a.mtl", "a.obj"]
     assert [path.read_text() for path in paths[:2]] == ["old", "old"]
+
+
+def test_what_a_link_points_to_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere/x.png", tmp_path / "link.png"
+    target.write_text("old")
+    link.symlink_to(target)
+    with pytest.raises(InputError, match="exists already"):
+        check_writable(link)
+    with atomic_path(link, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert (names_in(tmp_path), names_in(target.parent)) == (["elsewhere", "link.png"], ["x.png"])
+
+
+def test_a_link_to_nothing_is_an_output_that_exists(tmp_path):
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / "later.png")
+    with pytest.raises(InputError, match="exists already"), atomic_path(link):
+        pytest.fail("the block ran")
+    with atomic_path(link, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert (tmp_path / "later.png").read_text() == "new"
+
+
+def test_links_that_lead_nowhere_are_refused_before_any_work(tmp_path):
+    (tmp_path / "round.png").symlink_to("round.png")
+    (tmp_path / "far.png").symlink_to("no/such/folder/x.png")
+    for name, words in (("round.png", "in a circle"), ("far.png", "whose folder is not there")):
+        with pytest.raises(InputError, match=words):
+            check_writable(tmp_path / name, overwrite=True)
+
+
+def test_a_link_to_a_folder_is_a_folder_before_any_work(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "link.png").symlink_to("model")
+    with pytest.raises(InputError, match="is a folder, the output is a file"):
+        check_writable(tmp_path / "link.png", overwrite=True, kind="file")
+    with atomic_path(tmp_path / "link.png", overwrite=True) as temporary:
+        temporary.mkdir()
+        (temporary / "00000.png").touch()
+    assert (tmp_path / "link.png").is_symlink()
+    assert names_in(tmp_path / "model") == ["00000.png"]
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="no regular file"):
+        check_writable(tmp_path / "pipe.png", overwrite=True)
+
+
+@pytest.mark.parametrize("names", [["x.png"], ["x.png", "y.png"], ["frames"]])
+def test_permissions_stay(tmp_path, names):
+    paths = [tmp_path / name for name in names]
+    write_all(paths)
+    kept = [path if path.suffix else path / "00000.png" for path in paths]
+    for path in kept:
+        path.chmod(0o400)
+    write_all(paths, text="newer")
+    assert [(stat.S_IMODE(path.stat().st_mode), path.read_text()) for path in kept] == [(0o400, "newer")] * len(kept)
+
+
+def test_folders_made_for_an_output_that_fails_are_removed_again(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "a/b/x.png", KeyboardInterrupt)
+    assert names_in(tmp_path) == []
+
+
+def test_contents_are_on_the_disk_before_names_are(tmp_path, monkeypatch):
+    order = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: order.append(stat.S_IFMT(os.fstat(handle).st_mode)) or sync(handle))
+    monkeypatch.setattr(os, "replace", lambda *ends: order.append("rename") or replace(*ends))
+    with atomic_path(tmp_path / "x.png") as temporary:
+        temporary.touch()
+    assert order == [stat.S_IFREG, "rename", stat.S_IFDIR]
+
+
+def test_whoever_keeps_a_record_hears_of_whole_outputs_before_they_have_their_names(tmp_path):
+    heard = []
+    with files.told_of_outputs(lambda path, place: heard.append((path.name, place.read_text(), path.exists()))):
+        write_all([tmp_path / "a.obj", tmp_path / "a.mtl"])
+        with pytest.raises(RuntimeError):
+            write_all([tmp_path / "b.obj"], RuntimeError)
+        with atomic_path(tmp_path / "outer.txt") as place:
+            with atomic_path(place.with_name("inner.txt")) as inner:
+                inner.write_text("part")
+            place.write_text("whole")
+    assert heard == [("a.obj", "new", False), ("a.mtl", "new", False), ("outer.txt", "whole", False)]

@@ -19,6 +19,7 @@ from torch import Tensor
 import gen3d_tools as g3
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import latent_z
+from gen3d_tools.system_libraries import import_open3d
 
 FIRST_SEED = 1000
 
@@ -46,8 +47,7 @@ def iou(first: Tensor, second: Tensor) -> float:
 
 def mesh_occupancy(mesh: trimesh.Trimesh, points: Tensor) -> Tensor:
     """Tell which points lie inside a closed mesh."""
-    import open3d as o3d
-
+    o3d = import_open3d()
     scene = o3d.t.geometry.RaycastingScene()
     vertices = o3d.core.Tensor(np.asarray(mesh.vertices, dtype=np.float32))
     scene.add_triangles(vertices, o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)))

@@ -4,6 +4,7 @@ Finding one:
 
 * `source`: `Source`: kind, place and config of a checkpoint, opened once.
 * `bundled`, `hub`: models that come with the package; models from the Hugging Face hub.
+* `pointers`: files that git-lfs keeps elsewhere, named as such.
 
 Our own folders:
 

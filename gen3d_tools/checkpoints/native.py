@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from gen3d_tools.checkpoints.config_schema import MODEL
+from gen3d_tools.checkpoints.pointers import check_no_pointer
 from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError, Gen3DError, NotFoundError
@@ -52,6 +53,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise NotFoundError(f"{path.parent} holds no {path.name}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {path.name}")
+    check_no_pointer(path)
     try:
         table = parse_json(path.read_bytes(), str(path))
     except OSError as error:
@@ -128,6 +130,7 @@ def open_tensors(path: Path, framework: Literal["pt", "np"] = "pt") -> Iterator[
     """
     if not path.is_file():
         raise NotFoundError(f"{path.parent} holds no {path.name}; it belongs beside {CONFIG_NAME}")
+    check_no_pointer(path)
     try:
         with safe_open(path, framework=framework) as file:
             yield file

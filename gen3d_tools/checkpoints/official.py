@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.allowed_globals import OfficialVocabulary
 from gen3d_tools.checkpoints.config_values import PlainValues
+from gen3d_tools.checkpoints.pointers import check_no_pointer
 from gen3d_tools.checkpoints.records import Record, TensorRecord
 from gen3d_tools.checkpoints.refusing import refusing
 from gen3d_tools.checkpoints.tensor_storage import TensorReader
@@ -88,6 +89,7 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint")
+    check_no_pointer(path)
     with refusing(str(path)), path.open("rb") as file:
         start = file.read(8)
         if start[:1] != b"\x80":

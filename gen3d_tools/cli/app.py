@@ -1,24 +1,46 @@
 """The command `gen3d`: assembles the commands and turns errors into one line and an exit code.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 file or model not found; 4 checkpoint refused or broken;
-5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted.
+5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted, 143 and 129 by SIGTERM
+and SIGHUP.
 Nothing here imports torch: `gen3d --help` must answer at once.
 """
 
+import errno
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.console import print_error
-from gen3d_tools.errors import Gen3DError
+from gen3d_tools.cli.streams import close_stdout, prepare_streams, print_result
+from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.kernels.compiling.ahead import second_process
 
 OUT_OF_MEMORY = 6
 
+
+class UnexpectedError(Exception):
+    """Carries an error past typer, which says `Aborted.` of an EOFError and nothing at all of a broken pipe."""
+
+
+class Commands(TyperGroup):
+    """The commands, whose errors all reach `main`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run one."""
+        try:
+            return super().invoke(ctx)
+        except (EOFError, OSError) as error:
+            raise UnexpectedError from error
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -33,7 +55,7 @@ def _print_version(wanted: bool) -> bool:
     if wanted:
         from gen3d_tools import __version__
 
-        sys.stdout.write(f"gen3d {__version__}\n")
+        print_result(f"gen3d {__version__}\n")
         raise typer.Exit
     return wanted
 
@@ -62,17 +84,30 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     let_threads_sleep()
     second_process.wanted = True
+    prepare_streams()
+    code = _run(app)
+    sys.exit(code or _run(close_stdout))
+
+
+def _run(work: Callable[[], object]) -> int:
+    """Do something; an error becomes one line, and an exit code."""
     try:
-        app()
+        work()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Gen3DError as error:
         print_error(str(error))
-        sys.exit(error.exit_code)
+        return error.exit_code
     except MemoryError:
         print_error("out of memory; try a smaller --size or --resolution, or fewer samples")
-        sys.exit(OUT_OF_MEMORY)
+        return OUT_OF_MEMORY
     except Exception as error:
         if os.environ.get("GEN3D_TRACEBACK"):
             raise
-        print_error(f"unexpected {type(error).__name__}: {error}; set GEN3D_TRACEBACK=1 to see where, and report it")
-        sys.exit(1)
-    sys.exit(0)
+        cause = error.__cause__ if isinstance(error, UnexpectedError) and error.__cause__ else error
+        if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
+            print_error(f"the name {str(cause.filename)[:60]}... is too long for a file; check what was typed")
+            return InputError.exit_code
+        print_error(f"unexpected {type(cause).__name__}: {cause}; set GEN3D_TRACEBACK=1 to see where, and report it")
+        return 1
+    return 0

@@ -1,6 +1,5 @@
 """`gen3d bench`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +32,10 @@ def bench(
     ] = None,
     base: options.Base = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSON file. Default: bench.json in a new folder in ./gen3d-out.")
+        str | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="JSON file. Default: bench.json in a new folder in ./gen3d-out."
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,

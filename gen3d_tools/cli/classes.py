@@ -1,6 +1,5 @@
 """`gen3d classes`."""
 
-import sys
 from typing import Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from gen3d_tools.cli import options
 from gen3d_tools.cli.console import stderr_console
 from gen3d_tools.cli.running import run_query
+from gen3d_tools.cli.streams import print_result
 from gen3d_tools.printable import printable
 
 
@@ -33,4 +33,4 @@ def _show(record: dict[str, Any]) -> None:
     if not rows:
         stderr_console().print("no classes: this model is unconditional; leave --class out")
     width = len(str(len(rows) - 1))
-    sys.stdout.writelines(f"{row['index']:>{width}}  {printable(row['name'])}\n" for row in rows)
+    print_result("".join(f"{row['index']:>{width}}  {printable(row['name'])}\n" for row in rows))

@@ -1,10 +1,13 @@
 """What people see (stderr) and what programs read (stdout)."""
 
+import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,11 +16,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gen3d_tools.cli.streams import OutputError, print_path, print_result
 from gen3d_tools.printable import MESSAGE_LENGTH, printable
 from gen3d_tools.workflows.reporting import Reporter
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.runs import Run
+
+
+LINE_SECONDS = 10.0
+"""How often progress is told where stderr is no terminal."""
 
 
 def stderr_console() -> Console:
@@ -28,10 +36,14 @@ def stderr_console() -> Console:
 def print_table(table: Table, *, to_stderr: bool = False) -> None:
     """Print a table. Where no terminal sets a width, nothing is wrapped and no line ends in spaces."""
     stream = sys.stderr if to_stderr else sys.stdout
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 10_000)
-    with console.capture() as captured:
-        console.print(table)
-    stream.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    drawn, terminal = io.StringIO(), stream.isatty()
+    console = Console(file=drawn, highlight=False, force_terminal=terminal, width=None if terminal else 10_000)
+    console.print(table)
+    text = "".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())
+    if to_stderr:
+        stream.write(text)
+    else:
+        print_result(text)
 
 
 def shown(text: str, length: int = MESSAGE_LENGTH) -> str:
@@ -46,16 +58,29 @@ def print_error(message: str) -> None:
 
 
 class ConsoleReporter(Reporter):
-    """A workflow's reporter that draws on stderr; a bar only where stderr is a terminal.
+    """A workflow's reporter that draws on stderr: a bar where that is a terminal, else a line every ten seconds.
 
     Args:
-        quiet: Print nothing.
+        quiet: Print nothing but paths.
+        paths: Print the paths of outputs on stdout, each as soon as it is complete.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, paths: bool = True) -> None:
         self.console = stderr_console()
         self.quiet = quiet
+        self._paths = paths
+        self._unprinted: OutputError | None = None
         self._describe: Callable[[str], None] = lambda _: None
+
+    def check_printed(self, run: "Run") -> None:
+        """Say, after the work, that stdout did not take the paths.
+
+        Raises:
+            OutputError: A path was not printed.
+        """
+        if self._unprinted is not None:
+            with _saying_what_is_whole(run):
+                raise self._unprinted
 
     def describe(self, what: str) -> None:
         """Change the words before the bar."""
@@ -66,9 +91,33 @@ class ConsoleReporter(Reporter):
         if not self.quiet:
             self.console.print(shown(message))
 
+    def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
+        """Print the path on stdout, and on stderr what it is."""
+        if self._paths:
+            try:
+                print_path(path)
+            except OutputError as error:  # said at the end: the work goes on
+                self._paths, self._unprinted = False, error
+        if self.quiet or not line:
+            return
+        if planned:
+            self.console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
+        else:
+            size = file_size(size_of(path))
+            self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {size})[/]")
+
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Draw a bar with the number done, the time taken and the time left."""
+        """Show the number done, the time taken and the time left."""
+        if self.quiet:
+            yield lambda done: None
+            return
+        with (self._bar if self.console.is_terminal else self._lines)(what, total) as done:
+            yield done
+        self._describe = lambda _: None
+
+    @contextmanager
+    def _bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -77,12 +126,37 @@ class ConsoleReporter(Reporter):
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        visible = self.console.is_terminal and not self.quiet
-        with Progress(*columns, console=self.console, transient=True, disable=not visible) as bar:
+        to_log = not sys.stdout.isatty()  # rich would print on stderr what is meant for the log
+        with Progress(*columns, console=self.console, transient=True, redirect_stdout=not to_log) as bar:
             task = bar.add_task(shown(what), total=total)
             self._describe = lambda text: bar.update(task, description=text)
             yield lambda done: bar.update(task, completed=done)
-        self._describe = lambda _: None
+
+    @contextmanager
+    def _lines(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        start = last = time.monotonic()
+        words = what
+
+        def describe(text: str) -> None:
+            nonlocal words
+            words = text
+
+        def tell(done: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= LINE_SECONDS and 0 < done < total:
+                last = now
+                left = (now - start) * (total - done) / done
+                self.console.print(f"{shown(words)}: {done:,} of {total:,}, {_clock(now - start)}, {_clock(left)} left")
+
+        self._describe = describe
+        yield tell
+
+
+def _clock(seconds: float) -> str:
+    """Write a time as hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 class _OneLine(logging.Formatter):
@@ -102,25 +176,26 @@ def set_verbosity(*, quiet: bool, verbose: bool) -> None:
     logger.setLevel(level)
 
 
+@contextmanager
+def _saying_what_is_whole(run: "Run") -> Iterator[None]:
+    try:
+        yield
+    except OutputError as error:
+        made = "" if run.dry_run else f"; what was made is whole: {', '.join(map(str, list(run.outputs)[:3]))}"
+        raise OutputError(f"{error}{made}") from error
+
+
 def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
-    """Print a finished run: paths (or one JSON object) on stdout, everything else on stderr."""
+    """Print what is said of a run at its end: one JSON object on stdout, or for people on stderr."""
     if as_json:
-        sys.stdout.write(json.dumps(run.record()) + "\n")
-    else:
-        sys.stdout.writelines(f"{path}\n" for path in run.outputs)
+        with _saying_what_is_whole(run):
+            print_result(json.dumps(run.record()) + "\n")
     if quiet:
         return
-    console = stderr_console()
     if run.summary:
         print_summary(run.summary)
-    for path, line in run.lines.items():
-        if run.dry_run:
-            console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
-            continue
-        size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {file_size(size)})[/]")
     if run.next_command:
-        console.print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
+        stderr_console().print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
 
 
 def print_summary(rows: list[dict[str, str]]) -> None:
@@ -132,6 +207,11 @@ def print_summary(rows: list[dict[str, str]]) -> None:
     for row in rows:
         table.add_row(*(shown(row[name]) for name in names))
     print_table(table, to_stderr=True)
+
+
+def size_of(path: Path) -> int:
+    """Count the bytes of a file, or of everything in a folder."""
+    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
 
 
 def file_size(size: int) -> str:

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN.pkl", help="A published EG3D, EpiGRAF or 3DGP pickle.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to make.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="PATH", help="Model folder to make.")],
     class_names: Annotated[
         Path | None, typer.Option("--class-names", help="File with one class name per line, or a JSON list.")
     ] = None,

@@ -1,8 +1,7 @@
 """`gen3d doctor`."""
 
 import json as json_format
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from gen3d_tools.cli import options
 from gen3d_tools.cli.console import ConsoleReporter, print_table, stderr_console
+from gen3d_tools.cli.streams import print_result
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.doctor.run import Check, Report
@@ -22,16 +22,21 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(json: options.JsonRecord = False) -> None:
+def doctor(
+    json: options.JsonRecord = False,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Compile everything ahead, for containers: no later command has to.")
+    ] = False,
+) -> None:
     """Check that everything needed works on this machine; name a fix for each thing that does not.
 
     Exit code: 0 if all is well (optional packages may be missing), 5 if a needed dependency is missing, 1 otherwise.
     """
     from gen3d_tools.workflows.doctor.run import doctor as workflow
 
-    report = workflow(ConsoleReporter(quiet=json))
+    report = workflow(ConsoleReporter(quiet=json), compile_ahead=warm)
     if json:
-        sys.stdout.write(json_format.dumps(report.record()) + "\n")
+        print_result(json_format.dumps(report.record()) + "\n")
     else:
         print_table(_table(report))
         stderr_console().print(_verdict(report))

@@ -38,7 +38,8 @@ def invert(
         typer.Option("--mask", help="Mask: a picture that is white where the object is. Repeat for more photos."),
     ] = None,
     views: Annotated[
-        list[Path] | None, typer.Option("--views", help="A further photo of the same object. Repeat for more.")
+        list[Path] | None,
+        typer.Option("--views", hidden=True, help="A further photo of the object, as a further PHOTO is."),
     ] = None,
     background: Annotated[
         str,

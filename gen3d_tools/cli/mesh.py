@@ -39,6 +39,7 @@ def mesh(
     base: options.Base = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -76,6 +77,6 @@ def mesh(
     delivery = OutputOptions(
         formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report
     )
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
     work = partial(workflow, model, choice, surface=surface, delivery=delivery, options=settings)
     run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

@@ -1,6 +1,5 @@
 """The options several commands share, declared once."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,14 +22,21 @@ Classes = Annotated[
 ]
 Psi = Annotated[float, typer.Option("--psi", help="Truncation: 1 = as trained, 0 = the class mean.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Output file or folder. Default: a new folder in ./gen3d-out.")
+    str | None,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="Output file or folder (ends in /). Default: a new folder in ./gen3d-out."
+    ),
 ]
+"""As typed: a slash at the end, which `Path` forgets, says that it is a folder."""
 Device = Annotated[str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1, mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of paths.")]
 JsonRecord = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of commands that only tell
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print log messages too.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Keep the outputs of an interrupted run of this command, make the others.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
 Size = Annotated[int | None, typer.Option("--size", help="Picture side in pixels. Default: the model's, or 256.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Leave out the model's super-resolution.")]

@@ -1,28 +1,31 @@
-"""What every command does around its workflow: verbosity, Ctrl-C, and printing the result."""
+"""What every command does around its workflow: verbosity, interrupts, and printing the result."""
 
 import json
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from gen3d_tools.cli.console import ConsoleReporter, print_error, print_run, set_verbosity
+from gen3d_tools.cli.streams import print_result
+from gen3d_tools.workflows.interrupts import ended_by_signals, signal_of
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.runs import Run
 
-INTERRUPTED = 130
+BY_SIGNAL = 128
+"""What is added to a signal's number, as shells do: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
 
 
 def run_workflow(
     work: Callable[[ConsoleReporter], "Run"], *, as_json: bool = False, quiet: bool = False, verbose: bool = False
 ) -> None:
-    """Run a workflow and print what it made.
+    """Run a workflow; paths are printed as files are finished.
 
     Args:
         work: Gets a reporter, returns the finished run.
-        as_json: Print one JSON object on stdout instead of paths.
+        as_json: Print one JSON object on stdout, at the end, instead of paths.
         quiet: Nothing on stderr but errors.
         verbose: Log messages on stderr too.
 
@@ -30,12 +33,16 @@ def run_workflow(
         BatchError: Part of the work failed; what is done is printed.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
+    reporter = ConsoleReporter(quiet=quiet or as_json, paths=not as_json)
     try:
-        run = work(ConsoleReporter(quiet=quiet or as_json))
+        with ended_by_signals():
+            run = work(reporter)
     except KeyboardInterrupt as interrupt:
-        print_error(str(interrupt) or "interrupted; finished outputs are kept, the one in progress was removed")
-        raise typer.Exit(INTERRUPTED) from None
+        with suppress(OSError):  # a terminal that was lost
+            print_error(str(interrupt) or "interrupted; finished outputs are kept, the one in progress was removed")
+        raise typer.Exit(BY_SIGNAL + signal_of(interrupt)) from None
     print_run(run, as_json=as_json, quiet=quiet or as_json)
+    reporter.check_printed(run)
     run.check_failures()
 
 
@@ -57,10 +64,10 @@ def run_query(
     set_verbosity(quiet=False, verbose=verbose)
     try:
         answer = ask()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print_error("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(BY_SIGNAL + signal_of(interrupt)) from None
     if as_json:
-        sys.stdout.write(json.dumps(answer) + "\n")
+        print_result(json.dumps(answer) + "\n")
     else:
         show(answer)

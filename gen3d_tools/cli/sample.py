@@ -32,6 +32,7 @@ def sample(
     base: options.Base = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -48,7 +49,7 @@ def sample(
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
     run_workflow(
         lambda reporter: workflow(
             model, choice, show=show, views=views, grid=grid, look=look, options=settings, reporter=reporter

@@ -28,17 +28,18 @@ _log = logging.getLogger(__name__)
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """Resolve "auto" to cuda, else mps, else cpu; anything else is taken as it is.
+    """Resolve "auto" to cuda, else mps, else cpu; anything else, in capitals or not, is taken as it is.
 
     Raises:
-        InputError: No such device here.
+        InputError: No such device here, or one that computes nothing.
     """
+    device = device.strip().lower()
     if device == "auto":
         found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device(found)
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.zeros(1, device=chosen).item()  # "meta" has shapes only
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} is not available here; try auto, or cpu") from error
     return chosen

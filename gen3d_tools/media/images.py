@@ -46,10 +46,16 @@ def check_image_path(path: str | Path, *, overwrite: bool = False) -> None:
         Gen3DError: The folder does not accept files.
     """
     path = Path(path)
+    _format_of(path)
+    check_writable(path, overwrite=overwrite, kind="file")
+
+
+def _format_of(path: Path) -> tuple[str, dict[str, Any]]:
+    """Find how Pillow saves a file of this suffix."""
     if path.suffix.lower() not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise InputError(f"cannot write {path}: unknown image suffix '{path.suffix}'; choose one of {known}")
-    check_writable(path, overwrite=overwrite)
+    return _FORMATS[path.suffix.lower()]
 
 
 def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: bool = False) -> None:
@@ -64,8 +70,7 @@ def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: b
         InputError: The suffix is unknown, or the file exists and `overwrite` is off.
     """
     path = Path(path)
-    check_image_path(path, overwrite=overwrite)
-    image_format, options = _FORMATS[path.suffix.lower()]
+    image_format, options = _format_of(path)
     with atomic_path(path, overwrite=overwrite) as temporary:
         Image.fromarray(to_uint8(image)).save(temporary, format=image_format, **options)
 

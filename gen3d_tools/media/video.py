@@ -77,9 +77,7 @@ class VideoWriter:
             known = ", ".join(_CODECS)
             raise InputError(f"cannot write {path}: unknown video suffix '{self._suffix}'; choose {known} or a folder")
         self._rate = _exact_rate(fps, _MAX_FPS.get(self._suffix, 240))
-        check_writable(self.path, overwrite=overwrite)
-        if self.path.exists():
-            _check_same_kind(self.path, folder=not self._suffix)
+        check_writable(self.path, overwrite=overwrite, kind="file" if self._suffix else "folder")
         self._ffmpeg = _find_ffmpeg() if self._suffix else ""
         self._overwrite = overwrite
         self._frame_size = (0, 0)
@@ -237,18 +235,6 @@ def _exact_rate(fps: float, highest: int) -> Fraction:
     if rate == 0:
         raise InputError(f"frames per second must be above 0 and at most {highest} for this format, got {fps}")
     return rate
-
-
-def _check_same_kind(path: Path, *, folder: bool) -> None:
-    """Replacing an output must not remove anything that is not one: a home folder is a folder too."""
-    if path.is_dir() != folder:
-        raise InputError(f"{path} is a {'file' if folder else 'folder'}; give the video another name")
-    if folder and (foreign := next((child for child in path.iterdir() if not _is_frame(child)), None)):
-        raise InputError(f"{path} holds more than video frames ({foreign.name}); choose another name")
-
-
-def _is_frame(path: Path) -> bool:
-    return path.suffix == ".png" and path.stem.isdigit()
 
 
 def _find_ffmpeg() -> str:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from gen3d_tools.checkpoints.pointers import check_no_pointer
 from gen3d_tools.errors import CheckpointError, InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.perception.encoder import PhotoEncoder
 
@@ -107,6 +108,7 @@ class TorchScriptFeatures:
         path = Path(path)
         if not path.is_file():
             raise NotFoundError(f"no feature network {path}; give a TorchScript file, or the name of a distance")
+        check_no_pointer(path)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers other formats by now

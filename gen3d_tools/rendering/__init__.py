@@ -10,5 +10,6 @@
 * `ray_rendering`: which of these engines serves whom.
 * `outputs`: what rays saw, as types.
 * `renderer`: `render`, `render_frames`: pictures from any number of cameras.
+* `compiled_gradients`: the fast way with gradients, for tri-plane fields on CPUs.
 * `differentiable`: pictures with gradients at a fraction of the cost, for inversion.
 """

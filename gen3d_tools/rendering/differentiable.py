@@ -9,7 +9,7 @@ hundredth of a pixel; then only rays that graze a surface feel it, and an object
 by `width` before the activation and multiplying by it afterwards keeps the slope of dense places and widens the onset.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
+from gen3d_tools.rendering.compiled_gradients import trainable_field
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.reach import exact_limits
@@ -49,7 +50,7 @@ class View:
         return self.values[:3]
 
 
-def see(
+def render_differentiable(
     field: RadianceField,
     camera: Camera,
     pixels: Float[Tensor, "pixels 2"],
@@ -80,13 +81,22 @@ def see(
     if not hit.any():  # the object lies outside the picture: one ray is followed nevertheless, through nothing
         hit, near, far = hit.index_fill(0, hit.new_zeros(1, dtype=torch.long), True), near * 0, near * 0 + 1e-6
     starts, towards, near, far = (one[hit] for one in (origins, directions, near, far))
-    with torch.no_grad():
-        distances, raw = _place(field, activate, config, fine_rounds, starts, towards, near, far, generator)
-    values, marched = _blend(field, activate, config, starts, towards, distances, raw, threshold)
+    numbers = _draw(config, fine_rounds, near, generator)
+    coarse = place_on_rays(coarse_shares("intervals", numbers[0]), near, far, config.spacing)
+    laid_out = trainable_field(field) if origins.dtype == torch.float32 else None
+    if laid_out is not None:
+        placed = laid_out.place(config, width, starts, towards, coarse, numbers[1:])
+        found = laid_out.render(config, width, threshold, starts, towards, *placed)
+        values, opacity, light = found.values, found.opacity, found.transmittance_before_last
+    else:
+        with torch.no_grad():
+            placed = _place(field, activate, config, starts, towards, coarse, numbers[1:])
+        values, marched = _blend(field, activate, config, starts, towards, *placed, threshold)
+        opacity, light = marched.opacity, marched.transmittance_before_last
     channels = values.shape[-1]
     everywhere = values.new_zeros(len(origins), channels + 2)
     everywhere[:, -1] = 1.0  # light left where nothing was met
-    seen = torch.cat([values, marched.opacity[:, None], marched.transmittance_before_last[:, None]], -1)
+    seen = torch.cat([values, opacity[:, None], light[:, None]], -1)
     everywhere = everywhere.index_put((hit,), seen)
     values, opacity, light = everywhere[:, :-2], everywhere[:, -2], everywhere[:, -1]
     values = add_background(values, opacity, config.background)
@@ -97,7 +107,9 @@ def see(
     return View(rearrange(values, "(y x) c -> c y x", y=side), rearrange(opacity, "(y x) -> 1 y x", y=side))
 
 
-def grid(resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+def sample_pixels(
+    resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
     """Choose pixels: every s-th one along each side, so that no more than `rays` are left, from a random start.
 
     Args:
@@ -170,33 +182,35 @@ def _limits(
     return near, far, torch.ones_like(near, dtype=torch.bool), config
 
 
-def _place(
-    field: RadianceField,
-    activate: Activation,
-    config: RenderConfig,
-    fine_rounds: int,
-    origins: Float[Tensor, "rays 3"],
-    directions: Float[Tensor, "rays 3"],
-    near: Float[Tensor, " rays"],
-    far: Float[Tensor, " rays"],
-    generator: torch.Generator | None,
-) -> tuple[Float[Tensor, "rays samples"], Float[Tensor, "rays samples"]]:
-    """Give the distances of coarse and fine samples, ascending, and the raw density there."""
+def _draw(
+    config: RenderConfig, fine_rounds: int, near: Float[Tensor, " rays"], generator: torch.Generator | None
+) -> list[Float[Tensor, "rays _"]]:
+    """Numbers in [0, 1) that place coarse samples and those of each fine round; middles without a generator."""
 
     def drawn(samples: int, otherwise: Tensor) -> Tensor:
         if generator is None:
             return otherwise.to(near).expand(len(near), samples)
         return torch.rand(len(near), samples, generator=generator).to(near)
 
-    offsets = drawn(config.coarse_samples, torch.tensor(0.5))
-    distances = place_on_rays(coarse_shares("intervals", offsets), near, far, config.spacing)
+    numbers = [drawn(config.coarse_samples, torch.tensor(0.5))]
+    steps = (torch.arange(config.fine_samples) + 0.5) / max(config.fine_samples, 1)
+    return numbers + [drawn(config.fine_samples, steps) for _ in range(fine_rounds if config.fine_samples else 0)]
+
+
+def _place(
+    field: RadianceField,
+    activate: Activation,
+    config: RenderConfig,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    distances: Float[Tensor, "rays coarse"],
+    positions: Sequence[Float[Tensor, "rays fine"]],
+) -> tuple[Float[Tensor, "rays samples"], Float[Tensor, "rays samples"]]:
+    """Give the distances of coarse and fine samples, ascending, and the raw density there."""
     raw = field.raw_density(_points(origins, directions, distances))
-    for _ in range(fine_rounds if config.fine_samples else 0):
+    for numbers in positions:
         marched = _march(activate, config, raw, distances, last=config.last_in_coarse_pass)
-        steps = (torch.arange(config.fine_samples) + 0.5) / config.fine_samples
-        fine = importance_samples(
-            distances, marched.ray_weights, drawn(config.fine_samples, steps).contiguous(), config.importance
-        )
+        fine = importance_samples(distances, marched.ray_weights, numbers.contiguous(), config.importance)
         fine_raw = field.raw_density(_points(origins, directions, fine))
         distances, order = torch.cat([distances, fine], -1).sort(-1)
         raw = torch.cat([raw, fine_raw], -1).gather(-1, order)

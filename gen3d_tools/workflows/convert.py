@@ -7,15 +7,17 @@ from pathlib import Path
 import torch
 
 from gen3d_tools.checkpoints.native import TENSORS_NAME
+from gen3d_tools.checkpoints.source import open_source
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
-from gen3d_tools.files import atomic_path, check_writable
+from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.texts import decoded, parse_json
+from gen3d_tools.workflows.claims import claim_folder
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run
+from gen3d_tools.workflows.runs import Run, output_path
 
 _MAX_NAMES_BYTES = 2**20
 _CHECK_SEED = 0
@@ -24,7 +26,7 @@ _CHECK_SEED = 0
 def convert(
     source: Path,
     *,
-    out: Path,
+    out: str | Path,
     class_names: Path | None = None,
     allow_unknown: bool = False,
     overwrite: bool = False,
@@ -48,20 +50,27 @@ def convert(
     reporter = reporter or Reporter()
     if source.is_dir():
         raise InputError(f"{source} is a folder; convert reads a .pkl, and model folders need no conversion")
-    check_writable(out, overwrite=overwrite)
+    target = output_path(out)
+    assert target is not None
+    claim_folder(target, overwrite=overwrite)
     names = None if class_names is None else read_class_names(class_names)
-    run = Run("convert", str(out), {"source": str(source), "allow_unknown": allow_unknown})
+    options = {"source": str(source), "allow_unknown": allow_unknown}
+    run = Run("convert", str(target), options, reporter=reporter)
     generator = generator_from_pickle(source, allow_unknown=allow_unknown).eval().requires_grad_(False)
     if names is not None:
         _rename_classes(generator, names)
     reporter.say(f"read {source.name}: {generator.family}, {generator.num_parameters():,} parameters")
-    with atomic_path(out, overwrite=overwrite) as temporary:
-        generator.save(temporary, card=model_card(out.name, generator))
-        _verify(generator, temporary)
-    run.add(out, f"{generator.family}, {generator.num_parameters():,} parameters, reloaded and compared")
     run.details |= {"provenance": dict(generator.settings.provenance), "licence": generator.settings.licence}
+    with atomic_path(target, overwrite=overwrite) as temporary:
+        generator.save(temporary, card=model_card(target.name, generator))
+        _verify(generator, temporary)
+        run.note(target)
+        run.model_sha256 = open_source(temporary, str(target)).digest()
+        run.write_inside(temporary)
+    line = f"{generator.family}, {generator.num_parameters():,} parameters, reloaded and compared"
+    reporter.made(target, line)
     reporter.say(f"licence: {generator.settings.licence or 'not stated'}")
-    return run.finish(out, next_command=f"gen3d sample {shlex.quote(str(out))} --seeds 0-3 --grid")
+    return run.finish(next_command=f"gen3d sample {shlex.quote(str(target))} --seeds 0-3 --grid")
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

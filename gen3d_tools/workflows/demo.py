@@ -4,10 +4,9 @@ The whole way of the data in one file: seeds and classes -> latents -> fields ->
 from a photo to a latent and a tuned generator.
 """
 
-import shutil
-import tempfile
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -19,8 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.paths import orbit
-from gen3d_tools.errors import Gen3DError
-from gen3d_tools.files import check_writable
+from gen3d_tools.files import atomic_files, check_all_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
@@ -30,15 +28,18 @@ from gen3d_tools.inversion import pti
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.kernels.compiling.ahead import SecondProcess, second_process
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.page import NextCommand, PageItem, write_demo_page
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.photos.photo import load_photo
 from gen3d_tools.rendering.renderer import render, render_frames
+from gen3d_tools.workflows.claims import check_ours, check_record_free
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import RECORD_NAME, Run, free_folder
+from gen3d_tools.workflows.runs import Run, free_folder, output_path
 from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, make_ws
+from gen3d_tools.workflows.warm import begin_meshes
 
 GRID_NAME = "grid.png"
 ORBIT_NAME = "orbit.mp4"
@@ -76,8 +77,8 @@ class DemoPlan:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every file the demo writes."""
-        return GRID_NAME, ORBIT_NAME, BLEND_NAME, self.mesh_name, RESULT_NAME, PAGE_NAME, RECORD_NAME
+        """Every file and folder the demo writes, beside its record."""
+        return GRID_NAME, ORBIT_NAME, BLEND_NAME, self.mesh_name, RESULT_NAME, PAGE_NAME
 
 
 PLAN = DemoPlan()
@@ -100,7 +101,7 @@ NEXT_COMMANDS = (
 
 
 def demo(
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     plan: DemoPlan | None = None,
     device: str = "auto",
@@ -119,65 +120,61 @@ def demo(
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
-    plan, reporter, folder = plan or PLAN, reporter or Reporter(), out or free_folder("demo")
-    for name in plan.names:
-        check_writable(folder / name, overwrite=overwrite)
+    plan, reporter, folder = plan or PLAN, reporter or Reporter(), output_path(out) or free_folder("demo")
+    run = Run("demo", plan.model, asdict(plan), reporter=reporter)
+    run.place_record(folder, folder=True)
+    check_record_free(run)
+    paths = [folder / name for name in plan.names]
+    if overwrite:
+        check_ours(run, [path for path in paths if os.path.lexists(path)])
+    check_all_writable(paths, overwrite=overwrite)
     VideoWriter(folder / ORBIT_NAME, plan.orbit_fps, overwrite=overwrite)  # needs ffmpeg: better said now than later
-    run = Run("demo", plan.model, asdict(plan))
     generator = load_generator(plan.model, device=device)
+    mesh_compiler = SecondProcess()
+    # The first picture takes that from `second_process`.
+    mesh_compiler.wanted = second_process.wanted and generator.device.type == "cpu"
     reporter.say(f"A minute on two CPU cores. Everything appears in {folder} at the end.")
-    with _staging(folder) as work:
-        steps = _Steps(run, folder, work, reporter)
+    with run.recording(), atomic_files(paths, overwrite=overwrite) as temporary:
+        places = dict(zip(plan.names, temporary, strict=True))
+        steps = _Steps(run, places, reporter)
         with steps.step(GRID_NAME, f"all {len(generator.class_names)} classes, seeds {plan.grid_seeds}") as path:
             write_image(path, _grid(generator, plan, reporter))
+        begin_meshes(mesh_compiler)
         with steps.step(ORBIT_NAME, f"a walk around {_caption(plan.orbit)}") as path:
             _film(path, generator, plan, reporter)
         with steps.step(BLEND_NAME, f"from {_caption(plan.blend_from)} to {_caption(plan.blend_to)}") as path:
             write_image(path, _blend(generator, plan, reporter))
         with steps.step(plan.mesh_name, f"{_caption(plan.mesh)} as a coloured mesh") as path:
+            mesh_compiler.finish()
             mesh = _mesh(generator, plan, reporter)
             write_mesh(path, mesh)
         with steps.step(RESULT_NAME, "a toy it has never seen, from one photo: a model for every command") as path:
             _from_photo(path, generator, plan, reporter)
         with steps.step(PAGE_NAME, "shows all of this, offline; the mesh turns") as path:
-            _page(path, work, plan, mesh)
+            _page(path, places, plan, mesh)
+        for name in plan.names:
+            run.note(folder / name)
     commands = "".join(f"\n  {entry.command}" for entry in NEXT_COMMANDS)
-    return run.finish(folder, next_command=f"open {folder / PAGE_NAME} in a browser, then try{commands}")
+    for name in plan.names:
+        reporter.made(folder / name)
+    return run.finish(next_command=f"open {folder / PAGE_NAME} in a browser, then try{commands}")
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Times each step, tells the user, and notes its output."""
+    """Times each step and tells the user."""
 
     run: Run
-    folder: Path  # where the outputs will be
-    work: Path  # where they are made
+    places: Mapping[str, Path]  # where the outputs are made, by their names
     reporter: Reporter
 
     @contextmanager
     def step(self, name: str, what: str) -> Iterator[Path]:
         start = time.perf_counter()
-        yield self.work / name
+        yield self.places[name]
         seconds = time.perf_counter() - start
         self.reporter.say(f"{name:<12} {what} ({seconds:.1f} s)")
         self.run.details.setdefault("steps", {})[name] = round(seconds, 3)
-        self.run.add(self.folder / name)
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """Give an empty folder whose files move into `folder` when the block succeeds; otherwise nothing remains."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".demo-", dir=folder.parent) as work:
-            yield Path(work)
-            folder.mkdir(exist_ok=True)
-            for made in Path(work).iterdir():
-                if made.is_dir():
-                    shutil.rmtree(folder / made.name, ignore_errors=True)
-                made.replace(folder / made.name)
-    except OSError as error:
-        raise Gen3DError(f"cannot write {folder}: {error.strerror}; choose another place with -o") from error
 
 
 def _sample(generator: Generator, class_and_seed: tuple[str, int]) -> Sample:
@@ -252,7 +249,7 @@ def _from_photo(path: Path, generator: Generator, plan: DemoPlan, reporter: Repo
     write_files(result, path, base_reference(check_base(generator)))
 
 
-def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None:
+def _page(path: Path, places: Mapping[str, Path], plan: DemoPlan, mesh: trimesh.Trimesh) -> None:
     """Show everything in one file."""
     blend = f"From {_caption(plan.blend_from)} to {_caption(plan.blend_to)}, in even steps between their latents"
     health = mesh_health(mesh)
@@ -262,13 +259,13 @@ def _page(path: Path, work: Path, plan: DemoPlan, mesh: trimesh.Trimesh) -> None
         title="What gen3d makes",
         intro=INTRO,
         items=[
-            PageItem(path=work / ORBIT_NAME, caption=f"A walk around {_caption(plan.orbit)}: {ORBIT_NAME}"),
+            PageItem(path=places[ORBIT_NAME], caption=f"A walk around {_caption(plan.orbit)}: {ORBIT_NAME}"),
             PageItem(
-                path=work / GRID_NAME, wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
+                path=places[GRID_NAME], wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
             ),
-            PageItem(path=work / BLEND_NAME, wide=True, caption=f"{blend}: {BLEND_NAME}"),
+            PageItem(path=places[BLEND_NAME], wide=True, caption=f"{blend}: {BLEND_NAME}"),
             PageItem(
-                path=work / RESULT_NAME / OVERVIEW_NAME,
+                path=places[RESULT_NAME] / OVERVIEW_NAME,
                 wide=True,
                 caption=f"A toy it has never seen, from one photo; class and camera were found out: {RESULT_NAME}",
             ),

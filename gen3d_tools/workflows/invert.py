@@ -2,20 +2,16 @@
 
 import hashlib
 import shlex
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, get_args
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import MAX_SEED
 from gen3d_tools.checkpoints.results import BaseModel
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
-from gen3d_tools.files import atomic_path, check_writable
+from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
@@ -30,9 +26,11 @@ from gen3d_tools.inversion.settings import InversionSettings, Space, preset
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.workflows.claims import claim_folder
+from gen3d_tools.workflows.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.photo_cameras import read_camera
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, model_digest, output_folder
+from gen3d_tools.workflows.runs import Run, output_folder, output_path
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
 _TICKS = 1000  # of the progress bar
@@ -89,17 +87,13 @@ class WorkOptions:
         return settings if self.steps is None else settings.with_steps(self.steps)
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C; the message says what was kept."""
-
-
 def invert(
     photos: Sequence[Path],
     *,
     model: str = "shapes",
     about: PhotoOptions | None = None,
     work: WorkOptions | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
@@ -122,21 +116,21 @@ def invert(
 
     Raises:
         Gen3DError: See the tree in `gen3d_tools.errors`.
-        Interrupted: Ctrl-C.
+        Interrupted: Ctrl-C, or another signal that ends programs; the message says what was kept.
     """
     about, work, reporter = about or PhotoOptions(), work or WorkOptions(), reporter or Reporter()
     settings = work.settings()
     about.check(len(photos))
-    target = out or output_folder("invert", model, [photos[0].stem])
-    check_writable(target, overwrite=overwrite)
-    if target.suffix.lower() in _FILE_SUFFIXES:
+    target = output_path(out) or output_folder("invert", model, [photos[0].stem])
+    claim_folder(target, overwrite=overwrite)
+    if target.suffix.lower() in _FILE_SUFFIXES and not str(out).endswith(("/", "\\")):
         raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
     generator = load_generator(model, device=device)
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
     prepared = _load_photos(photos, about, generator, label, reporter)
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)
-    run = Run("invert", model, _options(photos, about, work), dry_run=dry_run)
+    run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
     unfinished = Unfinished(target, _job(run, prepared, settings, camera))
     if dry_run:
@@ -156,11 +150,9 @@ def invert(
     )
     if resume:
         _resume(task, unfinished)
-    result = _work(task, unfinished, target, base, overwrite, reporter)
-    _report(run, result, target, reporter)
-    run.finish(target, next_command=f"gen3d video {shlex.quote(str(target))}{_base_option(target, base, model)}")
+    _work(task, unfinished, run, target, base, overwrite=overwrite)
     unfinished.remove()
-    return run
+    return run.finish(next_command=f"gen3d video {shlex.quote(str(target))}{_base_option(target, base, model)}")
 
 
 def _base_option(target: Path, base: BaseModel, model: str) -> str:
@@ -200,7 +192,7 @@ def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera:
             features = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "photos": [photo.digest for photo in photos],
-        "model": model_digest(run.model),
+        "model": run.model_sha256,
         "class": run.options["class_name"],
         "camera": None if camera is None else camera.to_eg3d_label().tolist(),
         "settings": settings.to_dict(),
@@ -225,12 +217,11 @@ def _resume(task: Inversion, unfinished: Unfinished) -> None:
         ) from error
 
 
-def _work(
-    task: Inversion, unfinished: Unfinished, target: Path, base: BaseModel, overwrite: bool, reporter: Reporter
-) -> InversionResult:
+def _work(task: Inversion, unfinished: Unfinished, run: Run, target: Path, base: BaseModel, *, overwrite: bool) -> None:
     """Run to the end, with a bar, and write the result; whatever happens, what there is is kept."""
+    reporter = run.reporter
     try:
-        with reporter.progress("inverting", _TICKS) as done, _between_steps() as stop_if_asked:
+        with reporter.progress("inverting", _TICKS) as done, between_steps() as stop_if_asked:
 
             def tell(step: StepReport) -> None:
                 stop_if_asked()
@@ -243,48 +234,37 @@ def _work(
         with atomic_path(target, overwrite=overwrite) as temporary:
             temporary.mkdir(parents=True)
             write_files(result, temporary, base)
+            run.note(target)
+            run.details |= _details(result)
+            run.write_inside(temporary)
     except KeyboardInterrupt as error:
-        raise Interrupted(f"interrupted{unfinished.keep(task.state())}") from error
+        raise Interrupted(f"interrupted{unfinished.keep(task.state())}", number=signal_of(error)) from error
     except Gen3DError as error:
         raise type(error)(f"{error}{unfinished.keep(task.state())}") from error
     if unfinished.problem:
         reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
-    return result
+    _report(result, target, reporter)
 
 
-@contextmanager
-def _between_steps() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C back until the function given is called: half a step cannot be resumed. A second one is not held."""
-    asked: list[bool] = []
-
-    def ask(_: int, __: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(True)
-
-    def stop_if_asked() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # only there signals arrive
-        yield stop_if_asked
-        return
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield stop_if_asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _report(run: Run, result: InversionResult, target: Path, reporter: Reporter) -> None:
-    """Tell what was found, and how far to trust it."""
-    before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
+def _details(result: InversionResult) -> dict[str, Any]:
+    """Give what was found as plain JSON values."""
     view = result.base.settings.default_view
     yaw, pitch, _ = (float(one) for one in result.camera.spherical(view.target))
-    what = f"{result.class_name or 'object'} seen from yaw {yaw:.0f}°, pitch {pitch:.0f}°"
-    run.details |= {"class": result.class_name, "yaw_deg": yaw, "pitch_deg": pitch, "metrics": result.metrics}
-    run.details["warnings"] = [*result.warnings, *(line for photo in result.photos for line in photo.warnings)]
-    run.add(target, f"{what}; fit {result.fit}: {before:.1f} dB before tuning, {after:.1f} dB after")
+    return {
+        "class": result.class_name,
+        "yaw_deg": yaw,
+        "pitch_deg": pitch,
+        "metrics": result.metrics,
+        "warnings": [*result.warnings, *(line for photo in result.photos for line in photo.warnings)],
+    }
+
+
+def _report(result: InversionResult, target: Path, reporter: Reporter) -> None:
+    """Tell what was found, and how far to trust it."""
+    before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
+    found = _details(result)
+    what = f"{found['class'] or 'object'} seen from yaw {found['yaw_deg']:.0f}°, pitch {found['pitch_deg']:.0f}°"
+    reporter.made(target, f"{what}; fit {result.fit}: {before:.1f} dB before tuning, {after:.1f} dB after")
     for line in result.warnings:
         reporter.say(f"warning: {line}")
     reporter.say(f"side by side: {target / OVERVIEW_NAME}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class Reporter:
@@ -12,6 +13,15 @@ class Reporter:
 
     def describe(self, what: str) -> None:
         """Change what the progress under way says it is about, such as a stage and its loss."""
+
+    def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
+        """Tell of an output that is complete on disk, as soon as it is.
+
+        Args:
+            path: Its file or folder.
+            line: What it is, for people.
+            planned: It is not there: this is a dry run.
+        """
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -1,8 +1,8 @@
 """`gen3d sample`: pictures of seeds, as files or as one labelled grid."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 from jaxtyping import Float
@@ -19,9 +19,10 @@ from gen3d_tools.media.images import check_image_path, depth_picture, normal_pic
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.ray_rendering import Sampling
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
+from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
-from gen3d_tools.workflows.samples import Sample, SampleSelection, make_fields
+from gen3d_tools.workflows.runs import Run, RunOptions
+from gen3d_tools.workflows.samples import Sample, SampleSelection, check_psi, make_fields
 
 KINDS = ("rgb", "depth", "normal")
 GRID_NAME = "grid.png"
@@ -129,7 +130,7 @@ def sample(
     options: RunOptions | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
-    """Render samples to pictures.
+    """Render samples to pictures, each whole on disk before the next begins.
 
     Args:
         model: Whatever `load_generator` takes.
@@ -145,55 +146,122 @@ def sample(
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
     choice, look, options = choice or SampleSelection(), look or ViewOptions(), options or RunOptions()
-    kinds = parse_kinds(show)
+    reporter, kinds = reporter or Reporter(), parse_kinds(show)
     check_size(look.size)
+    check_psi(choice.psi)
     if not 1 <= views <= MAX_VIEWS:
         raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
-    target = options.out or output_folder("sample", model, choice.name_parts)
-    one_file = bool(target.suffix) and options.out is not None
-    if one_file:
-        check_image_path(target, overwrite=options.overwrite)
+    target = options.target("sample", model, choice.name_parts)
+    if options.file is not None:
+        check_image_path(target, overwrite=options.replaces)
     generator = load_generator(model, device=options.device, base=options.base)
     look = look.sized(generator)
-    samples = choice.samples(generator)
-    run = Run("sample", model, choice.record(generator) | {"show": kinds, "views": views}, dry_run=options.dry_run)
-    run.options |= asdict(look)
+    cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
-    one_sheet = grid or (one_file and len(samples) * len(columns) > 1)
+    samples = choice.samples(generator)
+    plan = _plan(samples, columns, target, options, grid=grid)
+    run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
+    run.options |= {"show": kinds, "views": views, "grid": plan.sheet is not None} | asdict(look)
+    whole = claim(run, plan.paths, target, options, apart=plan.sheet is None)
     if options.dry_run:
-        _plan(run, samples, columns, target, one_file, one_sheet)
+        _say_plan(run, plan, columns)
         return run
-    rows = _render_rows(generator, samples, choice.psi, kinds, views, look, reporter or Reporter())
-    if one_sheet:
-        path = target if one_file else target / GRID_NAME
-        sheet = samples_sheet(samples, list(rows), columns)
-        write_image(path, sheet, overwrite=options.overwrite)
-        run.add(path, f"{len(samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
-    else:
-        for one, row in zip(samples, rows, strict=True):
-            for name, image in zip(columns, row, strict=True):
-                path = _path(target, one_file, one, name, columns)
-                write_image(path, image, overwrite=options.overwrite)
-                run.add(path, f"{one.label}, {look.size} x {look.size} pixels")
-    return run.finish(target, next_command=f"gen3d video {options.after(model)}{samples[0].options}")
+    shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
+    with run.recording():
+        if plan.sheet is None:
+            _write_pictures(run, plan, shoot, whole, overwrite=options.replaces)
+        elif plan.sheet in whole:
+            run.add(plan.sheet, "there already")
+        else:
+            _write_sheet(run, plan, columns, shoot, overwrite=options.replaces)
+    return run.finish(next_command=f"gen3d video {options.after(model)}{samples[0].options}")
 
 
-def _path(target: Path, one_file: bool, one: Sample, name: str, columns: Sequence[str]) -> Path:
-    """Name the file of one picture of one sample."""
-    suffix = "" if len(columns) == 1 else f"-{name.replace(' ', '-').removesuffix('°')}"
-    return target if one_file else target / f"{one.stem}{suffix}.png"
+@dataclass(frozen=True)
+class _Plan:
+    """Which pictures go where: a file for each picture of each sample, or one sheet of all."""
+
+    samples: Sequence[Sample]
+    files: Sequence[Sequence[Path]]
+    """One row for each sample; empty if there is a sheet."""
+    sheet: Path | None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file."""
+        return [path for row in self.files for path in row] if self.sheet is None else [self.sheet]
 
 
-def _plan(
-    run: Run, samples: Sequence[Sample], columns: Sequence[str], target: Path, one_file: bool, one_sheet: bool
-) -> None:
+def _plan(samples: Sequence[Sample], columns: Sequence[str], target: Path, options: RunOptions, *, grid: bool) -> _Plan:
+    """Name the files; a sample that is named twice is made once, unless it is to be twice on a sheet."""
+    if grid or (options.file is not None and len(set(samples)) * len(columns) > 1):
+        return _Plan(samples, [], target if options.file is not None else target / GRID_NAME)
+    samples = list(dict.fromkeys(samples))
+    if options.file is not None:
+        return _Plan(samples, [[target]], None)
+    ends = [f"-{name.replace(' ', '-').removesuffix('°')}" for name in columns] if len(columns) > 1 else [""]
+    return _Plan(samples, [[target / f"{one.stem}{end}.png" for end in ends] for one in samples], None)
+
+
+def _say_plan(run: Run, plan: _Plan, columns: Sequence[str]) -> None:
     """Note what would be written."""
-    if one_sheet:
-        run.add(target if one_file else target / GRID_NAME, f"{len(samples)} samples in one sheet")
+    if plan.sheet is not None:
+        run.add(plan.sheet, f"{len(plan.samples)} samples in one sheet")
         return
-    for one in samples:
-        for name in columns:
-            run.add(_path(target, one_file, one, name, columns), f"{one.label}, {name}")
+    for one, row in zip(plan.samples, plan.files, strict=True):
+        for name, path in zip(columns, row, strict=True):
+            run.add(path, f"{one.label}, {name}")
+
+
+@dataclass(frozen=True)
+class _Shoot:
+    """What all pictures of a run share."""
+
+    generator: Generator
+    psi: float
+    kinds: Sequence[str]
+    cameras: Sequence[Camera]
+    look: ViewOptions
+
+    def pictures(self, one: Sample, wanted: Sequence[bool]) -> Iterator[Float[Tensor, "3 size size"] | None]:
+        """Render a sample: its kinds of picture, each from all views; None where one is not wanted."""
+        if not any(wanted):
+            yield from [None] * len(wanted)
+            return
+        [field] = make_fields(self.generator, [one], self.psi)
+        settings, look = self.generator.settings, self.look
+        config = settings.render_config if look.exact else config_for(stack_cameras(self.cameras), settings)
+        for is_wanted, (kind, camera) in zip(wanted, product(self.kinds, self.cameras), strict=True):
+            yield picture(field, camera, kind, look, config) if is_wanted else None
+
+
+def _write_pictures(run: Run, plan: _Plan, shoot: _Shoot, whole: Container[Path], *, overwrite: bool) -> None:
+    """Write one file after the other; those that are whole already stay."""
+    paths = plan.paths
+    with run.reporter.progress("rendering", len(paths)) as done:
+        for one, row in zip(plan.samples, plan.files, strict=True):
+            for path, image in zip(row, shoot.pictures(one, [path not in whole for path in row]), strict=True):
+                if image is not None:
+                    write_image(path, image, overwrite=overwrite)
+                there = "" if image is not None else ", there already"
+                run.add(path, f"{one.label}, {shoot.look.size} x {shoot.look.size} pixels{there}")
+                done(len(run.outputs))
+
+
+def _write_sheet(run: Run, plan: _Plan, columns: Sequence[str], shoot: _Shoot, *, overwrite: bool) -> None:
+    """Write all pictures as one."""
+    assert plan.sheet is not None
+    rows: list[list[Tensor]] = []
+    with run.reporter.progress("rendering", len(plan.samples) * len(columns)) as done:
+        for one in plan.samples:
+            rows.append([])
+            for image in shoot.pictures(one, [True] * len(columns)):
+                assert image is not None
+                rows[-1].append(image)
+                done(sum(map(len, rows)))
+    sheet = samples_sheet(plan.samples, rows, columns)
+    write_image(plan.sheet, sheet, overwrite=overwrite)
+    run.add(plan.sheet, f"{len(plan.samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
 
 
 def samples_sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:
@@ -213,27 +281,3 @@ def samples_sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], c
             rows, classes, [f"{'' if seed is None else seed} {what}".strip() for seed in seeds for what in shows]
         )
     return contact_sheet(pictures, [one.label for one in samples], columns if len(columns) > 1 else None)
-
-
-def _render_rows(
-    generator: Generator,
-    samples: Sequence[Sample],
-    psi: float,
-    kinds: Sequence[str],
-    views: int,
-    look: ViewOptions,
-    reporter: Reporter,
-) -> Iterator[list[Tensor]]:
-    """Render one sample after the other: its kinds of picture, each from all views."""
-    cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
-    settings, per_sample = generator.settings, len(kinds) * views
-    config = settings.render_config if look.exact else config_for(stack_cameras(cameras), settings)
-    with reporter.progress("rendering", len(samples) * per_sample) as done:
-        for index, one in enumerate(samples):
-            [field] = make_fields(generator, [one], psi)
-            row: list[Tensor] = []
-            for kind in kinds:
-                for camera in cameras:
-                    row.append(picture(field, camera, kind, look, config))
-                    done(index * per_sample + len(row))
-            yield row

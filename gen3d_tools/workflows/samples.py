@@ -1,6 +1,5 @@
 """Which samples a command is about: seeds and classes as typed, every class with every seed."""
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
 
 MAX_PSI = 4.0
+_MAX_NAME_BYTES = 120
 ALL_CLASSES = "all"
 DEFAULT_SEEDS = "0"
 
@@ -31,7 +32,10 @@ class Sample:
     @property
     def stem(self) -> str:
         """Name for files: `mug-0003`, or `seed-0003` without classes; `mug` or `object` for the pivot."""
-        name = re.sub(r"[^\w.-]+", "_", self.class_name)
+        whole = safe_name(self.class_name)
+        name = shorten(whole, _MAX_NAME_BYTES)
+        if name != whole:
+            name = f"{name}-{self.class_index}"  # others may begin alike
         return name or "object" if self.seed is None else f"{name or 'seed'}-{self.seed:04d}"
 
     @property
@@ -63,8 +67,15 @@ class SampleSelection:
         return name_parts(self.seeds, self.classes)
 
     def samples(self, generator: Generator) -> list[Sample]:
-        """Every sample that is meant; see `choose_samples`."""
-        return choose_samples(generator, self.seeds, self.classes)
+        """Every sample that is meant; see `choose_samples`.
+
+        Raises:
+            InputError: A seed or class cannot be read, or the truncation is out of its range.
+        """
+        samples = choose_samples(generator, self.seeds, self.classes)
+        for one in samples:
+            _check_psi_of(one, self.psi)
+        return samples
 
     def record(self, generator: Generator) -> dict[str, Any]:
         """The choice as it stands in the record of a run."""
@@ -139,18 +150,28 @@ def make_ws(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -
     """
     rows = []
     for one in samples:
+        _check_psi_of(one, psi)
         if one.seed is None:
-            rows.append(_pivot_ws(generator, psi))
+            rows.append(_pivot_ws(generator))
             continue
         classes = None if one.class_index is None else [one.class_index]
-        rows.append(generator.latents([one.seed], classes, truncation_psi=check_psi(psi)))
+        rows.append(generator.latents([one.seed], classes, truncation_psi=psi))
     return torch.cat(rows)
 
 
-def _pivot_ws(generator: Generator, psi: float) -> Float[Tensor, "1 num_ws w_dim"]:
-    assert generator.pivot is not None, "only choose_samples names the pivot"
-    if psi != 1:
+def _check_psi_of(one: Sample, psi: float) -> None:
+    """Refuse a truncation that a sample cannot have.
+
+    Raises:
+        InputError: It is out of its range, or the sample is the pivot, which is not drawn.
+    """
+    check_psi(psi)
+    if one.seed is None and psi != 1:
         raise InputError(f"psi is {psi:g}, but the reconstructed object is not drawn; leave --psi out, or name --seeds")
+
+
+def _pivot_ws(generator: Generator) -> Float[Tensor, "1 num_ws w_dim"]:
+    assert generator.pivot is not None, "only choose_samples names the pivot"
     return generator.pivot.ws.to(generator.device)
 
 

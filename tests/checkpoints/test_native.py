@@ -169,7 +169,7 @@ def test_a_hub_repository_is_a_folder_in_its_cache(monkeypatch, tiny_folder):
     assert load_generator("someone/some-model").class_names == ("ball", "cube")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu", "teapot"])
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "teapot", "meta", ""])
 def test_a_device_that_is_not_here_is_refused(device):
     with pytest.raises(InputError, match="not available here"):
         choose_device(device)
@@ -189,3 +189,7 @@ def test_layout_names_a_precision_that_is_not_ours(folder):
     save_file({"numbers": torch.zeros(3, dtype=torch.int64)}, path)
     with pytest.raises(CheckpointError, match="type I64"):
         read_layout(folder)
+
+
+def test_a_device_may_be_written_in_capitals():
+    assert choose_device("CPU") == torch.device("cpu")

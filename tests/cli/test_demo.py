@@ -128,16 +128,25 @@ def test_next_commands_exist_with_their_options():
 
 
 def test_an_earlier_demo_stays_unless_overwritten(gen3d):
-    Path("out").mkdir()
-    Path("out/grid.png").write_text("precious")
-    Path("out/diary.txt").write_text("more precious")
+    assert gen3d("demo", "-o", "out").code == 0
+    Path("out/diary.txt").write_text("precious")
     refused = gen3d("demo", "-o", "out")
     assert refused.code == 2
     assert "--overwrite" in refused.error
-    assert Path("out/grid.png").read_text() == "precious"
     assert gen3d("demo", "-o", "out", "--overwrite").code == 0
     assert names("out") == sorted([*FILES, "diary.txt"])
-    assert Path("out/diary.txt").read_text() == "more precious"
+    assert Path("out/diary.txt").read_text() == "precious"
+
+
+def test_a_persons_own_page_is_not_replaced_by_that_of_the_demo(gen3d, monkeypatch):
+    monkeypatch.setattr(workflow, "load_generator", lambda *arguments, **options: pytest.fail("work has begun"))
+    Path("site").mkdir()
+    Path("site/index.html").write_text("precious")
+    for overwrite in ([], ["--overwrite"]):
+        refused = gen3d("demo", "-o", "site", *overwrite)
+        assert refused.code == 2
+        assert "index.html" in refused.error
+    assert Path("site/index.html").read_text() == "precious"
 
 
 def test_a_demo_that_fails_leaves_nothing(gen3d, leftovers, monkeypatch):

@@ -75,7 +75,7 @@ def test_a_sound_machine_is_0(sound, lines):
 
 def test_every_needed_package_is_imported(sound, lines):
     _, checks = lines()
-    needed = [name for name in PROJECT["dependencies"] if not name.startswith("open3d")]
+    needed = [name for name in PROJECT["dependencies"] if not name.startswith(("open3d", "libusb"))]
     for requirement in needed:
         name = requirement.partition(">=")[0].lower().replace("_", "-")
         assert f"{name} " in checks["packages"]["found"]
@@ -90,14 +90,37 @@ def test_every_extra_is_looked_for():
 
 def test_the_table_is_for_people(sound, gen3d, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(workflow, "PURPOSES", {"viser": "the viewer"})
+    monkeypatch.setattr(workflow, "PURPOSES", {"mrcfile": "volumes"})
     real = workflow.version
-    monkeypatch.setattr(workflow, "version", lambda name: real("none-of-this-name" if name == "viser" else name))
+    monkeypatch.setattr(workflow, "version", lambda name: real("none-of-this-name" if name == "mrcfile" else name))
     result = gen3d("doctor")
     assert result.code == 0
-    assert "optional  viser" in result.out
-    assert 'fix: pip install "gen3d-tools[view]"' in result.out  # the bracket is no markup
+    assert "optional  mrcfile" in result.out
+    assert 'fix: pip install "gen3d-tools[mrc]"' in result.out  # the bracket is no markup
     assert "Next: gen3d demo" in result.err
+
+
+def test_warm_compiles_ahead_and_without_it_nothing_is_compiled(sound, gen3d, lines, monkeypatch):
+    from gen3d_tools.workflows import warm
+
+    called = []
+    monkeypatch.setattr(warm, "warm", lambda: called.append(True))
+    monkeypatch.setattr(warm, "missing_kernels", lambda: ("kernels.rays.scheme",))
+    _, checks = lines()
+    assert not called
+    assert checks["compiled code"]["found"].startswith(f"{len(warm.KERNELS) - 1} of {len(warm.KERNELS)} parts in ")
+    assert gen3d("doctor", "--warm", "--json").code == 0
+    assert called
+
+
+def test_a_place_for_compiled_code_is_asked_for_where_there_is_none(sound, lines, monkeypatch):
+    from gen3d_tools.workflows import warm
+
+    monkeypatch.setattr(warm, "kernel_folder", lambda: None)
+    code, checks = lines()
+    assert code == 0
+    assert checks["compiled code"]["status"] == "warning"
+    assert "NUMBA_CACHE_DIR" in checks["compiled code"]["fix"]
 
 
 def test_a_missing_package_is_5(sound, importing, lines):
@@ -125,7 +148,8 @@ def test_an_old_package_is_5(sound, lines, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [ImportError, OSError])  # Python's loader, and ctypes
-def test_open3d_without_libgl_is_a_warning_with_the_package(sound, importing, lines, kind):
+def test_open3d_without_libgl_is_a_warning_with_the_package(sound, importing, lines, kind, monkeypatch):
+    monkeypatch.delitem(sys.modules, "open3d", raising=False)
     importing("open3d", kind("libGL.so.1: cannot open shared object file: No such file or directory"))
     code, checks = lines()
     assert code == 0

@@ -105,6 +105,8 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--views", "0"], 2, "views is 0"),
         (["-o", "x.tiff"], 2, "unknown image suffix '.tiff'"),
         (["--device", "teapot"], 2, "not available here"),
+        (["--device", "meta"], 2, "not available here"),
+        (["--device", "Cpu:x"], 2, "not available here"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):
@@ -145,8 +147,11 @@ def test_ctrl_c_keeps_what_is_finished(gen3d, tiny_folder, monkeypatch):
     monkeypatch.setattr(workflow, "picture", stop_at_the_second)
     result = gen3d("sample", tiny_folder, "--class", "all", "-o", "out", *FAST)
     assert result.code == 130
-    assert "interrupted" in result.error
-    assert [path.name for path in Path("out").iterdir()] == ["ball-0000.png"]
+    assert "repeat the command with --resume" in result.err.splitlines()[-1]
+    assert result.paths == ["out/ball-0000.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["ball-0000.png", "run.json"]
+    record = json.loads(Path("out/run.json").read_text())
+    assert (record["whole"], list(record["files"])) == (False, ["ball-0000.png"])
 
 
 def test_a_full_disk_leaves_no_half_written_file(gen3d, tiny_folder, monkeypatch, leftovers):

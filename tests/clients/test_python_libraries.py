@@ -21,8 +21,7 @@ def test_trimesh(written, car, kind, suffix):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_open3d(written, car, suffix):
-    open3d = pytest.importorskip("open3d", exc_type=ImportError)
+def test_open3d(written, car, suffix, open3d):
     found = open3d.io.read_triangle_mesh(str(written("colored", suffix)))
     assert len(found.triangles) == len(car.colored.faces)
     bounds = np.stack([found.get_min_bound(), found.get_max_bound()])
@@ -33,7 +32,6 @@ def test_open3d(written, car, suffix):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", [".glb", ".obj"])
-def test_open3d_reads_the_texture(written, suffix):
-    open3d = pytest.importorskip("open3d", exc_type=ImportError)
+def test_open3d_reads_the_texture(written, suffix, open3d):
     found = open3d.io.read_triangle_model(str(written("textured", suffix)))
     assert [material.albedo_img is not None for material in found.materials] == [True]

@@ -23,7 +23,8 @@ KEPT = Path("gen3d-out/fuzz")
 def formats(package: str = "tests.fuzz.formats") -> dict[str, Format]:
     """Every format of every module in a package; or of one module."""
     found = importlib.import_module(package)
-    inside = pkgutil.iter_modules(found.__path__, f"{package}.") if hasattr(found, "__path__") else ()
+    folders = [*getattr(found, "__path__", [])][:1]  # of this checkout, whatever other one is installed
+    inside = pkgutil.iter_modules(folders, f"{package}.")
     modules = [importlib.import_module(module.name) for module in inside] or [found]
     return {form.name: form for module in modules for form in module.FORMATS}
 

@@ -46,7 +46,7 @@ def read(folder: Path) -> object:
             while True:
                 pass
         case "wait":
-            time.sleep(10)
+            time.sleep(100)
         case "eat":
             return len(b"\x01" * (200 << 20))
         case "claim":
@@ -83,7 +83,7 @@ FORMATS = [
         corpus=lambda: [{"deed": b"fine"}],
         read=read,
         extra=deeds,
-        seconds=0.5,
+        seconds=0.2,
         memory=100 << 20,
     )
 ]

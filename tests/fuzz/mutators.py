@@ -155,7 +155,11 @@ def _json_change(change: Callable[[random.Random, Any, Any], None]) -> Mutator:
         places = _places(value, [])
         if not places:
             return something_else(chance, data)
-        change(chance, *chance.choice(places))
+        container, key = chance.choice(places)
+        try:
+            change(chance, container, key)
+        except (ValueError, OverflowError):  # an earlier change left a number that has no neighbours
+            other_value(chance, container, key)
         return _dumped(value)
 
     mutate.__name__ = change.__name__

@@ -15,14 +15,14 @@ from tests.fuzz.harness import Cases, Format
 from tests.fuzz.mutators import BY_SUFFIX
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = "from tests.fuzz import harness, __main__; harness.SILENCE = 2.0; __main__.main()"
+PROGRAM = "from tests.fuzz import harness, __main__; harness.SILENCE = 8.0; __main__.main()"
 CLEAN = {"fine", "refuse"}
 EXPECTED = {
     "raise": "IndexError: list index out of range",
     "flood": "message of 5000 letters",
     "colour": r"message of 19 letters: 'a \x1b[31mred",
-    "spin": "more than 0.5 s of processor time",
-    "wait": "silent for 2 s",
+    "spin": "more than 0.2 s of processor time",
+    "wait": "silent for 8 s",
     "eat": "MiB of memory, 100 are allowed",
     "claim": "MemoryError",
     "crash": "killed by SIGSEGV",

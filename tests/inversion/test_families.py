@@ -17,7 +17,7 @@ from gen3d_tools.inversion.stages.objective import Objective, target_of
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.photos.photo import Photo
-from gen3d_tools.rendering.differentiable import see
+from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 
@@ -107,7 +107,7 @@ def test_views_show_the_backdrop_as_the_reference_does(background):
     with torch.no_grad():
         field = generator.fields(generator.latents([1]))[0]
         camera = generator.default_camera()
-        seen = see(field, camera, pixel_coordinates(8), threshold=0.0)
+        seen = render_differentiable(field, camera, pixel_coordinates(8), threshold=0.0)
         pixels = pixel_coordinates(8)
         traced = trace_rays(field, *camera_rays(camera, 8), sampling="default", pixels=pixels)
         wanted = traced.values[:, :3]

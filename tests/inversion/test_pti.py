@@ -14,7 +14,7 @@ from gen3d_tools.inversion.pti import Inversion, invert
 from gen3d_tools.inversion.results.score import input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import PRESETS, InversionSettings, preset
 from gen3d_tools.photos.photo import Photo
-from gen3d_tools.rendering.differentiable import see
+from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 QUICK = InversionSettings(
@@ -38,7 +38,7 @@ QUICK = InversionSettings(
 def _photo(generator, seed=5, label=1, camera=None, side=16):
     field = generator.fields(generator.latents([seed], [label]))[0]
     camera = generator.default_camera() if camera is None else camera
-    seen = see(field, camera, pixel_coordinates(side))
+    seen = render_differentiable(field, camera, pixel_coordinates(side))
     return Photo(seen.rgb.clamp(0, 1), seen.opacity.clamp(0, 1), source="test")
 
 
@@ -77,7 +77,9 @@ def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tin
     ws = tiny_generator.latents([5], [1])
     camera = Camera.from_spherical([40.0], 20.0, 4.5, fov_y_deg=12.0)
     config = config_for(camera, tiny_generator.settings)
-    seen = see(tiny_generator.fields(ws)[0], camera[0], pixel_coordinates(24), config=config, threshold=0.0)
+    seen = render_differentiable(
+        tiny_generator.fields(ws)[0], camera[0], pixel_coordinates(24), config=config, threshold=0.0
+    )
     assert seen.opacity.mean() > 0.1
     photo = Photo(seen.rgb.clamp(0, 1), seen.opacity.clamp(0, 1))
     work = Inversion(tiny_generator, [photo], camera=camera, class_name=1, settings=QUICK)

@@ -15,16 +15,10 @@ from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
 generator = g3.load_generator(sys.argv[1], device="cpu")
 (field,) = generator.fields(generator.latents([3], ["cube"]))
 """
-MESH_AND_PICTURE = """
-mesh = g3.extract_mesh(field, resolution=16, iso_level=1.0, keep=0)
-picture = g3.render(field, generator.default_camera(), resolution=16).rgb
-print(json.dumps({"faces": len(mesh.faces), "volume": mesh.volume, "mean": picture.mean().item()}))
-"""
 SURFACE = """
 vertices, faces = triplane_surface(field, resolution=16, iso_level=1.0, raw_level=1.5)
 print(json.dumps({"faces": faces.tolist(), "vertices": vertices.tolist()}))
 """
-NO_NUMBA = "import sys; sys.modules['numba'] = None\n"
 NO_FOLDER = """
 from numba.core import caching
 def refuse(self): raise PermissionError(13, "read-only")
@@ -43,17 +37,6 @@ def run(script, folder) -> Made:
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return Made(json.loads(done.stdout.splitlines()[-1]), done.stderr.strip().splitlines())
-
-
-@pytest.mark.slow
-def test_without_numba_mesh_and_picture_come_out_with_one_warning(tiny_folder):
-    usual = run(FIELD + MESH_AND_PICTURE, tiny_folder).results
-    made = run(NO_NUMBA + FIELD + MESH_AND_PICTURE, tiny_folder)
-    assert made.results["faces"] == usual["faces"]
-    assert made.results["volume"] == pytest.approx(usual["volume"], rel=0.05)
-    assert made.results["mean"] == pytest.approx(usual["mean"], abs=0.02)
-    assert len(made.said) == 1
-    assert "numba is not installed" in made.said[0]
 
 
 @pytest.mark.slow

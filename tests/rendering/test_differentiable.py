@@ -9,7 +9,7 @@ import torch
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.rendering.differentiable import grid, onset_width, see
+from gen3d_tools.rendering.differentiable import onset_width, render_differentiable, sample_pixels
 from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 
@@ -36,7 +36,7 @@ def _full(field, camera):
 def test_without_softening_the_picture_is_that_of_the_reference(tiny_generator):
     _, field = _leaf_field(tiny_generator)
     camera = tiny_generator.default_camera()
-    seen = see(field, camera, pixel_coordinates(SIDE), threshold=1e-6)
+    seen = render_differentiable(field, camera, pixel_coordinates(SIDE), threshold=1e-6)
     rgb, opacity = _full(field, camera)
     assert 0.05 < opacity.mean() < 0.95
     torch.testing.assert_close(seen.rgb, rgb, atol=1e-4, rtol=0)
@@ -47,7 +47,7 @@ def test_without_softening_the_picture_is_that_of_the_reference(tiny_generator):
 def test_gradients_of_the_cheap_pass_are_those_of_full_autograd_within_a_hundredth(tiny_generator, threshold):
     camera = tiny_generator.default_camera()
     leaf, field = _leaf_field(tiny_generator)
-    _loss(see(field, camera, pixel_coordinates(SIDE), threshold=threshold).rgb).backward()
+    _loss(render_differentiable(field, camera, pixel_coordinates(SIDE), threshold=threshold).rgb).backward()
     cheap = leaf.grad.clone()
     leaf, field = _leaf_field(tiny_generator)
     _loss(_full(field, camera)[0]).backward()
@@ -64,15 +64,18 @@ def test_a_second_round_of_samples_meets_a_thin_surface():
     )
     camera, pixels = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=20.0), pixel_coordinates(32)
     many = replace(ball.render_config, coarse_samples=1024, fine_samples=512)
-    truth = see(ball, camera, pixels, config=many).rgb
-    errors = [(see(ball, camera, pixels, fine_rounds=rounds).rgb - truth).square().mean() for rounds in (1, 2)]
+    truth = render_differentiable(ball, camera, pixels, config=many).rgb
+    errors = [
+        (render_differentiable(ball, camera, pixels, fine_rounds=rounds).rgb - truth).square().mean()
+        for rounds in (1, 2)
+    ]
     assert errors[1] < 0.3 * errors[0]
 
 
 def test_an_object_outside_the_picture_is_background_that_still_takes_a_gradient(tiny_generator):
     leaf, field = _leaf_field(tiny_generator)
     away = Camera.look_at((0.0, 0.0, 3.0), (0.0, 0.0, 6.0), fov_y_deg=20.0)
-    seen = see(field, away, pixel_coordinates(SIDE))
+    seen = render_differentiable(field, away, pixel_coordinates(SIDE))
     assert torch.equal(seen.rgb.detach(), torch.ones(3, SIDE, SIDE))
     seen.rgb.sum().backward()
     assert not leaf.grad.any()
@@ -92,7 +95,9 @@ def test_camera_gradients_agree_with_finite_differences():
     def loss(yaw, fov):
         field = replace(_soft_ball(), raw_density_fn=lambda p: 40 * (0.3 - (p - 0.1).norm(dim=-1)))
         camera = Camera.from_spherical(yaw, 10.0, 2.7, fov_y_deg=fov)
-        return see(field, camera, pixel_coordinates(16), threshold=0.0).opacity[:, :, :8].double().sum()
+        return (
+            render_differentiable(field, camera, pixel_coordinates(16), threshold=0.0).opacity[:, :, :8].double().sum()
+        )
 
     yaw, fov = torch.tensor(20.0, requires_grad=True), torch.tensor(20.0, requires_grad=True)
     loss(yaw, fov).backward()
@@ -104,7 +109,7 @@ def test_camera_gradients_agree_with_finite_differences():
 
 def test_rays_beside_the_box_see_the_background():
     camera = Camera.from_spherical(0.0, 0.0, 2.7, fov_y_deg=60.0)
-    seen = see(_soft_ball(), camera, pixel_coordinates(16))
+    seen = render_differentiable(_soft_ball(), camera, pixel_coordinates(16))
     assert torch.equal(seen.rgb[:, 0, 0], torch.ones(3))
     assert seen.opacity[0, 8, 8] > 0.8 > 0.01 > seen.opacity[0, 0, 0]
 
@@ -120,7 +125,7 @@ def test_softening_lets_a_ray_beside_a_hard_ball_feel_it():
         field = replace(_soft_ball(), raw_density_fn=lambda p: 1e5 * (radius - p.norm(dim=-1)))
         camera = Camera.from_spherical(0.0, 0.0, 2.7, fov_y_deg=2 * math.degrees(math.atan(0.5)))
         beside = torch.tensor([[0.5 + math.tan(math.asin(0.312 / 2.7)), 0.5]])  # passes the ball at 0.012
-        see(field, camera, beside, width=width, threshold=0.0).opacity.sum().backward()
+        render_differentiable(field, camera, beside, width=width, threshold=0.0).opacity.sum().backward()
         return float(radius.grad)
 
     assert gradient(1.0) < 1e-3 < gradient(400.0)
@@ -130,7 +135,7 @@ def test_a_grid_is_regular_and_never_larger_than_asked(tiny_generator):
     _, field = _leaf_field(tiny_generator)
     random = torch.Generator().manual_seed(0)
     for rays, count in ((16 * 16, 16), (100, 8), (1, 1)):
-        chosen, pixels = grid(16, rays, field, random)
+        chosen, pixels = sample_pixels(16, rays, field, random)
         assert chosen.shape == (2, count)
         assert len(pixels) == count**2 <= max(rays, 1)
         assert ((pixels > 0) & (pixels < 1)).all()
@@ -143,7 +148,9 @@ def test_a_grid_is_regular_and_never_larger_than_asked(tiny_generator):
 def test_without_a_generator_pictures_repeat(tiny_generator):
     _, field = _leaf_field(tiny_generator)
     camera = tiny_generator.default_camera()
-    first, second = (see(field, camera, pixel_coordinates(8)).rgb for _ in range(2))
+    first, second = (render_differentiable(field, camera, pixel_coordinates(8)).rgb for _ in range(2))
     assert torch.equal(first, second)
-    jittered = see(field, camera, pixel_coordinates(8), generator=torch.Generator().manual_seed(1)).rgb
+    jittered = render_differentiable(
+        field, camera, pixel_coordinates(8), generator=torch.Generator().manual_seed(1)
+    ).rgb
     assert not torch.equal(first, jittered)

@@ -1,6 +1,8 @@
 """Networks in plain torch, parameters named as published, so that converted weights are the same numbers.
 
 * `layers`: equalised linear layers and modulated convolutions (StyleGAN2).
+* `modulated`: a modulated convolution as one step of autograd, for training and inversion.
+* `precision`: where bfloat16 is faster, asked in one place.
 * `stylegan2`: mapping network and skip synthesis network, made of them.
 * `fourier`: Fourier features of coordinates.
 * `decoder`, `epigraf_decoder`: plane features to colours and raw density: EG3D's way, and EpiGRAF's and 3DGP's.

@@ -56,7 +56,7 @@ class Decoder(nn.Module):
 
     def numbers(self) -> DecoderNumbers:
         """Give the network as arrays for the fast kernels."""
-        layers = [layer.numbers() for layer in self.net if isinstance(layer, FullyConnected)]
+        layers = [layer.numbers() for layer in self._layers()]
         return DecoderNumbers(
             weights=tuple(weight for weight, _ in layers),
             biases=tuple(bias for _, bias in layers),
@@ -66,3 +66,10 @@ class Decoder(nn.Module):
             value_gain=1 + 2 * COLOR_MARGIN,
             value_offset=-COLOR_MARGIN,
         )
+
+    def tensors(self) -> list[tuple[Tensor, Tensor]]:
+        """Give the weights and biases of `numbers` as tensors through which gradients reach the parameters."""
+        return [layer.tensors() for layer in self._layers()]
+
+    def _layers(self) -> list[FullyConnected]:
+        return [layer for layer in self.net if isinstance(layer, FullyConnected)]

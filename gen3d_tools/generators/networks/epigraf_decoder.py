@@ -91,8 +91,7 @@ class PlaneDecoder(nn.Module):
         """Give the network as arrays for the fast kernels; None where it reads more than features."""
         if self.reads != "features":
             return None
-        found = [layer for layer in self.model if isinstance(layer, FullyConnected)]
-        layers = [layer.numbers(LRELU_GAIN if index else 1.0) for index, layer in enumerate(found)]
+        layers = [layer.numbers(gain) for layer, gain in self._layers()]
         sigmoid = self.color_activation == "sigmoid"
         return DecoderNumbers(
             weights=tuple(weight for weight, _ in layers),
@@ -103,6 +102,15 @@ class PlaneDecoder(nn.Module):
             value_gain=1 + 2 * COLOR_MARGIN if sigmoid else 0.5,
             value_offset=-COLOR_MARGIN if sigmoid else 0.5,
         )
+
+    def tensors(self) -> list[tuple[Tensor, Tensor]]:
+        """Give the weights and biases of `numbers` as tensors through which gradients reach the parameters."""
+        return [layer.tensors(gain) for layer, gain in self._layers()]
+
+    def _layers(self) -> list[tuple[FullyConnected, float]]:
+        """The layers, each with the gain of the activation before it."""
+        found = [layer for layer in self.model if isinstance(layer, FullyConnected)]
+        return [(layer, LRELU_GAIN if index else 1.0) for index, layer in enumerate(found)]
 
     def _activated(self, colors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Bring the network's colours to 0..1."""

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import NoiseMode
+from gen3d_tools.generators.networks.modulated import Doubled, modulated_layer
 
 Activation = Literal["linear", "lrelu", "softplus"]
 
@@ -55,14 +56,9 @@ def low_pass_filter(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "
 
 
 def upsample_image(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
-    """Upsample x2 with the [1, 3, 3, 1] filter and zeros beyond the border (the skip path).
-
-    That filter is bilinear interpolation everywhere except that the border sees zeros, so one ring
-    of zeros is added, interpolated along, and cut off again.
-    """
-    padded = F.pad(image, (1, 1, 1, 1))
-    doubled = F.interpolate(padded, scale_factor=2, mode="bilinear", align_corners=False)
-    return doubled[:, :, 2:-2, 2:-2]
+    """Upsample x2 with the [1, 3, 3, 1] filter and zeros beyond the border (the skip path)."""
+    doubled: Tensor = Doubled.apply(image, low_pass_filter(image.dtype, image.device) * 4)  # type: ignore[no-untyped-call]
+    return doubled
 
 
 class FullyConnected(nn.Module):
@@ -97,9 +93,13 @@ class FullyConnected(nn.Module):
 
     def numbers(self, input_gain: float = 1.0) -> tuple[Float[np.ndarray, "out_features in_features"], np.ndarray]:
         """Give weight and bias as arrays on the CPU, the learning rate's gain and a gain of the input included."""
+        weight, bias = (one.detach().float().cpu().numpy() for one in self.tensors(input_gain))
+        return weight, bias
+
+    def tensors(self, input_gain: float = 1.0) -> tuple[Float[Tensor, "out_features in_features"], Tensor]:
+        """Give what `numbers` gives as tensors through which gradients reach the parameters."""
         gain = self.lr_multiplier / math.sqrt(self.weight.shape[1]) * input_gain
-        weight, bias = self.weight.detach().float().cpu() * gain, self.bias.detach().float().cpu() * self.lr_multiplier
-        return weight.numpy(), bias.numpy()
+        return self.weight * gain, self.bias * self.lr_multiplier
 
 
 def modulated_conv2d(
@@ -196,17 +196,34 @@ class SynthesisLayer(nn.Module):
     ) -> Float[Tensor, "b out_channels h2 w2"]:
         """Apply the layer. The gain sqrt(2) is folded in before the ReLU, which commutes with it."""
         styles, bias = self.affine(w), self.bias * LRELU_GAIN
+        if x.dtype == torch.float32 and wants_gradient(x, styles, bias):
+            return self._learning(x, styles, bias, noise_mode, generator)
         y = modulated_conv2d(x, self.weight, styles, up=self.up, gain=LRELU_GAIN, bias=bias, norms=self._kept_norms())
         noise = None
         if self.use_noise and noise_mode != "none":
             noise = (self._noise(noise_mode, len(x), generator) * LRELU_GAIN).to(y.dtype)
-        if wants_gradient(y, noise):
+        if wants_gradient(y, noise):  # in another precision
             y = F.leaky_relu(y if noise is None else y + noise, LRELU_SLOPE)
             return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
         if noise is not None:
             y += noise
         F.leaky_relu_(y, LRELU_SLOPE)
         return y if self.conv_clamp is None else y.clamp_(-self.conv_clamp, self.conv_clamp)
+
+    def _learning(
+        self, x: Tensor, styles: Tensor, bias: Tensor, noise_mode: NoiseMode, generator: torch.Generator | None
+    ) -> Tensor:
+        """Apply the layer as one step of autograd."""
+        norms = self._kept_norms()
+        norms = self.weight.square().sum((2, 3)) if norms is None else norms
+        scale = (styles.square() @ norms.T + _EPSILON).rsqrt() * LRELU_GAIN
+        noise = None
+        if self.use_noise and noise_mode != "none":
+            noise = self._noise(noise_mode, len(x), generator) * LRELU_GAIN
+        taps = low_pass_filter(x.dtype, x.device) * 4 if self.up == 2 else None
+        return modulated_layer(
+            x, self.weight, styles, scale, bias, noise, taps=taps, slope=LRELU_SLOPE, clamp=self.conv_clamp
+        )
 
     def _kept_norms(self) -> Float[Tensor, "out_channels in_channels"] | None:
         """Sums of squares of the kernel, kept as long as it does not change; None where gradients must see them."""
@@ -241,5 +258,19 @@ class ToRGB(nn.Module):
     ) -> Float[Tensor, "b out_channels h w"]:
         """Return the block's float32 contribution to the image."""
         styles = self.affine(w) / math.sqrt(self.weight.shape[1])
-        y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias).float()
+        if x.dtype == torch.float32 and wants_gradient(x, styles, self.bias):
+            y = _mixed_channels(x, self.weight[None, :, :, 0, 0] * styles[:, None], self.bias)
+        else:
+            y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias).float()
         return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+
+
+def _mixed_channels(
+    x: Float[Tensor, "b in_channels h w"],
+    kernels: Float[Tensor, "b out_channels in_channels"],
+    bias: Float[Tensor, " out_channels"],
+) -> Float[Tensor, "b out_channels h w"]:
+    """A 1x1 convolution with a kernel per sample, as products of matrices."""
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
+    mixed = torch.baddbmm(bias, pixels, kernels.transpose(1, 2))
+    return mixed.reshape(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)

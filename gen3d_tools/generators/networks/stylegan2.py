@@ -25,6 +25,7 @@ from gen3d_tools.generators.networks.layers import (
     upsample_image,
     wants_gradient,
 )
+from gen3d_tools.generators.networks.precision import usable_dtype
 
 
 class MappingNetwork(nn.Module):
@@ -233,13 +234,14 @@ class SynthesisNetwork(nn.Module):
         Args:
             ws: One latent per layer.
             stop_at: Return the running image of this resolution instead (progressive training).
-            dtype: Of the convolutions; bfloat16 is faster and coarser. The image is float32.
+            dtype: Of the convolutions; bfloat16 is faster and coarser, and float32 where it would be emulated. The
+                image is float32.
             noise_mode: "const" is deterministic.
             generator: Source of "random" noise.
         """
         x: Tensor | None = None
         image: Tensor | None = None
-        start = 0
+        start, dtype = 0, usable_dtype(dtype, ws.device)
         for _, resolution, block in self.blocks():
             if stop_at is not None and resolution > stop_at:
                 break

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.generators.configs import NoiseMode, VariantName
+from gen3d_tools.generators.networks.precision import usable_dtype
 from gen3d_tools.generators.networks.stylegan2 import SynthesisBlock
 
 
@@ -85,7 +86,8 @@ class SuperResolutionNetwork(nn.Module):
         Args:
             features: Blended features in [-1, 1].
             w: The last row of each sample's `ws`.
-            dtype: Of the convolutions; bfloat16 is faster and coarser. Pictures are float32.
+            dtype: Of the convolutions; bfloat16 is faster and coarser, and float32 where it would be emulated.
+                Pictures are float32.
             noise_mode: What the network was trained with; the backbone's noise is a separate matter.
             generator: Source of "random" noise.
         """
@@ -94,7 +96,7 @@ class SuperResolutionNetwork(nn.Module):
         if resized:
             x, rgb = self._resize(x), self._resize(rgb)
         rows = w[:, None].expand(-1, 3, -1)
-        x = x.to(dtype, memory_format=torch.channels_last)
+        x = x.to(usable_dtype(dtype, x.device), memory_format=torch.channels_last)
         x, middle = self.block0(x, rgb, rows, noise_mode=noise_mode, generator=generator)
         _, image = self.block1(x, middle, rows, noise_mode=noise_mode, generator=generator)
         return image, features[:, :3] if resized or self.block0.up == 2 else middle

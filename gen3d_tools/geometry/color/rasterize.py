@@ -18,8 +18,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.render_config import PixelGrid
 from gen3d_tools.geometry.color.vertex_colors import Texture, colors_of, sample_texture, texture_of
-from gen3d_tools.kernels.compiling.announce import cpu_kernels_available
-from gen3d_tools.kernels.raster import Fragments, rasterize_plain
+from gen3d_tools.kernels.raster import Fragments
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 CLAY = 0.7  # brightness of a mesh without colours
@@ -79,12 +78,9 @@ def _rasterize(
 ) -> Fragments:
     """Project the mesh on the grid of samples, and find what each sees."""
     corners = _pixel_corners(mesh, camera, resolution, supersample, pixel_grid)
-    side = resolution * supersample
-    if not cpu_kernels_available():
-        return rasterize_plain(corners, side)
-    from gen3d_tools.kernels.meshes.raster import rasterize
+    from gen3d_tools.kernels.meshes.raster import rasterize  # imports numba, which takes a while
 
-    return rasterize(corners, side)
+    return rasterize(corners, resolution * supersample)
 
 
 def _pixel_corners(

@@ -2,14 +2,12 @@
 
 Colour counts as length: a step from black to white is as long as `COLOR_WEIGHT` of the mesh's diagonal. So plain, flat
 places lose their faces first, and a border between two colours is an edge like any other. The work is done by
-`kernels.collapse_cpu`. Where compiled kernels are missing, fast-simplification serves: it knows no colours and does
-not ask whether a surface is left, so its results are checked, and fewer collapses taken where they fail.
+`kernels.meshes.collapse`.
 """
 
 import logging
 from dataclasses import dataclass
 
-import fast_simplification
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int, UInt8
@@ -17,7 +15,6 @@ from scipy.spatial import cKDTree
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.processing.parts import component_labels, component_volumes
-from gen3d_tools.kernels.compiling.announce import cpu_kernels_available
 
 logger = logging.getLogger(__name__)
 
@@ -107,12 +104,11 @@ def collapse_slivers(
         voxel: Distance of lattice points.
 
     Returns:
-        The surface without edges much shorter than a voxel, as closed as it was; unchanged where compiled kernels are
-        missing.
+        The surface without edges much shorter than a voxel, as closed as it was.
     """
-    if not cpu_kernels_available() or not len(faces):
+    if not len(faces):
         return vertices, faces
-    from gen3d_tools.kernels.meshes.collapse import collapse_edges  # needs numba
+    from gen3d_tools.kernels.meshes.collapse import collapse_edges  # imports numba, which takes a while
 
     return collapse_edges(vertices, faces, target=0, longest=SHORTEST_EDGE * voxel, thinnest=THINNEST_FACE * voxel)
 
@@ -125,9 +121,8 @@ def _outward(
     color_weight: float,
 ) -> Colored:
     """Simplify as far as no closed part turns inside out, which thin ones do when hardly a face is left."""
-    simplify = _simplify if cpu_kernels_available() else _simplify_with_library
     while True:
-        simple = simplify(vertices, faces, colors, target, color_weight)
+        simple = _simplify(vertices, faces, colors, target, color_weight)
         inward = _inward_parts(*simple[:2])
         if not inward or inward <= _inward_parts(vertices, faces):
             return simple
@@ -151,7 +146,7 @@ def _simplify(
     color_weight: float,
 ) -> Colored:
     """Collapse edges by the errors of position and colour together."""
-    from gen3d_tools.kernels.meshes.collapse import collapse_edges  # needs numba
+    from gen3d_tools.kernels.meshes.collapse import collapse_edges  # imports numba, which takes a while
 
     diagonal = float(np.linalg.norm(np.ptp(vertices, axis=0)))
     scale = color_weight * diagonal / 255
@@ -162,29 +157,3 @@ def _simplify(
     if not scale:
         return points, left, colors[cKDTree(vertices).query(points)[1]]
     return points[:, :3], left, (points[:, 3:] / scale).round().clip(0, 255).astype(np.uint8)
-
-
-def _simplify_with_library(
-    vertices: Float[np.ndarray, "vertices 3"],
-    faces: Int[np.ndarray, "faces 3"],
-    colors: UInt8[np.ndarray, "vertices 3"] | None,
-    target: int,
-    color_weight: float,
-) -> Colored:
-    """Let fast-simplification do it, as far as it leaves a surface; colours are those of the nearest old vertex."""
-    before = trimesh.Trimesh(vertices, faces, process=False)
-    while target < len(faces):
-        points, left = fast_simplification.simplify(vertices, faces, target_count=target)
-        after = trimesh.Trimesh(points, left, process=False)
-        if len(left) and _as_sound(after, before):
-            nearest = None if colors is None else colors[cKDTree(vertices).query(points)[1]]
-            return np.asarray(points, np.float64), np.asarray(left, np.int64), nearest
-        target = target * 3 // 2
-    return vertices, faces, colors
-
-
-def _as_sound(after: trimesh.Trimesh, before: trimesh.Trimesh) -> bool:
-    """Whether a decimated mesh is closed if the original was, has its holes and handles, and no face twice."""
-    twice = len(np.unique(np.sort(after.faces, axis=1), axis=0)) < len(after.faces)
-    closed = after.is_watertight or not before.is_watertight
-    return bool(not twice and closed and after.euler_number == before.euler_number)

@@ -4,7 +4,9 @@ The state is a tree of dictionaries, lists, numbers, words and tensors. The tens
 rest JSON in its header: nothing in it can be run.
 """
 
+import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -16,10 +18,11 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.native import open_tensors
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError, NotFoundError
-from gen3d_tools.files import atomic_path
+from gen3d_tools.files import atomic_path, shorten
 from gen3d_tools.inversion.progress import State
 
 STATE_NAME = "state.safetensors"
+_MAX_NAME_BYTES = 180
 _REST = 20.0  # writing may take this share of the time: 1 / 20
 
 
@@ -32,7 +35,7 @@ class Unfinished:
     """
 
     def __init__(self, target: Path, job: Mapping[str, Any]) -> None:
-        self.folder = target.with_name(f".{target.name}.unfinished")
+        self.folder = target.with_name(_hidden_name(target.name))
         self.job = json.loads(json.dumps(job))
         self.problem = ""  # why the last state could not be written
         self._rest_until = 0.0
@@ -98,6 +101,14 @@ class Unfinished:
     def remove(self) -> None:
         """Forget the state: the result is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _hidden_name(name: str) -> str:
+    """Name the folder of a result's state; a long name is cut, and prediction from others by its digest."""
+    short = shorten(name, _MAX_NAME_BYTES)
+    if short != name:
+        short = f"{short}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
+    return f".{short}.unfinished"
 
 
 def _pack(state: State, job: Mapping[str, Any]) -> bytes:

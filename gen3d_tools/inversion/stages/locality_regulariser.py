@@ -14,7 +14,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.latent_prior import map_z
 from gen3d_tools.inversion.stages.objective import Objective
-from gen3d_tools.rendering.differentiable import grid
+from gen3d_tools.rendering.differentiable import sample_pixels
 
 _CANDIDATES = 4  # drawn per point that is to lie near the surface
 _REACH = 4.0  # widths of the density's onset within which a difference counts
@@ -88,7 +88,7 @@ def image_locality(
     """
     settings, distance = objective.settings, objective.distance
     field = before.fields(ws)[0]
-    _, pixels = grid(objective.targets[0].size, objective.rays, field, None)
+    _, pixels = sample_pixels(objective.targets[0].size, objective.rays, field, None)
     with torch.no_grad():
         wanted = objective.look(field, camera, pixels, None).rgb[None]
     found = objective.look(after.fields(ws)[0], camera, pixels, None).rgb[None]

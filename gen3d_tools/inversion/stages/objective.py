@@ -15,7 +15,7 @@ from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.metrics.pictures import pyramid_l1, ssim
 from gen3d_tools.perception.perceptual import PerceptualDistance
 from gen3d_tools.photos.photo import Photo
-from gen3d_tools.rendering.differentiable import View, grid, see
+from gen3d_tools.rendering.differentiable import View, render_differentiable, sample_pixels
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 _BEHIND: dict[Background, float] = {"none": 0.0, "grey": 0.5, "white": 1.0}
@@ -109,7 +109,7 @@ class Objective:
         generator: torch.Generator | None,
     ) -> View:
         """Look at a field as finely as the settings say."""
-        return see(
+        return render_differentiable(
             field,
             camera,
             pixels,
@@ -126,7 +126,7 @@ class Objective:
         """Pairs of pictures to compare, four channels with the silhouette, and their weights."""
         enlarge = field.super_resolution
         if enlarge is None:
-            (rows, columns), pixels = grid(target.size, self.rays, field, generator)
+            (rows, columns), pixels = sample_pixels(target.size, self.rays, field, generator)
             seen = self.look(field, camera, pixels, generator)
             wanted = _rgb_and_mask(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]

@@ -15,6 +15,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior
@@ -105,6 +106,7 @@ class StageOne:
             total = total + settings.noise_regularisation * noise_penalty(self.noise)
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
+        check_gradients(self._moving(), "stage one", self.done + 1)
         if t < settings.camera_only:
             self.coordinates.grad = None
         self.optimizer.step()
@@ -112,6 +114,11 @@ class StageOne:
         self.done += 1
         self.losses.append(float(loss.detach()))
         return self.losses[-1]
+
+    def _moving(self) -> list[tuple[str, Tensor]]:
+        """What the optimiser moves, by the names that a person may read."""
+        noise = [(f"noise map {index}", one) for index, one in enumerate(self.noise)]
+        return [("the latent", self.coordinates), ("the camera", self.fit.offsets), *noise]
 
     def _noisy_field(self, t: float) -> TriplaneField:
         """The field of the latent, with the noise of this step."""

@@ -5,6 +5,7 @@ Latent and cameras stay. What the photo does not show is held by the locality, s
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
 from gen3d_tools.inversion.stages.objective import Objective
@@ -43,13 +45,17 @@ class StageTwo:
     ) -> None:
         self.before, self.ws, self.cameras, self.class_index = before, ws.detach(), cameras, class_index
         self.objective, self.settings = objective, settings
-        self.generator = copy.deepcopy(before).requires_grad_(True)
+        # Kernels lie as convolutions read them: otherwise each is copied twice per step.
+        self.generator = _laid_out(copy.deepcopy(before).requires_grad_(True), torch.channels_last)
         parameters = list(self.generator.parameters())
         self.optimizer = torch.optim.Adam(parameters, lr=settings.lr2, betas=(0.9, 0.999), fused=True)
         self.random = torch.Generator().manual_seed(settings.seed + 1)
         with torch.no_grad():
             field = before.fields(self.ws)[0]
-        self.locality = FieldLocality(field, objective.width, settings.locality_points)
+        # The planes as a step makes them, to the byte: in the first step nothing has changed, and the sign of what
+        # rounding makes of that is chance, which Adam would turn into steps of full length.
+        same = replace(field, planes=self.generator.fields(self.ws)[0].planes.detach())
+        self.locality = FieldLocality(same, objective.width, settings.locality_points)
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []
@@ -70,10 +76,8 @@ class StageTwo:
             group["lr"] = settings.lr2 * share
         field = self.generator.fields(self.ws)[0]
         loss, reading = self.objective(field, self.cameras, self.random)
-        self.losses.append(float(loss.detach()))
-        self.errors.append(reading["mse"])
-        self.perceptual.append(reading["perceptual"])
-        if self._good_enough():
+        if self._good_enough(reading):
+            self._note(loss, reading)
             self.stopped = True
             return self.losses[-1]
         total = loss
@@ -83,10 +87,18 @@ class StageTwo:
             total = total + settings.locality_images * self._image_locality()
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
+        check_gradients(self.generator.named_parameters(), "stage two", self.done + 1)
         self.optimizer.step()
+        self._note(loss, reading)
         self.done += 1
         self._average()
         return self.losses[-1]
+
+    def _note(self, loss: Tensor, reading: dict[str, float]) -> None:
+        """Keep what a step has read."""
+        self.losses.append(float(loss.detach()))
+        self.errors.append(reading["mse"])
+        self.perceptual.append(reading["perceptual"])
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -113,19 +125,20 @@ class StageTwo:
         ]
         return torch.stack(losses).mean()
 
-    def _good_enough(self) -> bool:
-        settings, count = self.settings, len(self.errors)
+    def _good_enough(self, reading: dict[str, float]) -> bool:
+        """Whether the photo is explained, with what this step has read."""
+        settings, errors = self.settings, [*self.errors[1 - _WINDOW :], reading["mse"]]
         feels = self.objective.distance is not None and settings.stop2_perceptual > 0
-        if feels and self.perceptual[-1] <= settings.stop2_perceptual:
+        if feels and reading["perceptual"] <= settings.stop2_perceptual:
             return True
-        if not settings.stop2_psnr or count < _WINDOW:
+        if not settings.stop2_psnr or len(errors) < _WINDOW:
             return False
-        mean = sum(self.errors[-_WINDOW:]) / _WINDOW
+        mean = sum(errors) / _WINDOW
         return -10 * math.log10(max(mean, 1e-12)) >= settings.stop2_psnr
 
     def tuned(self) -> Generator:
         """The generator so far, with the averages of its weights and without gradients."""
-        tuned = copy.deepcopy(self.generator).requires_grad_(False)
+        tuned = _laid_out(copy.deepcopy(self.generator).requires_grad_(False), torch.contiguous_format)
         for parameter, average in zip(tuned.parameters(), self.averages, strict=True):
             parameter.copy_(average)
         return tuned
@@ -155,3 +168,11 @@ class StageTwo:
             average.copy_(stored)
         self.optimizer.load_state_dict(state["optimizer"])
         self.random.set_state(state["random"])
+
+
+def _laid_out(generator: Generator, memory_format: torch.memory_format) -> Generator:
+    """The same generator, its convolutions' kernels in another order in memory."""
+    for parameter in generator.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
+    return generator

@@ -2,20 +2,23 @@
 
 What follows rays takes half as long to compile as all else that a mesh needs. So a second process compiles that, and
 leaves it on disk, while the first compiles the rest. Should it fail, the first compiles everything itself.
-The second process is `python -m gen3d_tools.kernels.compile_ahead`. Only the command line starts it.
+The second process is `python -m gen3d_tools.kernels.compile_ahead`, or another program that compiles. Only the command
+line starts it.
 """
 
 import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gen3d_tools.kernels.compiling.threads import usable_cores
 
 _KERNELS = Path(__file__).resolve().parents[1]
-_RAYS, _RAYS_KERNEL = "rays/guided.py", "follow_range"  # the last of what the second process compiles
+RAYS = "gen3d_tools.kernels.compile_ahead"
+"""The program that compiles what follows rays."""
+_RAYS_KERNELS = ((_KERNELS / "rays" / "guided.py", "follow_range"),)
 _LONGEST_WAIT = 120  # seconds, after which the second process has failed
 
 
@@ -42,19 +45,24 @@ class SecondProcess:
         self.wanted = False  # only where a command line owns this process
         self.process: subprocess.Popen[bytes] | None = None
 
-    def begin(self, folder: Path) -> None:
+    def begin(self, folder: Path, module: str = RAYS, kernels: Sequence[tuple[Path, str]] = _RAYS_KERNELS) -> None:
         """Start it if it is of use: there is something to compile, a folder to keep it, and a second core.
 
         Args:
             folder: Where another kernel is kept on disk.
+            module: What it runs.
+            kernels: File and name of what that compiles; by default what follows rays.
         """
         if not self.wanted:
             return
         self.wanted = False
-        source = _KERNELS / _RAYS
-        folders = [source.parent / "__pycache__", *folder.parent.glob("*")]  # beside the file, or all in one place
-        if sys.executable and usable_cores() > 1 and not is_on_disk(source, _RAYS_KERNEL, folders):
-            self.process = _started()
+        on_disk = (
+            # beside the file, or all in one place
+            is_on_disk(source, name, [source.parent / "__pycache__", *folder.parent.glob("*")])
+            for source, name in kernels
+        )
+        if sys.executable and usable_cores() > 1 and not all(on_disk):
+            self.process = _started(module)
             atexit.register(self.end)
 
     def finish(self) -> None:
@@ -78,14 +86,14 @@ class SecondProcess:
 second_process = SecondProcess()
 
 
-def _started() -> "subprocess.Popen[bytes] | None":
+def _started(module: str) -> "subprocess.Popen[bytes] | None":
     """Start the second process, if the system allows it."""
     environment = dict(os.environ)
     if "NUMBA_CACHE_DIR" in environment:
         environment["NUMBA_CACHE_DIR"] = str(Path(environment["NUMBA_CACHE_DIR"]).absolute())
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "gen3d_tools.kernels.compile_ahead"],
+            [sys.executable, "-m", module],
             cwd=_KERNELS.parents[1],  # where this package is found, whatever lies in the user's folder
             env=environment,
             stdin=subprocess.DEVNULL,

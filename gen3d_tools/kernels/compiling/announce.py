@@ -1,7 +1,6 @@
 """What is said before a kernel is compiled."""
 
 import functools
-import importlib.util
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,6 @@ from typing import Any
 from gen3d_tools.kernels.compiling.ahead import is_on_disk, second_process
 
 logger = logging.getLogger(__name__)
-
-
-@functools.cache
-def cpu_kernels_available() -> bool:
-    """Whether the compiled kernels can be used; says once when they cannot."""
-    if importlib.util.find_spec("numba") is not None:
-        return True
-    logger.warning("numba is not installed: pictures and meshes take much longer; pip install numba")
-    return False
 
 
 @functools.cache
@@ -32,12 +22,15 @@ def announce(kernel: Any) -> None:
     folder, function = kernel.stats.cache_path, kernel.py_func
     if folder is None:
         say_once(
-            "compiling code for this machine: 10 to 20 s. No folder for it can be written, so this happens in every "
-            "run; name one in NUMBA_CACHE_DIR"
+            "compiling code for this machine (fields, rays, surfaces): up to a minute. No folder for it can be "
+            "written, so this happens in every run; name one in NUMBA_CACHE_DIR"
         )
     elif not is_on_disk(Path(function.__code__.co_filename), function.__name__, [Path(folder)]):
         second_process.begin(Path(folder))
-        say_once("compiling code for this machine, once: 10 to 20 s; it is kept on disk for later runs")
+        say_once(
+            "compiling code for this machine (fields, rays, surfaces), once: up to a minute; "
+            "it is kept on disk for later runs"
+        )
 
 
 @functools.cache

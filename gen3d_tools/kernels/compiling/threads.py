@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import numba
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -32,6 +30,8 @@ def share_out(work: Callable[[int, int], object], count: int, *, threads: int, l
         threads: At most; more than numba is set to (NUMBA_NUM_THREADS) are not used.
         least: Items in a range; the last one may be smaller.
     """
+    import numba  # the command line asks for the cores without it
+
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     threads = min(threads, most, -(-count // least))
     if threads <= 1:

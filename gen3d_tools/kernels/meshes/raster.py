@@ -1,4 +1,19 @@
-"""Which triangle every pixel sees, compiled; `raster.py` has the same in plain form, and the mathematics."""
+"""Which triangle every pixel sees.
+
+Triangles are given in homogeneous pixel coordinates (X, Y, W): a corner lies on pixel (X / W, Y / W), W is its depth.
+The pixel (x, y) looks along q = (x, y, 1). Solving `l0 p0 + l1 p1 + l2 p2 = q` by Cramer's rule,
+
+    l0 = q . (p1 x p2) / det,    det = p0 . (p1 x p2),    and so on in turn,
+
+the triangle is met in front of the camera where no l is negative; 1 / depth is their sum, and their shares in it
+are the perspective-correct barycentric coordinates (Olano and Greer 1997, "Triangle scan conversion using 2D
+homogeneous coordinates"). Nothing is clipped: corners behind the camera need no special care. Neighbours compute the
+same numbers for their common edge up to the sign, so that no pixel falls between them.
+
+open3d's ray casting (Embree) sees the same, but for one or two samples in a million at edges. Meshes of the usual
+20,000 faces are drawn here in an eighth to a quarter of its time where each pixel has four samples, and at its speed
+where each has one. Of 180,000 faces it draws small pictures three times as fast, but has cost a second by its import.
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +24,12 @@ from gen3d_tools.kernels.raster import Fragments
 
 
 def rasterize(corners: Float[np.ndarray, "faces 3 3"], side: int) -> Fragments:
-    """Find the triangle that every pixel sees; see `raster.rasterize_plain`."""
+    """Find the triangle that every pixel sees.
+
+    Args:
+        corners: Homogeneous pixel coordinates of each triangle's corners, float64; pixel (0, 0) is the top left one.
+        side: Pixels along each side.
+    """
     face = np.full((side, side), -1, np.int32)
     shares = np.zeros((side, side, 3), np.float32)
     nearness = np.zeros((side, side))

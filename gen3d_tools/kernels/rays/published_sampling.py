@@ -85,7 +85,7 @@ def _known_before(grid, half_side, o, d, t):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def _place_fine(scheme, coarse, weights, intervals, positions, cdf, fine):  # type: ignore[no-untyped-def]
+def place_fine(scheme, coarse, weights, intervals, positions, cdf, fine):  # type: ignore[no-untyped-def]
     """Place the fine samples as `sampling.importance_samples` does, ascending."""
     bins, total = intervals - 2, f32(0)
     cdf[0] = f32(0)
@@ -240,7 +240,7 @@ def _follow(net, grid, shading, scheme, o, d, coarse, metric, positions, workspa
     for one in range(passes):
         if one == 1:
             intervals = count if shading.closing > 0 or not scheme.midpoint else count - 1
-            _place_fine(scheme, coarse, weights, intervals, positions, cdf, fine)
+            place_fine(scheme, coarse, weights, intervals, positions, cdf, fine)
             for k in range(len(fine)):
                 known[count + k], seen[count + k] = _known_before(grid, scheme.half_side, o, d, fine[k]), False
             count += len(fine)

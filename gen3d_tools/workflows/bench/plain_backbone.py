@@ -7,7 +7,6 @@ parameters are those of the package's network, and so is the result, up to round
 
 import math
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -16,7 +15,6 @@ from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, Synt
 from gen3d_tools.generators.networks.stylegan2 import SynthesisBlock, SynthesisNetwork
 
 
-@torch.no_grad()
 def synthesize(network: SynthesisNetwork, ws: Float[Tensor, "b num_ws w_dim"]) -> Float[Tensor, "b image_channels r r"]:
     """Run a synthesis network with its constant noise."""
     x: Tensor | None = None
@@ -29,7 +27,6 @@ def synthesize(network: SynthesisNetwork, ws: Float[Tensor, "b num_ws w_dim"]) -
     return image
 
 
-@torch.no_grad()
 def run_block(
     block: SynthesisBlock,
     x: Tensor | None,

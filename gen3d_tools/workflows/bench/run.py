@@ -18,6 +18,7 @@ from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.networks.precision import computes_in_bfloat16
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.geometry.extraction.isosurface import raw_iso_level
 from gen3d_tools.geometry.extraction.lattice import check_range, sample_lattice
@@ -26,8 +27,9 @@ from gen3d_tools.rendering.renderer import render
 from gen3d_tools.workflows.bench import plain_rays as plain
 from gen3d_tools.workflows.bench.plain_backbone import synthesize
 from gen3d_tools.workflows.bench.timing import Timing, Work, machine, measure
+from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, output_folder
+from gen3d_tools.workflows.runs import Run, RunOptions, output_folder, output_path
 from gen3d_tools.workflows.sample import check_size
 from gen3d_tools.workflows.samples import choose_samples, make_ws
 
@@ -81,8 +83,9 @@ class Bench:
         self._warm_up()
         planes = self._planes()
         yield _row("latent to planes", planes)
-        half = measure(lambda: self.generator.planes(self.ws, dtype=torch.bfloat16), repeat=self.size.repeat)
-        yield _row("latent to planes, bfloat16", half, note="for previews")
+        if computes_in_bfloat16(self.ws.device.type):
+            half = measure(lambda: self.generator.planes(self.ws, dtype=torch.bfloat16), repeat=self.size.repeat)
+            yield _row("latent to planes, bfloat16", half, note="for previews")
         yield self._picture()
         yield self._frame()
         yield self._surface(planes)
@@ -91,6 +94,7 @@ class Bench:
     def _network(self) -> SynthesisNetwork:
         return next(part for part in self.generator.modules() if isinstance(part, SynthesisNetwork))
 
+    @torch.no_grad()
     def _plain_planes(self) -> None:
         synthesize(self._network, self.ws[:, : self._network.num_ws])
 
@@ -177,7 +181,7 @@ def bench(
     size: BenchSize | None = None,
     threads: int | None = None,
     base: str | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     reporter: Reporter | None = None,
@@ -207,26 +211,28 @@ def bench(
     size.check()
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise InputError(f"threads is {threads}; it must lie in 1..{MAX_THREADS}, the processors of this machine")
-    path = out or output_folder("bench", model) / FILE_NAME
+    path = output_path(out) or output_folder("bench", model) / FILE_NAME
+    check_writable(path, overwrite=overwrite, kind="file")
     if path.suffix.lower() != ".json":
         raise InputError(f"{path} is to hold JSON; try -o {path.with_suffix('.json')}")
-    check_writable(path, overwrite=overwrite)
     generator = load_generator(model, device="cpu", base=base)
     samples = choose_samples(generator, seeds, classes)
     if len(samples) != 1:
         raise InputError(f"bench measures one sample, {len(samples)} are named; name one class and one seed")
     options = {"seeds": seeds, "class": classes, "threads": threads, **asdict(size)}
-    run = Run("bench", model, options, dry_run=dry_run)
+    run = Run("bench", model, options, dry_run=dry_run, reporter=reporter)
+    claim(run, [path], path if out else path.parent, RunOptions(overwrite=overwrite))
     line = f"{samples[0].label}: planes, a picture of {size.picture}^2, a surface of {size.lattice}^3"
     if dry_run:
         run.add(path, line)
         return run
     found, rows = _measure_all(Bench(generator, make_ws(generator, samples), size), threads, reporter)
     run.details.update(machine=found, rows=[asdict(row) for row in rows])
-    with atomic_path(path, overwrite=overwrite) as temporary:
-        temporary.write_text(json.dumps(run.details, indent=2) + "\n", encoding="utf-8")
-    run.add(path, line)
-    return run.finish(path if out else path.parent, next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")
+    with run.recording():
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            temporary.write_text(json.dumps(run.details, indent=2) + "\n", encoding="utf-8")
+        run.add(path, line)
+    return run.finish(next_command=f"gen3d mesh {shlex.quote(model)}{samples[0].options}")
 
 
 def _measure_all(bench: Bench, threads: int | None, reporter: Reporter) -> tuple[dict[str, Any], list[BenchRow]]:

@@ -1,5 +1,4 @@
 """`gen3d doctor`: what of this machine works, and a fix for each thing that does not.
 
 * `run`: the checks, one after the other.
-* `system_libraries`: which system library an import misses, and the package that has it.
 """

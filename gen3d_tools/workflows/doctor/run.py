@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.errors import Gen3DError, MissingDependencyError
-from gen3d_tools.workflows.doctor.system_libraries import OPEN3D_NEEDS, library_fix
+from gen3d_tools.system_libraries import import_open3d, library_fix
 from gen3d_tools.workflows.reporting import Reporter
 
 PACKAGE = "gen3d-tools"
@@ -33,13 +33,14 @@ ENCODERS = {"libx264": ".mp4", "libvpx-vp9": ".webm"}
 
 MODULES = {"pillow": "PIL", "pymcubes": "mcubes"}  # where a package and its module differ by more than - and _
 PURPOSES = {
-    "viser": "the viewer in the browser",
     "rembg": "removing a photo's background",
     "pillow-heif": "HEIC photos",
-    "ray": "work on many machines",
     "mrcfile": ".mrc volumes",
 }
 """What each package of the extras is for."""
+
+ELSEWHERE = ("open3d", "open3d-cpu", "libusb-package")  # examined on a line of their own
+OPEN3D_SERVES = "examples/shapes/evaluate.py and tests need it, no command does"
 
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?>=(?P<least>[\d.]+)(?:.*extra == '(?P<extra>\w+)')?")
 
@@ -86,11 +87,17 @@ class Report:
         return {"exit_code": self.exit_code, "checks": [asdict(check) for check in self.checks]}
 
 
-def doctor(reporter: Reporter | None = None) -> Report:
-    """Examine this machine; nothing is changed, and nothing is asked of the network."""
+def doctor(reporter: Reporter | None = None, *, compile_ahead: bool = False) -> Report:
+    """Examine this machine; nothing is asked of the network.
+
+    Args:
+        reporter: Shows the progress.
+        compile_ahead: Compile every kernel that is not on disk; otherwise nothing is changed.
+    """
     checks: list[Check] = []
-    with (reporter or Reporter()).progress("examining", len(EXAMINATIONS)) as done:
-        for number, examine in enumerate(EXAMINATIONS, start=1):
+    examinations = (*EXAMINATIONS, _compiled_ahead if compile_ahead else _compiled)
+    with (reporter or Reporter()).progress("examining", len(examinations)) as done:
+        for number, examine in enumerate(examinations, start=1):
             checks.extend(examine())
             done(number)
     return Report(tuple(checks))
@@ -108,7 +115,7 @@ def _packages() -> Iterator[Check]:
     except PackageNotFoundError:
         yield Check(name=PACKAGE, status=Status.FAILED, found="not installed, only lying here", fix="pip install .")
         return
-    needed = [match for match in required if not match["extra"] and not match["name"].startswith("open3d")]
+    needed = [match for match in required if not match["extra"] and match["name"] not in ELSEWHERE]
     checks = [_package(match["name"], match["least"]) for match in needed]
     fine = [f"{check.name} {check.found}" for check in checks if check.status is Status.OK]
     yield Check(name="packages", status=Status.OK, found=", ".join(fine))
@@ -154,19 +161,11 @@ def _device() -> Iterator[Check]:
 
 def _open3d() -> Iterator[Check]:
     """Import the one package that needs system libraries which bare containers lack."""
-    what = "UV atlases and point clouds need it, the rest does not"
     try:
-        found = importlib.import_module("open3d").__version__
-    except ModuleNotFoundError as error:
-        package = "open3d-cpu" if sys.platform == "linux" and platform.machine() == "x86_64" else "open3d"
-        absent = "not installed" if error.name == "open3d" else str(error)
-        yield Check(name="open3d", status=Status.WARNING, found=f"{absent}; {what}", fix=f"pip install {package}")
-    except Exception as error:  # whatever a broken package raises is the finding
-        fix = library_fix(str(error), OPEN3D_NEEDS) or "pip install --force-reinstall open3d-cpu"
-        broken = _one_line(f"cannot be imported: {error}")
-        yield Check(name="open3d", status=Status.WARNING, found=f"{broken}; {what}", fix=fix)
-    else:
-        yield Check(name="open3d", status=Status.OK, found=f"{found}, system libraries found")
+        yield Check(name="open3d", status=Status.OK, found=f"{import_open3d().__version__}, system libraries found")
+    except MissingDependencyError as error:
+        found, _, fix = str(error).rpartition("; ")
+        yield Check(name="open3d", status=Status.WARNING, found=f"{found}; {OPEN3D_SERVES}", fix=fix)
 
 
 def _extras() -> Iterator[Check]:
@@ -283,6 +282,40 @@ def _hub() -> Iterator[Check]:
     else:
         found = f"{cache} is not writable, so nothing can be downloaded"
         yield Check(name="hub cache", status=Status.WARNING, found=found, fix="set HF_HOME to a folder of your own")
+
+
+def _compiled() -> Iterator[Check]:
+    """Say whether the kernels are compiled, without compiling any that the trial picture did not need."""
+    try:
+        from gen3d_tools.workflows.warm import KERNELS, kernel_folder, missing_kernels
+
+        missing, folder = missing_kernels(), kernel_folder()
+    except (ImportError, OSError):
+        return  # `_packages` has told
+    if folder is None:
+        fix = "name a folder in NUMBA_CACHE_DIR"
+        found = "no folder for compiled code can be written, so every run compiles anew"
+        yield Check(name="compiled code", status=Status.WARNING, found=found, fix=fix)
+        return
+    found = f"{len(KERNELS) - len(missing)} of {len(KERNELS)} parts in {folder}"
+    found += "; the others are compiled when they are used first (--warm: now)" if missing else ""
+    yield Check(name="compiled code", status=Status.OK, found=found)
+
+
+def _compiled_ahead() -> Iterator[Check]:
+    """Compile every kernel."""
+    try:
+        from gen3d_tools.workflows.warm import warm
+
+        warm()
+    except (ImportError, OSError) as error:
+        found = _one_line(f"cannot be compiled ahead: {error}")
+        yield Check(name="compiled code", status=Status.FAILED, found=found, fix="mend the packages above first")
+    except Exception as error:  # whatever the trial picture met
+        found = _one_line(f"cannot be compiled ahead: {error}")
+        yield Check(name="compiled code", status=Status.FAILED, found=found, fix="mend the model above first")
+    else:
+        yield from _compiled()
 
 
 def _one_line(text: str, longest: int = 240) -> str:

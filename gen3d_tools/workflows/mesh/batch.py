@@ -1,28 +1,42 @@
 """Many samples in one call of `gen3d mesh`: a failure of one does not stop the others."""
 
-from collections.abc import Sequence
+import base64
+import io
+import json
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
 
 from gen3d_tools.errors import BatchError, Gen3DError
-from gen3d_tools.media.images import write_image
-from gen3d_tools.workflows.mesh.options import SHEET_NAME, Files
+from gen3d_tools.files import atomic_path
+from gen3d_tools.geometry.extraction.lattice import Progress
+from gen3d_tools.media.images import from_uint8, to_uint8, write_image
+from gen3d_tools.workflows.mesh.options import NOTES_FOLDER, SHEET_NAME, Files, written_files
 from gen3d_tools.workflows.mesh.preview import STRIP_SIZE
 from gen3d_tools.workflows.mesh.sample import MadeMesh, MeshTask, make_sample
 from gen3d_tools.workflows.runs import Run
 from gen3d_tools.workflows.sample import samples_sheet
 
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is nothing of a sample."""
-
-    message: str
+_ALREADY = "there already"
 
 
-def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path) -> None:
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What the table and the sheet of a batch say of a sample."""
+
+    row: dict[str, str]
+    picture: Float[Tensor, "3 h w"] | None = None
+    failed: bool = False
+
+
+def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path, whole: Container[Path]) -> None:
     """Mesh every sample and note in `run` what was made and what failed.
 
     Several samples get a table in `run.summary`, and their pictures in one contact sheet.
@@ -32,69 +46,143 @@ def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path) -> No
         job: How.
         run: Takes notes.
         folder: Where the contact sheet goes.
+        whole: Files that need not be made again.
 
     Raises:
         Gen3DError: The only sample failed.
         BatchError: Every sample failed.
     """
-    alone = len(plan) == 1
+    if len(plan) == 1:
+        _make_one(plan[0], job, run, whole)
+        return
+    if all(_is_there(files, job, whole) for files in plan) and (folder / SHEET_NAME in whole or not _has_sheet(plan)):
+        for files in plan:
+            _add_all(files, job, run)
+        if _has_sheet(plan):
+            run.add(folder / SHEET_NAME, _ALREADY)
+        return
     points = job.surface.resolution**3
-    results: list[MadeMesh | Failure] = []
+    outcomes: list[_Outcome] = []
+    run.in_table = True
     with job.reporter.progress("meshing, lattice points", len(plan) * points) as done:
         for index, files in enumerate(plan):
 
             def progress(now: int, _: int, before: int = index * points) -> None:
                 done(before + now)
 
-            try:
-                results.append(make_sample(files, job, run, progress, draw=not alone))
-            except Gen3DError as error:
-                if alone:
-                    raise type(error)(f"{files.sample.label}: {error}") from error
-                results.append(_failed(files, str(error), job, run))
-            except (MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError) as error:
-                if alone:
-                    raise
-                results.append(_failed(files, f"unexpected {type(error).__name__}: {error}", job, run))
+            if files.note in whole and _is_there(files, job, whole):
+                outcomes.append(_read_note(files.note))
+                _add_all(files, job, run)
+            else:
+                outcomes.append(_make(files, job, run, progress))
             done((index + 1) * points)
-    if all(isinstance(result, Failure) for result in results):
+    if all(outcome.failed for outcome in outcomes):
         label, message = next(iter(run.failures.items()))
         raise BatchError(f"all {len(plan)} samples failed; {label}: {message}")
-    if not alone:
-        run.lines.clear()  # the table says it
-        run.summary = [_row(files, result) for files, result in zip(plan, results, strict=True)]
-        _write_sheet(plan, results, job, run, folder / SHEET_NAME)
+    run.in_table = False
+    run.summary = [outcome.row for outcome in outcomes]
+    _write_sheet(plan, outcomes, job, run, folder / SHEET_NAME)
+    if not run.failures:
+        _remove_notes(plan, run, folder)
 
 
-def _failed(files: Files, message: str, job: MeshTask, run: Run) -> Failure:
+def _make_one(files: Files, job: MeshTask, run: Run, whole: Container[Path]) -> None:
+    """Mesh the only sample of a run."""
+    if _is_there(files, job, whole):
+        _add_all(files, job, run)
+        return
+    with job.reporter.progress("meshing, lattice points", job.surface.resolution**3) as done:
+        try:
+            make_sample(files, job, run, lambda now, _: done(now), draw=False)
+        except Gen3DError as error:
+            raise type(error)(f"{files.sample.label}: {error}") from error
+
+
+def _make(files: Files, job: MeshTask, run: Run, progress: Progress) -> _Outcome:
+    """Mesh one of several samples, and keep what is said of it until all of them are made."""
+    try:
+        made = make_sample(files, job, run, progress, draw=True)
+    except Gen3DError as error:
+        return _failed(files, str(error), job, run)
+    except (MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError) as error:
+        return _failed(files, f"unexpected {type(error).__name__}: {error}", job, run)
+    outcome = _Outcome(_row(files, made), made.picture)
+    _write_note(files.note, outcome)
+    return outcome
+
+
+def _failed(files: Files, message: str, job: MeshTask, run: Run) -> _Outcome:
     """Note that a sample failed; files of it that are complete stay."""
     run.failures[files.sample.label] = message
     job.reporter.say(f"{files.sample.label} failed: {message}")
-    return Failure(message)
+    return _Outcome({**_empty_row(files), "seconds": "", "result": f"failed: {message}"}, failed=True)
 
 
-def _row(files: Files, result: MadeMesh | Failure) -> dict[str, str]:
-    """Say in a table's row what became of a sample."""
-    row = {"sample": files.sample.label, "faces": "", "watertight": "", "parts": "", "IoU": "", "PSNR": ""}
-    if isinstance(result, Failure):
-        return row | {"seconds": "", "result": f"failed: {result.message}"}
-    if result.health is not None:
-        row |= {"faces": f"{result.health.faces:,}", "parts": str(result.health.parts)}
-        row["watertight"] = "yes" if result.health.watertight else "no"
-    if result.agreement is not None:
-        row |= {"IoU": f"{result.agreement.silhouette_iou:.4f}", "PSNR": f"{result.agreement.color_psnr:.1f} dB"}
+def _has_sheet(plan: Sequence[Files]) -> bool:
+    return any(files.needs_mesh for files in plan)
+
+
+def _is_there(files: Files, job: MeshTask, whole: Container[Path]) -> bool:
+    return all(path in whole for path in written_files(files, textured=job.surface.texture is not None))
+
+
+def _add_all(files: Files, job: MeshTask, run: Run) -> None:
+    """Note the files of a sample that were made by an earlier run."""
+    for path in written_files(files, textured=job.surface.texture is not None):
+        run.add(path, f"{files.sample.label}, {_ALREADY}")
+
+
+def _empty_row(files: Files) -> dict[str, str]:
+    return {"sample": files.sample.label, "faces": "", "watertight": "", "parts": "", "IoU": "", "PSNR": ""}
+
+
+def _row(files: Files, made: MadeMesh) -> dict[str, str]:
+    """Say in a table's row what was made of a sample."""
+    row = _empty_row(files)
+    if made.health is not None:
+        row |= {"faces": f"{made.health.faces:,}", "parts": str(made.health.parts)}
+        row["watertight"] = "yes" if made.health.watertight else "no"
+    if made.agreement is not None:
+        row |= {"IoU": f"{made.agreement.silhouette_iou:.4f}", "PSNR": f"{made.agreement.color_psnr:.1f} dB"}
     names = ", ".join(path.name for path in files.all)
-    return row | {"seconds": f"{result.seconds:.1f}", "result": names}
+    return row | {"seconds": f"{made.seconds:.1f}", "result": names}
 
 
-def _write_sheet(
-    plan: Sequence[Files], results: Sequence[MadeMesh | Failure], job: MeshTask, run: Run, path: Path
-) -> None:
+def _write_note(path: Path, outcome: _Outcome) -> None:
+    """Keep what the table and the sheet will say; the sheet has 8 bits as the picture here."""
+    picture = None
+    if outcome.picture is not None:
+        buffer = io.BytesIO()
+        Image.fromarray(to_uint8(outcome.picture)).save(buffer, "PNG")
+        picture = base64.b64encode(buffer.getvalue()).decode()
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps({"row": outcome.row, "picture": picture}), encoding="utf-8")
+
+
+def _read_note(path: Path) -> _Outcome:
+    """Read what was kept; the run's record proves that we wrote it."""
+    content = json.loads(path.read_bytes())
+    if content["picture"] is None:
+        return _Outcome(content["row"])
+    with Image.open(io.BytesIO(base64.b64decode(content["picture"]))) as picture:
+        return _Outcome(content["row"], from_uint8(np.asarray(picture.convert("RGB"))))
+
+
+def _remove_notes(plan: Sequence[Files], run: Run, folder: Path) -> None:
+    """Forget what was kept: the table and the sheet are there."""
+    for files in plan:
+        files.note.unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / NOTES_FOLDER).rmdir()
+    run.files = {name: proof for name, proof in run.files.items() if not name.startswith(f"{NOTES_FOLDER}/")}
+
+
+def _write_sheet(plan: Sequence[Files], outcomes: Sequence[_Outcome], job: MeshTask, run: Run, path: Path) -> None:
     """Show all meshes in one picture; a failed one leaves its place empty."""
-    if not any(files.needs_mesh for files in plan):
+    if not _has_sheet(plan):
         return
     blank = torch.ones(3, STRIP_SIZE, STRIP_SIZE)
-    pictures = [blank if isinstance(made, Failure) or made.picture is None else made.picture for made in results]
+    pictures = [blank if outcome.picture is None else outcome.picture for outcome in outcomes]
     sheet = samples_sheet([files.sample for files in plan], [[picture] for picture in pictures], ["mesh"])
     write_image(path, sheet, overwrite=job.overwrite)
     run.add(path, f"{len(plan)} meshes, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")

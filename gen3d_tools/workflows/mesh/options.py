@@ -11,7 +11,7 @@ from gen3d_tools.geometry.color.view_colors import ColorSource, check_color_sour
 from gen3d_tools.geometry.extraction.isosurface import check_iso_level
 from gen3d_tools.geometry.extraction.lattice import check_range
 from gen3d_tools.geometry.formats.density_grid import DENSITY_SUFFIXES, check_density_suffix
-from gen3d_tools.geometry.formats.export import SUFFIXES, TEXTURE_SUFFIXES, check_mesh_suffix
+from gen3d_tools.geometry.formats.export import SUFFIXES, TEXTURE_SUFFIXES, check_mesh_suffix, mesh_files
 from gen3d_tools.geometry.formats.placement import Placement
 from gen3d_tools.geometry.formats.point_cloud import check_points
 from gen3d_tools.geometry.processing.cleanup import check_keep
@@ -22,6 +22,7 @@ from gen3d_tools.workflows.samples import Sample
 DEFAULT_FORMAT = "glb"
 AUTO_LEVEL = "auto"
 SHEET_NAME = "meshes.png"
+NOTES_FOLDER = ".unfinished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +178,14 @@ class Files:
 
     @property
     def all(self) -> list[Path]:
-        """Every file, in the order they are written."""
+        """Every file that is asked for."""
         extra = (self.points, self.report, self.strip, self.film)
         return [*self.meshes, *self.grids, *(path for path in extra if path is not None)]
+
+    @property
+    def note(self) -> Path:
+        """Where is kept what the table and the sheet of a batch say of it, until they are written."""
+        return self.all[0].with_name(NOTES_FOLDER) / f"{self.sample.stem}.json"
 
     @property
     def needs_mesh(self) -> bool:
@@ -212,6 +218,13 @@ def plan_files(
             f"give a folder ({folder}), or choose one class and one seed"
         )
     return [_files(samples[0], target.with_suffix(""), suffixes, delivery, own=target)]
+
+
+def written_files(files: Files, *, textured: bool) -> list[Path]:
+    """List every file of a sample in the order they are written, with those that stand beside a mesh."""
+    meshes = [path for mesh in files.meshes for path in mesh_files(mesh, textured=textured)]
+    extra = (files.points, files.report, files.strip, files.film)
+    return [*files.grids, *meshes, *(path for path in extra if path is not None)]
 
 
 def formats_of(file: Path | None, delivery: OutputOptions) -> tuple[str, ...]:

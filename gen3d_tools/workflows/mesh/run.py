@@ -1,16 +1,13 @@
 """`gen3d mesh`: the surface of samples, as mesh files."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from gen3d_tools.files import check_writable
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.geometry.formats.export import mesh_files
+from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.mesh.batch import make_all
 from gen3d_tools.workflows.mesh.options import (
     SHEET_NAME,
-    Files,
     MeshOptions,
     OutputOptions,
     formats_of,
@@ -20,10 +17,11 @@ from gen3d_tools.workflows.mesh.options import (
     parse_formats,
     parse_level,
     plan_files,
+    written_files,
 )
 from gen3d_tools.workflows.mesh.sample import MeshTask
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
+from gen3d_tools.workflows.runs import Run, RunOptions
 from gen3d_tools.workflows.samples import SampleSelection, check_psi
 
 __all__ = ["MeshOptions", "OutputOptions", "mesh", "parse_color_source", "parse_formats", "parse_level"]
@@ -56,32 +54,28 @@ def mesh(
     surface.check()
     delivery.check()
     check_psi(choice.psi)
-    out, overwrite = options.out, options.overwrite
-    target = out or output_folder("mesh", model, choice.name_parts)
-    one_file = out is not None and bool(out.suffix) and not out.is_dir()
-    formats = formats_of(target if one_file else None, delivery)
+    target = options.target("mesh", model, choice.name_parts)
+    formats = formats_of(options.file, delivery)
     if surface.texture is not None and (without := formats_without_texture(formats)):
         reporter.say(f"no texture fits into {' or '.join(without)}; the other formats have it")
-    if one_file:
-        check_writable(target, overwrite=overwrite)
+    if options.file is not None:
+        check_writable(target, overwrite=options.replaces, kind="file")
     generator = load_generator(model, device=options.device, base=options.base)
     samples = list(dict.fromkeys(choice.samples(generator)))
-    plan = plan_files(samples, target, formats, delivery, one_file=one_file)
-    for path in _every_file(plan, target, textured=surface.texture is not None):
-        check_writable(path, overwrite=overwrite)
-    run = Run("mesh", model, choice.record(generator), dry_run=options.dry_run)
+    plan = plan_files(samples, target, formats, delivery, one_file=options.file is not None)
+    run = Run("mesh", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= asdict(surface) | asdict(delivery) | {"level": level_name(surface.level), "formats": formats}
+    textured, alone = surface.texture is not None, len(plan) == 1
+    sheet = [target / SHEET_NAME] if not alone and any(files.needs_mesh for files in plan) else []
+    paths = [*(path for files in plan for path in written_files(files, textured=textured)), *sheet]
+    notes = [] if alone else [files.note for files in plan]
+    whole = claim(run, paths, target, options, apart=alone, notes=notes)
     if options.dry_run:
         for files in plan:
-            for path in files.all:
+            for path in written_files(files, textured=textured):
                 run.add(path, f"{files.sample.label}, {surface}")
         return run
-    make_all(plan, MeshTask(generator, choice.psi, surface, delivery, overwrite, reporter), run, target)
-    return run.finish(target, next_command=f"gen3d video {options.after(model)}{samples[0].options}")
-
-
-def _every_file(plan: Sequence[Files], target: Path, *, textured: bool) -> list[Path]:
-    """List what will be written: what stands beside a mesh too, and the contact sheet of several samples."""
-    beside = [path for files in plan for mesh in files.meshes for path in mesh_files(mesh, textured=textured)[1:]]
-    sheet = [target / SHEET_NAME] if len(plan) > 1 else []
-    return [*(path for files in plan for path in files.all), *beside, *sheet]
+    job = MeshTask(generator, choice.psi, surface, delivery, options.replaces, reporter)
+    with run.recording():
+        make_all(plan, job, run, target, whole)
+    return run.finish(next_command=f"gen3d video {options.after(model)}{samples[0].options}")

@@ -1,6 +1,6 @@
 """`gen3d video`: the camera moves, and with interpolation the object does too. Frames stream to the encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.video import VideoWriter
+from gen3d_tools.records import Proof
+from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions, output_folder
+from gen3d_tools.workflows.runs import Run, RunOptions
 from gen3d_tools.workflows.sample import ViewOptions, check_size, parse_kinds
 from gen3d_tools.workflows.samples import SampleSelection, check_psi
 from gen3d_tools.workflows.video.camera_path import CameraPath, plan_motion, untrusted_views
@@ -62,34 +64,40 @@ def video(
     check_psi(choice.psi)
     motion = plan_motion(path, seconds, fps, look.fov)
     table = None if grid is None else parse_grid(grid)
-    suffix = _choose_suffix(options.out, file_format)
-    target = options.out or output_folder("video", model, choice.name_parts)
-    one_file = _is_one_file(options, motion.fps)
+    suffix = _choose_suffix(options.file, file_format)
+    target = options.target("video", model, choice.name_parts)
+    if options.file is not None:  # better said before the model is read than later
+        VideoWriter(options.file, motion.fps, overwrite=options.replaces)
     generator = load_generator(model, device=options.device, base=options.base)
     samples = choice.samples(generator)
-    shots = plan_shots(samples, target, suffix, one_file=one_file, grid=table, interpolate=interpolate)
+    shots = plan_shots(samples, target, suffix, one_file=options.file is not None, grid=table, interpolate=interpolate)
     scene = _scene(generator, choice.psi, kinds, look.sized(generator), motion)
     width, height = _check_frame_size(shots[0], kinds, scene.look.side(generator))
-    writers = [VideoWriter(shot.path, motion.fps, overwrite=options.overwrite) for shot in shots]
-    _say_notes(shots[0] if table is None else None, motion, scene, reporter)
-    run = Run("video", model, choice.record(generator) | {"path": motion.name}, dry_run=options.dry_run)
-    run.options |= {"show": kinds, "interpolate": interpolate, "grid": grid} | asdict(scene.look)
+    run = Run("video", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
+    run.options |= {"path": motion.name, "path_sha256": _digest(path), "show": kinds, "interpolate": interpolate}
+    run.options |= {"grid": grid, "frames": motion.frames, "fps": motion.fps} | asdict(scene.look)
     run.details |= {"frames": motion.frames, "fps": motion.fps, "width": width, "height": height}
-    for shot in shots:
-        run.add(shot.path, f"{shot.label}, {_size(run.details)}")
+    apart = all(len(shot.cells) == len(shot.cells[0]) == 1 for shot in shots)
+    whole = claim(run, [shot.path for shot in shots], target, options, apart=apart)
+    writers = {
+        shot.path: VideoWriter(shot.path, motion.fps, overwrite=options.replaces)
+        for shot in shots
+        if shot.path not in whole
+    }
+    _say_notes(shots[0] if table is None else None, motion, scene, reporter)
     if options.dry_run:
+        for shot in shots:
+            run.add(shot.path, f"{shot.label}, {_size(run.details)}")
         reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
         return run
-    _film_all(shots, writers, scene, reporter)
-    return run.finish(target, next_command=f"gen3d mesh {options.after(model)}{samples[0].options}")
+    with run.recording():
+        _film_all(run, shots, writers, scene)
+    return run.finish(next_command=f"gen3d mesh {options.after(model)}{samples[0].options}")
 
 
-def _is_one_file(options: RunOptions, fps: float) -> bool:
-    """Whether one video is named, and can be written; better said before the model is read than later."""
-    if options.out is None or not options.out.suffix:
-        return False
-    VideoWriter(options.out, fps, overwrite=options.overwrite)
-    return True
+def _digest(path: str) -> str | None:
+    """Give the SHA-256 of a camera file; None for a path that has a name."""
+    return Proof.of(Path(path)).sha256 if Path(path).is_file() else None
 
 
 def _scene(
@@ -101,18 +109,18 @@ def _scene(
     return FilmSettings(generator, psi, kinds, look, cameras, config)
 
 
-def _film_all(
-    shots: Sequence[VideoLayout], writers: Sequence[VideoWriter], scene: FilmSettings, reporter: Reporter
-) -> None:
-    """Write one video after the other; each is whole on disk before the next begins."""
-    done_before = 0
-    with reporter.progress("filming", len(shots) * len(scene.cameras)) as done:
-        for shot, writer in zip(shots, writers, strict=True):
-            with writer:
-                for count, frame in enumerate(film(shot, scene), start=1):
-                    writer.add(frame)
-                    done(done_before + count)
-            done_before += len(scene.cameras)
+def _film_all(run: Run, shots: Sequence[VideoLayout], writers: Mapping[Path, VideoWriter], scene: FilmSettings) -> None:
+    """Write one video after the other, each whole on disk before the next begins; those without a writer are there."""
+    frames = len(scene.cameras)
+    with run.reporter.progress("filming", len(shots) * frames) as done:
+        for index, shot in enumerate(shots):
+            if writer := writers.get(shot.path):
+                with writer:
+                    for count, frame in enumerate(film(shot, scene), start=1):
+                        writer.add(frame)
+                        done(index * frames + count)
+            run.add(shot.path, f"{shot.label}, {_size(run.details)}{'' if writer else ', there already'}")
+            done((index + 1) * frames)
 
 
 def _check_frame_size(shot: VideoLayout, kinds: Sequence[str], size: int) -> tuple[int, int]:
@@ -123,17 +131,15 @@ def _check_frame_size(shot: VideoLayout, kinds: Sequence[str], size: int) -> tup
     return width, height
 
 
-def _choose_suffix(out: Path | None, file_format: str | None) -> str:
+def _choose_suffix(file: Path | None, file_format: str | None) -> str:
     """Find the suffix of videos in a folder."""
     if file_format is None:
         return FORMATS["mp4"]
     name = file_format.strip().lower().removeprefix(".")
     if name not in FORMATS:
         raise InputError(f"unknown video format {file_format[:40]!r}; choose from {', '.join(FORMATS)}")
-    if out is not None and out.suffix and out.suffix.lower() != FORMATS[name]:
-        raise InputError(
-            f"{out} says {out.suffix}, --format says {name}; leave one out, or name a folder without suffix"
-        )
+    if file is not None and file.suffix.lower() != FORMATS[name]:
+        raise InputError(f"{file} says {file.suffix}, --format says {name}; leave one out, or name a folder: {file}/")
     return FORMATS[name]
 
 

@@ -14,7 +14,8 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.official import read_official
-from gen3d_tools.checkpoints.results import BaseModel, StoredResult, tensors_digest, write_result
+from gen3d_tools.checkpoints.results import BaseModel, StoredResult, write_result
+from gen3d_tools.checkpoints.source import open_source
 from gen3d_tools.checkpoints.weight_delta import encode_difference
 from gen3d_tools.cli.info import rows
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
@@ -120,7 +121,7 @@ def _read_model(folder: Path) -> object:
     return _used(load_generator(folder, device="cpu"))
 
 
-def _results() -> list[Files]:
+def results() -> list[Files]:
     """A result beside its model."""
     base, tuned = _tiny().state_dict(), {name: tensor + 0.01 for name, tensor in _tiny().state_dict().items()}
     camera = Camera.from_spherical(-100, 30, 2.7, fov_y_deg=21).to_eg3d_label()
@@ -140,7 +141,7 @@ def _results() -> list[Files]:
         _tiny().save(folder / "tiny")
         (folder / "result").mkdir()
         stored = StoredResult(
-            base=BaseModel(source="tiny", sha256=tensors_digest(folder / "tiny")),
+            base=BaseModel(source="tiny", sha256=open_source(folder / "tiny", "tiny").digest()),
             ws=_tiny().latents([3], ["cube"]),
             camera=camera,
             class_index=1,
@@ -202,7 +203,7 @@ FORMATS = [
         refusals=REFUSED,
     ),
     Format(name="model-folder", corpus=_model_folders, read=_read_model, refusals=REFUSED),
-    Format(name="result-folder", corpus=_results, read=_read_result, refusals=REFUSED),
+    Format(name="result-folder", corpus=results, read=_read_result, refusals=REFUSED),
     Format(name="encoder", corpus=_encoders, read=load_encoder, refusals=REFUSED),
     Format(
         name="inversion-state",

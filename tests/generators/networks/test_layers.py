@@ -1,10 +1,12 @@
 """The layers against vectors of the original system, and what must hold beyond them."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.layers import (
@@ -17,6 +19,8 @@ from gen3d_tools.generators.networks.layers import (
     normalize_second_moment,
     upsample_image,
 )
+from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
+from gen3d_tools.workflows.bench import plain_backbone
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "eg3d"
 
@@ -135,3 +139,28 @@ def test_gain_folds_into_the_demodulation():
     x, weight, styles = torch.randn(2, 4, 6, 6), torch.randn(3, 4, 3, 3), torch.randn(2, 4)
     scaled = modulated_conv2d(x, weight, styles, gain=LRELU_GAIN)
     torch.testing.assert_close(scaled, modulated_conv2d(x, weight, styles) * LRELU_GAIN)
+
+
+@pytest.mark.parametrize("use_noise", [False, True])
+@pytest.mark.parametrize("conv_clamp", [None, 1.0])
+def test_a_network_that_learns_has_the_gradients_of_the_published_formulation(use_noise, conv_clamp):
+    """Grouped convolutions with kernels per sample, and torch's own graph; gradients of gradients too."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = {"resolution": 16, "image_channels": 6, "channel_base": 128, "channel_max": 12}
+        network = SynthesisNetwork(w_dim=8, use_noise=use_noise, conv_clamp=conv_clamp, **sizes)
+        for name, parameter in network.named_parameters():
+            if name.endswith(("noise_strength", "bias")):
+                nn.init.normal_(parameter)
+        ws = torch.randn(2, network.num_ws, 8, requires_grad=True)
+    found = []
+    for synthesize in (network, partial(plain_backbone.synthesize, network)):
+        image = synthesize(ws)
+        leaves = [ws, *network.parameters()]
+        slopes = torch.autograd.grad((image**3).sum(), leaves, create_graph=True, allow_unused=True)
+        further = torch.autograd.grad(slopes[0].square().sum(), ws)
+        found.append([image, *slopes, *further])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert (ours - theirs).norm() <= 1e-4 * theirs.norm() + 1e-6

@@ -133,16 +133,6 @@ def test_shading_darkens_what_is_seen_at_a_slant():
     assert render_mesh(white, aside, 32, shading=True).rgb[0, 16, 16].item() == pytest.approx(0.35 + 0.65 / 2, abs=0.01)
 
 
-def test_without_compiled_kernels_the_picture_is_the_same(monkeypatch):
-    from gen3d_tools.geometry.color import rasterize
-
-    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.7)
-    fast = render_mesh(ball, FRONT, 32, shading=True)
-    monkeypatch.setattr(rasterize, "cpu_kernels_available", lambda: False)
-    plain = render_mesh(ball, FRONT, 32, shading=True)
-    assert plain.rgb.numpy() == pytest.approx(fast.rgb.numpy(), abs=1e-5)
-
-
 @pytest.mark.parametrize("size", [{"resolution": 0}, {"resolution": 8, "supersample": 0}])
 def test_no_picture_of_no_pixels(size):
     with pytest.raises(InputError, match="need resolution >= 1 and supersample >= 1"):

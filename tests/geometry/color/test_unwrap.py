@@ -5,7 +5,6 @@ import pytest
 import trimesh
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.geometry.color import unwrap as module
 from gen3d_tools.geometry.color.texels import map_texels
 from gen3d_tools.geometry.color.unwrap import GUTTER, unwrap
 
@@ -83,16 +82,6 @@ def test_same_mesh_gives_the_same_places(method):
     assert np.array_equal(first.source, second.source)
 
 
-def test_without_xatlas_the_triangles_serve_and_the_log_says_so(monkeypatch, caplog):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    with caplog.at_level(logging.WARNING):
-        atlas = unwrap(solid(), 512)
-    assert atlas.method == "triangles"
-    assert "xatlas is not installed (pip install xatlas)" in caplog.text
-    with pytest.raises(InputError, match="pip install xatlas"):
-        unwrap(solid(), 512, method="xatlas")
-
-
 def test_where_xatlas_fails_the_triangles_serve_and_the_log_says_so(monkeypatch, caplog):
     def refuse(*_):
         raise RuntimeError("bad luck")
@@ -102,6 +91,8 @@ def test_where_xatlas_fails_the_triangles_serve_and_the_log_says_so(monkeypatch,
         atlas = unwrap(solid(), 512)
     assert atlas.method == "triangles"
     assert "xatlas could not unwrap this mesh (bad luck)" in caplog.text
+    with pytest.raises(InputError, match=r"\(bad luck\); use the method triangles, which always works"):
+        unwrap(solid(), 512, method="xatlas")
 
 
 def test_texture_too_small_for_single_triangles_names_one_that_fits():

@@ -1,5 +1,4 @@
 import numpy as np
-import open3d
 import pytest
 import trimesh
 from scipy.spatial import cKDTree
@@ -62,7 +61,7 @@ def test_colours_come_from_a_texture_too():
     assert (cloud.colors[cloud.points[:, 1] < 0.37] == 0).all()
 
 
-def read_back(path):
+def read_back(path, request):
     """Points, normals and colours of a file, the text and the arrays by hand, .ply by another program."""
     if path.suffix == ".npz":
         arrays = np.load(path)
@@ -70,15 +69,15 @@ def read_back(path):
     if path.suffix == ".xyz":
         rows = np.loadtxt(path)
         return rows[:, :3], rows[:, 3:6], rows[:, 6:]
-    cloud = open3d.io.read_point_cloud(str(path))
+    cloud = request.getfixturevalue("open3d").io.read_point_cloud(str(path))
     return np.asarray(cloud.points), np.asarray(cloud.normals), np.asarray(cloud.colors) * 255
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".xyz", ".npz"])
-def test_clouds_survive_the_file(ball, tmp_path, suffix):
+@pytest.mark.parametrize("suffix", [pytest.param(".ply", marks=pytest.mark.libraries), ".xyz", ".npz"])
+def test_clouds_survive_the_file(ball, tmp_path, suffix, request):
     cloud = sample_points(ball, 100)
     write_points(tmp_path / f"ball{suffix}", cloud)
-    points, normals, colors = read_back(tmp_path / f"ball{suffix}")
+    points, normals, colors = read_back(tmp_path / f"ball{suffix}", request)
     assert points == pytest.approx(cloud.points, abs=1e-6)
     assert normals == pytest.approx(cloud.normals, abs=1e-4)
     assert colors == pytest.approx(cloud.colors)

@@ -17,13 +17,6 @@ def painted_ball(subdivisions=4):
     return trimesh.Trimesh(ball.vertices, ball.faces, vertex_colors=colors, process=False)
 
 
-@pytest.fixture(params=["own kernel", "fast-simplification"])
-def either_way(request, monkeypatch):
-    if request.param == "fast-simplification":
-        monkeypatch.setattr(decimation, "cpu_kernels_available", lambda: False)
-
-
-@pytest.mark.usefixtures("either_way")
 def test_mesh_gets_the_faces_asked_for_and_stays_sound():
     small = decimate(painted_ball(), 500)
     health = mesh_health(small)
@@ -35,7 +28,6 @@ def test_mesh_gets_the_faces_asked_for_and_stays_sound():
     assert str(report) == "500 of 5,120 faces kept"
 
 
-@pytest.mark.usefixtures("either_way")
 def test_colours_stay_where_they_were():
     small = decimate(painted_ball(), 400)
     red = small.visual.vertex_colors[:, 0] > 100
@@ -89,17 +81,6 @@ def test_the_wall_of_a_cavity_may_look_inwards():
     small = decimate(trimesh.util.concatenate([ball, wall]), 40)
     assert len(small.faces) == 40
     assert mesh_health(small).shells == 1
-
-
-def test_library_results_that_are_no_surface_are_not_taken(monkeypatch):
-    monkeypatch.setattr(decimation, "cpu_kernels_available", lambda: False)
-
-    def torn(vertices, faces, target_count):
-        return vertices, faces[:target_count]
-
-    monkeypatch.setattr(decimation.fast_simplification, "simplify", torn)
-    ball = trimesh.creation.icosphere(2)
-    assert len(decimate(ball, 50).faces) == len(ball.faces)
 
 
 @pytest.mark.parametrize("faces", [3, 0, -5])

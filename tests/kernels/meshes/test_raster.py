@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gen3d_tools.kernels.meshes.raster import rasterize
-from gen3d_tools.kernels.raster import rasterize_plain
+from tests.kernels.meshes.plain_raster import rasterize_plain
 
 SIDE = 48
 

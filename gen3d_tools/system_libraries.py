@@ -1,8 +1,18 @@
-"""Which system library an import misses, and how to get it: wheels bring no graphics or USB libraries."""
+"""Libraries that wheels ask the system for: importing open3d without most of them, and how to get the rest.
+
+Nothing else of ours imports open3d: its Linux wheels need libusb, which bare machines lack. The wheel `libusb-package`
+brings it, but where the loader does not look; a library of that name that is loaded already serves as well.
+"""
 
 import ctypes
+import importlib
+import platform
 import re
 import sys
+from importlib.util import find_spec
+from types import ModuleType
+
+from gen3d_tools.errors import MissingDependencyError
 
 DEBIAN_PACKAGES = {
     "libEGL.so.1": "libegl1",
@@ -22,7 +32,37 @@ DEBIAN_PACKAGES = {
 OPEN3D_NEEDS = ("libEGL.so.1", "libGL.so.1", "libX11.so.6", "libidn2.so.0", "libudev.so.1", "libusb-1.0.so.0")
 """What open3d's Linux wheel asks the system for. (`libtbb` and `libgomp` come with it.)"""
 
+OPEN3D_PACKAGE = "open3d-cpu" if sys.platform == "linux" and platform.machine() == "x86_64" else "open3d"
+"""The same module under two names, see pyproject.toml."""
+
 _LIBRARY = re.compile(r"\blib[\w+.-]*?\.(?:so(?:\.\d+)*|dylib)")
+
+
+def import_open3d() -> ModuleType:
+    """Import open3d, where pip brought it even if the system lacks libusb. The first call takes about a second.
+
+    Raises:
+        MissingDependencyError: open3d is not installed, or a system library is missing that pip does not bring; the
+            message names the system's package.
+    """
+    _load_libusb()
+    try:
+        return importlib.import_module("open3d")
+    except ModuleNotFoundError as error:
+        absent = "open3d is not installed" if error.name == "open3d" else f"open3d cannot be imported: {error}"
+        raise MissingDependencyError(f"{absent}; pip install {error.name or OPEN3D_PACKAGE}") from error
+    except (ImportError, OSError) as error:
+        fix = library_fix(str(error), OPEN3D_NEEDS) or f"pip install --force-reinstall {OPEN3D_PACKAGE}"
+        raise MissingDependencyError(f"open3d cannot be imported: {' '.join(str(error).split())}; {fix}") from error
+
+
+def _load_libusb() -> None:
+    """Load the libusb of pip's package, unless the system has its own."""
+    if "open3d" in sys.modules or not _is_missing("libusb-1.0.so.0") or find_spec("libusb_package") is None:
+        return
+    path = importlib.import_module("libusb_package").get_library_path()
+    if path is not None:
+        ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
 
 
 def library_fix(message: str, also: tuple[str, ...] = ()) -> str | None:

@@ -1,0 +1,366 @@
+"""A tri-plane network whose numbers change at every step, evaluated on batches of points, forward and backward (numba).
+
+Unlike `network_cpu.Network` nothing is multiplied out beforehand: an optimiser moves the planes after every picture.
+Points are worked on `BATCH` at a time, so that every layer is one product of small matrices. Those are left to BLAS,
+which knows the registers of the processor; a batch is too small for it to start threads of its own, and its shape is
+always the same, so that equal rows give equal bytes.
+
+Texels are looked up where `torch.nn.functional.grid_sample` looks them up, with the same roundings: at the border of
+a texel, and on the faces of the box, both read the same four and have the same slope.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0
+from gen3d_tools.kernels.network.evaluate import WIDTH, filled
+
+BATCH = 32  # points per product; BLAS works with one thread below 64^3 multiplications
+LANE = 8  # channels are filled up to a multiple of it: what one vector register holds
+_ENDLESS = f32(1e30)
+_AS_WRITTEN = frozenset({"nnan", "ninf", "nsz"})  # every operation rounds by itself, as torch's do
+
+
+class TrainableNetwork(NamedTuple):
+    """Planes and decoder as the kernels read them; H = WIDTH hidden units in every layer, units to spare are 0."""
+
+    texels: np.ndarray  # [planes * size * size, channels]; plane, then v, then u
+    size: int  # texels along each side of a plane
+    axes: np.ndarray  # [planes, 2] world axes along u and v
+    per_box: np.float32  # 2 / side of the box
+    scale: np.float32  # texel coordinate = (world coordinate * per_box + 1) * scale - shift
+    shift: np.float32
+    half_side: np.float32  # of the box outside of which the density is 0; very large for fields without an end
+    first: np.ndarray  # [channels, H] first layer, the mean over the planes included
+    first_bias: np.ndarray  # [H]
+    deeper: np.ndarray  # [layers - 1, H in, H out]
+    deeper_bias: np.ndarray  # [layers - 1, H]
+    head: np.ndarray  # [values + 1, H] last layer; the raw density is its last row
+    head_bias: np.ndarray  # [values + 1]
+    smooth: bool  # hidden activation: softplus, or else a leaky ReLU
+
+
+def network_from(
+    texels: Float[np.ndarray, "planes size size channels"],
+    axes: tuple[tuple[int, int], ...],
+    weights: list[Float[np.ndarray, "_ _"]],
+    biases: list[Float[np.ndarray, " _"]],
+    *,
+    smooth: bool,
+    align_corners: bool,
+    box_side: float,
+    bounded: bool,
+) -> TrainableNetwork:
+    """Lay planes and decoder out for the kernels.
+
+    Args:
+        texels: As `folding.channels_last` gives them.
+        axes: World axes along u and v of each plane, ascending.
+        weights: [outputs, inputs] of each layer, gains included, the last layer's density row at its end.
+        biases: Of each layer.
+        smooth: Whether the hidden activation is softplus, or else a leaky ReLU.
+        align_corners: Whether the box ends at the centres of the outermost texels, or at their outer edges.
+        box_side: Full side of the box, world units.
+        bounded: Whether the density outside the box is 0.
+    """
+    size, channels = texels.shape[1], texels.shape[-1]
+    lanes = -(-channels // LANE) * LANE
+    flat = np.ascontiguousarray(texels, f32).reshape(-1, channels)
+    hidden = [filled(weight.T, (WIDTH, WIDTH)) for weight in weights[1:-1]]
+    outputs = len(biases[-1])
+    return TrainableNetwork(
+        texels=flat if lanes == channels else filled(flat, (len(flat), lanes)),
+        size=size,
+        axes=np.array(axes, np.int64),
+        per_box=f32(2 / box_side),
+        scale=f32((size - 1) / 2 if align_corners else size / 2),
+        shift=f32(0 if align_corners else 0.5),
+        half_side=f32(box_side / 2) if bounded else _ENDLESS,
+        first=filled(weights[0].T, (lanes, WIDTH)),
+        first_bias=filled(biases[0], (WIDTH,)),
+        deeper=np.array(hidden, f32).reshape(-1, WIDTH, WIDTH),
+        deeper_bias=np.array([filled(bias, (WIDTH,)) for bias in biases[1:-1]], f32).reshape(-1, WIDTH),
+        head=filled(weights[-1], (outputs, WIDTH)),
+        head_bias=np.ascontiguousarray(biases[-1], f32),
+        smooth=smooth,
+    )
+
+
+@compiled(forceinline=True, fastmath=_AS_WRITTEN)
+def place(o, d, t, point):  # type: ignore[no-untyped-def]
+    """Set `point` to the one at distance `t` along a ray, rounded as torch rounds it."""
+    for axis in range(3):
+        step = t * d[axis]
+        point[axis] = o[axis] + step
+
+
+@compiled(forceinline=True)
+def outside(net, point):  # type: ignore[no-untyped-def]
+    """Whether a point lies beyond the box of a bounded field."""
+    return max(abs(point[0]), max(abs(point[1]), abs(point[2]))) > net.half_side
+
+
+@compiled(forceinline=True, fastmath=_AS_WRITTEN)
+def _coordinate(net, x):  # type: ignore[no-untyped-def]
+    """Texel coordinate of a world coordinate, kept where integers can hold it."""
+    unit = x * net.per_box
+    moved = (unit + f32(1)) * net.scale
+    return min(max(moved - net.shift, f32(-2)), f32(net.size + 1))
+
+
+@compiled(forceinline=True)
+def _corner(net, g):  # type: ignore[no-untyped-def]
+    """The two texels around a coordinate, their weights, and the slopes of those: 0 for texels outside."""
+    size = net.size
+    lower = int(g)  # rounds towards 0
+    if f32(lower) > g:
+        lower -= 1
+    t = g - f32(lower)
+    in_a, in_b = 0 <= lower < size, 0 <= lower + 1 < size
+    a, b = min(max(lower, 0), size - 1), min(max(lower + 1, 0), size - 1)
+    one, nil = f32(1), f32(0)
+    return a, b, one - t if in_a else nil, t if in_b else nil, -one if in_a else nil, one if in_b else nil
+
+
+@compiled(forceinline=True)
+def around(net, point, k):  # type: ignore[no-untyped-def]
+    """Rows of the four texels around a point's projection on plane k, and weights and slopes along u and v."""
+    x = point[0] if net.axes[k, 0] == 0 else point[1]  # the first axis comes before ...
+    y = point[1] if net.axes[k, 1] == 1 else point[2]  # ... the second
+    ua, ub, wua, wub, sua, sub = _corner(net, _coordinate(net, x))
+    va, vb, wva, wvb, sva, svb = _corner(net, _coordinate(net, y))
+    row_a, row_b = (k * net.size + va) * net.size, (k * net.size + vb) * net.size
+    return row_a + ua, row_a + ub, row_b + ua, row_b + ub, (wua, wub, sua, sub), (wva, wvb, sva, svb)
+
+
+@compiled(forceinline=True)
+def _rows_around(net, point, k):  # type: ignore[no-untyped-def]
+    """Rows of the four texels around a point's projection on plane k, and their weights."""
+    a, b, c, d, u, v = around(net, point, k)
+    return a, b, c, d, u[0] * v[0], u[1] * v[0], u[0] * v[1], u[1] * v[1]
+
+
+@compiled()
+def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
+    """Sum the texels around the first `count` points, all two or three planes: [BATCH, 3] to [BATCH, channels]."""
+    t, channels = net.texels, features.shape[1]
+    for p in range(count):
+        a, b, c, d, wa, wb, wc, wd = _rows_around(net, points[p], 0)
+        e, f, g, i, we, wf, wg, wi = _rows_around(net, points[p], 1)
+        if len(net.axes) == 3:
+            j, k, m, n, wj, wk, wm, wn = _rows_around(net, points[p], 2)
+            for x in range(channels):
+                first = wa * t[a, x] + wb * t[b, x] + wc * t[c, x] + wd * t[d, x]
+                second = we * t[e, x] + wf * t[f, x] + wg * t[g, x] + wi * t[i, x]
+                features[p, x] = first + second + wj * t[j, x] + wk * t[k, x] + wm * t[m, x] + wn * t[n, x]
+        else:
+            for x in range(channels):
+                first = wa * t[a, x] + wb * t[b, x] + wc * t[c, x] + wd * t[d, x]
+                features[p, x] = first + we * t[e, x] + wf * t[f, x] + wg * t[g, x] + wi * t[i, x]
+
+
+@compiled()
+def _activate(units, bias, smooth):  # type: ignore[no-untyped-def]
+    """Add the bias and apply the hidden activation, in place."""
+    for p in range(BATCH):
+        row = units[p]
+        if smooth:
+            for h in range(WIDTH):
+                u = row[h] + bias[h]
+                f = fast_exp_below_0(-abs(u)) * f32(0.70710678) - f32(0.29289322)
+                q = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
+                q = ((q * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
+                row[h] = max(u, f32(0)) + (f + f * f * q + f32(0.34657359))
+        else:
+            for h in range(WIDTH):
+                u = row[h] + bias[h]
+                row[h] = f32(0.6) * u + f32(0.4) * abs(u)
+
+
+@compiled()
+def _activate_with_slopes(units, slopes, bias, smooth):  # type: ignore[no-untyped-def]
+    """Do what `_activate` does, and keep the activation's slope."""
+    for p in range(BATCH):
+        row, slope = units[p], slopes[p]
+        if smooth:
+            for h in range(WIDTH):
+                u = row[h] + bias[h]
+                e = fast_exp_below_0(-abs(u))
+                f = e * f32(0.70710678) - f32(0.29289322)
+                q = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
+                q = ((q * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
+                row[h] = max(u, f32(0)) + (f + f * f * q + f32(0.34657359))
+                slope[h] = (f32(1) if u > 0 else e) / (f32(1) + e)
+        else:
+            for h in range(WIDTH):
+                u = row[h] + bias[h]
+                row[h] = f32(0.6) * u + f32(0.4) * abs(u)
+                slope[h] = f32(1) if u > 0 else f32(0.2)
+
+
+@compiled()
+def raw_densities(net, points, count, raw, workspace):  # type: ignore[no-untyped-def]
+    """Raw density of the first `count` points: [n, 3] to [n]; both have rows for whole batches.
+
+    Args:
+        net: A `TrainableNetwork`.
+        points: World coordinates.
+        count: How many.
+        raw: Receives them; beyond the box of a bounded field they are the decoder's.
+        workspace: `features` [BATCH, channels] and two layers [BATCH, H] to work in.
+    """
+    features, units, others = workspace
+    row, bias = net.head[len(net.head) - 1], net.head_bias[len(net.head) - 1]
+    for first in range(0, count, BATCH):
+        rows = min(BATCH, count - first)
+        look_up(net, points[first : first + BATCH], rows, features)
+        np.dot(features, net.first, units)
+        _activate(units, net.first_bias, net.smooth)
+        for layer in range(len(net.deeper)):
+            np.dot(units, net.deeper[layer], others)
+            _activate(others, net.deeper_bias[layer], net.smooth)
+            units, others = others, units
+        for p in range(rows):
+            total = f32(0)
+            for h in range(WIDTH):
+                total += units[p, h] * row[h]
+            raw[first + p] = total + bias
+
+
+@compiled()
+def outputs(net, points, count, features, units, slopes, out):  # type: ignore[no-untyped-def]
+    """Evaluate a batch and keep what the way back needs.
+
+    Args:
+        net: A `TrainableNetwork`.
+        points: [BATCH, 3] world coordinates.
+        count: How many of them mean anything.
+        features: [BATCH, channels] receives what the planes say.
+        units: [layers, BATCH, H] receives the hidden layers.
+        slopes: [layers, BATCH, H] receives the slopes of their activation.
+        out: [BATCH, values + 1] receives the last layer.
+    """
+    look_up(net, points, count, features)
+    np.dot(features, net.first, units[0])
+    _activate_with_slopes(units[0], slopes[0], net.first_bias, net.smooth)
+    for layer in range(len(net.deeper)):
+        np.dot(units[layer], net.deeper[layer], units[layer + 1])
+        _activate_with_slopes(units[layer + 1], slopes[layer + 1], net.deeper_bias[layer], net.smooth)
+    np.dot(units[len(net.deeper)], net.head.T, out)
+    for p in range(count):
+        for c in range(len(net.head_bias)):
+            out[p, c] += net.head_bias[c]
+
+
+class NetworkGradients(NamedTuple):
+    """Gradients of a network's numbers, with the names of `TrainableNetwork`."""
+
+    texels: np.ndarray
+    first: np.ndarray
+    first_bias: np.ndarray
+    deeper: np.ndarray
+    deeper_bias: np.ndarray
+    head: np.ndarray
+    head_bias: np.ndarray
+
+
+@compiled(forceinline=True)
+def _add(total, part):  # type: ignore[no-untyped-def]
+    """Add a matrix to another."""
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            total[i, j] += part[i, j]
+
+
+@compiled(forceinline=True)
+def _add_rows(total, rows):  # type: ignore[no-untyped-def]
+    """Add all rows of a batch to one."""
+    for p in range(BATCH):
+        for j in range(len(total)):
+            total[j] += rows[p, j]
+
+
+@compiled(forceinline=True)
+def _times(rows, slopes):  # type: ignore[no-untyped-def]
+    """Multiply by the slopes of the activation."""
+    for p in range(BATCH):
+        for h in range(WIDTH):
+            rows[p, h] *= slopes[p, h]
+
+
+@compiled()
+def outputs_backward(net, features, units, slopes, out_slopes, grads, workspace, feature_slopes):  # type: ignore[no-untyped-def]
+    """Take gradients of `outputs` back to the features, and add those of the decoder's numbers.
+
+    Args:
+        net: A `TrainableNetwork`.
+        features: [BATCH, channels], as `outputs` left them; so are the next two.
+        units: [layers, BATCH, H].
+        slopes: [layers, BATCH, H].
+        out_slopes: [BATCH, values + 1] gradients of the last layer; 0 in rows that mean nothing.
+        grads: `NetworkGradients` that are added to; not the texels'.
+        workspace: Two layers [BATCH, H], and products the size of the head, of a deeper layer and of the first.
+        feature_slopes: [BATCH, channels] receives the gradients of the features.
+    """
+    back, other, head, deep, first = workspace
+    last = len(net.deeper)
+    np.dot(out_slopes.T, units[last], head)
+    _add(grads.head, head)
+    _add_rows(grads.head_bias, out_slopes)
+    np.dot(out_slopes, net.head, back)
+    _times(back, slopes[last])
+    for step in range(last):
+        layer = last - 1 - step
+        np.dot(units[layer].T, back, deep)
+        _add(grads.deeper[layer], deep)
+        _add_rows(grads.deeper_bias[layer], back)
+        np.dot(back, net.deeper[layer].T, other)
+        _times(other, slopes[layer])
+        back, other = other, back
+    np.dot(features.T, back, first)
+    _add(grads.first, first)
+    _add_rows(grads.first_bias, back)
+    np.dot(back, net.first.T, feature_slopes)
+
+
+@compiled()
+def look_up_backward(net, point, slopes, grads, place_slopes, moving):  # type: ignore[no-untyped-def]
+    """Take the gradient of a point's features back to its texels, and to where it lies.
+
+    Args:
+        net: A `TrainableNetwork`.
+        point: [3] world coordinates.
+        slopes: [channels] gradients of the features.
+        grads: [planes * size * size, channels] gradients of the texels that are added to.
+        place_slopes: [3] receives the gradient of the point.
+        moving: Whether that is wanted.
+    """
+    t = net.texels
+    place_slopes[0] = place_slopes[1] = place_slopes[2] = f32(0)
+    for k in range(len(net.axes)):
+        a, b, c, d, u, v = around(net, point, k)
+        wa, wb, wc, wd = u[0] * v[0], u[1] * v[0], u[0] * v[1], u[1] * v[1]
+        ga, gb, gc, gd = grads[a], grads[b], grads[c], grads[d]
+        # At the border two of the four may be one row, whose second weight is 0: each has a loop of its own.
+        for i in range(len(slopes)):
+            ga[i] += wa * slopes[i]
+        for i in range(len(slopes)):
+            gb[i] += wb * slopes[i]
+        for i in range(len(slopes)):
+            gc[i] += wc * slopes[i]
+        for i in range(len(slopes)):
+            gd[i] += wd * slopes[i]
+        if moving:
+            ra, rb, rc, rd = t[a], t[b], t[c], t[d]
+            da = db = dc = dd = f32(0)
+            for i in range(len(slopes)):
+                da += slopes[i] * ra[i]
+                db += slopes[i] * rb[i]
+                dc += slopes[i] * rc[i]
+                dd += slopes[i] * rd[i]
+            along_u = v[0] * (u[2] * da + u[3] * db) + v[1] * (u[2] * dc + u[3] * dd)
+            along_v = u[0] * (v[2] * da + v[3] * dc) + u[1] * (v[2] * db + v[3] * dd)
+            place_slopes[net.axes[k, 0]] += along_u * net.scale * net.per_box
+            place_slopes[net.axes[k, 1]] += along_v * net.scale * net.per_box

@@ -1,0 +1,130 @@
+"""Compiling ahead: small jobs of every kind, so that nothing is left to compile on a user's first picture or mesh.
+
+For images of containers: `gen3d doctor --warm`. And for the demo, which has meshes' kernels compiled while it draws:
+run as `python -m gen3d_tools.workflows.warm`, this module is a second process that makes a mesh, which leaves its
+kernels on disk.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.geometry.color.rasterize import render_mesh
+from gen3d_tools.geometry.mesh import extract_mesh
+from gen3d_tools.kernels.compiling.ahead import SecondProcess, is_on_disk
+from gen3d_tools.rendering.differentiable import render_differentiable
+from gen3d_tools.rendering.rays import pixel_coordinates
+from gen3d_tools.rendering.renderer import render
+
+KERNELS = (
+    ("kernels.lattice.bounds", "summarize"),
+    ("kernels.rays.occupancy", "bound_tiles"),
+    ("kernels.rays.guided", "follow_range"),
+    ("kernels.rays.published_sampling", "_follow_range"),
+    ("kernels.rays.silhouette", "_look_through"),
+    ("kernels.lattice.surface", "evaluate_parts"),
+    ("kernels.network.points", "_evaluate"),
+    ("kernels.meshes.collapse", "_collapse"),
+    ("kernels.meshes.raster", "_fill"),
+    ("kernels.rays.placement", "_place_range"),
+    ("kernels.rays.differentiable", "_render_range"),
+    ("kernels.rays.differentiable", "_backward_range"),
+)
+"""The kernels that Python calls; the others are compiled with them."""
+
+MESH_KERNELS = (
+    "kernels.rays.silhouette._look_through",
+    "kernels.lattice.surface.evaluate_parts",
+    "kernels.network.points._evaluate",
+    "kernels.meshes.collapse._collapse",
+)
+
+MODEL = "shapes"
+PICTURE_SIZE = 8  # pixels
+RESOLUTION = 32  # lattice points along each side of the box
+FACES = 200
+
+
+def warm() -> None:
+    """Do a small job of each kind on the CPU, and so compile every kernel that is not on disk.
+
+    Raises:
+        Gen3DError: The bundled model cannot be loaded.
+    """
+    _pictures()
+    _meshes()
+    _gradients()
+
+
+def kernel_folder() -> Path | None:
+    """The folder that compiled kernels are kept in, each in one of its own; None where none can be written."""
+    path = next(kernels())[1].stats.cache_path
+    return Path(path).parents[0] if path else None
+
+
+def missing_kernels() -> tuple[str, ...]:
+    """Name the kernels that are not on disk."""
+    return tuple(name for name, kernel in kernels() if not is_on_disk(*_origin(kernel), [_folder(kernel)]))
+
+
+def kernels() -> Iterator[tuple[str, Any]]:
+    """Import each kernel of `KERNELS`."""
+    for module, function in KERNELS:
+        yield f"{module}.{function}", getattr(importlib.import_module(f"gen3d_tools.{module}"), function)
+
+
+@torch.no_grad()
+def _pictures() -> None:
+    """One picture with samples where light is stopped, and one with those of the settings."""
+    generator = load_generator(MODEL, device="cpu")
+    [field] = generator.fields(generator.latents([0]))
+    for random in (None, torch.Generator().manual_seed(0)):
+        render(field, generator.default_camera(), resolution=PICTURE_SIZE, generator=random)
+
+
+@torch.no_grad()
+def _meshes() -> None:
+    """A mesh at the level that is chosen for it, decimated, and a picture of it."""
+    generator = load_generator(MODEL, device="cpu")
+    [field] = generator.fields(generator.latents([0]))
+    mesh = extract_mesh(field, resolution=RESOLUTION, faces=FACES)
+    render_mesh(mesh, generator.default_camera(), PICTURE_SIZE)
+
+
+def _gradients() -> None:
+    """One picture with the gradients that inversions ask for."""
+    generator = load_generator(MODEL, device="cpu")
+    camera, pixels = generator.default_camera(), pixel_coordinates(PICTURE_SIZE)
+    ws = generator.latents([0]).requires_grad_()
+    [field] = generator.fields(ws)
+    seen = render_differentiable(field, camera, pixels)
+    torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
+
+
+def begin_meshes(second: SecondProcess) -> None:
+    """Have a second process compile what meshes need, once what pictures need is on disk: it needs that as well."""
+    folder = kernel_folder() if second.wanted else None
+    if folder is not None:
+        found = dict(kernels())
+        wanted = [_origin(found[name]) for name in MESH_KERNELS]
+        second.begin(folder / "any", "gen3d_tools.workflows.warm", wanted)
+
+
+def _origin(kernel: Any) -> tuple[Path, str]:
+    """The file that a kernel stands in, and its name."""
+    return Path(kernel.py_func.__code__.co_filename), kernel.py_func.__name__
+
+
+def _folder(kernel: Any) -> Path:
+    """The folder that a kernel is kept in; one that does not exist where none can be written."""
+    return Path(kernel.stats.cache_path or os.devnull)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # the first process draws
+    _meshes()
