@@ -1,6 +1,7 @@
 """The front door holds together: pages, links, commands, public names."""
 
 import re
+import tomllib
 
 import pytest
 import typer
@@ -48,3 +49,16 @@ def test_the_newest_version_in_the_changelog_is_this_one_and_has_a_date():
     versions = re.findall(r"^## \[(\d[^\]]*)\](.*)$", text, flags=re.MULTILINE)
     assert versions[0][0] == gen3d_tools.__version__
     assert all(re.fullmatch(r" - \d{4}-\d\d-\d\d", date) for _, date in versions)
+
+
+def test_the_map_for_contributors_has_the_lines_that_are_checked():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = text.split("| line | job |")[1].split("\n\n")[0].strip().splitlines()[1:]
+    lines = [set(re.findall(r"`(\w+)(?:/|\.py)`", row.split("|")[1])) for row in rows]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    assert lines == [set(layer.split(" | ")) for layer in settings["contracts"][0]["layers"]]
+    inside = {contract["containers"][0].split(".")[1]: contract for contract in settings["contracts"][1:]}
+    orders = dict(re.findall(r"^\| `(\w+)/` \| (.*) \|$", text.split("| folder | order |")[1], flags=re.MULTILINE))
+    assert {name: re.findall(r"`(\w+)/?`", order) for name, order in orders.items()} == {
+        name: [part for layer in contract["layers"] for part in layer.split(" | ")] for name, contract in inside.items()
+    }
