@@ -13,7 +13,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-bare fuzz test-clients check lint bench clean
+.PHONY: help demo test test-bare fuzz test-clients check lint docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,11 +35,12 @@ test-clients: $(STAMP) ## open our meshes with Blender, model-viewer and Khronos
 	@sh tests/clients/install.sh
 	@$(BIN)/python -m pytest tests/clients -m clients
 
-check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, tests
+check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, docs, tests
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
 	@$(MAKE) --no-print-directory test-bare
 	@$(PYTEST)
 
@@ -47,11 +48,14 @@ lint: $(STAMP) ## fix what ruff can fix, and format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+docs: $(STAMP) ## build the site of docs/ with the Python reference, in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 bench: $(STAMP) ## time the fast paths against the plain procedure
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, caches and outputs
-	rm -rf $(VENV) build dist gen3d-out *.egg-info .coverage
+	rm -rf $(VENV) build dist site gen3d-out *.egg-info .coverage
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -66,5 +70,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing PyTorch into $(VENV) (the largest part, once)"
 	@$(PIP) install -c constraints.txt torch
 	@echo "Installing gen3d_tools and its tools into $(VENV)"
-	@$(PIP) install $(CONSTRAINED) -e '.[dev]'
+	@$(PIP) install $(CONSTRAINED) -e '.[dev,docs]'
 	@touch $@

@@ -10,7 +10,7 @@ import pkgutil
 import sys
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def _read_surface() -> dict[str, str]:

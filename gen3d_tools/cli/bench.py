@@ -22,12 +22,14 @@ def bench(
     model: options.Model,
     seeds: options.Seeds = None,
     classes: options.Classes = None,
-    size: Annotated[int, typer.Option("--size", help="Side of the picture in pixels.")] = 128,
+    size: Annotated[int, typer.Option("--size", help="Picture side in pixels.")] = 128,
     resolution: Annotated[
         int, typer.Option("--resolution", "-r", help="Lattice points along each side, 8-1024.")
     ] = 256,
-    repeat: Annotated[int, typer.Option("--repeat", help="Rounds, the plain procedure and ours in turns.")] = 3,
-    threads: Annotated[int | None, typer.Option("--threads", help="Default: as many as torch uses.")] = None,
+    repeat: Annotated[int, typer.Option("--repeat", help="Number of rounds; both procedures take turns.")] = 3,
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Number of threads. Default: as many as torch uses.")
+    ] = None,
     base: options.Base = None,
     out: Annotated[
         str | None,
@@ -41,7 +43,7 @@ def bench(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Measure a model on this machine's processor, beside the plain procedure of the published scripts.
+    """Time a model on this machine's processor, beside the procedure of the published scripts.
 
     Example: `gen3d bench shapes --size 64`
     """

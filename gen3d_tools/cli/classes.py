@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def classes(
-    model: options.Model, base: options.Base = None, json: options.Json = False, verbose: options.Verbose = False
+    model: options.Model, base: options.Base = None, json: options.JsonRecord = False, verbose: options.Verbose = False
 ) -> None:
-    """List a model's classes: index and name, both good for `--class`.
+    """List a model's classes: index and name, either of which `--class` takes.
 
     Example: `gen3d classes shapes`
     """

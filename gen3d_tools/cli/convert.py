@@ -21,7 +21,10 @@ def convert(
         Path | None, typer.Option("--class-names", help="File with one class name per line, or a JSON list.")
     ] = None,
     allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help="Replace unknown contents by inert placeholders.")
+        bool,
+        typer.Option(
+            "--allow-unknown", help="Replace unknown names in the pickle by inert placeholders instead of refusing it."
+        ),
     ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,

@@ -19,7 +19,7 @@ def demo(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Show in a minute what the bundled generator can do: pictures, a film, a mesh, and a page with all of them.
+    """Show what the bundled generator can do: pictures, films, a mesh, an inverted photo, and a page with all of them.
 
     Example: `gen3d demo -o gen3d-out/demo --overwrite`
     """

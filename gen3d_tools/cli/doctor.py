@@ -23,14 +23,14 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    json: options.Json = False,
+    json: options.JsonRecord = False,
     warm: Annotated[
         bool, typer.Option("--warm", help="Compile everything ahead, for containers: no later command has to.")
     ] = False,
 ) -> None:
-    """Check that everything needed works here, and say how to mend what does not.
+    """Check that everything needed works on this machine; name a fix for each thing that does not.
 
-    Ends with 0 if all is well (what is optional may be missing), 5 if a needed dependency is missing, else 1.
+    Exit code: 0 if all is well (optional packages may be missing), 5 if a needed dependency is missing, 1 otherwise.
     """
     from gen3d_tools.workflows.doctor.run import doctor as workflow
 

@@ -19,11 +19,11 @@ def register(app: typer.Typer) -> None:
 
 
 def info(
-    model: options.Model, base: options.Base = None, json: options.Json = False, verbose: options.Verbose = False
+    model: options.Model, base: options.Base = None, json: options.JsonRecord = False, verbose: options.Verbose = False
 ) -> None:
-    """Say what a model is: family, classes, size, cameras, rendering, origin, licence. Reads no weights.
+    """Describe a model: family, classes, size, cameras, rendering, origin, licence. Reads no weights.
 
-    With `--json` every setting of the network and of the rendering is there. Example: `gen3d info shapes`
+    With `--json`: every setting of the network and the rendering. Example: `gen3d info shapes`
     """
     from gen3d_tools.workflows.describe import model_record
 

@@ -19,36 +19,51 @@ def invert(
         list[Path],
         typer.Argument(metavar="PHOTO...", help="A photo, or several of one object.", show_default=False),
     ],
-    model: Annotated[str, typer.Option("--model", "-m", help="Bundled name, folder, .pkl or hub id.")] = "shapes",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Bundled name, model folder, published .pkl, or Hugging Face id.")
+    ] = "shapes",
     class_name: Annotated[
-        str | None, typer.Option("--class", "-c", help="Class name or index. Default: found out.")
+        str | None, typer.Option("--class", "-c", help="Class name or index. Default: estimated from the photo.")
     ] = None,
     camera: Annotated[
         str | None,
         typer.Option(
             "--camera",
-            help="yaw,pitch[,fov] in degrees, or a file: EG3D's 25 numbers, a transforms.json, ... Default: found out.",
+            help="Camera: yaw,pitch[,fov] in degrees, or a file (EG3D's 25 numbers, a transforms.json, ...). "
+            "Default: estimated from the photo.",
         ),
     ] = None,
     mask: Annotated[
-        list[Path] | None, typer.Option("--mask", help="Picture, white where the object is; repeat for more photos.")
+        list[Path] | None,
+        typer.Option("--mask", help="Mask: a picture that is white where the object is. Repeat for more photos."),
     ] = None,
     views: Annotated[
         list[Path] | None,
         typer.Option("--views", hidden=True, help="A further photo of the object, as a further PHOTO is."),
     ] = None,
     background: Annotated[
-        str, typer.Option("--background", help="How to find the object: auto, alpha, border, rembg or none.")
+        str,
+        typer.Option(
+            "--background", help="How the object is separated from its background: auto, alpha, border, rembg or none."
+        ),
     ] = "auto",
-    preset: Annotated[str, typer.Option("--preset", help="fast, balanced or best.")] = "balanced",
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps of both stages. Default: the preset's.")] = None,
-    space: Annotated[str | None, typer.Option("--space", help="Latent space, w or w+. Default: the preset's.")] = None,
+    preset: Annotated[str, typer.Option("--preset", help="Time against quality: fast, balanced or best.")] = "balanced",
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Number of steps of both stages together. Default: the preset's.")
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option("--space", help="Latent space: w+ fits closer, w stays more plausible. Default: the preset's."),
+    ] = None,
     features: Annotated[
         str | None,
-        typer.Option("--features", help="encoder, lpips-vgg, lpips-alex, none, or a TorchScript file."),
+        typer.Option(
+            "--features",
+            help="Features of the perceptual loss: encoder, lpips-vgg, lpips-alex, none, or a TorchScript file.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run of this command.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of this command.")] = False,
     out: options.Out = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
@@ -57,7 +72,7 @@ def invert(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Rebuild a photo's object in 3D. The folder it makes is a model for every other command.
+    """Reconstruct the object of a photo in 3D. The result folder is a model for every other command.
 
     Example: `gen3d invert photo.jpg -o result`, then `gen3d video result`
     """

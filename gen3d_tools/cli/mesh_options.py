@@ -6,44 +6,54 @@ import typer
 
 Resolution = Annotated[int, typer.Option("--resolution", "-r", help="Lattice points along each side, 8-1024.")]
 Level = Annotated[
-    str, typer.Option("--level", help="Density at the surface, or auto: where mesh and pictures agree best.")
+    str,
+    typer.Option("--level", help="Density at the surface (iso-level), or auto: where mesh and pictures agree best."),
 ]
 Keep = Annotated[
-    float, typer.Option("--keep", help="Smallest detached part kept, as a share of the largest part's volume.")
+    float, typer.Option("--keep", help="Smallest detached part to keep, as a share of the largest part's volume.")
 ]
 KeepBackground = Annotated[
     bool, typer.Option("--keep-background", help="Keep background sheets and the walls of the box.")
 ]
-Faces = Annotated[int | None, typer.Option("--faces", help="Reduce to this many faces. Default: all, often 200,000.")]
-Smooth = Annotated[int, typer.Option("--smooth", help="Rounds of smoothing that keeps the size.")]
-Watertight = Annotated[bool, typer.Option("--watertight", help="Join parts that run into each other, close holes.")]
+Faces = Annotated[
+    int | None, typer.Option("--faces", help="Number of faces after decimation. Default: all, often 200,000.")
+]
+Smooth = Annotated[int, typer.Option("--smooth", help="Rounds of Taubin smoothing, which keeps the size.")]
+Watertight = Annotated[
+    bool, typer.Option("--watertight", help="Make the mesh watertight: join intersecting parts, close holes.")
+]
 Texture = Annotated[
     int | None,
-    typer.Option("--texture", help="Colours as a picture of this size, such as 1024. Default: one per vertex."),
+    typer.Option("--texture", help="Texture size in pixels, such as 1024. Default: a colour per vertex instead."),
 ]
 ColorFrom = Annotated[
-    str, typer.Option("--color-from", help="views: as cameras see it; points: the field's own at each point (faster).")
+    str,
+    typer.Option(
+        "--color-from",
+        help="Source of colours: views (as cameras see them) or points (the field at each point; faster).",
+    ),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Leave the colours out.")]
 Formats = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="One or several of glb, gltf, obj, ply, stl, off, 3mf, usdz; npz, mrc: the density grid. "
+        help="File formats: one or several of glb, gltf, obj, ply, stl, off, 3mf, usdz; npz, mrc (density grids). "
         "Default: glb, or the output's.",
     ),
 ]
 Points = Annotated[
-    int | None, typer.Option("--points", help="Also write a cloud of this many points with normals and colours.")
+    int | None,
+    typer.Option("--points", help="Number of points of an additional point cloud, with normals and colours."),
 ]
-Up = Annotated[str, typer.Option("--up", help="Upward axis of the file, y or z.")]
+Up = Annotated[str, typer.Option("--up", help="Upward axis of the file: y or z.")]
 Scale = Annotated[
     float | None, typer.Option("--scale", help="Length of the longest side in metres. Default: world units.")
 ]
-Center = Annotated[bool, typer.Option("--center", help="Put the middle of the mesh at the origin.")]
+Center = Annotated[bool, typer.Option("--center", help="Centre the mesh at the origin.")]
 Preview = Annotated[
-    bool, typer.Option("--preview", help="Show the mesh beside the field all around, as a picture and a film.")
+    bool, typer.Option("--preview", help="Show mesh and field side by side from all around, as a picture and a film.")
 ]
 Report = Annotated[
-    bool, typer.Option("--report", help="Measure how well mesh and field agree, and the mesh's health, as JSON.")
+    bool, typer.Option("--report", help="Write a JSON report: agreement of mesh and field, and the mesh's health.")
 ]

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("models")(models)
 
 
-def models(json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = False) -> None:
+def models(json: options.JsonRecord = False, quiet: options.Quiet = False, verbose: options.Verbose = False) -> None:
     """List the bundled models, and the model folders in ./models and in the current directory.
 
     Example: `gen3d models`

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 Model = Annotated[
-    str, typer.Argument(help="Bundled name (shapes), model or result folder, published .pkl, or Hugging Face id.")
+    str,
+    typer.Argument(help="Bundled name (shapes), model folder, inversion result, published .pkl, or Hugging Face id."),
 ]
 Base = Annotated[
     str | None,
-    typer.Option("--base", help="The model a result was tuned from, if it is neither bundled nor beside the result."),
+    typer.Option("--base", help="Base model of an inversion result, if it is neither bundled nor beside the result."),
 ]
 Seeds = Annotated[
     str | None,
@@ -27,25 +28,28 @@ Out = Annotated[
     ),
 ]
 """As typed: a slash at the end, which `Path` forgets, says that it is a folder."""
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1, mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of paths.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what happens.")]
+JsonRecord = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of commands that only tell
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print log messages too.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Keep the outputs of an interrupted run of this command, make the others.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
-Size = Annotated[int | None, typer.Option("--size", help="Side of a picture in pixels. Default: the model's, or 256.")]
+Size = Annotated[int | None, typer.Option("--size", help="Picture side in pixels. Default: the model's, or 256.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Leave out the model's super-resolution.")]
-Yaw = Annotated[float | None, typer.Option("--yaw", help="Degrees; 0 = front, growing to the object's left.")]
-Pitch = Annotated[float | None, typer.Option("--pitch", help="Degrees; 0 = level, positive = from above.")]
+Yaw = Annotated[
+    float | None, typer.Option("--yaw", help="Camera yaw in degrees: 0 = front, growing to the object's left.")
+]
+Pitch = Annotated[
+    float | None, typer.Option("--pitch", help="Camera pitch in degrees: 0 = level, positive = from above.")
+]
 Fov = Annotated[float | None, typer.Option("--fov", help="Vertical field of view in degrees.")]
 Exact = Annotated[
     bool,
-    typer.Option(
-        "--exact", help="Take the samples of the model family's own scheme, by compiled code where it serves (70 dB)."
-    ),
+    typer.Option("--exact", help="Render as the published code does (slower, no visible difference)."),
 ]
 Supersample = Annotated[int, typer.Option("--supersample", min=1, max=4, help="Rays per pixel along each side.")]
 
@@ -54,15 +58,15 @@ CameraPath = Annotated[
     str,
     typer.Option(
         "--path",
-        help="orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, epigraf-front-circle, "
-        "3dgp-front-circle, and their points, line, wiggle), or a camera file such as path.json.",
+        help="Camera path: orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, "
+        "epigraf-front-circle, 3dgp-front-circle, and their points, line, wiggle), or a camera file such as path.json.",
     ),
 ]
-Seconds = Annotated[float | None, typer.Option("--seconds", help="Length. Default: 4, or the file's.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", help="Length in seconds. Default: 4, or the file's.")]
 Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second. Default: 30, or the file's.")]
-Show = Annotated[str, typer.Option("--show", help="Any of rgb,depth,normal, side by side.")]
+Show = Annotated[str, typer.Option("--show", help="Outputs side by side: any of rgb,depth,normal.")]
 Interpolate = Annotated[
-    bool, typer.Option("--interpolate", help="One video that passes through all samples and back to the first.")
+    bool, typer.Option("--interpolate", help="Interpolate: one video through all samples and back to the first.")
 ]
-Grid = Annotated[str | None, typer.Option("--grid", help="Several samples in one video: columns x rows.")]
-Format = Annotated[str | None, typer.Option("--format", help="mp4, gif, webm or frames, for videos in a folder.")]
+Grid = Annotated[str | None, typer.Option("--grid", help="Several samples in one video: columns x rows, such as 3x2.")]
+Format = Annotated[str | None, typer.Option("--format", help="Format of videos in a folder: mp4, gif, webm or frames.")]

@@ -40,7 +40,7 @@ def video(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Film samples: one video each, several in a grid, or one that passes through all.
+    """Render videos of samples: one each, several in a grid, or one that interpolates between all.
 
     Example: `gen3d video shapes --class mug --seeds 0-3 --interpolate -o mugs.mp4`
     """

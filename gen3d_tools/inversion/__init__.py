@@ -1,1 +1,10 @@
-"""One photo to 3D: the photo is prepared, a latent is found for it, and the generator is tuned around that latent."""
+"""Photos of an object to 3D: a latent is found, then the generator is tuned around it (Roich et al. 2021).
+
+* `api`: `invert`: a photo's path in, a result out.
+* `settings`: `InversionSettings`: every choice as a named value; three presets.
+* `stages/`: search, stage one, stage two, and what they minimise.
+* `pti`: the stages in their order.
+* `finite`: gradients that are no numbers end it before they move anything.
+* `progress`: what is said on the way.
+* `results/`: what was found, scored, drawn and stored.
+"""

@@ -1,1 +1,11 @@
-"""TABLE OF CONTENTS TO COME."""
+"""How good something is, as numbers; tests, commands and recipes score by the same code.
+
+* `pictures`: distances between pictures: PSNR, SSIM.
+* `agreement`: a mesh against its field, from the same cameras: silhouette, depth, colour.
+* `flatness`: how flat a generator's objects are (3DGP's non-flatness score).
+
+For comparisons with published numbers, to the letter:
+
+* `script_grid`: the grid on which published scripts sample densities.
+* `batches`: several samples in one call, where published rays influence each other.
+"""

@@ -1,1 +1,7 @@
-"""TABLE OF CONTENTS TO COME."""
+"""What a picture looks like to a network: what it shows, from where, and how different it is from another.
+
+* `encoder`: the small network that looks at a photo first.
+* `prediction`: what it answers: class, direction, latent, framing.
+* `out_of_distribution`: how far a picture is from what the encoder was trained on.
+* `perceptual`: perceptual distances between pictures.
+"""

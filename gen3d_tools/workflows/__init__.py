@@ -1,1 +1,17 @@
-"""One function per thing a user wants. They load, compute, write whole outputs and say what they wrote."""
+"""One function per thing a person wants: it loads, computes, writes whole outputs and says what it wrote.
+
+The commands:
+
+* `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
+* `invert`, `photo_cameras`: photos to 3D; what `--camera` may say.
+* `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
+* `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
+
+What they share:
+
+* `samples`: which samples a command is about.
+* `claims`: what is checked of a run's outputs before any work.
+* `interrupts`: how a run ends before its time.
+* `runs`: where outputs go, and the record beside them.
+* `reporting`: how progress is told.
+"""

@@ -1,1 +1,8 @@
-"""TABLE OF CONTENTS TO COME."""
+"""One generator per paper, each made of `networks/` and a config; nobody else asks for a family by name.
+
+* `geometry_aware`: Shen & Wang: classes in, no camera in the mapping; the bundled model.
+* `eg3d`: EG3D: a camera in the mapping, super-resolution behind the rays.
+* `epigraf_base`: what EpiGRAF and 3DGP share.
+* `epigraf`: EpiGRAF: trained on patches, with an optional background.
+* `threedgp`: 3DGP: a learned camera distribution and a depth adaptor.
+"""

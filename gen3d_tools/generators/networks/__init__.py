@@ -1,1 +1,13 @@
-"""TABLE OF CONTENTS TO COME."""
+"""Networks in plain torch, parameters named as published, so that converted weights are the same numbers.
+
+* `layers`: equalised linear layers and modulated convolutions (StyleGAN2).
+* `modulated`: a modulated convolution as one step of autograd, for training and inversion.
+* `precision`: where bfloat16 is faster, asked in one place.
+* `stylegan2`: mapping network and skip synthesis network, made of them.
+* `fourier`: Fourier features of coordinates.
+* `decoder`, `epigraf_decoder`: plane features to colours and raw density: EG3D's way, and EpiGRAF's and 3DGP's.
+* `superresolution`: rendered features to the final picture (EG3D).
+* `sphere_network`: EpiGRAF's background outside the unit sphere.
+* `camera_generator`: 3DGP's learned camera distribution.
+* `depth_adaptor`: 3DGP's rendered depth as a depth estimator would have it.
+"""

@@ -1,1 +1,11 @@
-"""TABLE OF CONTENTS TO COME."""
+"""The work of an inversion, in its order, and what it is made of.
+
+* `search`: class and camera, when nobody named them.
+* `stage_one`: the latent and the camera that come closest to the photo.
+* `stage_two`: the generator's weights, tuned around the fixed latent.
+* `objective`: distance of a field's picture from a photo: pixels, structure, silhouette, features.
+* `camera_fit`: cameras that may move a little.
+* `latent_prior`: what latents of a class look like, and coordinates to optimise them in.
+* `noise`: the planes' constant noise as something to optimise.
+* `locality_regulariser`: what keeps stage two from changing more than the photo asks for.
+"""

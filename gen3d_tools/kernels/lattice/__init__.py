@@ -1,1 +1,8 @@
-"""TABLE OF CONTENTS TO COME."""
+"""The surface of a tri-plane field, from its numbers to triangles.
+
+* `tables`: what a regular lattice needs of the planes: tables instead of look-ups.
+* `bounds`: tiles that provably hold no surface.
+* `evaluate`: the raw density on all others.
+* `marching_cubes`: triangles over them, vertices shared.
+* `surface`: all of it, slab after slab.
+"""

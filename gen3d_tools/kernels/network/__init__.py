@@ -1,1 +1,6 @@
-"""TABLE OF CONTENTS TO COME."""
+"""A tri-plane network as plain numbers, evaluated at points.
+
+* `numbers`: planes and decoder as arrays, with all multiplied out that can be.
+* `points`: raw density at scattered points.
+* `evaluate`: one point, for loops that go from point to point.
+"""
