@@ -127,7 +127,7 @@ class Inversion:
         two = self.second_stage()
         while not two.finished:
             loss = two.step()
-            self._tell("stage_two", two.done, self.settings.steps2, loss)
+            self._tell("stage_two", two.done, self.settings.stage_two.steps, loss)
         self._save()
 
     def find_start(self) -> Candidate:
@@ -156,9 +156,9 @@ class Inversion:
                 self._prior(start.class_index),
                 start.w[None],
                 self.cameras,
-                self._objective(start.w.expand(1, self.generator.num_ws, -1), self.settings.rays1),
+                self._objective(start.w.expand(1, self.generator.num_ws, -1), self.settings.stage_one.rays),
                 self.settings,
-                move_camera=self.known_cameras is None and self.settings.camera_lr > 0,
+                move_camera=self.known_cameras is None and self.settings.stage_one.camera_lr > 0,
             )
         return self.one
 
@@ -170,7 +170,7 @@ class Inversion:
                 self.generator,
                 one.ws(),
                 one.cameras(),
-                self._objective(one.ws(), self.settings.rays2),
+                self._objective(one.ws(), self.settings.stage_two.rays),
                 self.settings,
                 self.find_start().class_index,
             )
@@ -236,7 +236,7 @@ class Inversion:
             self.second_stage().load_state(state["stage_two"])
 
     def _prior(self, label: int | None) -> LatentPrior:
-        return latent_prior(self.generator, label, self.settings.w_samples)
+        return latent_prior(self.generator, label, self.settings.stage_one.w_samples)
 
     def _objective(self, ws: Float[Tensor, "1 num_ws w_dim"], rays: int) -> Objective:
         assert self.cameras is not None
@@ -244,7 +244,7 @@ class Inversion:
             field = self.generator.fields(ws)[0]
         sides = field.super_resolution.render_resolution if field.super_resolution else self.targets[0].size
         pixel = picture_side(self.cameras[0], field.box_side) / sides
-        width = onset_width(field, self.settings.softness * pixel)
+        width = onset_width(field, self.settings.rendering.softness * pixel)
         return Objective(self.targets, self.settings, self.distance, rays, width, self.config)
 
     def _tell_search(self, done: int, steps: int, loss: float) -> None:

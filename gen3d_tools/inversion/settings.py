@@ -1,11 +1,11 @@
-"""Every choice of an inversion as a named value, and three sets of them that work.
+"""Every choice of an inversion as a named value, by stage, and three sets of them that work.
 
 Letters of the published procedure (Roich et al., "Pivotal tuning for latent-based editing of real images", 2021) are
 named in the comments. Where this toolkit's default differs from the published one, the comment says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_args
 
 from gen3d_tools.errors import CheckpointError, InputError
@@ -15,47 +15,78 @@ Basis = Literal["spread", "w"]
 PresetName = Literal["fast", "balanced", "best"]
 
 
+class _Checked:
+    """Settings whose numbers are finite and not negative."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no inversion can have."""
+        for one in fields(self):  # type: ignore[arg-type]
+            value, least = getattr(self, one.name), one.metadata.get("least", 0)
+            if isinstance(value, int | float) and not least <= value < float("inf"):
+                wanted = "at least 1" if least else "0 or more and finite"
+                raise InputError(
+                    f"{_SHORT_NAMES.get((type(self), one.name), one.name)} is {value}, it must be {wanted}"
+                )
+
+
+def _positive(default: int) -> Any:
+    """A setting of at least 1."""
+    return field(default=default, metadata={"least": 1})
+
+
 @dataclass(frozen=True, kw_only=True)
-class InversionSettings:
-    """How an inversion works. The defaults are those of the preset "balanced"."""
+class SearchSettings(_Checked):
+    """Short starts from several classes and cameras, of which the best goes on."""
 
-    seed: int = 0  # of every random number
-    resolution: int = 128  # largest side at which pictures are compared, for fields without super-resolution
+    starts: int = _positive(6)  # pairs of class and camera to try; 1 = trust the first
+    lr: float = 0.15  # learning rate of the latent, in standard deviations
+    camera_lr: float = 0.15  # ... and of the camera, relative to it
+    steps: int = 12
+    resolution: int = _positive(32)
+    keep: int = _positive(3)  # pairs that are refined further before one is chosen
+    keep_steps: int = 24
 
-    # Stage one: the latent and the camera.
-    steps1: int = 60  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
+
+@dataclass(frozen=True, kw_only=True)
+class StageOneSettings(_Checked):
+    """Stage one: the latent and the camera."""
+
+    steps: int = 60  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
     # "w+": one latent per layer. In two photos the input view was at 32.7 and 34.7 dB with it, novel views at 22.9 and
     # 29.9; with "w" 30.3 and 34.0, and 24.8 and 31.8.
     space: Space = "w"
     # What the optimiser moves: "spread": coordinates along the principal axes of the class's own latents, in standard
     # deviations, so that a step is likely in every direction; "w": the latent itself, as published.
     basis: Basis = "spread"
-    lr1: float = 0.1  # peak learning rate, in units of the basis; published: 0.01 with basis "w"
-    lr1_warmup: float = 0.05  # share of the steps with a linear rise
-    lr1_cooldown: float = 0.5  # published: 0.25; share of the steps with a cosine fall
-    w_samples: int = 600  # latents behind mean and spread, numpy's RandomState(123)
+    lr: float = 0.1  # peak learning rate, in units of the basis; published: 0.01 with basis "w"
+    lr_warmup: float = 0.05  # share of the steps with a linear rise
+    lr_cooldown: float = 0.5  # published: 0.25; share of the steps with a cosine fall
+    w_samples: int = _positive(600)  # latents behind mean and spread, numpy's RandomState(123)
     w_noise: float = 0.0  # published: 0.05; latent noise in units of the scalar w_std ...
     w_noise_until: float = 0.75  # ... fading out by this share of the steps
     prior_weight: float = 0.002  # times the mean squared coordinate: likely latents first; not in the published loss
     optimise_noise: bool = True  # noise maps of the planes; they are discarded afterwards, as published
     noise_lr: float = 0.01  # their peak learning rate, as published
     noise_regularisation: float = 1e5
-    rays1: int = 1800  # rays per step and photo
-    stop1: float = 0.0  # stop once the distance is below this
-
-    # The camera.
-    camera_lr: float = 0.06  # learning rate of radians and shares, relative to lr1; 0 keeps the camera
+    rays: int = _positive(1800)  # rays per step and photo
+    stop_distance: float = 0.0  # stop once the distance is below this
+    camera_lr: float = 0.06  # learning rate of radians and shares, relative to lr; 0 keeps the camera
     camera_only: float = 0.0  # share of the steps that move the camera alone
     camera_prior: float = 0.02  # times the squared offsets in their typical sizes: the start is likely
-    search_starts: int = 6  # pairs of class and camera to try; 1 = trust the first
-    search_lr: float = 0.15  # learning rate of the latent there, in standard deviations
-    search_camera_lr: float = 0.15  # ... and of the camera, relative to it
-    search_steps: int = 12
-    search_resolution: int = 32
-    search_keep: int = 3  # pairs that are refined further before one is chosen
-    search_keep_steps: int = 24
 
-    # The distance to the photo, both stages.
+    def __post_init__(self) -> None:
+        """Refuse settings that no inversion can have."""
+        if self.space not in get_args(Space):
+            raise InputError(f"space is {self.space!r}, it must be w or w+")
+        if self.basis not in get_args(Basis):
+            raise InputError(f"basis is {self.basis!r}, it must be spread or w")
+        super().__post_init__()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceSettings(_Checked):
+    """The distance to the photo, both stages."""
+
     pixel_weight: float = 0.25  # mean squared difference, published for stage two with images in [-1, 1]
     pyramid_weight: float = 1.0  # mean absolute difference on a pyramid of three levels
     ssim_weight: float = 0.3
@@ -63,32 +94,46 @@ class InversionSettings:
     perceptual_weight: float = 1.0  # of the perceptual distance, where there is one
     raw_weight: float = 1.0  # of the picture before a super-resolution, beside the one behind it
 
-    # Stage two: the generator.
-    steps2: int = 50  # published: 350
-    lr2: float = 5e-4  # published: 3e-4
-    lr2_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
+
+@dataclass(frozen=True, kw_only=True)
+class LocalitySettings(_Checked):
+    """What keeps tuning local: density and colour at random points stay; pictures of latents nearby may, too."""
+
+    # Field form; not in the published loss. Around a camera that is a degree wrong, tuning bends the object. In four
+    # hard photos novel views changed by 0.00 to +1.28 dB with 1, by -0.01 to +0.85 dB with 3.
+    weight: float = 2.0
+    points: int = 4096
+    image_weight: float = 0.0  # of the published form: pictures of latents nearby stay; published: 0 (off)
+    alpha: float = 30.0  # their distance from the pivot
+    psi: float = 0.5
+    pixel_weight: float = 0.1  # lambda_L2
+    perceptual_weight: float = 0.1  # lambda_LPIPS
+    samples: int = 1
+    interval: int = 1  # steps from one to the next
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTwoSettings(_Checked):
+    """Stage two: the generator."""
+
+    steps: int = 50  # published: 350
+    lr: float = 5e-4  # published: 3e-4
+    lr_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
     # The result is the average of the weights after every step, each weighed by this power of its number (Shamir &
     # Zhang 2013); 0: the last weights alone, as published. A step sees some of the rays, and the last weights fit
-    # those: in ten hard photos novel views changed by -0.33 to +1.85 dB with them and lr2 1e-3, by +0.02 to +1.88 dB
-    # with averages and this lr2.
-    average2: float = 3.0
-    rays2: int = 1800
-    stop2_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
-    stop2_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
-    # Field form: density and colour at random points stay; not in the published loss. Around a camera that is a degree
-    # wrong, tuning bends the object. In four hard photos novel views changed by 0.00 to +1.28 dB with 1, by -0.01 to
-    # +0.85 dB with 3.
-    locality_weight: float = 2.0
-    locality_points: int = 4096
-    locality_images: float = 0.0  # weight of the published form: pictures of latents nearby stay; published: 0 (off)
-    locality_alpha: float = 30.0  # their distance from the pivot
-    locality_psi: float = 0.5
-    locality_pixel: float = 0.1  # lambda_L2
-    locality_perceptual: float = 0.1  # lambda_LPIPS
-    locality_samples: int = 1
-    locality_interval: int = 1  # steps from one to the next
+    # those: in ten hard photos novel views changed by -0.33 to +1.85 dB with them and lr 1e-3, by +0.02 to +1.88 dB
+    # with averages and this lr.
+    average: float = 3.0
+    rays: int = _positive(1800)
+    stop_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
+    stop_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
+    locality: LocalitySettings = LocalitySettings()
 
-    # Differentiable rendering.
+
+@dataclass(frozen=True, kw_only=True)
+class RenderBudget(_Checked):
+    """Differentiable rendering, both stages."""
+
     coarse_samples: int = 32  # per ray at most; a generator's own settings may ask for fewer
     fine_samples: int = 16
     # Rounds of fine samples. With one, pictures of thin onsets are some 30 dB from the truth, and tuning fits that
@@ -97,63 +142,141 @@ class InversionSettings:
     weight_threshold: float = 1e-4  # samples that stop less light carry no gradient
     softness: float = 0.08  # width of the density's onset in pixels; 0 keeps the field's own
 
-    checkpoint_seconds: float = 5.0  # at most this much work is lost
 
-    def __post_init__(self) -> None:
-        """Refuse settings that no inversion can have."""
-        if self.space not in get_args(Space):
-            raise InputError(f"space is {self.space!r}, it must be w or w+")
-        if self.basis not in get_args(Basis):
-            raise InputError(f"basis is {self.basis!r}, it must be spread or w")
-        for name in ("resolution", "w_samples", "rays1", "rays2", "search_starts", "search_resolution", "search_keep"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, it must be at least 1")
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if isinstance(value, int | float) and not 0 <= value < float("inf"):
-                raise InputError(f"{one.name} is {value}, it must be 0 or more and finite")
+@dataclass(frozen=True, kw_only=True)
+class InversionSettings(_Checked):
+    """How an inversion works. The defaults are those of the preset "balanced"."""
+
+    seed: int = 0  # random seed
+    resolution: int = _positive(128)  # largest side at which pictures are compared, without a super-resolution
+    search: SearchSettings = SearchSettings()
+    stage_one: StageOneSettings = StageOneSettings()
+    stage_two: StageTwoSettings = StageTwoSettings()
+    distance: DistanceSettings = DistanceSettings()
+    rendering: RenderBudget = RenderBudget()
+    checkpoint_seconds: float = 5.0  # at most this much work is lost
 
     @property
     def steps(self) -> int:
         """Steps of both stages."""
-        return self.steps1 + self.steps2
+        return self.stage_one.steps + self.stage_two.steps
 
     def with_steps(self, steps: int) -> "InversionSettings":
         """Share out another number of steps between the stages in the same proportion."""
         if steps < 2:
             raise InputError(f"an inversion needs at least 2 steps, one per stage, got {steps}")
-        first = min(max(round(steps * self.steps1 / max(self.steps, 1)), 1), steps - 1)
-        return replace(self, steps1=first, steps2=steps - first)
+        first = min(max(round(steps * self.stage_one.steps / max(self.steps, 1)), 1), steps - 1)
+        return self.changed(steps1=first, steps2=steps - first)
+
+    def changed(self, **values: Any) -> "InversionSettings":
+        """Change settings by their short names: those of this table, and `steps1`, `lr2` and the like (`SHORT_NAMES`).
+
+        Raises:
+            InputError: There is no such setting, or a value does not fit.
+        """
+        changed = self
+        for name, value in values.items():
+            path = SHORT_NAMES.get(name)
+            if path is None:
+                raise InputError(f"there is no setting {name}; they are {', '.join(SHORT_NAMES)}")
+            changed = _replaced(changed, path, value)
+        return changed
 
     def to_dict(self) -> dict[str, Any]:
-        """Give every setting as plain JSON values."""
+        """Give every setting as JSON values, by stage."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "InversionSettings":
-        """Read what `to_dict` wrote; every key must be there and no other.
+        """Read what `to_dict` wrote, also the flat table of version 0.1; every key must be there and no other.
 
         Raises:
             CheckpointError: A key is unknown or missing, or a value does not fit.
         """
-        names = {one.name for one in fields(cls)}
-        wrong = sorted(set(values) ^ names)
-        if wrong:
-            raise CheckpointError(f"inversion settings: {', '.join(wrong)} unknown or missing; from another version?")
         try:
-            return cls(**values)
+            if "stage_one" not in values:
+                _check_names(values, SHORT_NAMES)
+                return cls().changed(**values)
+            made: InversionSettings = _from_table(cls, values)
+            return made
         except (InputError, TypeError) as error:
             raise CheckpointError(f"inversion settings: {error}") from error
+
+
+def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    defaults = kind()
+    _check_names(values, [one.name for one in fields(kind)])
+    return kind(
+        **{
+            name: _from_table(type(getattr(defaults, name)), value) if is_dataclass(getattr(defaults, name)) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _check_names(values: Mapping[str, Any], names: Any) -> None:
+    if not isinstance(values, Mapping):
+        raise TypeError("a table of settings is missing")
+    wrong = sorted(set(values) ^ set(names))
+    if wrong:
+        raise InputError(f"{', '.join(wrong)} unknown or missing; from another version?")
+
+
+def _replaced(settings: Any, path: tuple[str, ...], value: Any) -> Any:
+    """Give the same settings but for one."""
+    name, *rest = path
+    return replace(settings, **{name: _replaced(getattr(settings, name), tuple(rest), value) if rest else value})
+
+
+_LOCALITY = ("stage_two", "locality")
+SHORT_NAMES: dict[str, tuple[str, ...]] = {
+    "seed": ("seed",),
+    "resolution": ("resolution",),
+    "checkpoint_seconds": ("checkpoint_seconds",),
+    **{f"search_{one.name}": ("search", one.name) for one in fields(SearchSettings)},
+    **{f"{name}1": ("stage_one", name) for name in ("steps", "lr", "rays")},
+    **{f"lr1_{name}": ("stage_one", f"lr_{name}") for name in ("warmup", "cooldown")},
+    "stop1": ("stage_one", "stop_distance"),
+    **{
+        one.name: ("stage_one", one.name)
+        for one in fields(StageOneSettings)
+        if one.name not in ("steps", "lr", "rays", "lr_warmup", "lr_cooldown", "stop_distance")
+    },
+    **{f"{name}2": ("stage_two", name) for name in ("steps", "lr", "average", "rays")},
+    "lr2_cooldown": ("stage_two", "lr_cooldown"),
+    "stop2_perceptual": ("stage_two", "stop_perceptual"),
+    "stop2_psnr": ("stage_two", "stop_psnr"),
+    **{f"locality_{name}": (*_LOCALITY, name) for name in ("weight", "points", "alpha", "psi", "samples", "interval")},
+    "locality_images": (*_LOCALITY, "image_weight"),
+    "locality_pixel": (*_LOCALITY, "pixel_weight"),
+    "locality_perceptual": (*_LOCALITY, "perceptual_weight"),
+    **{one.name: ("distance", one.name) for one in fields(DistanceSettings)},
+    **{one.name: ("rendering", one.name) for one in fields(RenderBudget)},
+}
+"""Every setting by one name: those of version 0.1, whose table was flat; to the way through the tables."""
+
+_TABLES: dict[tuple[str, ...], type] = {
+    (): InversionSettings,
+    ("search",): SearchSettings,
+    ("stage_one",): StageOneSettings,
+    ("stage_two",): StageTwoSettings,
+    _LOCALITY: LocalitySettings,
+    ("distance",): DistanceSettings,
+    ("rendering",): RenderBudget,
+}
+_SHORT_NAMES = {(_TABLES[path[:-1]], path[-1]): name for name, path in SHORT_NAMES.items()}
 
 
 PRESETS: dict[PresetName, InversionSettings] = {
     # Few steps do not make up for what large ones break: novel views of three photos changed by -0.02 to +0.04 dB with
     # this lr2 (before averaging), those of two of them by -0.5 and +0.1 dB with 1e-3.
-    "fast": InversionSettings(steps1=40, steps2=24, lr2=3e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1),
+    "fast": InversionSettings().changed(
+        steps1=40, steps2=24, lr2=3e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1
+    ),
     "balanced": InversionSettings(),
     # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes some 250 s of
     # one processor core, "balanced" 22 s.
-    "best": InversionSettings(
+    "best": InversionSettings().changed(
         steps1=160, steps2=200, rays1=4096, rays2=4096, coarse_samples=64, fine_samples=48, stop2_psnr=40.0
     ),
 }

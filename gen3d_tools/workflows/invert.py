@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -83,7 +83,7 @@ class WorkOptions:
             if self.space not in get_args(Space):
                 raise InputError(f"space is {self.space[:20]!r}; it must be {' or '.join(get_args(Space))}")
             changes["space"] = self.space
-        settings = replace(preset(self.preset), **changes)
+        settings = preset(self.preset).changed(**changes)
         return settings if self.steps is None else settings.with_steps(self.steps)
 
 
@@ -136,7 +136,7 @@ def invert(
     if dry_run:
         if resume:
             unfinished.read()
-        run.add(target, f"a result of {settings.steps1} + {settings.steps2} steps")
+        run.add(target, f"a result of {settings.stage_one.steps} + {settings.stage_two.steps} steps")
         return run
     task = Inversion(
         generator,

@@ -33,7 +33,7 @@ def plan(tiny_folder):
         blend_steps=3,
         mesh=("ball", 0),
         mesh_resolution=24,
-        inversion=InversionSettings(
+        inversion=InversionSettings().changed(
             steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
         ),
     )

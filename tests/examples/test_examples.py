@@ -88,7 +88,7 @@ def test_drilled_ball_has_three_holes_that_meet(tmp_path):
 
 
 def test_a_photo_becomes_a_model_and_a_walk_around_it(tiny_folder, tmp_path):
-    few = g3.InversionSettings(
+    few = g3.InversionSettings().changed(
         steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
     )
     files = example(7)(model=tiny_folder, settings=few, size=16, views=3, out=tmp_path)

@@ -100,11 +100,13 @@ def test_both_stages_of_an_inversion_run_there(name, device, monkeypatch):
     if device.type == "meta":  # a list of names of devices is in the way
         monkeypatch.setattr(import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_, **__: None)
     generator = build(name).to(device)
-    settings = InversionSettings(resolution=8, rays1=64, rays2=64, w_samples=20, steps1=2, steps2=2, locality_points=64)
-    prior = latent_prior(generator, 0 if generator.class_names else None, settings.w_samples)
+    settings = InversionSettings().changed(
+        resolution=8, rays1=64, rays2=64, w_samples=20, steps1=2, steps2=2, locality_points=64
+    )
+    prior = latent_prior(generator, 0 if generator.class_names else None, settings.stage_one.w_samples)
     field = generator.fields(prior.mean.expand(1, generator.num_ws, -1))[0]
     photo = Photo(torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0)), torch.ones(1, 10, 10))
-    objective = Objective([target_of(photo, field, settings)], settings, None, settings.rays1, 1.0)
+    objective = Objective([target_of(photo, field, settings)], settings, None, settings.stage_one.rays, 1.0)
     cameras = stack_cameras([generator.default_camera()])
     one = StageOne(generator, prior, prior.mean[None], cameras, objective, settings, move_camera=True)
     one.step()

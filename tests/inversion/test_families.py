@@ -21,7 +21,9 @@ from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 
-SETTINGS = InversionSettings(resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, locality_points=64)
+SETTINGS = InversionSettings().changed(
+    resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, locality_points=64
+)
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ def _epigraf(background, kind=EpigrafGenerator):
 
 
 def _both_stages(generator):
-    prior = latent_prior(generator, None, SETTINGS.w_samples)
+    prior = latent_prior(generator, None, SETTINGS.stage_one.w_samples)
     ws = prior.mean.expand(1, generator.num_ws, -1)
     field = generator.fields(ws)[0]
     photo = Photo(torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0)), torch.ones(1, 10, 10))
     target = target_of(photo, field, SETTINGS)
-    objective = Objective([target], SETTINGS, None, SETTINGS.rays1, 1.0)
+    objective = Objective([target], SETTINGS, None, SETTINGS.stage_one.rays, 1.0)
     cameras = stack_cameras([generator.default_camera()])
     one = StageOne(generator, prior, prior.mean[None], cameras, objective, SETTINGS, move_camera=True)
     while not one.finished:
@@ -119,8 +121,8 @@ def test_a_super_resolution_is_compared_before_and_behind():
     _, _, target = _both_stages(generator)
     assert target.size == 12
     field = generator.fields(latent_prior(generator, None, 20).mean.expand(1, generator.num_ws, -1))[0]
-    only = Objective([target], replace(SETTINGS, raw_weight=0.0), None, 64, 1.0)
-    both = Objective([target], replace(SETTINGS, raw_weight=1.0), None, 64, 1.0)
+    only = Objective([target], SETTINGS.changed(raw_weight=0.0), None, 64, 1.0)
+    both = Objective([target], SETTINGS.changed(raw_weight=1.0), None, 64, 1.0)
     cameras = stack_cameras([generator.default_camera()])
     assert float(both(field, cameras, None)[0]) > float(only(field, cameras, None)[0]) > 0
 

@@ -1,7 +1,6 @@
 """The whole inversion on a tiny generator: resumable, honest, and free of special cases."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,12 +11,12 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
 from gen3d_tools.inversion.results.score import input_scores, score, warnings_for
-from gen3d_tools.inversion.settings import PRESETS, InversionSettings, preset
+from gen3d_tools.inversion.settings import PRESETS, SHORT_NAMES, InversionSettings, preset
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
 
-QUICK = InversionSettings(
+QUICK = InversionSettings().changed(
     resolution=12,
     rays1=144,
     rays2=144,
@@ -112,7 +111,7 @@ def test_a_state_of_another_photo_or_of_other_settings_is_refused(tiny_generator
     work.find_start()
     for photo, settings, word in (
         (_photo(tiny_generator, 6), QUICK, "photos"),
-        (_photo(tiny_generator), replace(QUICK, seed=1), "settings"),
+        (_photo(tiny_generator), QUICK.changed(seed=1), "settings"),
     ):
         other = Inversion(tiny_generator, [photo], camera=camera, settings=settings)
         with pytest.raises(InputError, match=word):
@@ -146,7 +145,7 @@ def test_without_an_encoder_the_search_tries_classes_and_cameras(tiny_generator)
     camera = tiny_generator.sample_cameras(24, range(24))[7]
     photo = _photo(tiny_generator, camera=camera, side=24)
     mean = tiny_generator.latents([5], [1], truncation_psi=1.0)
-    settings = replace(QUICK, resolution=24, search_resolution=16, search_starts=3)
+    settings = QUICK.changed(resolution=24, search_resolution=16, search_starts=3)
     start = Inversion(tiny_generator, [photo], settings=settings).find_start()
     assert start.class_index in (0, 1)
     assert start.w.shape == mean[0, 0].shape
@@ -208,6 +207,27 @@ def test_settings_come_back_and_refuse_what_is_wrong():
         InversionSettings.from_dict({**preset("fast").to_dict(), "stride": 1})
     for wrong in ({"lr1": -1.0}, {"resolution": 0}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            InversionSettings(**wrong)
+            InversionSettings().changed(**wrong)
+    with pytest.raises(InputError, match="no setting stride"):
+        InversionSettings().changed(stride=1)
     with pytest.raises(InputError, match="at least 2 steps"):
         preset("fast").with_steps(1)
+
+
+def test_the_flat_settings_of_earlier_results_are_read():
+    """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
+    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
+
+    def value(path):
+        found = table
+        for name in path:
+            found = found[name]
+        return found
+
+    flat = {name: value(path) for name, path in SHORT_NAMES.items()}
+    assert len(flat) == 55
+    settings = InversionSettings.from_dict(flat)
+    assert settings.to_dict() == table
+    assert (settings.stage_two.locality.weight, settings.stage_one.stop_distance) == (1.5, 0.25)
+    with pytest.raises(CheckpointError, match="lr2 unknown or missing"):
+        InversionSettings.from_dict({name: one for name, one in flat.items() if name != "lr2"})

@@ -68,8 +68,8 @@ def nearby_latent(
     """Draw a latent, truncated, and go from the pivot towards it by a fixed length."""
     z = torch.randn(1, before.config.z_dim, generator=generator)
     with torch.no_grad():
-        towards = map_z(before, z, class_index, settings.locality_psi) - ws
-        near: Tensor = ws + settings.locality_alpha * towards / towards.norm().clamp_min(1e-8)
+        towards = map_z(before, z, class_index, settings.stage_two.locality.psi) - ws
+        near: Tensor = ws + settings.stage_two.locality.alpha * towards / towards.norm().clamp_min(1e-8)
         return near
 
 
@@ -92,7 +92,10 @@ def image_locality(
     with torch.no_grad():
         wanted = objective.look(field, camera, pixels, None).rgb[None]
     found = objective.look(after.fields(ws)[0], camera, pixels, None).rgb[None]
-    loss = 4 * settings.locality_pixel * (found - wanted).square().mean()
+    loss = 4 * settings.stage_two.locality.pixel_weight * (found - wanted).square().mean()
     if distance is not None:
-        loss = loss + settings.locality_perceptual * distance(found.clamp(0, 1), wanted.clamp(0, 1)).mean()
+        loss = (
+            loss
+            + settings.stage_two.locality.perceptual_weight * distance(found.clamp(0, 1), wanted.clamp(0, 1)).mean()
+        )
     return loss

@@ -115,8 +115,8 @@ class Objective:
             pixels,
             config=reduced_samples(self.config or field.render_config, self.settings),
             width=self.width,
-            threshold=self.settings.weight_threshold,
-            fine_rounds=self.settings.fine_rounds,
+            threshold=self.settings.rendering.weight_threshold,
+            fine_rounds=self.settings.rendering.fine_rounds,
             generator=generator,
         )
 
@@ -138,7 +138,7 @@ class Objective:
         silhouette = resized(seen.opacity, final.shape[-1])
         return [
             (torch.cat([final, silhouette]), _rgb_and_mask(target), 1.0),
-            (torch.cat([seen.rgb, seen.opacity]), _rgb_and_mask(small), self.settings.raw_weight),
+            (torch.cat([seen.rgb, seen.opacity]), _rgb_and_mask(small), self.settings.distance.raw_weight),
         ]
 
     def _compare(
@@ -146,24 +146,26 @@ class Objective:
     ) -> tuple[Tensor, float, float]:
         settings, (rgb, truth) = self.settings, (image[:, :3], wanted[:, :3])
         squared = (rgb - truth).square().mean()
-        loss = 4 * settings.pixel_weight * squared  # published with colours in [-1, 1], hence 4
-        if settings.pyramid_weight:
-            loss = loss + settings.pyramid_weight * pyramid_l1(rgb, truth)
-        if settings.ssim_weight:
-            loss = loss + settings.ssim_weight * (1 - ssim(rgb, truth))
-        if settings.mask_weight and bool(wanted[0, 3, 0, 0] >= 0):
-            loss = loss + settings.mask_weight * (image[:, 3] - wanted[:, 3]).abs().mean()
+        loss = 4 * settings.distance.pixel_weight * squared  # published with colours in [-1, 1], hence 4
+        if settings.distance.pyramid_weight:
+            loss = loss + settings.distance.pyramid_weight * pyramid_l1(rgb, truth)
+        if settings.distance.ssim_weight:
+            loss = loss + settings.distance.ssim_weight * (1 - ssim(rgb, truth))
+        if settings.distance.mask_weight and bool(wanted[0, 3, 0, 0] >= 0):
+            loss = loss + settings.distance.mask_weight * (image[:, 3] - wanted[:, 3]).abs().mean()
         perceptual = torch.zeros((), device=image.device)
-        if self.distance is not None and settings.perceptual_weight:
+        if self.distance is not None and settings.distance.perceptual_weight:
             perceptual = self.distance(rgb.clamp(0, 1), truth).mean()
-            loss = loss + settings.perceptual_weight * perceptual
+            loss = loss + settings.distance.perceptual_weight * perceptual
         return loss, float(squared.detach()), float(perceptual.detach())
 
 
 def reduced_samples(config: RenderConfig, settings: InversionSettings) -> RenderConfig:
     """The settings of a field, with no more samples per ray than an inversion wants."""
-    coarse = max(4, min(config.coarse_samples, settings.coarse_samples))
-    return replace(config, coarse_samples=coarse, fine_samples=min(config.fine_samples, settings.fine_samples))
+    coarse = max(4, min(config.coarse_samples, settings.rendering.coarse_samples))
+    return replace(
+        config, coarse_samples=coarse, fine_samples=min(config.fine_samples, settings.rendering.fine_samples)
+    )
 
 
 def _rgb_and_mask(target: Target) -> Float[Tensor, "4 n n"]:

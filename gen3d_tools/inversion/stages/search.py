@@ -68,17 +68,16 @@ class Search:
         self.generator, self.encoder, self.report = generator, encoder, report
         self.settings, self.config = settings, config
         # Short runs from afar: full speed at once, and a camera that moves more freely than in stage one.
-        self.quick = replace(
-            settings,
-            lr1=settings.search_lr,
+        self.quick = settings.changed(
+            lr1=settings.search.lr,
             lr1_warmup=0.0,
-            camera_lr=settings.search_camera_lr,
+            camera_lr=settings.search.camera_lr,
             camera_only=0.0,
             w_noise=0.0,
             optimise_noise=False,
             space="w",
             basis="spread",
-            rays1=settings.search_resolution**2,
+            rays1=settings.search.resolution**2,
             perceptual_weight=0.0,
         )
         self.priors: dict[int | None, LatentPrior] = {}
@@ -94,18 +93,18 @@ class Search:
             camera: If it is known.
         """
         starts = self.candidates(photo, classes, camera)
-        small = target.shrunk(self.settings.search_resolution)
-        if len(starts) > self.settings.search_starts:
+        small = target.shrunk(self.settings.search.resolution)
+        if len(starts) > self.settings.search.starts:
             starts = sorted(self._looked_at(starts, small), key=lambda one: one.loss)
-        starts = starts[: self.settings.search_starts]
+        starts = starts[: self.settings.search.starts]
         if len(starts) == 1:
             return starts[0]
-        keep = min(self.settings.search_keep, len(starts))
-        steps = len(starts) * self.settings.search_steps + keep * self.settings.search_keep_steps
-        refined = [self._refine(one, small, camera is None, self.settings.search_steps, steps) for one in starts]
+        keep = min(self.settings.search.keep, len(starts))
+        steps = len(starts) * self.settings.search.steps + keep * self.settings.search.keep_steps
+        refined = [self._refine(one, small, camera is None, self.settings.search.steps, steps) for one in starts]
         best = sorted(refined, key=lambda one: one.loss)[:keep]
-        larger = target.shrunk(2 * self.settings.search_resolution)
-        finer = [self._refine(one, larger, camera is None, self.settings.search_keep_steps, steps) for one in best]
+        larger = target.shrunk(2 * self.settings.search.resolution)
+        finer = [self._refine(one, larger, camera is None, self.settings.search.keep_steps, steps) for one in best]
         return min(finer, key=lambda one: one.loss)
 
     def candidates(self, photo: Photo, classes: Sequence[int | None], camera: Camera | None) -> list[Candidate]:
@@ -122,13 +121,13 @@ class Search:
     def prior(self, label: int | None) -> LatentPrior:
         """The latents of a class, measured once."""
         if label not in self.priors:
-            self.priors[label] = latent_prior(self.generator, label, self.settings.w_samples)
+            self.priors[label] = latent_prior(self.generator, label, self.settings.stage_one.w_samples)
         return self.priors[label]
 
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:
         """Find the camera of another photo of an object that has been found."""
         starts = self.candidates(photo, [found.class_index], None)
-        small = target.shrunk(self.settings.search_resolution)
+        small = target.shrunk(self.settings.search.resolution)
         judged = self._looked_at([replace(one, w=found.w) for one in starts], small)
         return min(judged, key=lambda one: one.loss).camera
 
@@ -188,7 +187,7 @@ class Search:
 
     def _objective(self, field: RadianceField, camera: Camera, target: Target) -> Objective:
         pixel = picture_side(camera, field.box_side) / target.size
-        width = onset_width(field, self.quick.softness * pixel)
+        width = onset_width(field, self.quick.rendering.softness * pixel)
         return Objective([target], self.quick, None, target.size**2, width, self.config)
 
     def _refine(self, candidate: Candidate, target: Target, move: bool, steps: int, all_steps: int) -> Candidate:

@@ -50,17 +50,17 @@ class StageOne:
         steps: int | None = None,
     ) -> None:
         self.prior, self.objective, self.settings = prior, objective, settings
-        self.steps = settings.steps1 if steps is None else steps
+        self.steps = settings.stage_one.steps if steps is None else steps
         self.done = 0
         self.losses: list[float] = []
         self.random = torch.Generator().manual_seed(settings.seed)
         self.generator, self.noise = generator, []
-        if settings.optimise_noise and has_noise(generator):
+        if settings.stage_one.optimise_noise and has_noise(generator):
             self.generator = copy.deepcopy(generator)
             self.noise = release_noise(self.generator, self.random)
-        rows = generator.num_ws if settings.space == "w+" else 1
-        self.basis = prior.basis(settings.basis)
-        coordinates = prior.coordinates(start.detach(), settings.basis)
+        rows = generator.num_ws if settings.stage_one.space == "w+" else 1
+        self.basis = prior.basis(settings.stage_one.basis)
+        coordinates = prior.coordinates(start.detach(), settings.stage_one.basis)
         self.coordinates = coordinates.expand(rows, -1).clone().requires_grad_()
         self.fit = CameraFit(cameras)
         self.fit.offsets.requires_grad_(move_camera)
@@ -69,17 +69,17 @@ class StageOne:
     def _optimizer(self, move_camera: bool) -> torch.optim.Optimizer:
         """One group per kind of variable, each with its peak learning rate."""
         settings = self.settings
-        groups: list[dict[str, Any]] = [{"params": [self.coordinates], "peak": settings.lr1}]
-        if move_camera and settings.camera_lr:
-            groups.append({"params": [self.fit.offsets], "peak": settings.lr1 * settings.camera_lr})
+        groups: list[dict[str, Any]] = [{"params": [self.coordinates], "peak": settings.stage_one.lr}]
+        if move_camera and settings.stage_one.camera_lr:
+            groups.append({"params": [self.fit.offsets], "peak": settings.stage_one.lr * settings.stage_one.camera_lr})
         if self.noise:
-            groups.append({"params": self.noise, "peak": settings.noise_lr})
-        return torch.optim.Adam(groups, lr=settings.lr1, betas=(0.9, 0.999), fused=True)
+            groups.append({"params": self.noise, "peak": settings.stage_one.noise_lr})
+        return torch.optim.Adam(groups, lr=settings.stage_one.lr, betas=(0.9, 0.999), fused=True)
 
     @property
     def finished(self) -> bool:
         """No step is left, or the photo is explained well enough."""
-        reached = bool(self.losses) and self.losses[-1] < self.settings.stop1
+        reached = bool(self.losses) and self.losses[-1] < self.settings.stage_one.stop_distance
         return self.done >= self.steps or reached
 
     def ws(self, coordinates: Tensor | None = None) -> Float[Tensor, "1 num_ws w_dim"]:
@@ -95,19 +95,19 @@ class StageOne:
     def step(self) -> float:
         """Take one step; gives the loss before it."""
         settings, t = self.settings, self.done / self.steps
-        share = learning_rate_share(t, settings.lr1_warmup, settings.lr1_cooldown)
+        share = learning_rate_share(t, settings.stage_one.lr_warmup, settings.stage_one.lr_cooldown)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
         loss, _ = self.objective(self._noisy_field(t), self.fit.cameras(), self.random)
         standard = self.prior.coordinates(self.ws(self.coordinates)[0], "spread")
-        total = loss + settings.prior_weight * standard.square().mean()
-        total = total + settings.camera_prior * self.fit.penalty()
+        total = loss + settings.stage_one.prior_weight * standard.square().mean()
+        total = total + settings.stage_one.camera_prior * self.fit.penalty()
         if self.noise:
-            total = total + settings.noise_regularisation * noise_penalty(self.noise)
+            total = total + settings.stage_one.noise_regularisation * noise_penalty(self.noise)
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
         check_gradients(self._moving(), "stage one", self.done + 1)
-        if t < settings.camera_only:
+        if t < settings.stage_one.camera_only:
             self.coordinates.grad = None
         self.optimizer.step()
         renormalize(self.noise)
@@ -123,10 +123,10 @@ class StageOne:
     def _noisy_field(self, t: float) -> TriplaneField:
         """The field of the latent, with the noise of this step."""
         settings = self.settings
-        level = settings.w_noise * noise_share(t, settings.w_noise_until)
+        level = settings.stage_one.w_noise * noise_share(t, settings.stage_one.w_noise_until)
         coordinates = self.coordinates
         if level:
-            scale = 1.0 if settings.basis == "spread" else self.prior.w_std
+            scale = 1.0 if settings.stage_one.basis == "spread" else self.prior.w_std
             drawn = torch.randn(coordinates.shape, generator=self.random).to(coordinates)
             coordinates = coordinates + level * scale * drawn
         return self.generator.fields(self.ws(coordinates))[0]

@@ -48,14 +48,14 @@ class StageTwo:
         # Kernels lie as convolutions read them: otherwise each is copied twice per step.
         self.generator = _laid_out(copy.deepcopy(before).requires_grad_(True), torch.channels_last)
         parameters = list(self.generator.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=settings.lr2, betas=(0.9, 0.999), fused=True)
+        self.optimizer = torch.optim.Adam(parameters, lr=settings.stage_two.lr, betas=(0.9, 0.999), fused=True)
         self.random = torch.Generator().manual_seed(settings.seed + 1)
         with torch.no_grad():
             field = before.fields(self.ws)[0]
         # The planes as a step makes them, to the byte: in the first step nothing has changed, and the sign of what
         # rounding makes of that is chance, which Adam would turn into steps of full length.
         same = replace(field, planes=self.generator.fields(self.ws)[0].planes.detach())
-        self.locality = FieldLocality(same, objective.width, settings.locality_points)
+        self.locality = FieldLocality(same, objective.width, settings.stage_two.locality.points)
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []
@@ -66,14 +66,15 @@ class StageTwo:
     @property
     def finished(self) -> bool:
         """No step is left, or the photo is explained well enough."""
-        return self.stopped or self.done >= self.settings.steps2
+        return self.stopped or self.done >= self.settings.stage_two.steps
 
     def step(self) -> float:
         """Take one step, or stop before it; gives the loss before it."""
         settings = self.settings
-        share = min(1.0, (self.settings.steps2 - self.done) / max(1.0, settings.lr2_cooldown * settings.steps2))
+        left = settings.stage_two.steps - self.done
+        share = min(1.0, left / max(1.0, settings.stage_two.lr_cooldown * settings.stage_two.steps))
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.lr2 * share
+            group["lr"] = settings.stage_two.lr * share
         field = self.generator.fields(self.ws)[0]
         loss, reading = self.objective(field, self.cameras, self.random)
         if self._good_enough(reading):
@@ -81,10 +82,10 @@ class StageTwo:
             self.stopped = True
             return self.losses[-1]
         total = loss
-        if settings.locality_weight:
-            total = total + settings.locality_weight * self.locality(field, self.random)
-        if settings.locality_images and self.done % max(1, settings.locality_interval) == 0:
-            total = total + settings.locality_images * self._image_locality()
+        if settings.stage_two.locality.weight:
+            total = total + settings.stage_two.locality.weight * self.locality(field, self.random)
+        if settings.stage_two.locality.image_weight and self.done % max(1, settings.stage_two.locality.interval) == 0:
+            total = total + settings.stage_two.locality.image_weight * self._image_locality()
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
         check_gradients(self.generator.named_parameters(), "stage two", self.done + 1)
@@ -106,7 +107,7 @@ class StageTwo:
 
         Shamir & Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013.
         """
-        power = self.settings.average2
+        power = self.settings.stage_two.average
         share = (power + 1) / (power + self.done) if power else 1.0
         for average, parameter in zip(self.averages, self.generator.parameters(), strict=True):
             average.lerp_(parameter, share)
@@ -121,20 +122,20 @@ class StageTwo:
                 self.cameras[0],
                 self.objective,
             )
-            for _ in range(self.settings.locality_samples)
+            for _ in range(self.settings.stage_two.locality.samples)
         ]
         return torch.stack(losses).mean()
 
     def _good_enough(self, reading: dict[str, float]) -> bool:
         """Whether the photo is explained, with what this step has read."""
         settings, errors = self.settings, [*self.errors[1 - _WINDOW :], reading["mse"]]
-        feels = self.objective.distance is not None and settings.stop2_perceptual > 0
-        if feels and reading["perceptual"] <= settings.stop2_perceptual:
+        feels = self.objective.distance is not None and settings.stage_two.stop_perceptual > 0
+        if feels and reading["perceptual"] <= settings.stage_two.stop_perceptual:
             return True
-        if not settings.stop2_psnr or len(errors) < _WINDOW:
+        if not settings.stage_two.stop_psnr or len(errors) < _WINDOW:
             return False
         mean = sum(errors) / _WINDOW
-        return -10 * math.log10(max(mean, 1e-12)) >= settings.stop2_psnr
+        return -10 * math.log10(max(mean, 1e-12)) >= settings.stage_two.stop_psnr
 
     def tuned(self) -> Generator:
         """The generator so far, with the averages of its weights and without gradients."""

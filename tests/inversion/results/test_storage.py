@@ -40,7 +40,7 @@ def invented_result(folder):
         base=base,
         photos=(Photo(torch.rand(3, 24, 24, generator=random), torch.ones(1, 24, 24), "a.png", ("small",)),),
         cameras=stack_cameras([camera]),
-        settings=InversionSettings(steps1=3),
+        settings=InversionSettings().changed(steps1=3),
         metrics={"fit": "poor", "psnr": float("inf")},
         history={"stage_one": [2.0, float("nan")], "stage_two": []},
         warnings=("made up",),
@@ -148,7 +148,7 @@ def test_the_folder_says_how_it_came_about(saved):
     assert report["metrics"] == {"fit": "poor", "psnr": None}
     assert report["losses"]["stage_one"] == [2.0, None]
     assert report["warnings"] == ["made up", "small"]
-    assert report["settings"]["steps1"] == 3
+    assert report["settings"]["stage_one"]["steps"] == 3
     assert report["storage"]["picture_psnr_db"] > 45
     assert read_image(saved / PHOTO_NAME).shape == (3, 24, 24)
     assert read_image(saved / OVERVIEW_NAME).shape[2] > 7 * 200

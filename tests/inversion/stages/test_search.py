@@ -33,7 +33,7 @@ def encoder():
 
 @pytest.fixture
 def search(tiny_generator, encoder):
-    return Search(tiny_generator, InversionSettings(w_samples=20), encoder, lambda *_: None)
+    return Search(tiny_generator, InversionSettings().changed(w_samples=20), encoder, lambda *_: None)
 
 
 PHOTO = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1)), torch.ones(1, 16, 16))

@@ -1,7 +1,6 @@
 """Both stages on a tiny generator: what was hidden is found, what was asked to stay stays."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
@@ -21,7 +20,7 @@ from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
 
 SIDE = 12
-SETTINGS = InversionSettings(
+SETTINGS = InversionSettings().changed(
     resolution=SIDE,
     rays1=SIDE**2,
     rays2=SIDE**2,
@@ -36,7 +35,7 @@ SETTINGS = InversionSettings(
 
 
 def _with(**changes):
-    return replace(SETTINGS, **changes)
+    return SETTINGS.changed(**changes)
 
 
 def _camera(yaw=35.0):
@@ -50,7 +49,7 @@ def _picture(generator, ws, cameras, index=0):
 
 
 def _objective(target, settings, targets=None):
-    return Objective(targets or [target], settings, None, settings.rays1, 1.0)
+    return Objective(targets or [target], settings, None, settings.stage_one.rays, 1.0)
 
 
 def _run(stage):
@@ -62,14 +61,14 @@ def _run(stage):
 def _first(generator, hidden, settings, *, start_yaw=None, cameras=None):
     cameras = cameras or _camera()
     targets = [_picture(generator, hidden, cameras, index) for index in range(len(cameras))]
-    prior = latent_prior(generator, 0, settings.w_samples)
+    prior = latent_prior(generator, 0, settings.stage_one.w_samples)
     begin = cameras if start_yaw is None else _camera(start_yaw)
     return StageOne(
         generator,
         prior,
         prior.mean[None],
         begin,
-        Objective(targets, settings, None, settings.rays1, 1.0),
+        Objective(targets, settings, None, settings.stage_one.rays, 1.0),
         settings,
         move_camera=start_yaw is not None,
     )
@@ -189,7 +188,7 @@ def test_published_locality_holds_other_latents_in_place(tiny_generator):
     """They are latents at the published distance from the pivot; tuning hardly moves those farther away."""
     settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0)
     free = _run(_second(tiny_generator, settings))
-    held = _run(_second(tiny_generator, replace(settings, locality_images=100.0)))
+    held = _run(_second(tiny_generator, settings.changed(locality_images=100.0)))
     random = torch.Generator().manual_seed(99)  # others than those of the tuning
     others = torch.cat([nearby_latent(tiny_generator, free.ws, 0, settings, random) for _ in range(6)])
     cameras = free.cameras
@@ -202,7 +201,7 @@ def test_field_locality_holds_the_side_that_the_photo_does_not_show(tiny_generat
     for seed in range(3):
         settings = _with(steps2=20, lr2=2e-3, locality_weight=0.0, locality_points=2048, seed=seed)
         free = _run(_second(tiny_generator, settings))
-        held = _run(_second(tiny_generator, replace(settings, locality_weight=1.0)))
+        held = _run(_second(tiny_generator, settings.changed(locality_weight=1.0)))
         moved = (_moved(one, tiny_generator, free.ws, away) for one in (held, free))
         shares.append(next(moved) / next(moved))
     assert sum(shares) / 3 < 0.75
@@ -241,7 +240,7 @@ def test_a_perceptual_distance_takes_part_and_can_stop(tiny_generator):
     settings = _with(steps2=5, stop2_perceptual=0.9)
     cameras = _camera()
     ws = tiny_generator.latents([8], [0])
-    objective = Objective([_picture(tiny_generator, ws, cameras)], settings, Far(), settings.rays2, 1.0)
+    objective = Objective([_picture(tiny_generator, ws, cameras)], settings, Far(), settings.stage_two.rays, 1.0)
     stage = _run(StageTwo(tiny_generator, ws, cameras, objective, settings, 0))
     assert stage.stopped
     assert stage.done == 0
@@ -262,7 +261,7 @@ def test_gradients_that_are_not_finite_name_the_tensor_and_move_nothing(tiny_gen
     ws = tiny_generator.latents([3], ["cube"])
     target = _picture(tiny_generator, ws, _camera())
     objective = _objective(target, SETTINGS)
-    prior = latent_prior(tiny_generator, 0, SETTINGS.w_samples)
+    prior = latent_prior(tiny_generator, 0, SETTINGS.stage_one.w_samples)
     if stage == "one":
         run = StageOne(tiny_generator, prior, prior.mean[None], _camera(), objective, SETTINGS, move_camera=True)
         name = "the latent"
