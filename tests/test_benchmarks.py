@@ -149,3 +149,18 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
     assert {"cores", "threads", "torch"} <= set(report["machine"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in rows)  # none is cut or wrapped
+
+
+def test_the_plain_formulation_of_a_volume_is_the_same_field_and_picture():
+    from benchmarks import volumes
+
+    generator = volumes.make_generator(**volumes._SMALL)
+    ws, camera = generator.latents([1]), generator.default_camera()
+    [field] = generator.fields(ws)
+    points = (torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * 0.3
+    with torch.no_grad():
+        features, raw = volumes.plain_query(generator, ws, points)
+        torch.testing.assert_close(field(points)[0] * 2 - 1, features, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(field.raw_density(points), raw, atol=1e-2, rtol=1e-3)
+        found = g3.render(field, camera, exact=True).rgb
+        torch.testing.assert_close(found, volumes.plain_picture(generator, ws, camera), atol=1e-3, rtol=0)

@@ -36,9 +36,10 @@ RENDERING = Table(
         "coarse_samples": Number(2, _SAMPLES, whole=True),
         "fine_samples": Number(0, _SAMPLES, whole=True),
         "spacing": Choice("linear", "disparity"),
-        "jitter": Choice("outward", "intervals"),
+        "jitter": Choice("outward", "intervals", "centered", "grid"),
         "marcher": Choice("midpoint", "classical"),
         "last_interval": Either(Number(0, 1e12, above=True), Nothing()),
+        "last_interval_end": Either(Number(-_LARGEST, _LARGEST), Nothing()),
         "background": Choice("none", "grey", "white", "last"),
         "last_in_coarse_pass": Flag(),
         "importance": Choice("smoothed", "plain"),
@@ -46,7 +47,8 @@ RENDERING = Table(
         "distance_rule": Choice("mean", "sum"),
         "missed_rays": Choice("largest-near", "largest-far"),
         "pixel_grid": Choice("centers", "corners"),
-    }
+    },
+    later=("last_interval_end",),
 )
 """The fields of `fields.render_config.RenderConfig`."""
 

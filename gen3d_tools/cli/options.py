@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 Model = Annotated[
-    str, typer.Argument(help="Bundled name (shapes), model or result folder, published .pkl, or Hugging Face id.")
+    str,
+    typer.Argument(help="Bundled name (shapes), model or result folder, published .pkl, .pth, or Hugging Face id."),
 ]
 Base = Annotated[
     str | None,
@@ -55,7 +56,8 @@ CameraPath = Annotated[
     typer.Option(
         "--path",
         help="orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, epigraf-front-circle, "
-        "3dgp-front-circle, and their points, line, wiggle), or a camera file such as path.json.",
+        "3dgp-front-circle, and their points, line, wiggle; volumegan-orbit, volumegan-front), or a camera file such "
+        "as path.json.",
     ),
 ]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Length. Default: 4, or the file's.")]

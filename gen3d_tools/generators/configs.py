@@ -7,18 +7,31 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gen3d_tools.fields.choices import DensityActivation, PlaneAxes
+from gen3d_tools.fields.choices import DensityActivation, HiddenActivation, PlaneAxes
 from gen3d_tools.generators.network_config import NetworkConfig
 
 NoiseMode = Literal["const", "random", "none"]
+NoiseKind = Literal["spatial", "channel", "none"]
 VariantName = Literal["8xdc", "8x", "4x", "2x", "deepfp32"]
 ColorActivation = Literal["linear", "sigmoid"]
 BackgroundKind = Literal["none", "plane", "sphere"]
 DepthStrategy = Literal["last", "mean"]
 
 
+class TriplaneConfig(NetworkConfig):
+    """What all families of tri-planes say."""
+
+    plane_resolution: int
+    plane_channels: int
+
+    @property
+    def scene(self) -> str:
+        """The planes' number, size and channels."""
+        return f"3 planes of {self.plane_resolution} x {self.plane_resolution}, {self.plane_channels} channels each"
+
+
 @dataclass(frozen=True, kw_only=True)
-class GeometryAwareConfig(NetworkConfig):
+class GeometryAwareConfig(TriplaneConfig):
     """What the network is. Stored in the checkpoint."""
 
     z_dim: int = 512
@@ -44,7 +57,7 @@ class GeometryAwareConfig(NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EG3DConfig(NetworkConfig):
+class EG3DConfig(TriplaneConfig):
     """What the network is. Stored in the checkpoint."""
 
     z_dim: int = 512
@@ -77,7 +90,7 @@ class EG3DConfig(NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaneConfig(NetworkConfig):
+class PlaneConfig(TriplaneConfig):
     """What the networks of both families are. Stored in the checkpoint."""
 
     z_dim: int = 512
@@ -142,13 +155,91 @@ class ThreeDGPConfig(PlaneConfig):
     depth_strategy: DepthStrategy = "last"
 
 
+@dataclass(frozen=True, kw_only=True)
+class VolumeGANConfig(NetworkConfig):
+    """What the network is. Stored in the checkpoint."""
+
+    z_dim: int = 512
+    w_dim: Literal[512] = 512  # the style layers of the point network are built for 512, whatever else is asked for
+    num_classes: int = 0
+    embed_dim: int = 512
+    embed_bias: bool = True
+    embed_scaled: bool = True  # the weights of these layers have a run-time factor with gain and learning rate
+    embed_gain: float = 1.0
+    embed_lr_multiplier: float = 1.0
+    normalize_z: bool = True
+    normalize_embedding: bool = True
+    normalize_embedded_z: bool = False  # z and embedding once more, together
+    mapping_layers: int = 8
+    mapping_width: int = 512
+    mapping_scaled: bool = True
+    mapping_gain: float = 1.0
+    mapping_lr_multiplier: float = 0.01
+    shared_w: bool = True  # one w for all rows; else the mapping network gives one for each
+    volume_resolution: int = 32
+    volume_start: int = 4  # voxels along each side of the learned constant
+    volume_base_channels: int = 256
+    volume_channels: int = 32
+    # World corners at the centres of the outermost voxels: x, y, z of the lowest, then of the highest.
+    volume_bounds: tuple[float, ...] = (-0.1886, -0.1671, -0.1956, 0.1887, 0.1692, 0.1872)
+    posenc_count: int = 10
+    posenc_max_log2: float = 9.0
+    posenc_logarithmic: bool = True
+    posenc_include_input: bool = True
+    point_layers: int = 4
+    point_width: int = 256
+    point_activation: HiddenActivation = "lrelu"
+    feature_channels: int = 512
+    density_activation: DensityActivation = "relu"
+    density_shift: float = 0.0
+    box_side: float = 0.3
+    render_resolution: int = 32  # rays along each side of the picture
+    resolution: int = 256
+    channel_base: int = 32768
+    channel_max: int = 512
+    renderer_scaled: bool = True
+    renderer_gain: float = 1.0
+    renderer_lr_multiplier: float = 1.0
+    demodulate: bool = True
+    noise: NoiseKind = "spatial"
+    conv_clamp: float | None = None
+    eps: float = 1e-8
+    first_image: bool = False  # the first image is a convolution of the features; else their first three channels
+    final_tanh: bool = False
+    level: float = 0.0  # of progressive growing; 0 in a finished network
+
+    @property
+    def renderer_channels(self) -> list[int]:
+        """Channels of the features and of each block behind them."""
+        sides = [self.render_resolution]
+        while sides[-1] < self.resolution:
+            sides.append(2 * sides[-1])
+        later = [min(self.channel_base // side, self.channel_max) for side in sides[1:]]
+        return [self.feature_channels, *later]
+
+    @property
+    def num_ws(self) -> int:
+        """Rows of `ws`: one per layer at points, two per block of the 2-D network, and two more."""
+        return self.point_layers + 2 * len(self.renderer_channels)
+
+    @property
+    def scene(self) -> str:
+        """The volume, and the network that reads it."""
+        return (
+            f"feature volume of {self.volume_resolution}^3 voxels, {self.volume_channels} channels; "
+            f"network of {self.point_layers} x {self.point_width}; pictures from {self.render_resolution} x "
+            f"{self.render_resolution} rays"
+        )
+
+
 CONFIGS: dict[str, type[NetworkConfig]] = {
     "eg3d": EG3DConfig,
     "epigraf": EpigrafConfig,
     "geometry_aware": GeometryAwareConfig,
     "threedgp": ThreeDGPConfig,
+    "volumegan": VolumeGANConfig,
 }
 """Family in `config.json` -> its config; `loading.FAMILIES` has the generators."""
 
-BUFFERS = ("noise_const", "progress_coef", "w_avg")
+BUFFERS = ("noise", "noise_const", "progress_coef", "w_avg")
 """Last part of the names of stored tensors that are no trained numbers."""

@@ -161,11 +161,11 @@ def _limits(
 ) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"], Bool[Tensor, " rays"], RenderConfig]:
     """First and last distance of each ray and which rays to follow; a box that holds everything cuts them."""
     origins, directions = origins.detach(), directions.detach()
-    closed = config.last_interval is not None and not field.bounded
+    closed = config.closed and not field.bounded
     if (config.near == "box" or field.bounded) and not closed and config.background != "last":
         bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
         near, far, hit = tight_limits(origins, directions, field.box_side, *bounds)
-        return near, far, hit, replace(config, last_interval=None)
+        return near, far, hit, replace(config, last_interval=None, last_interval_end=None)
     near, far = exact_limits(field, origins, directions, config)
     return near, far, torch.ones_like(near, dtype=torch.bool), config
 
@@ -219,10 +219,12 @@ def _blend(
         matters.view(-1)[raw.argmax()] = True  # so that there is always something to follow
     ray, sample = matters.nonzero(as_tuple=True)
     points = origins[ray] + distances[ray, sample][:, None] * directions[ray]
-    values, fresh = field(points, directions[ray])
+    features, fresh = field.deferred(points, directions[ray])
     marched = _march(activate, config, raw.index_put((ray, sample), fresh), distances, last=True)
-    weighted = marched.sample_weights[ray, sample][:, None] * values
-    return values.new_zeros(len(origins), values.shape[-1]).index_add(0, ray, weighted), marched
+    weights = marched.sample_weights[ray, sample]
+    blended = features.new_zeros(len(origins), features.shape[-1]).index_add(0, ray, weights[:, None] * features)
+    weight_sum = features.new_zeros(len(origins)).index_add(0, ray, weights)
+    return field.shade(blended, weight_sum), marched
 
 
 def _points(
@@ -246,5 +248,6 @@ def _march(
         activate,
         marcher=config.marcher,
         last_interval=config.last_interval,
+        last_interval_end=config.last_interval_end,
         last_takes_rest=last and config.background == "last",
     )

@@ -90,7 +90,8 @@ def render_rays(
     """
     numbers = numbers or {}
     noisy = "coarse_noise" in numbers or "fine_noise" in numbers
-    compiled = None if sampling == "reference" or noisy else without_gradients(field, origins, directions)
+    truly = sampling == "reference" or noisy or (config or field.render_config).last_interval_end is not None
+    compiled = None if truly else without_gradients(field, origins, directions)
     if compiled is None:
         return trace_rays(
             field,
@@ -112,7 +113,7 @@ def render_rays(
     else:
         hit = torch.ones_like(reach.hit)
         traced = march_guided(compiled, config, origins, directions, reach, channels)
-    seen = _seen(field, config, origins, traced, hit, sampling)
+    seen = _seen(field, config, origins, traced, hit, sampling, channels=channels)
     return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
 
 
@@ -156,8 +157,17 @@ def trace_rays(
     traced = None
     if len(rays.origins):
         cut = context.cut_quantile
-        traced = trace(field, config, rays, chunk_rays=chunk_rays, cut_quantile=cut, keep_samples=keep_samples)
-    seen = _seen(field, config, origins, traced, reach.hit, sampling, context.distance_range)
+        traced = trace(
+            field,
+            config,
+            rays,
+            chunk_rays=chunk_rays,
+            cut_quantile=cut,
+            channels=channels,
+            keep_samples=keep_samples,
+        )
+    distance_range = context.distance_range
+    seen = _seen(field, config, origins, traced, reach.hit, sampling, distance_range, channels=channels)
     return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
 
 
@@ -192,10 +202,12 @@ def _seen(
     hit: Bool[Tensor, " rays"],
     sampling: Sampling,
     distance_range: tuple[float, float] | None = None,
+    *,
+    channels: int | None,
 ) -> RayOutputs:
     """Put the uniform background behind the rays that were followed, and the others among them."""
     if traced is None:
-        return _nothing(field, config, origins)
+        return _nothing(field, config, origins, channels)
     if sampling == "default":
         distance = _mean_distance(traced, scene_end(field, config, rows_of(origins, hit)))
     else:
@@ -208,7 +220,7 @@ def _seen(
         transmittance_before_last=traced.transmittance_before_last,
         samples=traced.samples,
     )
-    return seen if hit.all() else among_missed(seen, _nothing(field, config, origins), hit)
+    return seen if hit.all() else among_missed(seen, _nothing(field, config, origins, channels), hit)
 
 
 def _before_backdrop(
@@ -254,9 +266,11 @@ def _published_distance(
     return mean.clamp(traced.nearest.min(), traced.farthest.max())
 
 
-def _nothing(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> RayOutputs:
+def _nothing(
+    field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"], channels: int | None
+) -> RayOutputs:
     """What rays that meet nothing see: the background, at the scene's end."""
-    channels = field(origins[:1])[0].shape[-1]
+    count = field(origins[:1])[0][:, :channels].shape[-1]
     opacity = torch.zeros_like(origins[:, 0])
-    values = add_background(origins.new_zeros(len(origins), channels), opacity, config.background)
+    values = add_background(origins.new_zeros(len(origins), count), opacity, config.background)
     return RayOutputs(values, scene_end(field, config, origins), opacity, 1 - opacity, 1 - opacity)

@@ -42,11 +42,11 @@ def reach_of(
 ) -> tuple[Reach, RenderConfig]:
     """Find first and last distance of each ray, and the settings without what a cut to the box makes idle."""
     boxed = config.near == "box"
-    closed = config.last_interval is not None and not field.bounded
+    closed = config.closed and not field.bounded
     if not exact and (boxed or field.bounded) and not closed and config.background != "last":
         bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
         reach = tight_limits(origins, directions, field.box_side, *bounds)
-        return Reach(*reach, cut=True), replace(config, last_interval=None)
+        return Reach(*reach, cut=True), replace(config, last_interval=None, last_interval_end=None)
     near, far = exact_limits(field, origins, directions, config)
     return Reach(near, far, torch.ones_like(near, dtype=torch.bool), cut=False), config
 

@@ -74,13 +74,19 @@ def coarse_shares(jitter: Jitter, offsets: Float[Tensor, "*rays samples"]) -> Fl
 
     Args:
         jitter: "outward" moves sample k from k/(S-1) onwards by up to a step, so the last one may pass 1;
-            "intervals" keeps each within the interval between the midpoints around k/(S-1).
+            "intervals" keeps each within the interval between the midpoints around k/(S-1);
+            "centered" moves it by up to half a step either way, so the outermost may pass 0 and 1; "grid"
+            leaves it there.
         offsets: Position within the step or interval, in [0, 1); 0.5 is its middle.
     """
     count = offsets.shape[-1]
     grid = torch.linspace(0, 1, count, device=offsets.device, dtype=offsets.dtype)
     if jitter == "outward":
         return grid + offsets / (count - 1)
+    if jitter == "centered":
+        return grid + (offsets - 0.5) / (count - 1)
+    if jitter == "grid":
+        return grid.expand_as(offsets)
     middles = (grid[1:] + grid[:-1]) / 2
     lower, upper = torch.cat([grid[:1], middles]), torch.cat([middles, grid[-1:]])
     return lower + (upper - lower) * offsets

@@ -76,6 +76,7 @@ def trace(
     *,
     chunk_rays: int | None = None,
     cut_quantile: float = 0.0,
+    channels: int | None = None,
     keep_samples: bool = False,
 ) -> TracedRays:
     """Follow rays piece by piece; no background yet, and the distance as two sums.
@@ -87,6 +88,7 @@ def trace(
         chunk_rays: Rays worked on at a time.
         cut_quantile: Densities below this quantile of all densities of a pass count as 0 (3DGP's depth metrics); 0
             leaves all. A pass is that of the rays worked on at a time.
+        channels: Give the first so many values only; by default all.
         keep_samples: Give the samples too.
 
     Raises:
@@ -98,7 +100,9 @@ def trace(
             chunk_rays = max(1, (1 << 24) // (3 * config.coarse_samples))
     activate = partial(_activated, field, cut_quantile)
     pieces = in_chunks(
-        lambda rows: _trace(field, config, RayBatch(*(tensor[rows] for tensor in rays)), activate, keep_samples),
+        lambda rows: _trace(
+            field, config, RayBatch(*(tensor[rows] for tensor in rays)), activate, keep_samples, channels
+        ),
         count=len(rays.origins),
         chunk=chunk_rays,
         what="rays",
@@ -118,6 +122,7 @@ def _trace(
     rays: RayBatch,
     activate: Callable[[Tensor], Tensor],
     keep_samples: bool,
+    channels: int | None,
 ) -> TracedRays:
     """Follow a few rays."""
     coarse_distances, metric = coarse_samples(config, rays.coarse_offsets, rays.near, rays.far)
@@ -139,13 +144,15 @@ def _trace(
     # Weights go back to the order of evaluation: they are small, sorting all the values would move a lot of memory.
     weights = torch.zeros_like(marched.sample_weights).scatter(-1, order, marched.sample_weights)
     split = torch.split(weights, [piece.shape[-2] for piece in passes], -1)
+    blended = torch.stack([blend(*pair) for pair in zip(split, passes, strict=True)]).sum(0)
+    weight_sum = marched.sample_weights.sum(-1)
     samples = None
     if keep_samples:
         samples = RaySamples(coarse_distances, coarse_raw, distances, raw, marched.ray_weights, coarse_weights, fine)
     return TracedRays(
-        values=torch.stack([blend(*pair) for pair in zip(split, passes, strict=True)]).sum(0),
+        values=field.shade(blended, weight_sum, channels),
         distance_sum=(marched.sample_weights * distances).sum(-1),
-        weight_sum=marched.sample_weights.sum(-1),
+        weight_sum=weight_sum,
         opacity=marched.opacity,
         transmittance=marched.transmittance,
         transmittance_before_last=marched.transmittance_before_last,
@@ -161,9 +168,9 @@ def _evaluate(
     directions: Float[Tensor, "rays 3"],
     distances: Float[Tensor, "rays samples"],
 ) -> tuple[Float[Tensor, "rays samples channels"], Float[Tensor, "rays samples"]]:
-    """Ask the field at distances along the rays."""
+    """Ask the field at distances along the rays for what is blended, and the raw density."""
     points = origins[:, None] + distances[..., None] * directions[:, None]
-    return field(points, directions[:, None].expand_as(points))
+    return field.deferred(points, directions[:, None].expand_as(points))
 
 
 def _activated(
@@ -191,5 +198,6 @@ def _march(
         activate,
         marcher=config.marcher,
         last_interval=config.last_interval,
+        last_interval_end=config.last_interval_end,
         last_takes_rest=last and config.background == "last",
     )

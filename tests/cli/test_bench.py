@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-WORK = ["latent to planes", "latent to planes, bfloat16", "latent to a picture of 8 x 8", "a further frame of 8 x 8"]
+WORK = ["latent to scene", "latent to scene, bfloat16", "latent to a picture of 8 x 8", "a further frame of 8 x 8"]
 SMALL = ("--size", 8, "--resolution", 16, "--repeat", 1)
 
 

@@ -125,6 +125,17 @@ def test_a_super_resolution_is_compared_before_and_behind():
     assert float(both(field, cameras, None)[0]) > float(only(field, cameras, None)[0]) > 0
 
 
+@pytest.mark.parametrize("size", [4, 8, 12])
+def test_a_search_compares_a_super_resolution_at_a_size_of_its_own(size):
+    generator = _epigraf("none", Enlarging)
+    field = generator.fields(generator.latents([1]))[0]
+    target = target_of(Photo(torch.rand(3, 12, 12), torch.ones(1, 12, 12)), field, SETTINGS).shrunk(size)
+    loss, _ = Objective([target], SETTINGS, None, size**2, 1.0)(
+        field, stack_cameras([generator.default_camera()]), None
+    )
+    assert torch.isfinite(loss)
+
+
 def test_photos_lie_on_the_generators_own_background(tiny_generator):
     field = tiny_generator.fields(tiny_generator.latents([1], [0]))[0]
     mask = torch.zeros(1, 8, 8)

@@ -1,1 +1,1 @@
-"""TABLE OF CONTENTS TO COME."""
+"""One module per family of generators: what the network is, and how latents become fields."""

@@ -1,1 +1,1 @@
-"""TABLE OF CONTENTS TO COME."""
+"""The networks that generators are built of: layers, backbones, decoders, image networks behind the rays."""

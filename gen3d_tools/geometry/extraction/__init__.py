@@ -1,1 +1,1 @@
-"""TABLE OF CONTENTS TO COME."""
+"""From a field to the triangles of its surface."""

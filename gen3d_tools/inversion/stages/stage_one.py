@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
@@ -113,7 +113,7 @@ class StageOne:
         self.losses.append(float(loss.detach()))
         return self.losses[-1]
 
-    def _noisy_field(self, t: float) -> TriplaneField:
+    def _noisy_field(self, t: float) -> RadianceField:
         """The field of the latent, with the noise of this step."""
         settings = self.settings
         level = settings.w_noise * noise_share(t, settings.w_noise_until)
