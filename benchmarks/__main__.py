@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gen3d_tools as g3
-from benchmarks import mesh, model, networks, render, startup, volumes
+from benchmarks import mesh, model, networks, render, startup, stylenerf, volumes
 from benchmarks.rows import Effort, Row
 from gen3d_tools.files import atomic_path
 from gen3d_tools.workflows.bench.timing import machine
@@ -32,6 +32,7 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "volumes": volumes.rows,
     "model": model.rows,
     "startup": startup.rows,
+    "stylenerf": stylenerf.rows,
 }
 
 

@@ -123,7 +123,7 @@ def test_unknown_groups_are_named(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["networks", "mesh", "render", "model", "startup"])
+@pytest.mark.parametrize("group", ["networks", "mesh", "render", "model", "startup", "stylenerf"])
 def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypatch):
     from benchmarks.__main__ import main
 
@@ -138,13 +138,14 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
         "render": ["EG3D size, picture 16^2, 48+48, same samples", "3DGP size, picture 16^2, 64+64, default"],
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
         "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
+        "stylenerf": ["StyleNeRF, latent to a picture of 32^2", "StyleNeRF, density at 1024 points"],
     }[group]
     assert set(wanted) <= set(rows)
     assert all(row["ours_s"] > 0 for row in rows.values())
     for name, row in rows.items():
         assert (row["ratio"] is None) == (row["plain_s"] is None)
         assert row["peak_bytes"] is None or row["peak_bytes"] > 1e8  # torch alone is that large
-        if "fp32" in name:
+        if "fp32" in name or "latent to a picture" in name:
             assert float(row["agreement"]) < 1e-5
     assert {"cores", "threads", "torch"} <= set(report["machine"])
     printed = capsys.readouterr().out

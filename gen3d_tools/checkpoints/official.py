@@ -34,7 +34,7 @@ _MAX_TENSORS = 20_000
 _MAX_WARNINGS = 20
 _MAX_DEPTH = 24
 _MAX_NAME = 100
-_SUPPORTED = "supported are EG3D, EpiGRAF, 3DGP and VolumeGAN generators"
+_SUPPORTED = "supported are EG3D, EpiGRAF, 3DGP, StyleNeRF and VolumeGAN generators"
 _EG3D_ARGUMENTS = (
     "z_dim",
     "c_dim",
@@ -55,10 +55,11 @@ class OfficialModel:
     Attributes:
         source: Name of the file.
         sha256: Of the whole file.
-        family: "eg3d", "epigraf", "threedgp" or "volumegan".
+        family: "eg3d", "epigraf", "threedgp", "stylenerf" or "volumegan".
         init_kwargs: Arguments the network was built with, positional ones by their names.
         attributes: Live attributes by the module's dotted path, "" is the root: numbers, texts, lists, tables;
-            small plain tensors as nested lists.
+            small plain tensors as nested lists. Objects that are no modules but hold settings (StyleNeRF's camera,
+            renderer and upsampler) have paths of their own, such as "synthesis.C".
         classes: Class name of every module by its dotted path.
         config: Resolved configuration of the generator, {} if the file has none.
         tensors: The state dict; float32, or float64 where the file has that.
@@ -130,7 +131,7 @@ def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
         source=source,
         family=family,
         init_kwargs=_arguments(network, family, values, warnings),
-        attributes={path: _attributes(module, values) for path, module in modules.items()},
+        attributes={path: _attributes(module, values) for path, module in _with_settings(modules, budget).items()},
         classes={path: module.name.rpartition(".")[2] for path, module in modules.items()},
         config={} if config is None else values.config(config),
         tensors={name: _read_tensor(name, record, reader) for name, record in records.items()},
@@ -265,6 +266,19 @@ def _attributes(module: Record, values: PlainValues) -> dict[str, Any]:
     return values.table(own, skip=("training", "cfg"))
 
 
+def _with_settings(modules: Mapping[str, Record], budget: Budget) -> dict[str, Record]:
+    """Add the objects of the original repositories that modules keep as attributes and that are no modules."""
+    found = dict(modules)
+    for path, module in modules.items():
+        attributes = module.attributes()
+        budget.spend(len(attributes))
+        for name, value in attributes.items():
+            kept = isinstance(value, Record) and isinstance(value.state, dict) and "." not in value.name
+            if kept and "_modules" not in value.state and isinstance(name, str):
+                found[_join(path, name)] = value
+    return found
+
+
 def identify(names: Mapping[str, Any]) -> str:
     """Tell the family from the names of the state dict.
 
@@ -278,6 +292,8 @@ def identify(names: Mapping[str, Any]) -> str:
     decoder = "synthesis.tri_plane_decoder."
     if has("backbone.synthesis.") and has("decoder.net."):
         return "eg3d"
+    if "synthesis.alpha" in names and "synthesis.fg_nerf.fc_in.weight" in names:
+        return "stylenerf"
     if has(f"{decoder}input.") or has(f"{decoder}L0_") or has("backbone.synthesis.input."):
         raise CheckpointError(f"its planes come from a StyleGAN3 network; {_SUPPORTED}, with StyleGAN2 planes")
     if has(f"{decoder}b4.") and "mapping.mean_camera_params" in names:

@@ -56,8 +56,8 @@ CameraPath = Annotated[
     typer.Option(
         "--path",
         help="orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, epigraf-front-circle, "
-        "3dgp-front-circle, and their points, line, wiggle; volumegan-orbit, volumegan-front), or a camera file such "
-        "as path.json.",
+        "3dgp-front-circle, and their points, line, wiggle; stylenerf-rotation-camera, stylenerf-rotation-camera3, "
+        "volumegan-orbit, volumegan-front), or a camera file such as path.json.",
     ),
 ]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Length. Default: 4, or the file's.")]

@@ -13,13 +13,14 @@ from gen3d_tools.printable import quoted
 
 Marcher = Literal["midpoint", "classical"]
 Spacing = Literal["linear", "disparity"]
-Jitter = Literal["outward", "intervals", "centered", "grid"]
+Jitter = Literal["outward", "intervals", "centered", "grid", "ends"]
 Background = Literal["none", "grey", "white", "last"]
-Importance = Literal["smoothed", "plain"]
+Importance = Literal["smoothed", "plain", "bare"]
 CoarseUnit = Literal["world", "ray"]
 DistanceRule = Literal["mean", "sum"]
 MissedRays = Literal["largest-near", "largest-far"]
 PixelGrid = Literal["centers", "corners"]
+LimitsAlong = Literal["ray", "axis"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ class RenderConfig:
     # "outward": k/(S-1) plus up to one step, so the last sample may pass `far` (EG3D, 3DGP's mip marcher);
     # "intervals": each sample inside the interval between the midpoints around it (NeRF, EpiGRAF, 3DGP);
     # "centered": k/(S-1) give or take half a step, so the outermost may leave near..far (VolumeGAN, pi-GAN);
-    # "grid": k/(S-1), whatever is drawn.
+    # "grid": k/(S-1), whatever is drawn; "ends": the same, and fine samples at the shares i/(F-1) of the coarse
+    # weights, both ends included (StyleNeRF).
     jitter: Jitter = "outward"
     # "midpoint": neighbouring samples are averaged before the density activation (EG3D);
     # "classical": each sample stands for the interval behind it (NeRF eq. 3).
@@ -45,12 +47,16 @@ class RenderConfig:
     # "last": the last sample takes all the transmittance that is left.
     background: Background = "none"
     last_in_coarse_pass: bool = False  # background "last" also shapes the coarse weights (3DGP)
-    # "smoothed": coarse weights are max-pooled, averaged and raised by 0.01 (EG3D); "plain": raised by 1e-5.
+    # "smoothed": coarse weights are max-pooled, averaged and raised by 0.01 (EG3D); "plain": raised by 1e-5;
+    # "bare": as they are (StyleNeRF). Importance sampling itself raises all by 1e-5.
     importance: Importance = "smoothed"
     coarse_unit: CoarseUnit = "world"  # coarse weights with intervals in world units or in shares of the ray (3DGP)
     distance_rule: DistanceRule = "mean"  # a pixel's distance: sum(w t) / sum(w), clamped (EG3D), or sum(w t) (3DGP)
     missed_rays: MissedRays = "largest-near"  # with "box" limits: the `far` a ray beside the box gets in exact mode
     pixel_grid: PixelGrid = "centers"  # rays through pixel centres, or the outermost through the picture's edges
+    # near and far as distances along each ray, or along the line from the camera to the origin, so that rays begin and
+    # end on planes (StyleNeRF, whose cameras look at the origin: depth along the optical axis).
+    limits_along: LimitsAlong = "ray"
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -117,7 +123,7 @@ class RenderConfig:
             raise CheckpointError(f"render settings: {error}") from error
 
 
-_LATER_SETTINGS: dict[str, Any] = {"last_interval_end": None}
+_LATER_SETTINGS: dict[str, Any] = {"last_interval_end": None, "limits_along": "ray"}
 """Settings that model folders of earlier versions lack, and what they mean there."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -130,6 +136,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "distance_rule": get_args(DistanceRule),
     "missed_rays": get_args(MissedRays),
     "pixel_grid": get_args(PixelGrid),
+    "limits_along": get_args(LimitsAlong),
 }
 
 

@@ -105,6 +105,16 @@ class Generator(nn.Module, ABC):
         return words
 
     @property
+    def own_rows(self) -> int:
+        """Rows at the end of `ws` that no mapping network gives: standard-normal latents of a scene's own."""
+        return 0
+
+    def same_ws(self, w: Float[Tensor, " w_dim"]) -> Float[Tensor, "1 num_ws w_dim"]:
+        """Give one latent to every layer; rows of a scene's own are zero, their mean."""
+        layers = w.expand(self.num_ws - self.own_rows, -1)
+        return torch.cat([layers, w.new_zeros(self.own_rows, len(w))])[None]
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; empty for an unconditional generator."""
         return self.settings.class_names

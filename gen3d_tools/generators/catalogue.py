@@ -66,6 +66,15 @@ CATALOGUE = (
         works="everything",
     ),
     FamilyFacts(
+        family="stylenerf",
+        name="StyleNeRF",
+        paper="Gu et al., StyleNeRF: A Style-based 3D-Aware Generator for High-resolution Image Synthesis, ICLR 2022",
+        licence="not stated; CC BY-NC 4.0 code, in parts NVIDIA Source Code License (non-commercial)",
+        weights="the Hugging Face page facebook/stylenerf-ffhq-config-basic: FFHQ at 256, 512 and 1024",
+        files="ffhq_*.pkl, *network-snapshot*.pkl",
+        works="everything of the published configurations; warped depths, hash grids and view directions are refused",
+    ),
+    FamilyFacts(
         family="volumegan",
         name="VolumeGAN",
         paper="Xu et al., 3D-aware Image Synthesis via Learning Structural and Textural Representations, CVPR 2022",

@@ -14,6 +14,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.families.stylenerf import StyleNerfGenerator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.generators.families.volumegan import VolumeGANGenerator
 from gen3d_tools.generators.official.load import generator_from_pickle
@@ -22,7 +23,14 @@ from gen3d_tools.generators.tuned import tune
 
 FAMILIES: dict[str, type[Generator]] = {
     family.family: family
-    for family in (EG3DGenerator, EpigrafGenerator, GeometryAwareGenerator, ThreeDGPGenerator, VolumeGANGenerator)
+    for family in (
+        EG3DGenerator,
+        EpigrafGenerator,
+        GeometryAwareGenerator,
+        StyleNerfGenerator,
+        ThreeDGPGenerator,
+        VolumeGANGenerator,
+    )
 }
 """Every family that can be loaded; a new one is added here, and its config to `configs.CONFIGS`."""
 

@@ -26,7 +26,13 @@ from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.reach import exact_limits
-from gen3d_tools.rendering.sampling import coarse_shares, importance_samples, place_on_rays, tight_limits
+from gen3d_tools.rendering.sampling import (
+    coarse_shares,
+    fixed_positions,
+    importance_samples,
+    place_on_rays,
+    tight_limits,
+)
 
 _PROBES = 4096  # points at which the steepness of a field is measured
 _NEAR_SURFACE = 0.05  # share of them that lie nearest to the density's onset
@@ -91,8 +97,10 @@ def see(
     values, opacity, light = everywhere[:, :-2], everywhere[:, -2], everywhere[:, -1]
     values = add_background(values, opacity, config.background)
     if field.backdrop is not None:
-        colors = behind(field.backdrop, config.background, origins, directions, pixels)
-        values = torch.cat([values[:, :3] + light[:, None] * (colors - 0.5), values[:, 3:]], -1)
+        seen_behind = behind(field.backdrop, config.background, origins, directions, pixels)
+        shared = seen_behind.shape[-1]  # colours, and features where the backdrop has some
+        shining = light[:, None] * (seen_behind - 0.5)
+        values = torch.cat([values[:, :shared] + shining, values[:, shared:]], -1)
     side = round(len(pixels) ** 0.5)
     return View(rearrange(values, "(y x) c -> c y x", y=side), rearrange(opacity, "(y x) -> 1 y x", y=side))
 
@@ -189,11 +197,12 @@ def _place(
         return torch.rand(len(near), samples, generator=generator).to(near)
 
     offsets = drawn(config.coarse_samples, torch.tensor(0.5))
-    distances = place_on_rays(coarse_shares("intervals", offsets), near, far, config.spacing)
+    still = generator is None and config.jitter == "ends"
+    distances = place_on_rays(coarse_shares("ends" if still else "intervals", offsets), near, far, config.spacing)
     raw = field.raw_density(_points(origins, directions, distances))
     for _ in range(fine_rounds if config.fine_samples else 0):
         marched = _march(activate, config, raw, distances, last=config.last_in_coarse_pass)
-        steps = (torch.arange(config.fine_samples) + 0.5) / config.fine_samples
+        steps = fixed_positions(config, near.device)
         fine = importance_samples(
             distances, marched.ray_weights, drawn(config.fine_samples, steps).contiguous(), config.importance
         )

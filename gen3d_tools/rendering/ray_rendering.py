@@ -20,7 +20,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
-from gen3d_tools.rendering.compiled_rays import march_guided, march_published, without_gradients
+from gen3d_tools.rendering.compiled_rays import compiles, march_guided, march_published, without_gradients
 from gen3d_tools.rendering.compositing import add_background
 from gen3d_tools.rendering.outputs import RayOutputs, TracedRays, among_missed
 from gen3d_tools.rendering.reach import Reach, reach_of, scene_end
@@ -90,8 +90,8 @@ def render_rays(
     """
     numbers = numbers or {}
     noisy = "coarse_noise" in numbers or "fine_noise" in numbers
-    truly = sampling == "reference" or noisy or (config or field.render_config).last_interval_end is not None
-    compiled = None if truly else without_gradients(field, origins, directions)
+    uncompiled = sampling == "reference" or noisy or not compiles(config or field.render_config)
+    compiled = None if uncompiled else without_gradients(field, origins, directions)
     if compiled is None:
         return trace_rays(
             field,
@@ -187,7 +187,8 @@ def _config_and_reach(
     """The settings as the sampling takes them, and how far each ray is followed."""
     config = config or field.render_config
     if sampling == "default":
-        config = replace(config, jitter="intervals", coarse_unit="world")
+        jitter = config.jitter if config.jitter == "ends" else "intervals"  # "ends" stays within the limits anyway
+        config = replace(config, jitter=jitter, coarse_unit="world")
     if limits is not None:
         return config, Reach(*limits, torch.ones_like(limits[0], dtype=torch.bool), cut=False)
     reach, config = reach_of(field, origins, directions, config, exact=sampling != "default")
@@ -235,15 +236,15 @@ def _before_backdrop(
     """Let the field's backdrop shine through, and leave out values that nobody asked for.
 
     EpiGRAF adds the backdrop's colour, in [-1, 1], times the light that reaches the last interval; in our colours
-    that is its difference from grey.
+    that is its difference from grey. A backdrop may have features as well (StyleNeRF).
     """
     seen = replace(seen, values=seen.values[:, :channels])
     if field.backdrop is None:
         return seen
-    colors = behind(field.backdrop, config.background, origins, directions, pixels)
-    shining = seen.transmittance_before_last[:, None] * (colors - 0.5)
-    rest = seen.values[:, 3:]
-    return replace(seen, values=torch.cat([seen.values[:, :3] + shining, rest], -1))
+    behind_field = behind(field.backdrop, config.background, origins, directions, pixels)[:, :channels]
+    shining = seen.transmittance_before_last[:, None] * (behind_field - 0.5)
+    shared = shining.shape[-1]
+    return replace(seen, values=torch.cat([seen.values[:, :shared] + shining, seen.values[:, shared:]], -1))
 
 
 def _mean_distance(traced: TracedRays, end: Float[Tensor, " rays"]) -> Float[Tensor, " rays"]:

@@ -14,7 +14,7 @@ from gen3d_tools.memory import in_chunks
 from gen3d_tools.rendering.compositing import MarchedRays, blend, march_rays
 from gen3d_tools.rendering.outputs import RaySamples, TracedRays, concatenated
 from gen3d_tools.rendering.reach import Reach
-from gen3d_tools.rendering.sampling import RandomNumbers, coarse_samples, importance_samples
+from gen3d_tools.rendering.sampling import RandomNumbers, coarse_samples, fine_samples, fixed_positions
 
 CPU_POINTS, GPU_POINTS = 1 << 16, 1 << 18  # per chunk; with 32 features and 64 hidden units 0.1 and 0.4 GB
 
@@ -47,15 +47,14 @@ def batch_of(
     def filled(value: float, samples: int) -> Tensor:
         return origins.new_full((1, 1), value).expand(len(origins), samples)
 
-    steps = torch.arange(config.fine_samples, device=origins.device, dtype=origins.dtype)
-    middles = ((steps + 0.5) / max(config.fine_samples, 1)).expand(len(origins), -1)
+    even = fixed_positions(config, origins.device).expand(len(origins), -1)
     rays = (
         origins,
         directions,
         reach.near,
         reach.far,
         numbers.get("coarse_offsets", filled(0.5, config.coarse_samples)),
-        numbers.get("fine_positions", middles),
+        numbers.get("fine_positions", even),
         numbers.get("coarse_noise", filled(0.0, config.coarse_samples)),
         numbers.get("fine_noise", filled(0.0, config.fine_samples)),
     )
@@ -133,7 +132,7 @@ def _trace(
     if config.fine_samples:
         with torch.no_grad():
             coarse_weights = _march(activate, config, raw, metric, last=config.last_in_coarse_pass).ray_weights
-            fine = importance_samples(distances, coarse_weights, rays.fine_positions, config.importance)
+            fine = fine_samples(config, distances, coarse_weights, rays.fine_positions, rays.near, rays.far)
         fine_values, fine_raw = _evaluate(field, rays.origins, rays.directions, fine)
         passes, distances = [values, fine_values], torch.cat([distances, fine], -1)
         raw = torch.cat([raw, fine_raw + rays.fine_noise], -1)

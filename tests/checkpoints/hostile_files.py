@@ -10,12 +10,12 @@ import torch
 
 from tests.checkpoints.spoiling import ArchiveMutator, Mutator, text
 from tests.official_archives import archive_bytes, snapshot
-from tests.official_pickles import official_bytes, persistent
+from tests.official_pickles import official_bytes, omega_node, persistent
 from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
 
 
 def valid_files() -> list[bytes]:
-    """Snapshots of two families under every protocol; small, so that thousands can be read."""
+    """Snapshots of three families under every protocol; small, so that thousands can be read."""
     torch.manual_seed(0)
     eg3d = {
         "backbone.synthesis.b4.const": torch.randn(2, 4, 4),
@@ -26,6 +26,10 @@ def valid_files() -> list[bytes]:
         "synthesis.tri_plane_decoder.b4.const": torch.randn(2, 4, 4),
         "mapping.mean_camera_params": torch.randn(5, dtype=torch.float64),
     }
+    stylenerf = {
+        "synthesis.alpha": torch.ones([]),
+        "synthesis.fg_nerf.fc_in.weight": torch.randn(2, 6, 1, 1),
+    }
     config = {"c_dim": 3, "dataset": {"c_dim": 3}, "camera": {"fov": [1.0, 2.0]}, "patch": {"resolution": 8}}
     files = []
     for protocol in (2, 3, 4, 5):
@@ -33,6 +37,9 @@ def valid_files() -> list[bytes]:
         rendering = {"rendering_kwargs": {"ray_start": 2.25}}
         files.append(official_bytes("eg3d", {"z_dim": 8, **rendering}, eg3d, layout=layout))
         files.append(official_bytes("threedgp", {"z_dim": 8}, threedgp, config=config, layout=layout))
+        held = {"synthesis": {"C": persistent("CameraRay", {"fov": 12, "range_u": [-0.3, 0.3]}, "stylenerf")}}
+        nested = {"synthesis_kwargs": omega_node({"z_dim": 0, "conv_clamp": "${spec.clamp}"}, None)}
+        files.append(official_bytes("stylenerf", {"z_dim": 8, **nested}, stylenerf, attributes=held, layout=layout))
     return files
 
 

@@ -46,7 +46,7 @@ def test_what_earlier_versions_did_not_write_may_be_missing_and_has_its_default(
     earlier = {key: value for key, value in whole.to_dict().items() if key not in RENDERING.later}
     check(earlier, RENDERING, "file")
     assert RenderConfig.from_dict(earlier) == whole
-    with pytest.raises(CheckpointError, match="missing near"):
+    with pytest.raises(CheckpointError, match="missing key near"):
         check({key: value for key, value in earlier.items() if key != "near"}, RENDERING, "file")
 
 

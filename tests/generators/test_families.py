@@ -9,6 +9,7 @@ from gen3d_tools.generators.loading import FAMILIES
 from gen3d_tools.generators.official import threedgp as official_threedgp
 from tests.generators.family_template import FamilyCase, FamilyTests, make
 from tests.official_models import GOLDEN, eg3d_bytes, recorded_bytes
+from tests.stylenerf_generators import stylenerf_bytes
 
 CASES = {
     case.family: case
@@ -17,6 +18,7 @@ CASES = {
         FamilyCase("epigraf", partial(recorded_bytes, "epigraf")),
         FamilyCase("threedgp", partial(recorded_bytes, "threedgp", classes=True)),
         FamilyCase("geometry_aware"),
+        FamilyCase("stylenerf", stylenerf_bytes),
         FamilyCase("volumegan", (GOLDEN / "volumegan" / "official_tiny.pth").read_bytes, suffix=".pth"),
     )
 }

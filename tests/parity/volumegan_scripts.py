@@ -5,9 +5,9 @@ import re
 import mcubes
 import numpy as np
 import torch
-from gen3d_tools.cameras.script_paths import VOLUMEGAN
 
 from gen3d_tools.cameras.poses import Pose
+from gen3d_tools.cameras.trajectories import VOLUMEGAN
 from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.volume import PositionalEncoding, sample_volume
 from gen3d_tools.generators.families.volumegan import VolumeGANGenerator

@@ -131,7 +131,7 @@ class Objective:
             wanted = _rgb_and_mask(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]
         side = enlarge.render_resolution
-        pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
+        pixels = enlarge.grid_share * pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
         seen = self.look(field, camera, pixels, generator)
         final = resized(enlarge(seen.values)[0], target.size)  # a search compares at low resolution
         small = target.shrunk(side)

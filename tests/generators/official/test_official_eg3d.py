@@ -176,7 +176,7 @@ def test_another_filter_is_refused():
         ({"rendering": {"depth_resolution": None}}, "must be a number"),
         ({"rendering": {"box_warp": [1]}}, "box_warp"),
         ({"rendering": {"avg_camera_pivot": [0, 0]}}, "three numbers"),
-        ({"rendering": {"avg_camera_pivot": [0, 0, 2.0]}}, "position and target"),
+        ({"rendering": {"avg_camera_pivot": [0, 0, 2.0]}}, "stands on its target"),
         ({"attributes": {"": {"neural_rendering_resolution": 64.5}}}, "render_resolution"),
         ({"params": {}}, "b0.torgb.weight is missing"),
     ],
