@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gen3d_tools as g3
-from benchmarks import gradients, mesh, model, networks, render, startup
+from benchmarks import gradients, mesh, model, networks, render, startup, stylenerf, volumes
 from benchmarks.rows import Effort, Row
 from gen3d_tools.files import atomic_path
 from gen3d_tools.workflows.bench.timing import machine
@@ -30,8 +30,10 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "mesh": mesh.rows,
     "render": render.rows,
     "gradients": gradients.rows,
+    "volumes": volumes.rows,
     "model": model.rows,
     "startup": startup.rows,
+    "stylenerf": stylenerf.rows,
 }
 
 

@@ -20,9 +20,11 @@ from tests.pickle_nodes import Call, Global, Instance, Layout, dumps
 
 PERSISTENCE = {"eg3d": "torch_utils.persistence", "epigraf": "src.torch_utils.persistence"}
 PERSISTENCE["threedgp"] = PERSISTENCE["epigraf"]
+PERSISTENCE["stylenerf"] = PERSISTENCE["eg3d"]
 EASY_DICT = {"eg3d": "dnnlib.util", "epigraf": "src.dnnlib.util", "threedgp": "src.dnnlib.util"}
+EASY_DICT["stylenerf"] = EASY_DICT["eg3d"]
 BUFFERS = re.compile(
-    r"(^|\.)(resample_filter|noise_const|w_avg|mean_camera_pose|mean_camera_params|fourier_coefs|progress_coef|dataset_label_std)$"
+    r"(^|\.)(resample_filter|noise_const|w_avg|mean_camera_pose|mean_camera_params|fourier_coefs|progress_coef|dataset_label_std|alpha)$"
 )
 
 
@@ -45,7 +47,7 @@ _ORDINARY = {
     r"decoder": ("training.triplane", "OSGDecoder"),
     r"decoder\.net": ("torch.nn.modules.container", "Sequential"),
     r"decoder\.net\.1": ("torch.nn.modules.activation", "Softplus"),
-    r".*\.(model|main|color_network)": ("torch.nn.modules.container", "Sequential"),
+    r".*\.(model|main|color_network|adapter)": ("torch.nn.modules.container", "Sequential"),
     r".*\.(blocks|layers)": ("torch.nn.modules.container", "ModuleList"),
 }
 _PERSISTENT = {
@@ -62,7 +64,7 @@ _PERSISTENT = {
     r"synthesis\.camera_adaptor": "CameraAdaptor",
     r"synthesis\.depth_adaptor": "DepthAdaptor",
 }
-_ROOT = {"eg3d": "TriPlaneGenerator", "epigraf": "Generator", "threedgp": "Generator"}
+_ROOT = {"eg3d": "TriPlaneGenerator", "epigraf": "Generator", "threedgp": "Generator", "stylenerf": "Generator"}
 
 
 def module_node(
@@ -77,7 +79,7 @@ def module_node(
     """Write the module at `path` with its children.
 
     Args:
-        family: "eg3d", "epigraf" or "threedgp".
+        family: "eg3d", "epigraf", "threedgp" or "stylenerf".
         tensors: State dict below `path`, keys relative to it.
         attributes: Plain attributes by absolute path.
         layout: Options.
@@ -223,7 +225,7 @@ def official_bytes(
     """Write a whole snapshot.
 
     Args:
-        family: "eg3d", "epigraf" or "threedgp": decides names, not contents.
+        family: "eg3d", "epigraf", "threedgp" or "stylenerf": decides names, not contents.
         init_kwargs: Keyword arguments the root was built with; nested dicts become EasyDicts.
         tensors: The generator's state dict. Which are buffers is known from their names.
         attributes: Live attributes by dotted path, "" is the root, e.g. `{"renderer": {"plane_axes": tensor}}`.
@@ -249,7 +251,7 @@ def official_bytes(
         "G_ema": ema,
         "augment_pipe": None,
     }
-    if family != "eg3d":
+    if family in ("epigraf", "threedgp"):
         snapshot |= _training_state(next(iter(tensors.values())))
     return dumps(snapshot, layout)
 

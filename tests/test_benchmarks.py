@@ -123,7 +123,7 @@ def test_unknown_groups_are_named(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["networks", "mesh", "render", "gradients", "model", "startup"])
+@pytest.mark.parametrize("group", ["networks", "mesh", "render", "gradients", "model", "startup", "stylenerf"])
 def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypatch):
     from benchmarks.__main__ import main
 
@@ -139,6 +139,7 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
         "gradients": ["EG3D size, 8^2 x (48 + 48), forward and backward", "backbone 32^2, forward and backward"],
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
         "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
+        "stylenerf": ["StyleNeRF, latent to a picture of 32^2", "StyleNeRF, density at 1024 points"],
     }[group]
     from gen3d_tools.generators.networks.precision import computes_in_bfloat16
 
@@ -149,8 +150,23 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
     for name, row in rows.items():
         assert (row["ratio"] is None) == (row["plain_s"] is None)
         assert row["peak_bytes"] is None or row["peak_bytes"] > 1e8  # torch alone is that large
-        if "fp32" in name:
+        if "fp32" in name or "latent to a picture" in name:
             assert float(row["agreement"]) < 1e-5
     assert {"cores", "threads", "torch"} <= set(report["machine"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in rows)  # none is cut or wrapped
+
+
+def test_the_plain_formulation_of_a_volume_is_the_same_field_and_picture():
+    from benchmarks import volumes
+
+    generator = volumes.make_generator(**volumes._SMALL)
+    ws, camera = generator.latents([1]), generator.default_camera()
+    [field] = generator.fields(ws)
+    points = (torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * 0.3
+    with torch.no_grad():
+        features, raw = volumes.plain_query(generator, ws, points)
+        torch.testing.assert_close(field(points)[0] * 2 - 1, features, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(field.raw_density(points), raw, atol=1e-2, rtol=1e-3)
+        found = g3.render(field, camera, exact=True).rgb
+        torch.testing.assert_close(found, volumes.plain_picture(generator, ws, camera), atol=1e-3, rtol=0)

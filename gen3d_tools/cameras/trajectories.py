@@ -1,11 +1,12 @@
-"""The camera trajectories of EpiGRAF's and 3DGP's scripts, to the letter: for comparing films with published ones.
+"""The camera trajectories of published scripts, to the letter, for comparing films.
 
 Let s run evenly from 0 to 1, *both ends included*, so that a circle shows its first frame again at the end.
 `cameras.paths` has paths that loop without that, in degrees and for any camera.
 
 Every function takes poses [*b] to move around and gives [*b, frames]. Radius and look-at point stay. `SCRIPT_PATHS` has
 them by name, with the parameters of each script, for one camera: EpiGRAF's move around the front of its objects, which
-face +x, and 3DGP's around the given camera; `line` and `wiggle` have absolute angles.
+face +x, StyleNeRF's around the front, which faces +z, and the others' around the given camera; `line` and `wiggle` have
+absolute angles.
 """
 
 import math
@@ -67,6 +68,13 @@ def line(
     return _placed(around, _steps(frames, *yaw), _steps(frames, *pitch), fov_deg)
 
 
+def sweep(frames: int, around: Pose, *, yaw: tuple[float, float] = (math.pi / 8, -math.pi / 8)) -> Pose:
+    """Go past the poses at their own pitch, from one offset of the yaw to another (VolumeGAN's `front`)."""
+    check_frames(frames)
+    still = torch.zeros(frames, dtype=torch.float64)
+    return _moved(around, _steps(frames, *yaw), still, still)
+
+
 def wiggle(frames: int, around: Pose, *, yaw: tuple[float, float] = (-1.57, 1.57), pitch: float = 0.5) -> Pose:
     """Go from one yaw to another, going down and up once. The angles are absolute, as in `line`.
 
@@ -126,6 +134,18 @@ THREEDGP: dict[str, Trajectory] = {
 }
 """There they have 64, 3, 16 and 16 frames."""
 
+STYLENERF: dict[str, Trajectory] = {
+    "rotation_camera": partial(line, yaw=(0.3, -0.3), pitch=(LEVEL, LEVEL)),
+    "rotation_camera3": partial(front_circle, yaw=-0.4, pitch=0.2, fov_deg=0.0),
+}
+"""There they have 8 and 36 frames. The first sweeps the yaws of the FFHQ models; a pose's yaw grows the other way."""
+
+VOLUMEGAN: dict[str, Trajectory] = {
+    "orbit": partial(front_circle, yaw=0.4, pitch=0.2, fov_deg=0.0),
+    "front": sweep,
+}
+"""There they have 70 frames each."""
+
 
 def _epigraf(trajectory: Trajectory, frames: int, camera: Camera, *, target: Numbers = ORIGIN) -> Camera:
     """Move around the front at the camera's distance from the origin, looking there."""
@@ -135,7 +155,14 @@ def _epigraf(trajectory: Trajectory, frames: int, camera: Camera, *, target: Num
     return trajectory(frames, front).camera().to(camera.device)
 
 
-def _threedgp(trajectory: Trajectory, frames: int, camera: Camera, *, target: Numbers = ORIGIN) -> Camera:
+def _stylenerf(trajectory: Trajectory, frames: int, camera: Camera, *, target: Numbers = ORIGIN) -> Camera:
+    """Move around the front at the camera's distance from the origin, looking there."""
+    _check_single(camera)
+    front = Pose.build(0.0, fov_deg=camera.fov_y_deg.item(), radius=camera.position.norm().item())
+    return trajectory(frames, front).camera().to(camera.device)
+
+
+def _around_camera(trajectory: Trajectory, frames: int, camera: Camera, *, target: Numbers = ORIGIN) -> Camera:
     """Move around the camera, looking at the target."""
     _check_single(camera)
     return trajectory(frames, pose_of(camera.to("cpu"), target=target)).camera().to(camera.device)
@@ -148,6 +175,8 @@ def _check_single(camera: Camera) -> None:
 
 SCRIPT_PATHS: dict[str, Callable[..., Camera]] = {
     **{f"epigraf_{name}": partial(_epigraf, trajectory) for name, trajectory in EPIGRAF.items()},
-    **{f"3dgp_{name}": partial(_threedgp, trajectory) for name, trajectory in THREEDGP.items()},
+    **{f"3dgp_{name}": partial(_around_camera, trajectory) for name, trajectory in THREEDGP.items()},
+    **{f"stylenerf_{name}": partial(_stylenerf, trajectory) for name, trajectory in STYLENERF.items()},
+    **{f"volumegan_{name}": partial(_around_camera, trajectory) for name, trajectory in VOLUMEGAN.items()},
 }
 """Paths by name; all take (frames, camera, *, target)."""

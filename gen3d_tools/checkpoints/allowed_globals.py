@@ -141,6 +141,7 @@ _DICTS = frozenset(
         "builtins.dict",
         "dnnlib.util.EasyDict",
         "dnnlib.util.TensorGroup",
+        "easydict.EasyDict",
     }
 )
 _FUNCTIONS: dict[str, Builder] = {
@@ -226,8 +227,7 @@ class OfficialVocabulary:
         qualified = f"{module}.{name}"
         for pattern, replacement in _RENAMED:
             qualified = pattern.sub(replacement, qualified)
-        known = qualified in _FUNCTIONS or qualified in _RECORDS or qualified in _VALUES
-        if known or _REBUILT_CLASS.fullmatch(qualified):
+        if self.knows(qualified):
             return Name(qualified[: -len(name) - 1], name)
         token = Name(module, name, known=False)
         if module.startswith("dnnlib.tflib"):
@@ -240,6 +240,11 @@ class OfficialVocabulary:
         if len(self.unknown) < _MAX_UNKNOWN:
             self.unknown[str(token)] = None
         return token
+
+    def knows(self, qualified: str) -> bool:
+        """Whether a global has a meaning here."""
+        known = qualified in _FUNCTIONS or qualified in _RECORDS or qualified in _VALUES
+        return known or _REBUILT_CLASS.fullmatch(qualified) is not None
 
     def call(self, callee: Any, arguments: tuple[Any, ...]) -> Any:
         """Give what stands for a call: a value for the few functions that make data, else a record.

@@ -36,17 +36,20 @@ RENDERING = Table(
         "coarse_samples": Number(2, _SAMPLES, whole=True),
         "fine_samples": Number(0, _SAMPLES, whole=True),
         "spacing": Choice("linear", "disparity"),
-        "jitter": Choice("outward", "intervals"),
+        "jitter": Choice("outward", "intervals", "centered", "grid", "ends"),
         "marcher": Choice("midpoint", "classical"),
         "last_interval": Either(Number(0, 1e12, above=True), Nothing()),
+        "last_interval_end": Either(Number(-_LARGEST, _LARGEST), Nothing()),
         "background": Choice("none", "grey", "white", "last"),
         "last_in_coarse_pass": Flag(),
-        "importance": Choice("smoothed", "plain"),
+        "importance": Choice("smoothed", "plain", "bare"),
         "coarse_unit": Choice("world", "ray"),
         "distance_rule": Choice("mean", "sum"),
         "missed_rays": Choice("largest-near", "largest-far"),
         "pixel_grid": Choice("centers", "corners"),
-    }
+        "limits_along": Choice("ray", "axis"),
+    },
+    later=("last_interval_end", "limits_along"),
 )
 """The fields of `fields.render_config.RenderConfig`."""
 

@@ -15,6 +15,7 @@ from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import printable
 
 _MAX_DEPTH = 40
+_MAX_KEY = 1 << 64
 _MAX_ELEMENTS = 4096  # of a tensor that counts as a setting
 _LETTERS_PER_STEP = 64
 _STEPS_PER_VALUE = 2  # what converting one takes, beside an operation of the stream
@@ -147,9 +148,9 @@ class PlainValues:
 
 def _key(key: Any) -> str:
     """Write a key of a table of settings; other objects of a file are never turned into text."""
-    if not isinstance(key, str | int | float):
-        raise NoSettingError
-    return str(key)
+    if isinstance(key, str | float | None) or (isinstance(key, int) and abs(key) < _MAX_KEY):
+        return str(key)
+    raise NoSettingError
 
 
 def _root(node: Any) -> Any:

@@ -1,8 +1,8 @@
 """Published checkpoints: pickles of whole training snapshots, read without running anything in them.
 
-The file is mapped, its stream is walked by our own reader (`unpickling`), and only the names that published
-checkpoints contain have a meaning (`vocabulary`). The result is numbers and settings: `OfficialModel`. What they
-mean is up to the model family's module in `generators`.
+The file is mapped, its stream (or the one in a ZIP archive of torch's) is walked by our own reader (`unpickling`), and
+only the names that published checkpoints contain have a meaning (`allowed_globals`). The result is numbers and
+settings: `OfficialModel`. What they mean is up to the model family's module in `generators`.
 """
 
 import hashlib
@@ -20,7 +20,10 @@ from gen3d_tools.checkpoints.config_values import PlainValues
 from gen3d_tools.checkpoints.pointers import check_no_pointer
 from gen3d_tools.checkpoints.records import Record, TensorRecord
 from gen3d_tools.checkpoints.refusing import refusing
-from gen3d_tools.checkpoints.tensor_storage import TensorReader
+from gen3d_tools.checkpoints.state_dicts import read_generator
+from gen3d_tools.checkpoints.tensor_storage import LEGACY_MAGIC, TensorReader
+from gen3d_tools.checkpoints.torch_archive import START as ARCHIVE_START
+from gen3d_tools.checkpoints.torch_archive import read_archive
 from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from gen3d_tools.printable import listed, printable
@@ -31,7 +34,7 @@ _MAX_TENSORS = 20_000
 _MAX_WARNINGS = 20
 _MAX_DEPTH = 24
 _MAX_NAME = 100
-_SUPPORTED = "supported are EG3D, EpiGRAF and 3DGP generators"
+_SUPPORTED = "supported are EG3D, EpiGRAF, 3DGP, StyleNeRF and VolumeGAN generators"
 _EG3D_ARGUMENTS = (
     "z_dim",
     "c_dim",
@@ -52,10 +55,11 @@ class OfficialModel:
     Attributes:
         source: Name of the file.
         sha256: Of the whole file.
-        family: "eg3d", "epigraf" or "threedgp".
+        family: "eg3d", "epigraf", "threedgp", "stylenerf" or "volumegan".
         init_kwargs: Arguments the network was built with, positional ones by their names.
         attributes: Live attributes by the module's dotted path, "" is the root: numbers, texts, lists, tables;
-            small plain tensors as nested lists.
+            small plain tensors as nested lists. Objects that are no modules but hold settings (StyleNeRF's camera,
+            renderer and upsampler) have paths of their own, such as "synthesis.C".
         classes: Class name of every module by its dotted path.
         config: Resolved configuration of the generator, {} if the file has none.
         tensors: The state dict; float32, or float64 where the file has that.
@@ -78,7 +82,7 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
     """Read a published checkpoint. Nothing in it is run, imported or opened.
 
     Args:
-        path: The pickle.
+        path: The pickle, or an archive of `torch.save`.
         allow_unknown: Replace globals outside the known list by inert placeholders, and say so in `warnings`,
             instead of refusing the file.
 
@@ -88,14 +92,15 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
     """
     path = Path(path)
     if not path.is_file():
-        raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint")
+        raise NotFoundError(f"no file {path}; give the .pkl or .pth of a published checkpoint")
     check_no_pointer(path)
     with refusing(str(path)), path.open("rb") as file:
         start = file.read(8)
-        if start[:1] != b"\x80":
+        archive = start.startswith(ARCHIVE_START)
+        if start[:1] != b"\x80" and not archive:
             raise CheckpointError(_other_format(start))
         with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            model = _read(data, path.name, allow_unknown=allow_unknown)
+            model = (_read_archive if archive else _read)(data, path.name, allow_unknown=allow_unknown)
         file.seek(0)
         # Read, not mapped: hashing the map would count every page of the file as this process's memory.
         return replace(model, sha256=hashlib.file_digest(file, "sha256").hexdigest())
@@ -104,8 +109,6 @@ def read_official(path: str | Path, *, allow_unknown: bool = False) -> OfficialM
 def _other_format(start: bytes) -> str:
     if not start:
         return "it is empty; download it again"
-    if start.startswith(b"PK"):
-        return "it is a zip archive (torch.save of weights alone?), not the pickle of a whole training snapshot"
     return "it is no pickle of protocol 2 or later, which all published checkpoints are; is the download complete?"
 
 
@@ -128,7 +131,7 @@ def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
         source=source,
         family=family,
         init_kwargs=_arguments(network, family, values, warnings),
-        attributes={path: _attributes(module, values) for path, module in modules.items()},
+        attributes={path: _attributes(module, values) for path, module in _with_settings(modules, budget).items()},
         classes={path: module.name.rpartition(".")[2] for path, module in modules.items()},
         config={} if config is None else values.config(config),
         tensors={name: _read_tensor(name, record, reader) for name, record in records.items()},
@@ -143,8 +146,26 @@ def _few(warnings: list[str]) -> list[str]:
     return [*warnings[:_MAX_WARNINGS], f"and {more:,} more warnings of these kinds"] if more > 0 else warnings
 
 
+def _read_archive(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
+    """Read a file of `torch.save`: state dicts and constructor arguments, no modules."""
+    found = read_generator(read_archive(data, Budget(), allow_unknown=allow_unknown))
+    return OfficialModel(
+        source=source,
+        family="volumegan",
+        init_kwargs=found.arguments,
+        attributes={},
+        classes={},
+        config={},
+        tensors=found.tensors,
+        warnings=_few(found.warnings),
+        sha256="",
+    )
+
+
 def _generator(snapshot: Any) -> Record:
     """Take the averaged generator out of a snapshot."""
+    if snapshot == LEGACY_MAGIC:
+        raise CheckpointError("it has the layout of torch.save before PyTorch 1.6, which no published generator has")
     if isinstance(snapshot, tuple) and len(snapshot) == 3:
         raise CheckpointError(f"it holds three networks of the TensorFlow StyleGANs; {_SUPPORTED}")
     if not isinstance(snapshot, dict):
@@ -245,6 +266,19 @@ def _attributes(module: Record, values: PlainValues) -> dict[str, Any]:
     return values.table(own, skip=("training", "cfg"))
 
 
+def _with_settings(modules: Mapping[str, Record], budget: Budget) -> dict[str, Record]:
+    """Add the objects of the original repositories that modules keep as attributes and that are no modules."""
+    found = dict(modules)
+    for path, module in modules.items():
+        attributes = module.attributes()
+        budget.spend(len(attributes))
+        for name, value in attributes.items():
+            kept = isinstance(value, Record) and isinstance(value.state, dict) and "." not in value.name
+            if kept and "_modules" not in value.state and isinstance(name, str):
+                found[_join(path, name)] = value
+    return found
+
+
 def identify(names: Mapping[str, Any]) -> str:
     """Tell the family from the names of the state dict.
 
@@ -258,6 +292,8 @@ def identify(names: Mapping[str, Any]) -> str:
     decoder = "synthesis.tri_plane_decoder."
     if has("backbone.synthesis.") and has("decoder.net."):
         return "eg3d"
+    if "synthesis.alpha" in names and "synthesis.fg_nerf.fc_in.weight" in names:
+        return "stylenerf"
     if has(f"{decoder}input.") or has(f"{decoder}L0_") or has("backbone.synthesis.input."):
         raise CheckpointError(f"its planes come from a StyleGAN3 network; {_SUPPORTED}, with StyleGAN2 planes")
     if has(f"{decoder}b4.") and "mapping.mean_camera_params" in names:
@@ -268,7 +304,7 @@ def identify(names: Mapping[str, Any]) -> str:
         raise CheckpointError(f"it is a radiance field without tri-planes, a pure MLP; {_SUPPORTED}")
     if has("synthesis.b4.") or has("synthesis.L0_") or has("synthesis.input."):
         raise CheckpointError(
-            f"it is a plain StyleGAN that makes flat pictures, without a radiance field; {_SUPPORTED}"
+            f"it is a plain StyleGAN that makes flat pictures: there is nothing 3-D in it to export; {_SUPPORTED}"
         )
     if has("b4.") and not has("mapping.w_avg"):
         raise CheckpointError(f"what it calls {_NETWORK} is a discriminator; {_SUPPORTED}")

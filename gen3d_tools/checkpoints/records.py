@@ -15,7 +15,7 @@ from gen3d_tools.printable import printable
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name:
-    """A global the file refers to, as written. `known` is False for one outside the list in `vocabulary`."""
+    """A global the file refers to, as written. `known` is False for one outside the list in `allowed_globals`."""
 
     module: str
     name: str
@@ -75,7 +75,7 @@ class StorageRecord:
     """A torch storage, still the nested stream it is written as."""
 
     blob: "Blob | bytes"
-    parsed: Any = field(default=None)  # filled by `storages` when a tensor of it is wanted
+    parsed: Any = field(default=None)  # filled by `tensor_storage` when a tensor of it is wanted
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -190,6 +190,8 @@ class Table(Schema):
 
     fields: Mapping[str, Schema]
     others: Schema | None = None
+    later: tuple[str, ...] = ()
+    """Keys that files of earlier versions lack."""
 
     @property
     def wanted(self) -> str:
@@ -203,7 +205,7 @@ class Table(Schema):
     def within(self, value: Mapping[str, Any], where: str, place: str) -> None:
         """Check the keys, then every value."""
         if self.others is None:
-            check_keys(value, self.fields, _at(where, place))
+            check_keys({**dict.fromkeys(self.later), **value}, self.fields, _at(where, place))
         for key, one in value.items():
             schema = self.fields.get(key, self.others)
             assert schema is not None, "check_keys has refused other keys"

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, read_json
 
 Kind = Literal["model", "result", "pickle"]
-"""A model folder, the result folder of an inversion, or a published pickle."""
+"""A model folder, the result folder of an inversion, or a published checkpoint: a pickle, or torch's archive of one."""
 
 RESULT_FORMAT = "gen3d-tools result"
 DIFFERENCE_NAME = "difference.safetensors"
-PICKLE_SUFFIXES = (".pkl", ".pickle")
+PICKLE_SUFFIXES = (".pkl", ".pickle", ".pth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,5 +66,5 @@ def open_source(path: Path, name: str) -> Source:
 
 
 def is_pickle(path: Path) -> bool:
-    """Tell whether a path names a pickle (by its suffix) that exists."""
+    """Tell whether a path names a published checkpoint (by its suffix) that exists."""
     return path.suffix.lower() in PICKLE_SUFFIXES and path.is_file()

@@ -21,9 +21,9 @@ from gen3d_tools.checkpoints.records import Blob, Name, StorageRecord, TensorRec
 from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError
 
-_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
-_CODES = {
+CODES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
     "HalfStorage": "<f2",
@@ -35,6 +35,8 @@ _CODES = {
     "ByteStorage": "|u1",
     "BoolStorage": "|b1",
 }
+"""Types of storages by their class in torch, and how numpy names them."""
+
 _DEVICE = re.compile(r"[a-z]{2,8}(:\d{1,3})?")
 _MAX_SIDES = 1 << 31  # their product, with 1 for a side of 0
 _SPARE_BYTES = 256 * 2**20  # tensors may need this much more memory than the file has (half precision, sharing)
@@ -56,7 +58,7 @@ class _StorageVocabulary:
 
     def find(self, module: str, name: str) -> Name:
         token = Name(module, name)
-        if module != "torch" or name not in _CODES:
+        if module != "torch" or name not in CODES:
             raise CheckpointError(f"a storage refers to {token}, which belongs in none; nothing was run")
         return token
 
@@ -135,7 +137,7 @@ def parse_storage(data: mmap | bytes, start: int, end: int, budget: Budget) -> S
         parts.append(stream.load())
         start = stream.position
     magic, version, system, identifier, keys = parts
-    if magic != _MAGIC or version != _VERSION:
+    if magic != LEGACY_MAGIC or version != _VERSION:
         raise CheckpointError("a storage does not begin as torch writes them; the file is damaged")
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise CheckpointError("a storage was written on a big-endian machine, which is not supported")
@@ -154,12 +156,17 @@ def _identify(identifier: Any, keys: Any) -> tuple[str, int]:
     if not isinstance(identifier, tuple) or len(identifier) not in (5, 6) or identifier[0] != "storage":
         raise CheckpointError("a storage is not identified as torch does it; the file is damaged")
     kind, key, location, count = identifier[1:5]
-    located = isinstance(location, str) and _DEVICE.fullmatch(location)  # wherever it was, it comes to the CPU
+    located = is_device(location)  # wherever it was, it comes to the CPU
     if not isinstance(kind, Name) or not isinstance(key, str) or keys != [key] or not located or type(count) is not int:
         raise CheckpointError("a storage is not identified as torch does it; the file is damaged")
     if identifier[5:] not in ((), (None,)):
         raise CheckpointError("a storage is a view of another one, which torch has not written for years")
-    return _CODES[kind.name], count
+    return CODES[kind.name], count
+
+
+def is_device(location: Any) -> bool:
+    """Whether a storage's location names a device, such as "cpu" or "cuda:0"."""
+    return isinstance(location, str) and _DEVICE.fullmatch(location) is not None
 
 
 def _copy(storage: Storage, record: TensorRecord, kind: np.dtype[Any]) -> np.ndarray:

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN.pkl", help="A published EG3D, EpiGRAF or 3DGP pickle.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN.pkl", help="A published checkpoint; `gen3d models --families`.")
+    ],
     out: Annotated[str, typer.Option("--out", "-o", metavar="PATH", help="Model folder to make.")],
     class_names: Annotated[
         Path | None, typer.Option("--class-names", help="File with one class name per line, or a JSON list.")

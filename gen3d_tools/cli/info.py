@@ -42,7 +42,6 @@ def _show(record: dict[str, Any]) -> None:
 def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     """Put the record of `describe.model_record` into words: what is described, and how."""
     network, cameras, names = record["network"], record["cameras"], record["class_names"]
-    channels = network["plane_channels"]
     return [
         ("model", record["name"]),
         ("folder", record["folder"]),
@@ -51,7 +50,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("classes", f"{len(names)}: {listed(names, 20)}" if names else "none (unconditional)"),
         ("parameters", f"{record['parameters']:,}"),
         ("on disk", f"{file_size(record['size_bytes'])}, stored as {record['precision']}"),
-        ("planes", f"3 of {network['plane_resolution']} x {network['plane_resolution']}, {channels} channels each"),
+        ("scene", record["scene"]),
         ("box side", f"{network['box_side']:g} world units"),
         ("iso-level", f"{record['iso_level']:g} (density at the surface of a mesh)"),
         ("default view", _camera(cameras["default"])),

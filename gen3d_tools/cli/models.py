@@ -1,6 +1,6 @@
 """`gen3d models`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,14 +17,37 @@ def register(app: typer.Typer) -> None:
     app.command("models")(models)
 
 
-def models(json: options.JsonRecord = False, quiet: options.Quiet = False, verbose: options.Verbose = False) -> None:
+def models(
+    families: Annotated[
+        bool, typer.Option("--families", help="List what can be loaded: paper, licence, where weights are.")
+    ] = False,
+    json: options.JsonRecord = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
     """List the bundled models, and the model folders in ./models and in the current directory.
 
-    Example: `gen3d models`
+    With `--families`, the families of generators whose published weights are read. Example: `gen3d models`
     """
-    from gen3d_tools.workflows.describe import models_record
+    from gen3d_tools.workflows.describe import families_record, models_record
 
+    if families:
+        run_query(families_record, lambda record: _show_families(record, quiet=quiet), as_json=json, verbose=verbose)
+        return
     run_query(models_record, lambda record: _show(record, quiet=quiet), as_json=json, verbose=verbose)
+
+
+def _show_families(record: dict[str, Any], *, quiet: bool) -> None:
+    for facts in record["families"]:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for row in ("name", "family", "paper", "weights", "files", "licence", "works"):
+            table.add_row(row, shown(facts[row]) or "-")
+        table.add_row("", "")
+        print_table(table)
+    if not quiet:
+        stderr_console().print(f"[dim]{shown(record['refused'])}.[/]")
 
 
 def _show(record: dict[str, Any], *, quiet: bool) -> None:

@@ -6,7 +6,9 @@ import typer
 
 Model = Annotated[
     str,
-    typer.Argument(help="Bundled name (shapes), model folder, inversion result, published .pkl, or Hugging Face id."),
+    typer.Argument(
+        help="Bundled name (shapes), model folder, inversion result, published .pkl or .pth, or Hugging Face id."
+    ),
 ]
 Base = Annotated[
     str | None,
@@ -59,7 +61,8 @@ CameraPath = Annotated[
     typer.Option(
         "--path",
         help="Camera path: orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, "
-        "epigraf-front-circle, 3dgp-front-circle, and their points, line, wiggle), or a camera file such as path.json.",
+        "epigraf-front-circle, 3dgp-front-circle, and their points, line, wiggle; stylenerf-rotation-camera, "
+        "stylenerf-rotation-camera3, volumegan-orbit, volumegan-front), or a camera file such as path.json.",
     ),
 ]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Length in seconds. Default: 4, or the file's.")]

@@ -8,12 +8,14 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.density import activate_density
 
@@ -21,12 +23,20 @@ FAR_AWAY = 1e10
 """Length of an interval behind which nothing is seen."""
 
 
+@runtime_checkable
+class Movable(Protocol):
+    """Something that gives itself on another device."""
+
+    def to(self, device: torch.device | str) -> Any:
+        """Give the same elsewhere."""
+
+
 @dataclass(frozen=True, eq=False)
 class Layers:
     """What rays meet behind the field, front to back."""
 
-    values: Float[Tensor, "rays layers 3"]
-    """Colours, nominally 0..1."""
+    values: Float[Tensor, "rays layers channels"]
+    """Colours, nominally 0..1, and features where the field before it has some."""
     density: Float[Tensor, "rays layers"]
     """Activated density of each layer's interval."""
     lengths: Float[Tensor, " layers"]
@@ -97,10 +107,12 @@ class SphereBackdrop(Backdrop):
     at infinity.
     """
 
-    network: Callable[[Tensor], tuple[Tensor, Tensor]]  # [*points, 4] -> colours 0..1 [*points, 3], raw [*points]
+    network: Callable[[Tensor], tuple[Tensor, Tensor]]  # [*points, 4] -> values 0..1 [*points, k], raw [*points]
     layers_per_ray: int
     start: float = 1.0  # inverse radius of the first layer
     density_activation: DensityActivation = "softplus"
+    density_shift: float = 0.0
+    closed: bool = False  # the last layer stops all light that is left, even where it is empty (StyleNeRF)
 
     def inverse_radii(self, device: torch.device) -> Float[Tensor, " layers"]:
         """Evenly from `start` down to 0."""
@@ -116,14 +128,52 @@ class SphereBackdrop(Backdrop):
         inverse_radii = self.inverse_radii(origins.device)
         values, raw = self.network(points_beyond_sphere(origins, directions, inverse_radii))
         lengths = torch.cat([-inverse_radii.diff(), inverse_radii.new_full((1,), FAR_AWAY)])
-        return Layers(values, activate_density(raw, self.density_activation), lengths)
+        density = activate_density(raw, self.density_activation, self.density_shift)
+        if self.closed:
+            density = torch.cat([density[:, :-1], torch.ones_like(density[:, -1:])], -1)
+        return Layers(values, density, lengths)
 
     def to(self, device: torch.device | str) -> "SphereBackdrop":
         """Give the same scene elsewhere; a network that is a module is copied."""
-        network = self.network
+        network: Any = self.network
         if isinstance(network, nn.Module):
             network = copy.deepcopy(network).to(device)
+        elif isinstance(network, Movable):
+            network = network.to(device)
         return replace(self, network=network)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenBackdrop(Backdrop):
+    """What another camera sees of a backdrop through the same pixels, wherever the rays come from (StyleNeRF)."""
+
+    backdrop: Backdrop
+    camera: Camera
+    """A single camera."""
+
+    @property
+    def layers_per_ray(self) -> int:  # type: ignore[override]
+        """Those of the backdrop."""
+        return self.backdrop.layers_per_ray
+
+    def __call__(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        pixels: Float[Tensor, "rays 2"] | None,
+    ) -> Layers:
+        """Evaluate the backdrop along the other camera's rays; those that are given are not used."""
+        if pixels is None:
+            raise ValueError("a frozen backdrop needs the pixels of the rays, got none")
+        camera = self.camera.to(origins.device)
+        image = torch.cat([pixels, torch.ones_like(pixels[:, :1])], -1)
+        rays_cam = image @ torch.linalg.inv(camera.intrinsics).T
+        towards = F.normalize(rays_cam @ camera.cam2world[:3, :3].T, dim=-1)
+        return self.backdrop(camera.position.expand_as(towards), towards, pixels)
+
+    def to(self, device: torch.device | str) -> "FrozenBackdrop":
+        """Give the same backdrop elsewhere."""
+        return FrozenBackdrop(self.backdrop.to(device), self.camera.to(device))
 
 
 def points_beyond_sphere(

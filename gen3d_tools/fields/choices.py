@@ -4,3 +4,4 @@ from typing import Literal
 
 DensityActivation = Literal["softplus", "relu"]
 PlaneAxes = Literal["xy-xz-zx", "xy-xz-yz", "xy-xz-zy"]
+HiddenActivation = Literal["lrelu", "relu", "linear"]

@@ -33,6 +33,8 @@ class RadianceField(ABC):
         super_resolution: Makes the final picture of the rendered values; None where those are the picture.
         backdrop: What lies behind the field, in front of the background of `render_config`. Opacity, depth and
             density do not know of it.
+        detail: Length in world units over which the density rises or falls at most once, so that a lattice this fine
+            meets every part; 0 where none is known. Lattices that are finer are only evaluated near the surface.
     """
 
     box_side: float
@@ -44,6 +46,7 @@ class RadianceField(ABC):
     density_noise: float = 0.0
     super_resolution: SuperResolution | None = None
     backdrop: Backdrop | None = None
+    detail: float = 0.0
 
     @abstractmethod
     def __call__(
@@ -59,6 +62,31 @@ class RadianceField(ABC):
             Values (the first three channels are colour, nominally 0..1; further ones are features for a
             super-resolution) and the raw density before activation.
         """
+
+    def deferred(
+        self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
+    ) -> tuple[Float[Tensor, "*points features"], Float[Tensor, "*points"]]:
+        """Evaluate what is blended along a ray, and the raw density; `shade` makes values of the former.
+
+        Here these are the values themselves. A field whose values are a linear function of something smaller gives
+        that, and the function is applied once per ray and not once per sample.
+        """
+        return self(points, directions)
+
+    def shade(
+        self,
+        blended: Float[Tensor, "*rays features"],
+        weight: Float[Tensor, "*rays"],
+        channels: int | None = None,
+    ) -> Float[Tensor, "*rays channels"]:
+        """Turn what was blended along rays into their values.
+
+        Args:
+            blended: Sum of blending weights times what `deferred` gave.
+            weight: Sum of the blending weights.
+            channels: Give the first so many values only; by default all.
+        """
+        return blended[..., :channels]
 
     @property
     @abstractmethod

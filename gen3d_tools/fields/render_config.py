@@ -13,13 +13,14 @@ from gen3d_tools.printable import quoted
 
 Marcher = Literal["midpoint", "classical"]
 Spacing = Literal["linear", "disparity"]
-Jitter = Literal["outward", "intervals"]
+Jitter = Literal["outward", "intervals", "centered", "grid", "ends"]
 Background = Literal["none", "grey", "white", "last"]
-Importance = Literal["smoothed", "plain"]
+Importance = Literal["smoothed", "plain", "bare"]
 CoarseUnit = Literal["world", "ray"]
 DistanceRule = Literal["mean", "sum"]
 MissedRays = Literal["largest-near", "largest-far"]
 PixelGrid = Literal["centers", "corners"]
+LimitsAlong = Literal["ray", "axis"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,22 +33,30 @@ class RenderConfig:
     fine_samples: int = 48  # importance samples per ray; 0 = one pass
     spacing: Spacing = "linear"  # coarse samples even in distance, or in 1 / distance
     # "outward": k/(S-1) plus up to one step, so the last sample may pass `far` (EG3D, 3DGP's mip marcher);
-    # "intervals": each sample inside the interval between the midpoints around it (NeRF, EpiGRAF, 3DGP).
+    # "intervals": each sample inside the interval between the midpoints around it (NeRF, EpiGRAF, 3DGP);
+    # "centered": k/(S-1) give or take half a step, so the outermost may leave near..far (VolumeGAN, pi-GAN);
+    # "grid": k/(S-1), whatever is drawn; "ends": the same, and fine samples at the shares i/(F-1) of the coarse
+    # weights, both ends included (StyleNeRF).
     jitter: Jitter = "outward"
     # "midpoint": neighbouring samples are averaged before the density activation (EG3D);
     # "classical": each sample stands for the interval behind it (NeRF eq. 3).
     marcher: Marcher = "midpoint"
     last_interval: float | None = None  # length of the interval behind the last sample; 1e10 closes the ray
+    last_interval_end: float | None = None  # ... or the distance at which it ends (VolumeGAN's max_depth)
     # What shines through, in the field's colours 0..1. "grey" is zero for networks whose colours are in [-1, 1];
     # "last": the last sample takes all the transmittance that is left.
     background: Background = "none"
     last_in_coarse_pass: bool = False  # background "last" also shapes the coarse weights (3DGP)
-    # "smoothed": coarse weights are max-pooled, averaged and raised by 0.01 (EG3D); "plain": raised by 1e-5.
+    # "smoothed": coarse weights are max-pooled, averaged and raised by 0.01 (EG3D); "plain": raised by 1e-5;
+    # "bare": as they are (StyleNeRF). Importance sampling itself raises all by 1e-5.
     importance: Importance = "smoothed"
     coarse_unit: CoarseUnit = "world"  # coarse weights with intervals in world units or in shares of the ray (3DGP)
     distance_rule: DistanceRule = "mean"  # a pixel's distance: sum(w t) / sum(w), clamped (EG3D), or sum(w t) (3DGP)
     missed_rays: MissedRays = "largest-near"  # with "box" limits: the `far` a ray beside the box gets in exact mode
     pixel_grid: PixelGrid = "centers"  # rays through pixel centres, or the outermost through the picture's edges
+    # near and far as distances along each ray, or along the line from the camera to the origin, so that rays begin and
+    # end on planes (StyleNeRF, whose cameras look at the origin: depth along the optical axis).
+    limits_along: LimitsAlong = "ray"
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -63,6 +72,8 @@ class RenderConfig:
             raise InputError(f'background "last" needs the classical marcher, got {quoted(self.marcher)}')
         if self.last_interval is not None and not self.last_interval > 0:
             raise InputError(f"last_interval is {quoted(self.last_interval)}, it must be positive or None")
+        if self.last_interval is not None and self.last_interval_end is not None:
+            raise InputError("last_interval and last_interval_end are both given; one of them must be None")
 
     def _check_limits(self) -> None:
         if isinstance(self.near, str) or isinstance(self.far, str):
@@ -78,6 +89,11 @@ class RenderConfig:
             raise InputError('spacing "disparity" needs near > 0, got 0')
 
     @property
+    def closed(self) -> bool:
+        """Whether there is an interval behind the last sample."""
+        return self.last_interval is not None or self.last_interval_end is not None
+
+    @property
     def samples(self) -> int:
         """Samples per ray in the final pass."""
         return self.coarse_samples + self.fine_samples
@@ -88,12 +104,13 @@ class RenderConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RenderConfig":
-        """Read what `to_dict` wrote; every key must be there and no other.
+        """Read what `to_dict` wrote; every key must be there and no other, save those that older models lack.
 
         Raises:
             CheckpointError: A key is unknown or missing, or a value does not fit.
         """
         names = {field.name for field in fields(cls)}
+        values = {**_LATER_SETTINGS, **values}
         unknown, missing = sorted(set(values) - names), sorted(names - set(values))
         if unknown or missing:
             found = [f"{what} {', '.join(keys)}" for what, keys in (("unknown", unknown), ("missing", missing)) if keys]
@@ -106,6 +123,9 @@ class RenderConfig:
             raise CheckpointError(f"render settings: {error}") from error
 
 
+_LATER_SETTINGS: dict[str, Any] = {"last_interval_end": None, "limits_along": "ray"}
+"""Settings that model folders of earlier versions lack, and what they mean there."""
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "spacing": get_args(Spacing),
     "jitter": get_args(Jitter),
@@ -116,6 +136,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "distance_rule": get_args(DistanceRule),
     "missed_rays": get_args(MissedRays),
     "pixel_grid": get_args(PixelGrid),
+    "limits_along": get_args(LimitsAlong),
 }
 
 
@@ -134,6 +155,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         "coarse_samples": (int,),
         "fine_samples": (int,),
         "last_interval": (int, float, type(None)),
+        "last_interval_end": (int, float, type(None)),
         "last_in_coarse_pass": (bool,),
     }
     for name, kinds in kinds_by_name.items():

@@ -13,9 +13,12 @@ class SuperResolution(ABC):
     Attributes:
         render_resolution: Rays along each side of the picture that it wants to be given.
         resolution: Pixels along each side of the picture it returns.
+        grid_share: Share of the picture, from its upper left corner, that the small picture's rays span; 1 where those
+            are the picture's own. Some networks were trained with every k-th ray of the large picture's grid.
     """
 
     render_resolution: int
+    grid_share: float = 1.0
 
     @property
     @abstractmethod

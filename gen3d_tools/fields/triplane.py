@@ -113,7 +113,7 @@ class TriplaneField(RadianceField):
             values, raw = self.decoder(self.features(flat))
         if self.bounded:
             raw = empty_outside(raw, flat, self.box_side)
-        return values.reshape(*shape, -1), raw.reshape(shape)
+        return values.reshape(*shape, values.shape[-1]), raw.reshape(shape)
 
     @property
     def device(self) -> torch.device:

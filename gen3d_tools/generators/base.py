@@ -14,7 +14,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions import FixedCamera
 from gen3d_tools.checkpoints.native import check_tensors, write_folder
 from gen3d_tools.errors import CheckpointError, InputError
-from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.latents import class_index, latent_z
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.pivot import Pivot
@@ -22,7 +22,7 @@ from gen3d_tools.generators.settings import ModelSettings
 
 
 class Generator(nn.Module, ABC):
-    """A trained 3D-aware generator: `seeds, classes -> ws -> planes -> fields`.
+    """A trained 3D-aware generator: `seeds, classes -> ws -> fields`.
 
     Attributes:
         config: What the network is (a frozen dataclass of the family).
@@ -62,7 +62,7 @@ class Generator(nn.Module, ABC):
     @property
     @abstractmethod
     def num_ws(self) -> int:
-        """Number of latents `planes` reads, one per layer."""
+        """Number of latents a scene is made from, one per layer."""
 
     @abstractmethod
     def map(
@@ -84,32 +84,35 @@ class Generator(nn.Module, ABC):
         """
 
     @abstractmethod
-    def planes(
+    def fields(
         self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32
-    ) -> Float[Tensor, "b 3 channels h w"]:
-        """Synthesise the tri-planes. Deterministic; follows autograd.
-
-        Args:
-            ws: One latent per layer.
-            dtype: Of the convolutions. `torch.bfloat16` is for previews: on CPUs that compute in it a backbone of a
-                published size takes half the time, and planes are off by about 0.8 % (root mean square). They are
-                float32 all the same.
-        """
-
-    @abstractmethod
-    def field(self, planes: Float[Tensor, "3 channels h w"]) -> TriplaneField:
-        """Wrap one sample's planes and the decoder into a radiance field."""
-
-    def fields(self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32) -> list[TriplaneField]:
-        """Compute each sample's planes once and give them as fields.
+    ) -> Sequence[RadianceField]:
+        """Give each sample's scene, whatever it is made of. Deterministic; follows autograd.
 
         One sample at a time, so that a sample does not depend on its batch, not even in the last digit.
 
         Args:
             ws: One latent per layer.
-            dtype: Of the convolutions, see `planes`; a super-resolution follows it.
+            dtype: Of the convolutions. `torch.bfloat16` is for previews: on CPUs that compute in it a backbone of a
+                published size takes half the time, and planes are off by about 0.8 % (root mean square). What it makes
+                is float32 all the same. A super-resolution follows it.
         """
-        return [self.field(self.planes(ws[i : i + 1], dtype=dtype)[0]) for i in range(len(ws))]
+
+    @property
+    def scene(self) -> str:
+        """What a scene is made of, in words: kind, sizes and channels."""
+        words: str = self.config.scene
+        return words
+
+    @property
+    def own_rows(self) -> int:
+        """Rows at the end of `ws` that no mapping network gives: standard-normal latents of a scene's own."""
+        return 0
+
+    def same_ws(self, w: Float[Tensor, " w_dim"]) -> Float[Tensor, "1 num_ws w_dim"]:
+        """Give one latent to every layer; rows of a scene's own are zero, their mean."""
+        layers = w.expand(self.num_ws - self.own_rows, -1)
+        return torch.cat([layers, w.new_zeros(self.own_rows, len(w))])[None]
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -33,6 +33,32 @@ def latent_z(seeds: Sequence[int], z_dim: int) -> Float[Tensor, "n z_dim"]:
     return torch.from_numpy(z)
 
 
+def free_latents(
+    seed: int, foreground: int, background: int, *, temperature: float
+) -> tuple[Float[Tensor, " foreground"], Float[Tensor, " background"]]:
+    """Latents of a seed that no mapping network reads, as StyleNeRF's code draws them for a batch of one.
+
+    There are four: shape and appearance of the foreground, shape and appearance of the background. Each is drawn
+    twice, and the first draw thrown away; only the shapes are used.
+
+    Args:
+        seed: Of torch's generator.
+        foreground: Numbers of the foreground's latents; 0 draws none.
+        background: Numbers of the background's.
+        temperature: Standard deviation.
+
+    Raises:
+        InputError: A seed outside 0 .. 2**32 - 1.
+    """
+    check_seeds([seed])
+    random = torch.Generator().manual_seed(seed)
+    drawn = []
+    for size in (foreground, foreground, background, background):
+        torch.randn(1, size, generator=random)
+        drawn.append(torch.randn(1, size, generator=random)[0] * temperature)
+    return drawn[0], drawn[2]
+
+
 def interpolate_ws(
     keyframes: Float[Tensor, "k num_ws w_dim"], frames_per_keyframe: int, *, loop: bool = True
 ) -> Float[Tensor, "frames num_ws w_dim"]:

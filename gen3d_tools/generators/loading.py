@@ -14,13 +14,23 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.families.stylenerf import StyleNerfGenerator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.families.volumegan import VolumeGANGenerator
 from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.generators.source import base_source, find_source, model_config
 from gen3d_tools.generators.tuned import tune
 
 FAMILIES: dict[str, type[Generator]] = {
-    family.family: family for family in (EG3DGenerator, EpigrafGenerator, GeometryAwareGenerator, ThreeDGPGenerator)
+    family.family: family
+    for family in (
+        EG3DGenerator,
+        EpigrafGenerator,
+        GeometryAwareGenerator,
+        StyleNerfGenerator,
+        ThreeDGPGenerator,
+        VolumeGANGenerator,
+    )
 }
 """Every family that can be loaded; a new one is added here, and its config to `configs.CONFIGS`."""
 
@@ -49,9 +59,9 @@ def load_generator(source: str | Path, *, device: str = "auto", base: str | Path
     """Load a trained generator, in evaluation mode and without gradients of its parameters.
 
     Args:
-        source: Bundled name ("shapes"), model folder, result folder of an inversion, published pickle (.pkl; nothing
-            in it is run), or Hugging Face repository id ("org/name"). A folder of that name in the current directory
-            comes first.
+        source: Bundled name ("shapes"), model folder, result folder of an inversion, published checkpoint (.pkl or
+            .pth; nothing in it is run), or Hugging Face repository id ("org/name"). A folder of that name in the
+            current directory comes first.
         device: "auto" is cuda, else mps, else cpu; the choice is logged.
         base: The model that a result was tuned from, named like `source`, where it is neither bundled nor beside the
             result. A result is never followed to another place or to the network.

@@ -30,6 +30,11 @@ _POSITIVE = ("box_side",)
 class NetworkConfig:
     """Base of the frozen dataclasses that say what a network is. Fields are plain values, or tuples of them."""
 
+    @property
+    def scene(self) -> str:
+        """What a scene is made of, in words: kind, sizes and channels; "" for networks that make none."""
+        return ""
+
     def to_dict(self) -> dict[str, Any]:
         """Give every field as plain JSON values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

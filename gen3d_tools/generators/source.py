@@ -54,16 +54,16 @@ def resolve_model(source: str | Path) -> Path:
         return bundled[str(source)]
     if path.is_file():
         raise CheckpointError(
-            f"{path} is a file; a model is a folder with config.json and {TENSORS_NAME}, or a published .pkl"
+            f"{path} is a file; a model is a folder with config.json and {TENSORS_NAME}, or a published .pkl or .pth"
         )
     if path.suffix.lower() in PICKLE_SUFFIXES:
-        raise NotFoundError(f"no file {path}; give the .pkl of a published checkpoint, or a model folder")
+        raise NotFoundError(f"no file {path}; give the .pkl or .pth of a published checkpoint, or a model folder")
     if _REPO_ID.fullmatch(str(source)):
         return download(str(source))
     near = difflib.get_close_matches(str(source), bundled, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"bundled: {', '.join(bundled) or 'none'}"
     raise NotFoundError(
-        f"no model {str(source)!r}: {hint}; or give a model folder, a .pkl or a Hugging Face id org/name"
+        f"no model {str(source)!r}: {hint}; or give a model folder, a .pkl, a .pth or a Hugging Face id org/name"
     )
 
 

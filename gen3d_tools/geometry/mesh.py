@@ -163,7 +163,13 @@ def _surface(
     if surface is not None:
         return surface
     values = bordered_lattice(
-        field.raw_density, resolution=resolution, box_side=field.box_side, device=field.device, progress=progress
+        field.raw_density,
+        resolution=resolution,
+        box_side=field.box_side,
+        device=field.device,
+        progress=progress,
+        detail=field.detail,
+        iso_level=raw_level,
     )
     lowest, highest = field.activate(torch.tensor(span(values))).tolist()
     check_level(iso_level, lowest, highest, what="densities")

@@ -109,7 +109,7 @@ class Inversion:
         self.config = None if self.known_cameras is None else config_for(self.known_cameras, generator.settings)
         self.classes = _possible_classes(generator, class_name)
         with torch.no_grad():
-            field = self.generator.fields(self._prior(self.classes[0]).mean.expand(1, generator.num_ws, -1))[0]
+            field = self.generator.fields(generator.same_ws(self._prior(self.classes[0]).mean))[0]
         self.targets = [target_of(photo, field, settings) for photo in photos]
         self.start: Candidate | None = None
         self.cameras: Camera | None = None
@@ -156,7 +156,7 @@ class Inversion:
                 self._prior(start.class_index),
                 start.w[None],
                 self.cameras,
-                self._objective(start.w.expand(1, self.generator.num_ws, -1), self.settings.stage_one.rays),
+                self._objective(self.generator.same_ws(start.w), self.settings.stage_one.rays),
                 self.settings,
                 move_camera=self.known_cameras is None and self.settings.stage_one.camera_lr > 0,
             )

@@ -18,7 +18,7 @@ def behind(
     origins: Float[Tensor, "rays 3"],
     directions: Float[Tensor, "rays 3"],
     pixels: Float[Tensor, "rays 2"] | None = None,
-) -> Float[Tensor, "rays 3"]:
+) -> Float[Tensor, "rays channels"]:
     """Blend the layers of a backdrop and the uniform background behind it.
 
     Args:
@@ -29,7 +29,7 @@ def behind(
         pixels: Where the rays pass through the picture, in image sides; needed by a backdrop on the screen.
 
     Returns:
-        Colours, nominally 0..1.
+        Colours, nominally 0..1, and features where the backdrop has some.
     """
 
     def work(rows: slice) -> Tensor:
@@ -39,7 +39,7 @@ def behind(
     return torch.cat(in_chunks(work, len(origins), max(1, _POINTS // backdrop.layers_per_ray), what="rays"))
 
 
-def _blended(layers: Layers, background: Background) -> Float[Tensor, "rays 3"]:
+def _blended(layers: Layers, background: Background) -> Float[Tensor, "rays channels"]:
     lengths = layers.lengths.expand_as(layers.density)
     values, ray_weights = composite(layers.density, layers.values, lengths)
     return add_background(values, ray_weights.sum(-1), background)

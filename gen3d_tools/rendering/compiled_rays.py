@@ -27,6 +27,11 @@ if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs 
 _ENDLESS = np.float32(1e30)
 
 
+def compiles(config: RenderConfig) -> bool:
+    """Whether the kernels know a scheme: all but the last interval of VolumeGAN and the samples of StyleNeRF."""
+    return config.last_interval_end is None and config.jitter != "ends" and config.importance != "bare"
+
+
 def without_gradients(field: RadianceField, *rays: Tensor) -> CompiledField | None:
     """Lay a field out for the kernels; None where they cannot serve it, or where gradients are wanted.
 

@@ -93,6 +93,7 @@ def march_rays(
     *,
     marcher: Marcher,
     last_interval: float | None = None,
+    last_interval_end: float | None = None,
     last_takes_rest: bool = False,
 ) -> MarchedRays:
     """Weigh the samples of each ray.
@@ -104,10 +105,14 @@ def march_rays(
         marcher: "midpoint" gives the interval between two samples the mean of their raw densities and shares its
             weight between them (EG3D); "classical" gives each sample the interval behind it (NeRF).
         last_interval: Length of the interval behind the last sample; None leaves it out.
+        last_interval_end: Distance at which that interval ends, instead of its length. One that ends before the last
+            sample has a negative length, and lets more light through than reaches it, as in the published code.
         last_takes_rest: The last sample of the classical marcher gets the light that is left.
     """
     lengths = distances.diff(dim=-1)
     closing = lengths.new_full((*lengths.shape[:-1], 1), last_interval or 0.0)
+    if last_interval_end is not None:
+        closing = last_interval_end - distances[..., -1:]
     if marcher == "classical":
         ray_weights, transmittance = absorb(activate(raw_density), torch.cat([lengths, closing], -1))
         opacity = ray_weights.sum(-1)
@@ -116,7 +121,7 @@ def march_rays(
         sample_weights = ray_weights
     else:
         raw = (raw_density[..., 1:] + raw_density[..., :-1]) / 2
-        if last_interval is not None:
+        if last_interval is not None or last_interval_end is not None:
             raw, lengths = torch.cat([raw, raw_density[..., -1:]], -1), torch.cat([lengths, closing], -1)
         ray_weights, transmittance = absorb(activate(raw), lengths)
         opacity = ray_weights.sum(-1)

@@ -21,13 +21,19 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.render_config import Jitter, RenderConfig
 from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compiled_gradients import trainable_field
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.reach import exact_limits
-from gen3d_tools.rendering.sampling import coarse_shares, importance_samples, place_on_rays, tight_limits
+from gen3d_tools.rendering.sampling import (
+    coarse_shares,
+    fixed_positions,
+    importance_samples,
+    place_on_rays,
+    tight_limits,
+)
 
 _PROBES = 4096  # points at which the steepness of a field is measured
 _NEAR_SURFACE = 0.05  # share of them that lie nearest to the density's onset
@@ -82,7 +88,8 @@ def render_differentiable(
         hit, near, far = hit.index_fill(0, hit.new_zeros(1, dtype=torch.long), True), near * 0, near * 0 + 1e-6
     starts, towards, near, far = (one[hit] for one in (origins, directions, near, far))
     numbers = _draw(config, fine_rounds, near, generator)
-    coarse = place_on_rays(coarse_shares("intervals", numbers[0]), near, far, config.spacing)
+    jitter: Jitter = "ends" if generator is None and config.jitter == "ends" else "intervals"
+    coarse = place_on_rays(coarse_shares(jitter, numbers[0]), near, far, config.spacing)
     laid_out = trainable_field(field) if origins.dtype == torch.float32 else None
     if laid_out is not None:
         placed = laid_out.place(config, width, starts, towards, coarse, numbers[1:])
@@ -101,8 +108,10 @@ def render_differentiable(
     values, opacity, light = everywhere[:, :-2], everywhere[:, -2], everywhere[:, -1]
     values = add_background(values, opacity, config.background)
     if field.backdrop is not None:
-        colors = behind(field.backdrop, config.background, origins, directions, pixels)
-        values = torch.cat([values[:, :3] + light[:, None] * (colors - 0.5), values[:, 3:]], -1)
+        seen_behind = behind(field.backdrop, config.background, origins, directions, pixels)
+        shared = seen_behind.shape[-1]  # colours, and features where the backdrop has some
+        shining = light[:, None] * (seen_behind - 0.5)
+        values = torch.cat([values[:, :shared] + shining, values[:, shared:]], -1)
     side = round(len(pixels) ** 0.5)
     return View(rearrange(values, "(y x) c -> c y x", y=side), rearrange(opacity, "(y x) -> 1 y x", y=side))
 
@@ -173,11 +182,11 @@ def _limits(
 ) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"], Bool[Tensor, " rays"], RenderConfig]:
     """First and last distance of each ray and which rays to follow; a box that holds everything cuts them."""
     origins, directions = origins.detach(), directions.detach()
-    closed = config.last_interval is not None and not field.bounded
+    closed = config.closed and not field.bounded
     if (config.near == "box" or field.bounded) and not closed and config.background != "last":
         bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
         near, far, hit = tight_limits(origins, directions, field.box_side, *bounds)
-        return near, far, hit, replace(config, last_interval=None)
+        return near, far, hit, replace(config, last_interval=None, last_interval_end=None)
     near, far = exact_limits(field, origins, directions, config)
     return near, far, torch.ones_like(near, dtype=torch.bool), config
 
@@ -193,7 +202,7 @@ def _draw(
         return torch.rand(len(near), samples, generator=generator).to(near)
 
     numbers = [drawn(config.coarse_samples, torch.tensor(0.5))]
-    steps = (torch.arange(config.fine_samples) + 0.5) / max(config.fine_samples, 1)
+    steps = fixed_positions(config, near.device)
     return numbers + [drawn(config.fine_samples, steps) for _ in range(fine_rounds if config.fine_samples else 0)]
 
 
@@ -233,10 +242,12 @@ def _blend(
         matters.view(-1)[raw.argmax()] = True  # so that there is always something to follow
     ray, sample = matters.nonzero(as_tuple=True)
     points = origins[ray] + distances[ray, sample][:, None] * directions[ray]
-    values, fresh = field(points, directions[ray])
+    features, fresh = field.deferred(points, directions[ray])
     marched = _march(activate, config, raw.index_put((ray, sample), fresh), distances, last=True)
-    weighted = marched.sample_weights[ray, sample][:, None] * values
-    return values.new_zeros(len(origins), values.shape[-1]).index_add(0, ray, weighted), marched
+    weights = marched.sample_weights[ray, sample]
+    blended = features.new_zeros(len(origins), features.shape[-1]).index_add(0, ray, weights[:, None] * features)
+    weight_sum = features.new_zeros(len(origins)).index_add(0, ray, weights)
+    return field.shade(blended, weight_sum), marched
 
 
 def _points(
@@ -260,5 +271,6 @@ def _march(
         activate,
         marcher=config.marcher,
         last_interval=config.last_interval,
+        last_interval_end=config.last_interval_end,
         last_takes_rest=last and config.background == "last",
     )

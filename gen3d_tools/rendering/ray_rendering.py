@@ -20,7 +20,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
-from gen3d_tools.rendering.compiled_rays import march_guided, march_published, without_gradients
+from gen3d_tools.rendering.compiled_rays import compiles, march_guided, march_published, without_gradients
 from gen3d_tools.rendering.compositing import add_background
 from gen3d_tools.rendering.outputs import RayOutputs, TracedRays, among_missed
 from gen3d_tools.rendering.reach import Reach, reach_of, scene_end
@@ -90,7 +90,8 @@ def render_rays(
     """
     numbers = numbers or {}
     noisy = "coarse_noise" in numbers or "fine_noise" in numbers
-    compiled = None if sampling == "reference" or noisy else without_gradients(field, origins, directions)
+    uncompiled = sampling == "reference" or noisy or not compiles(config or field.render_config)
+    compiled = None if uncompiled else without_gradients(field, origins, directions)
     if compiled is None:
         return trace_rays(
             field,
@@ -112,7 +113,7 @@ def render_rays(
     else:
         hit = torch.ones_like(reach.hit)
         traced = march_guided(compiled, config, origins, directions, reach, channels)
-    seen = _seen(field, config, origins, traced, hit, sampling)
+    seen = _seen(field, config, origins, traced, hit, sampling, channels=channels)
     return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
 
 
@@ -156,8 +157,17 @@ def trace_rays(
     traced = None
     if len(rays.origins):
         cut = context.cut_quantile
-        traced = trace(field, config, rays, chunk_rays=chunk_rays, cut_quantile=cut, keep_samples=keep_samples)
-    seen = _seen(field, config, origins, traced, reach.hit, sampling, context.distance_range)
+        traced = trace(
+            field,
+            config,
+            rays,
+            chunk_rays=chunk_rays,
+            cut_quantile=cut,
+            channels=channels,
+            keep_samples=keep_samples,
+        )
+    distance_range = context.distance_range
+    seen = _seen(field, config, origins, traced, reach.hit, sampling, distance_range, channels=channels)
     return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
 
 
@@ -177,7 +187,8 @@ def _config_and_reach(
     """The settings as the sampling takes them, and how far each ray is followed."""
     config = config or field.render_config
     if sampling == "default":
-        config = replace(config, jitter="intervals", coarse_unit="world")
+        jitter = config.jitter if config.jitter == "ends" else "intervals"  # "ends" stays within the limits anyway
+        config = replace(config, jitter=jitter, coarse_unit="world")
     if limits is not None:
         return config, Reach(*limits, torch.ones_like(limits[0], dtype=torch.bool), cut=False)
     reach, config = reach_of(field, origins, directions, config, exact=sampling != "default")
@@ -192,10 +203,12 @@ def _seen(
     hit: Bool[Tensor, " rays"],
     sampling: Sampling,
     distance_range: tuple[float, float] | None = None,
+    *,
+    channels: int | None,
 ) -> RayOutputs:
     """Put the uniform background behind the rays that were followed, and the others among them."""
     if traced is None:
-        return _nothing(field, config, origins)
+        return _nothing(field, config, origins, channels)
     if sampling == "default":
         distance = _mean_distance(traced, scene_end(field, config, rows_of(origins, hit)))
     else:
@@ -208,7 +221,7 @@ def _seen(
         transmittance_before_last=traced.transmittance_before_last,
         samples=traced.samples,
     )
-    return seen if hit.all() else among_missed(seen, _nothing(field, config, origins), hit)
+    return seen if hit.all() else among_missed(seen, _nothing(field, config, origins, channels), hit)
 
 
 def _before_backdrop(
@@ -223,15 +236,15 @@ def _before_backdrop(
     """Let the field's backdrop shine through, and leave out values that nobody asked for.
 
     EpiGRAF adds the backdrop's colour, in [-1, 1], times the light that reaches the last interval; in our colours
-    that is its difference from grey.
+    that is its difference from grey. A backdrop may have features as well (StyleNeRF).
     """
     seen = replace(seen, values=seen.values[:, :channels])
     if field.backdrop is None:
         return seen
-    colors = behind(field.backdrop, config.background, origins, directions, pixels)
-    shining = seen.transmittance_before_last[:, None] * (colors - 0.5)
-    rest = seen.values[:, 3:]
-    return replace(seen, values=torch.cat([seen.values[:, :3] + shining, rest], -1))
+    behind_field = behind(field.backdrop, config.background, origins, directions, pixels)[:, :channels]
+    shining = seen.transmittance_before_last[:, None] * (behind_field - 0.5)
+    shared = shining.shape[-1]
+    return replace(seen, values=torch.cat([seen.values[:, :shared] + shining, seen.values[:, shared:]], -1))
 
 
 def _mean_distance(traced: TracedRays, end: Float[Tensor, " rays"]) -> Float[Tensor, " rays"]:
@@ -254,9 +267,11 @@ def _published_distance(
     return mean.clamp(traced.nearest.min(), traced.farthest.max())
 
 
-def _nothing(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> RayOutputs:
+def _nothing(
+    field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"], channels: int | None
+) -> RayOutputs:
     """What rays that meet nothing see: the background, at the scene's end."""
-    channels = field(origins[:1])[0].shape[-1]
+    count = field(origins[:1])[0][:, :channels].shape[-1]
     opacity = torch.zeros_like(origins[:, 0])
-    values = add_background(origins.new_zeros(len(origins), channels), opacity, config.background)
+    values = add_background(origins.new_zeros(len(origins), count), opacity, config.background)
     return RayOutputs(values, scene_end(field, config, origins), opacity, 1 - opacity, 1 - opacity)

@@ -53,6 +53,14 @@ def camera_rays(
     return rays_through(camera.cam2world, camera.intrinsics, pixels)
 
 
+def upper_left(camera: Camera, share: float) -> Camera:
+    """The camera of a picture's upper left corner, `share` of each side; see `SuperResolution.grid_share`."""
+    if share == 1:
+        return camera
+    scale = camera.intrinsics.new_tensor([share, share, 1.0])
+    return Camera(camera.cam2world, camera.intrinsics / scale[:, None])
+
+
 def _rays_between_edges(
     camera: Camera, resolution: int
 ) -> tuple[Float[Tensor, "*b pixels 3"], Float[Tensor, "*b pixels 3"]]:

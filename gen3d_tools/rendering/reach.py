@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.sampling import box_limits, repaired_limits, tight_limits
+
+_STEEPEST = 0.1  # cosine of a ray with the axis; rays that look past the object are not followed without end
 
 
 def scene_end(field: RadianceField, config: RenderConfig, origins: Float[Tensor, "rays 3"]) -> Float[Tensor, " rays"]:
@@ -42,11 +45,11 @@ def reach_of(
 ) -> tuple[Reach, RenderConfig]:
     """Find first and last distance of each ray, and the settings without what a cut to the box makes idle."""
     boxed = config.near == "box"
-    closed = config.last_interval is not None and not field.bounded
+    closed = config.closed and not field.bounded
     if not exact and (boxed or field.bounded) and not closed and config.background != "last":
         bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
         reach = tight_limits(origins, directions, field.box_side, *bounds)
-        return Reach(*reach, cut=True), replace(config, last_interval=None)
+        return Reach(*reach, cut=True), replace(config, last_interval=None, last_interval_end=None)
     near, far = exact_limits(field, origins, directions, config)
     return Reach(near, far, torch.ones_like(near, dtype=torch.bool), cut=False), config
 
@@ -61,4 +64,13 @@ def exact_limits(
     if isinstance(config.near, str) or isinstance(config.far, str):
         return repaired_limits(*box_limits(origins, directions, field.box_side), config.missed_rays)
     near, far = (origins.new_full(origins.shape[:1], limit) for limit in (config.near, config.far))
+    if config.limits_along == "axis":
+        longer = _along_axis(origins, directions)
+        near, far = near * longer, far * longer
     return near, far
+
+
+def _along_axis(origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"]) -> Float[Tensor, " rays"]:
+    """How much longer a ray is than its share of the line from the camera to the origin."""
+    cosine = -(F.normalize(origins, dim=-1) * directions).sum(-1)
+    return 1 / cosine.clamp_min(_STEEPEST)

@@ -15,7 +15,7 @@ from gen3d_tools.fields.field import RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.rendering.ray_rendering import Sampling, render_rays
-from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
+from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates, upper_left
 from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
 
 DEFAULT_RESOLUTION = 256
@@ -125,11 +125,12 @@ def render_frames(
     config = config or field.render_config
     sampling = "reference" if exact else sampling
     side = resolution if upscaler is None else upscaler.render_resolution
+    share = 1.0 if upscaler is None else upscaler.grid_share
     for index in range(len(cameras)):
         with torch.no_grad():
             channels = 3 if upscaler is None else None
             seen = _ray_picture(
-                field, cameras[index], side, config, generator, sampling, chunk_rays, supersample, channels
+                field, cameras[index], side, config, generator, sampling, chunk_rays, supersample, channels, share
             )
             frame = _frames(seen) if upscaler is None else _enlarged(seen, upscaler, resolution, generator, sampling)
         yield frame
@@ -145,12 +146,13 @@ def _ray_picture(
     chunk_rays: int | None,
     supersample: int,
     channels: int | None,
+    share: float,
 ) -> Float[Tensor, "channels {side} {side}"]:
     """What the rays of a camera see: the field's first values or all of them, then distance, depth and opacity."""
     pixels = None
     if field.backdrop is not None:
-        pixels = pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
-    origins, directions = camera_rays(camera, side, config.pixel_grid, supersample=supersample)
+        pixels = share * pixel_coordinates(side, config.pixel_grid, supersample=supersample, device=camera.device)
+    origins, directions = camera_rays(upper_left(camera, share), side, config.pixel_grid, supersample=supersample)
     numbers: RandomNumbers | None = None
     if generator is not None:
         noise = 0.0 if sampling == "default" else field.density_noise

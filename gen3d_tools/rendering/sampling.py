@@ -74,13 +74,19 @@ def coarse_shares(jitter: Jitter, offsets: Float[Tensor, "*rays samples"]) -> Fl
 
     Args:
         jitter: "outward" moves sample k from k/(S-1) onwards by up to a step, so the last one may pass 1;
-            "intervals" keeps each within the interval between the midpoints around k/(S-1).
+            "intervals" keeps each within the interval between the midpoints around k/(S-1);
+            "centered" moves it by up to half a step either way, so the outermost may pass 0 and 1; "grid" and
+            "ends" leave it there.
         offsets: Position within the step or interval, in [0, 1); 0.5 is its middle.
     """
     count = offsets.shape[-1]
     grid = torch.linspace(0, 1, count, device=offsets.device, dtype=offsets.dtype)
     if jitter == "outward":
         return grid + offsets / (count - 1)
+    if jitter == "centered":
+        return grid + (offsets - 0.5) / (count - 1)
+    if jitter in ("grid", "ends"):
+        return grid.expand_as(offsets)
     middles = (grid[1:] + grid[:-1]) / 2
     lower, upper = torch.cat([grid[:1], middles]), torch.cat([middles, grid[-1:]])
     return lower + (upper - lower) * offsets
@@ -149,11 +155,11 @@ def inverse_cdf_samples(
     Args:
         edges: Ends of the bins, ascending.
         bin_weights: Not negative, not normalised; 1e-5 is added so that none is impossible.
-        positions: Uniform numbers in [0, 1).
+        positions: Uniform numbers in [0, 1]. In a bin with less than 1e-5 of the weight all fall near its start.
     """
     weights = bin_weights + 1e-5
     cdf = F.pad((weights / weights.sum(-1, keepdim=True)).cumsum(-1), (1, 0))
-    index = torch.searchsorted(cdf, positions.contiguous(), right=True)
+    index = torch.searchsorted(cdf, positions.contiguous())
     below, above = (index - 1).clamp_min(0), index.clamp_max(edges.shape[-1] - 1)
     cdf_below, edge_below = cdf.gather(-1, below), edges.gather(-1, below)
     width = cdf.gather(-1, above) - cdf_below
@@ -178,9 +184,39 @@ def importance_samples(
         positions: Uniform numbers in [0, 1); ascending ones give ascending samples.
         importance: How the weights are prepared.
     """
-    prepared = smoothed_weights(ray_weights) if importance == "smoothed" else ray_weights + 1e-5
+    if importance == "smoothed":
+        prepared = smoothed_weights(ray_weights)
+    else:
+        prepared = ray_weights + 1e-5 if importance == "plain" else ray_weights
     middles = (distances[..., 1:] + distances[..., :-1]) / 2
     return inverse_cdf_samples(middles[..., : prepared.shape[-1] - 1], prepared[..., 1:-1], positions)
+
+
+def fine_samples(
+    config: RenderConfig,
+    distances: Float[Tensor, "rays samples"],
+    ray_weights: Float[Tensor, "rays intervals"],
+    positions: Float[Tensor, "rays fine"],
+    near: Float[Tensor, " rays"],
+    far: Float[Tensor, " rays"],
+) -> Float[Tensor, "rays fine"]:
+    """Place the fine samples as the settings say.
+
+    Without jitter the bins are even shares of the ray, in which they are found more precisely than among distances.
+    """
+    if config.jitter != "ends":
+        return importance_samples(distances, ray_weights, positions, config.importance)
+    shares = coarse_shares("ends", torch.empty_like(distances))
+    placed = importance_samples(shares, ray_weights, positions, config.importance)
+    return place_on_rays(placed, near, far, config.spacing)
+
+
+def fixed_positions(config: RenderConfig, device: torch.device) -> Float[Tensor, " fine"]:
+    """Where fine samples lie when nothing is random: in the middle of even shares, or at both ends of the range too."""
+    count = config.fine_samples
+    if config.jitter == "ends":
+        return torch.linspace(0, 1, count, device=device)
+    return (torch.arange(count, device=device, dtype=torch.float32) + 0.5) / max(count, 1)
 
 
 class RandomNumbers(TypedDict, total=False):

@@ -14,7 +14,7 @@ from gen3d_tools.memory import in_chunks
 from gen3d_tools.rendering.compositing import MarchedRays, blend, march_rays
 from gen3d_tools.rendering.outputs import RaySamples, TracedRays, concatenated
 from gen3d_tools.rendering.reach import Reach
-from gen3d_tools.rendering.sampling import RandomNumbers, coarse_samples, importance_samples
+from gen3d_tools.rendering.sampling import RandomNumbers, coarse_samples, fine_samples, fixed_positions
 
 CPU_POINTS, GPU_POINTS = 1 << 16, 1 << 18  # per chunk; with 32 features and 64 hidden units 0.1 and 0.4 GB
 
@@ -47,15 +47,14 @@ def batch_of(
     def filled(value: float, samples: int) -> Tensor:
         return origins.new_full((1, 1), value).expand(len(origins), samples)
 
-    steps = torch.arange(config.fine_samples, device=origins.device, dtype=origins.dtype)
-    middles = ((steps + 0.5) / max(config.fine_samples, 1)).expand(len(origins), -1)
+    even = fixed_positions(config, origins.device).expand(len(origins), -1)
     rays = (
         origins,
         directions,
         reach.near,
         reach.far,
         numbers.get("coarse_offsets", filled(0.5, config.coarse_samples)),
-        numbers.get("fine_positions", middles),
+        numbers.get("fine_positions", even),
         numbers.get("coarse_noise", filled(0.0, config.coarse_samples)),
         numbers.get("fine_noise", filled(0.0, config.fine_samples)),
     )
@@ -76,6 +75,7 @@ def trace(
     *,
     chunk_rays: int | None = None,
     cut_quantile: float = 0.0,
+    channels: int | None = None,
     keep_samples: bool = False,
 ) -> TracedRays:
     """Follow rays piece by piece; no background yet, and the distance as two sums.
@@ -87,6 +87,7 @@ def trace(
         chunk_rays: Rays worked on at a time.
         cut_quantile: Densities below this quantile of all densities of a pass count as 0 (3DGP's depth metrics); 0
             leaves all. A pass is that of the rays worked on at a time.
+        channels: Give the first so many values only; by default all.
         keep_samples: Give the samples too.
 
     Raises:
@@ -98,7 +99,9 @@ def trace(
             chunk_rays = max(1, (1 << 24) // (3 * config.coarse_samples))
     activate = partial(_activated, field, cut_quantile)
     pieces = in_chunks(
-        lambda rows: _trace(field, config, RayBatch(*(tensor[rows] for tensor in rays)), activate, keep_samples),
+        lambda rows: _trace(
+            field, config, RayBatch(*(tensor[rows] for tensor in rays)), activate, keep_samples, channels
+        ),
         count=len(rays.origins),
         chunk=chunk_rays,
         what="rays",
@@ -118,6 +121,7 @@ def _trace(
     rays: RayBatch,
     activate: Callable[[Tensor], Tensor],
     keep_samples: bool,
+    channels: int | None,
 ) -> TracedRays:
     """Follow a few rays."""
     coarse_distances, metric = coarse_samples(config, rays.coarse_offsets, rays.near, rays.far)
@@ -128,7 +132,7 @@ def _trace(
     if config.fine_samples:
         with torch.no_grad():
             coarse_weights = _march(activate, config, raw, metric, last=config.last_in_coarse_pass).ray_weights
-            fine = importance_samples(distances, coarse_weights, rays.fine_positions, config.importance)
+            fine = fine_samples(config, distances, coarse_weights, rays.fine_positions, rays.near, rays.far)
         fine_values, fine_raw = _evaluate(field, rays.origins, rays.directions, fine)
         passes, distances = [values, fine_values], torch.cat([distances, fine], -1)
         raw = torch.cat([raw, fine_raw + rays.fine_noise], -1)
@@ -139,13 +143,15 @@ def _trace(
     # Weights go back to the order of evaluation: they are small, sorting all the values would move a lot of memory.
     weights = torch.zeros_like(marched.sample_weights).scatter(-1, order, marched.sample_weights)
     split = torch.split(weights, [piece.shape[-2] for piece in passes], -1)
+    blended = torch.stack([blend(*pair) for pair in zip(split, passes, strict=True)]).sum(0)
+    weight_sum = marched.sample_weights.sum(-1)
     samples = None
     if keep_samples:
         samples = RaySamples(coarse_distances, coarse_raw, distances, raw, marched.ray_weights, coarse_weights, fine)
     return TracedRays(
-        values=torch.stack([blend(*pair) for pair in zip(split, passes, strict=True)]).sum(0),
+        values=field.shade(blended, weight_sum, channels),
         distance_sum=(marched.sample_weights * distances).sum(-1),
-        weight_sum=marched.sample_weights.sum(-1),
+        weight_sum=weight_sum,
         opacity=marched.opacity,
         transmittance=marched.transmittance,
         transmittance_before_last=marched.transmittance_before_last,
@@ -161,9 +167,9 @@ def _evaluate(
     directions: Float[Tensor, "rays 3"],
     distances: Float[Tensor, "rays samples"],
 ) -> tuple[Float[Tensor, "rays samples channels"], Float[Tensor, "rays samples"]]:
-    """Ask the field at distances along the rays."""
+    """Ask the field at distances along the rays for what is blended, and the raw density."""
     points = origins[:, None] + distances[..., None] * directions[:, None]
-    return field(points, directions[:, None].expand_as(points))
+    return field.deferred(points, directions[:, None].expand_as(points))
 
 
 def _activated(
@@ -191,5 +197,6 @@ def _march(
         activate,
         marcher=config.marcher,
         last_interval=config.last_interval,
+        last_interval_end=config.last_interval_end,
         last_takes_rest=last and config.background == "last",
     )

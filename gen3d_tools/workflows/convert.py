@@ -49,7 +49,7 @@ def convert(
     """
     reporter = reporter or Reporter()
     if source.is_dir():
-        raise InputError(f"{source} is a folder; convert reads a .pkl, and model folders need no conversion")
+        raise InputError(f"{source} is a folder; convert reads a .pkl or .pth, and model folders need no conversion")
     target = output_path(out)
     assert target is not None
     claim_folder(target, overwrite=overwrite)

@@ -12,6 +12,7 @@ from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, read_json, read_layout
 from gen3d_tools.checkpoints.source import RESULT_FORMAT, Source
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
+from gen3d_tools.generators.catalogue import CATALOGUE, FLAT_GENERATORS
 from gen3d_tools.generators.configs import BUFFERS
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.generators.source import base_source, find_source, model_config
@@ -29,6 +30,7 @@ class ModelInfo:
     family: str
     settings: ModelSettings
     network: dict[str, Any]  # the network's config
+    scene: str  # what a scene is made of, in words
     parameters: int  # trained numbers
     precision: str  # how they are stored, such as "float16"
     size_bytes: int  # of the folder's files
@@ -44,6 +46,7 @@ class ModelInfo:
             "precision": self.precision,
             "size_bytes": self.size_bytes,
             "network": self.network,
+            "scene": self.scene,
             **({} if self.result is None else {"result": self.result}),
             **self.settings.to_dict(),
         }
@@ -79,6 +82,7 @@ def _describe(source: Source, base: str | Path | None = None) -> ModelInfo:
         family=model.family,
         settings=model.settings,
         network=model.network.to_dict(),
+        scene=model.network.scene,
         parameters=sum(math.prod(tensor.shape) for tensor in trained),
         precision=", ".join(sorted({tensor.precision for tensor in layout.values()})),
         size_bytes=source.size_bytes(),
@@ -119,6 +123,7 @@ def _describe_pickle(source: Source) -> ModelInfo:
         family=generator.family,
         settings=generator.settings,
         network=generator.config.to_dict(),
+        scene=generator.scene,
         parameters=generator.num_parameters(),
         precision="float32",
         size_bytes=source.size_bytes(),
@@ -168,6 +173,11 @@ def classes_record(source: str, base: str | None = None) -> dict[str, Any]:
 def models_record() -> dict[str, Any]:
     """Give `list_models` as plain JSON values."""
     return {"models": [asdict(line) for line in list_models()]}
+
+
+def families_record() -> dict[str, Any]:
+    """Give what is known about every family of generators as plain JSON values."""
+    return {"families": [asdict(facts) for facts in CATALOGUE], "refused": FLAT_GENERATORS}
 
 
 def _model_folders() -> list[str]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
@@ -175,6 +175,6 @@ def _pivot_ws(generator: Generator) -> Float[Tensor, "1 num_ws w_dim"]:
     return generator.pivot.ws.to(generator.device)
 
 
-def make_fields(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -> list[TriplaneField]:
+def make_fields(generator: Generator, samples: Sequence[Sample], psi: float = 1.0) -> Sequence[RadianceField]:
     """Compute the field of every sample."""
     return generator.fields(make_ws(generator, samples, psi))

@@ -1,41 +1,21 @@
 """Files that try to harm whoever reads them: seeded mutations of valid snapshots, and bombs made by hand."""
 
 import pickle
-import pickletools
 import random
 import struct
+import zipfile
 from collections.abc import Iterator
 
 import torch
 
-from tests.official_pickles import official_bytes, persistent
+from tests.checkpoints.spoiling import ArchiveMutator, Mutator, text
+from tests.official_archives import archive_bytes, snapshot
+from tests.official_pickles import official_bytes, omega_node, persistent
 from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
-
-VICTIMS = [
-    ("os", "system"),
-    ("posix", "system"),
-    ("builtins", "eval"),
-    ("builtins", "exec"),
-    ("builtins", "getattr"),
-    ("builtins", "__import__"),
-    ("builtins", "open"),
-    ("subprocess", "Popen"),
-    ("importlib", "import_module"),
-    ("torch", "load"),
-    ("torch.hub", "load"),
-    ("socket", "create_connection"),
-    ("pickle", "loads"),
-    ("operator", "attrgetter"),
-    ("functools", "partial"),
-    ("numpy", "load"),
-    ("pathlib", "Path"),
-    ("gen3d_tools.files", "atomic_path"),
-]
-COMMAND = b"touch gen3d-was-here"
 
 
 def valid_files() -> list[bytes]:
-    """Snapshots of two families under every protocol; small, so that thousands can be read."""
+    """Snapshots of three families under every protocol; small, so that thousands can be read."""
     torch.manual_seed(0)
     eg3d = {
         "backbone.synthesis.b4.const": torch.randn(2, 4, 4),
@@ -46,6 +26,10 @@ def valid_files() -> list[bytes]:
         "synthesis.tri_plane_decoder.b4.const": torch.randn(2, 4, 4),
         "mapping.mean_camera_params": torch.randn(5, dtype=torch.float64),
     }
+    stylenerf = {
+        "synthesis.alpha": torch.ones([]),
+        "synthesis.fg_nerf.fc_in.weight": torch.randn(2, 6, 1, 1),
+    }
     config = {"c_dim": 3, "dataset": {"c_dim": 3}, "camera": {"fov": [1.0, 2.0]}, "patch": {"resolution": 8}}
     files = []
     for protocol in (2, 3, 4, 5):
@@ -53,181 +37,31 @@ def valid_files() -> list[bytes]:
         rendering = {"rendering_kwargs": {"ray_start": 2.25}}
         files.append(official_bytes("eg3d", {"z_dim": 8, **rendering}, eg3d, layout=layout))
         files.append(official_bytes("threedgp", {"z_dim": 8}, threedgp, config=config, layout=layout))
+        held = {"synthesis": {"C": persistent("CameraRay", {"fov": 12, "range_u": [-0.3, 0.3]}, "stylenerf")}}
+        nested = {"synthesis_kwargs": omega_node({"z_dim": 0, "conv_clamp": "${spec.clamp}"}, None)}
+        files.append(official_bytes("stylenerf", {"z_dim": 8, **nested}, stylenerf, attributes=held, layout=layout))
     return files
 
 
-class Mutator:
-    """Spoils one valid file in every way known here.
-
-    Args:
-        data: The file.
-        random_source: Decides how.
-    """
-
-    def __init__(self, data: bytes, random_source: random.Random) -> None:
-        self.data, self.random = data, random_source
-        self.operations = [(code, argument, position) for code, argument, position in pickletools.genops(data)]
-        self.starts = [position for _, _, position in self.operations]
-
-    def every_truncation(self) -> Iterator[bytes]:
-        """Cut before, within and after one operation of every kind."""
-        firsts = {code.name: position for code, _, position in reversed(self.operations)}
-        for position in firsts.values():
-            for shift in (0, 1, 2, 5):
-                yield self.data[: position + shift]
-
-    def bit_flips(self) -> bytes:
-        spoiled = bytearray(self.data)
-        for _ in range(self.random.choice((1, 1, 2, 4, 16))):
-            spoiled[self.random.randrange(len(spoiled))] ^= 1 << self.random.randrange(8)
-        return bytes(spoiled)
-
-    def truncation(self) -> bytes:
-        return self.data[: self.random.randrange(len(self.data))]
-
-    def noise(self) -> bytes:
-        start, length = self.random.randrange(len(self.data)), self.random.choice((1, 3, 20, 300))
-        return self.data[:start] + self.random.randbytes(length) + self.data[start + length :]
-
-    def shuffled_operations(self) -> bytes:
-        first, second = sorted(self.random.sample(range(1, len(self.starts) - 1), 2))
-        pieces = [self.data[: self.starts[first]], self.data[self.starts[first] : self.starts[second]]]
-        rest = self.data[self.starts[second] :]
-        kind = self.random.randrange(3)
-        return pieces[0] + (b"" if kind == 0 else pieces[1] * 2 if kind == 1 else rest[:40] + pieces[1]) + rest
-
-    def swapped_global(self) -> bytes:
-        """Let a name stand for something dangerous."""
-        module, name = self.random.choice(VICTIMS)
-        choices = [
-            (code, argument, position)
-            for code, argument, position in self.operations
-            if code.name in ("GLOBAL", "STACK_GLOBAL")
-        ]
-        code, argument, position = self.random.choice(choices)
-        if code.name == "GLOBAL":
-            end = position + len(argument) + 2
-            return self.data[:position] + f"c{module}\n{name}\n".encode() + self.data[end:]
-        return self.data[:position] + b"00" + text(module) + text(name) + self.data[position:]
-
-    def insert(self, payload: bytes) -> bytes:
-        position = self.random.choice(self.starts[1:])
-        return self.data[:position] + payload + self.data[position:]
-
-    def giant_size(self) -> bytes:
-        """Announce far more than there is."""
-        size = self.random.choice((2**16, 2**24, 2**31 - 1, 2**32 - 1, 2**40, 2**62, 2**64 - 1))
-        short, long = struct.pack("<I", min(size, 2**32 - 1)), struct.pack("<Q", size)
-        if self.random.random() < 0.3:
-            return self._giant_number(size)
-        code = self.random.choice((b"X", b"B", b"\x8b", b"\x8d", b"\x8e", b"\x96", b"\x95", b"T"))
-        return self.insert(code + (short if code in (b"X", b"B", b"\x8b", b"T") else long) + b"x" * 9)
-
-    def _giant_number(self, size: int) -> bytes:
-        """Overwrite a size, an offset, or the count of a storage."""
-        if self.random.random() < 0.5:
-            numbers = [position for code, _, position in self.operations if code.name == "BININT1"]
-            position = self.random.choice(numbers)
-            return self.data[:position] + b"\x8a\x08" + struct.pack("<Q", size % 2**63) + self.data[position + 2 :]
-        blobs = [position for code, _, position in self.operations if code.name in ("BINBYTES", "BINUNICODE")]
-        position = self.random.choice(blobs or [40]) + self.random.randrange(5, 400)
-        return self.data[:position] + struct.pack("<q", size % 2**63) + self.data[position + 8 :]
-
-    def deep_nesting(self) -> bytes:
-        depth = self.random.choice((100, 1000, 5000))
-        opening = self.random.choice((b"(", b"]", b"}", b")\x85", b"](", b"}N", b"]\x94"))
-        closing = self.random.choice((b"", b"\x85", b"a", b"e", b"s", b"t", b"\x91"))
-        return self.insert(opening * depth + closing * depth)
-
-    def deep_key(self) -> bytes:
-        """Use a deep tuple as a key: hashing it would overflow the C stack."""
-        return self.insert(b"})" + b"\x85" * self.random.choice((100, 1000, 20_000)) + b"Ns0")
-
-    def memo_abuse(self) -> bytes:
-        index = struct.pack("<I", self.random.choice((2**32 - 1, 2**31, 255, 10**6)))
-        payload = self.random.choice(
-            (
-                b"Nr" + index + b"0",
-                b"j" + index,
-                b"h" + self.random.randbytes(1),
-                b"}" + b"2" * 5000,
-                b"]" + b"\x94" * 5000,
-                b"]\x94" + b"2a" * 5000,
-            )
-        )
-        return self.insert(payload)
-
-    def recursion(self) -> bytes:
-        payload = self.random.choice(
-            (
-                b"]\x942a",  # a list in itself
-                b"]q\x00h\x00ah\x00h\x00e",
-                b"}q\x00" + text("_modules") + b"h\x00s",
-                b"}q\x00h\x00h\x00s",
-                b")q\x00h\x00\x85b",
-                text("G_ema") + b"h\x00s",
-            )
-        )
-        return self.insert(payload)
-
-    def call_chain(self) -> bytes:
-        module, name = self.random.choice(VICTIMS)
-        argument = self.random.choice((text(COMMAND.decode()), text("os"), b"N", b"]", text("__class__")))
-        old = f"c{module}\n{name}\n".encode()
-        new = text(module) + text(name) + b"\x93"
-        victim = self.random.choice((old, new))
-        payload = self.random.choice(
-            (
-                victim + argument + b"\x85R",
-                victim + argument + b"\x85R" + argument + b"\x85R",
-                victim + argument + b"\x85\x81}b",
-                b"cbuiltins\ngetattr\n" + victim + text("__call__") + b"\x86R" + argument + b"\x85R",
-                b"(" + argument + f"i{module}\n{name}\n".encode(),
-                b"(" + victim + argument + b"o",
-                victim + argument + b"\x85}\x92",
-                argument + b"Q",
-                b"Pos.system\n",
-                victim + b")R}" + argument + b"Nsb",
-            )
-        )
-        return self.insert(payload)
-
-    def placeholder_calls(self) -> bytes:
-        placeholder = text("fork.things") + text("Thing") + b"\x93"
-        payload = self.random.choice(
-            (
-                placeholder + b")R)R",
-                placeholder + b")\x81" + text(COMMAND.decode()) + b"\x85R",
-                placeholder + b")R}" + text("_modules") + b"h\x00sb",
-                placeholder + b")R(" + text("a") + b"h\x01u",
-                placeholder + b")R(NNNe",
-                text("_reconstruct_persistent_obj").join((text("torch_utils.persistence"), b"\x93")) + b"}\x85R",
-                placeholder + b"N\x85R" + placeholder + b"\x85Rb",
-            )
-        )
-        return self.insert(payload)
-
-    def any(self) -> tuple[str, bytes]:
-        """Spoil it in one of these ways, chosen at random."""
-        kind = self.random.choice(KINDS)
-        return kind, getattr(self, kind)()
-
-
-KINDS = (
-    *("bit_flips", "bit_flips", "truncation", "noise", "shuffled_operations", "swapped_global", "giant_size"),
-    *("deep_nesting", "deep_key", "memo_abuse", "recursion", "call_chain", "placeholder_calls"),
-)
-
-
-def text(value: str) -> bytes:
-    """Push a short text."""
-    return b"\x8c" + bytes([len(value)]) + value.encode()
+def valid_archives() -> list[bytes]:
+    """VolumeGAN snapshots as torch writes them, with and without what training adds."""
+    torch.manual_seed(0)
+    tensors = {
+        "nerfmlp.fv.const": torch.randn(1, 2, 2, 2, 2),
+        "nerfmlp.fg_density.weight": torch.randn(1, 3),
+        "synthesis.lod": torch.zeros(()),
+    }
+    kwargs = {"z_dim": 8, "conv_clamp": None, "fv_cfg": {"feat_res": 4}, "ps_cfg": {"fov": 12, "ray_start": 0.8}}
+    whole = snapshot(kwargs, tensors)
+    training = {"optimizers": {"state": {0: {"step": torch.zeros(1), "exp_avg": torch.zeros(2)}}}, "lr": [0.1, True]}
+    return [archive_bytes(whole), archive_bytes(whole | training)]
 
 
 def mutations(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
     """Give every truncation, then random mutations, `count` in all: what was done, and the file."""
     source = random.Random(seed)
     mutators = [Mutator(data, source) for data in valid_files()]
+    mutators += [ArchiveMutator(data, source) for data in valid_archives() * 3]
     made = 0
     for mutator in mutators:
         for data in mutator.every_truncation():
@@ -262,6 +96,29 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "one long tuple as the arguments of every call", start + _long_arguments()
     yield "tensors with a side of 0 and giant others", _empty_giants((0, 2**40, 2**40))
     yield "rows without end, of nothing", _empty_giants((2**40, 0))
+    yield from _archive_bombs()
+
+
+def _archive_bombs() -> Iterator[tuple[str, bytes]]:
+    """Archives that would unpack to far more than they are, or never end."""
+    zipped = ArchiveMutator.zipped
+    yield "zeros, compressed", zipped({"a/data.pkl": b"\0" * 300_000_000}, zipfile.ZIP_DEFLATED)
+    yield "entries without end", zipped({f"a/data/{i}": b"" for i in range(30_000)} | {"a/data.pkl": b"\x80\x02N."})
+    yield "two pickles", zipped({"a/data.pkl": b"\x80\x02N.", "b/data.pkl": b"\x80\x02N."})
+    yield "a million marks in an archive", zipped({"a/data.pkl": b"\x80\x02" + b"(" * 1_000_000})
+    one = torch.zeros(1).expand(1 << 20, 1 << 12)
+    state = {"nerfmlp.fv.const": one, "nerfmlp.fg_density.weight": torch.ones(1)}
+    yield "an archive's tensor of one number", archive_bytes(snapshot({}, state))
+    big = torch.zeros(1_000_000, dtype=torch.uint8)
+    names = ["nerfmlp.fv.const", "nerfmlp.fg_density.weight", *(f"nerfmlp.x{i}" for i in range(3000))]
+    yield "an archive's storage, many tensors", archive_bytes(snapshot({}, dict.fromkeys(names, big)))
+    value: list = ["x"]
+    for _ in range(35):
+        value = [value, value]
+    yield (
+        "an archive's settings that double",
+        archive_bytes(snapshot({"z_dim": value}, dict.fromkeys(names[:2], big[:1]))),
+    )
 
 
 def _colliding(count: int, *, values: bool = True) -> bytes:

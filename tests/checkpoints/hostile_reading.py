@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gen3d_tools.checkpoints.official import OfficialModel, read_official
 from gen3d_tools.errors import CheckpointError
-from tests.checkpoints.hostile_files import bombs, mutations, valid_files
+from tests.checkpoints.hostile_files import bombs, mutations, valid_archives, valid_files
 
 KIB = 1024
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -43,7 +43,7 @@ def observe(files: Iterable[tuple[str, bytes]]) -> dict:
     """Read each file, with and without placeholders in turn."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hostile.pkl"
-        for data in valid_files():  # loads what Python loads lazily: codecs and the like
+        for data in (*valid_files(), *valid_archives()):  # loads what Python loads lazily: codecs and the like
             path.write_bytes(data)
             read_official(path)
         observer = Observer(path)

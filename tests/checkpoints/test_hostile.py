@@ -35,7 +35,7 @@ def test_thousands_of_mutations_do_nothing_and_end_in_one_line():
     seen = observe("mutations", MUTATIONS)
     check(seen)
     assert seen["files"] >= 5000
-    assert len(seen["kinds"]) == 13
+    assert len(seen["kinds"]) == 14
     assert seen["outcomes"]["refused"] > 0.7 * seen["files"]
     assert not list(ROOT.glob("gen3d-was-here"))
 

@@ -34,8 +34,20 @@ def test_the_schema_has_the_fields_of_the_classes_and_no_others():
 @pytest.mark.parametrize("model", bundled_models().values(), ids=lambda path: path.name)
 def test_the_defaults_and_the_bundled_models_fit(model):
     config = read_config(model)
-    assert ModelSettings.from_dict(config).to_dict() == {name: config[name] for name in SETTINGS.fields}
+    settings = ModelSettings.from_dict(config).to_dict()
+    rendering = {key: value for key, value in settings["rendering"].items() if key in config["rendering"]}
+    assert settings | {"rendering": rendering} == {name: config[name] for name in SETTINGS.fields}
+    assert settings["rendering"].keys() - rendering.keys() <= set(RENDERING.later)
     check(RenderConfig(near=0.1, far=2.0).to_dict(), RENDERING, "defaults")
+
+
+def test_what_earlier_versions_did_not_write_may_be_missing_and_has_its_default():
+    whole = RenderConfig(near=0.1, far=2.0)
+    earlier = {key: value for key, value in whole.to_dict().items() if key not in RENDERING.later}
+    check(earlier, RENDERING, "file")
+    assert RenderConfig.from_dict(earlier) == whole
+    with pytest.raises(CheckpointError, match="missing key near"):
+        check({key: value for key, value in earlier.items() if key != "near"}, RENDERING, "file")
 
 
 SCHEMA = Table(

@@ -6,8 +6,8 @@ import pytest
 
 from gen3d_tools.generators.networks.precision import computes_in_bfloat16
 
-_HALF = ["latent to planes, bfloat16"] if computes_in_bfloat16("cpu") else []
-WORK = ["latent to planes", *_HALF, "latent to a picture of 8 x 8", "a further frame of 8 x 8"]
+_HALF = ["latent to scene, bfloat16"] if computes_in_bfloat16("cpu") else []
+WORK = ["latent to scene", *_HALF, "latent to a picture of 8 x 8", "a further frame of 8 x 8"]
 SMALL = ("--size", 8, "--resolution", 16, "--repeat", 1)
 
 

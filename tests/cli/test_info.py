@@ -43,7 +43,7 @@ def test_people_get_a_table_on_stdout(gen3d, model, tiny_generator):
     assert rows["family"] == "geometry_aware"
     assert rows["classes"] == "2: ball, cube"
     assert rows["parameters"] == f"{tiny_generator.num_parameters():,}"
-    assert rows["planes"] == "3 of 16 x 16, 4 channels each"
+    assert rows["scene"] == "3 planes of 16 x 16, 4 channels each"
     assert rows["iso-level"].startswith("10 ")
     assert rows["licence"] == "Apache-2.0"
     assert rows["provenance"] == "source a [bold] kiln"

@@ -94,3 +94,17 @@ def test_nothing_to_list_is_no_failure(gen3d, monkeypatch):
     result = gen3d("models")
     assert (result.code, result.out) == (0, "")
     assert "Hugging Face id" in result.err
+
+
+def test_families_are_listed_with_what_to_know_before_their_weights_are_there(gen3d):
+    from gen3d_tools.generators.loading import FAMILIES
+
+    told = gen3d("models", "--families", "--json").json
+    assert {facts["family"] for facts in told["families"]} == set(FAMILIES)
+    for facts in told["families"]:
+        assert all(facts[name] for name in ("name", "paper", "licence", "weights", "works"))
+        assert "://" not in "".join(facts.values())
+    shown = gen3d("models", "--families")
+    assert shown.code == 0
+    assert "volumegan_*.pth" in shown.out
+    assert "nothing 3-D in them to export" in " ".join(shown.err.split())

@@ -53,3 +53,16 @@ def test_contradicting_settings_are_refused(change):
 
 def test_samples_counts_both_passes():
     assert replace(CONFIG, coarse_samples=5, fine_samples=3).samples == 8
+
+
+def test_folders_of_earlier_versions_lack_later_settings():
+    values = RenderConfig(near=0.8, far=1.2).to_dict()
+    del values["last_interval_end"]
+    assert RenderConfig.from_dict(values) == RenderConfig(near=0.8, far=1.2)
+
+
+def test_a_ray_is_closed_in_one_way():
+    assert RenderConfig(near=0.8, far=1.2, last_interval_end=1.3).closed
+    assert not RenderConfig(near=0.8, far=1.2).closed
+    with pytest.raises(InputError, match="both given"):
+        RenderConfig(near=0.8, far=1.2, last_interval=1.0, last_interval_end=1.3)

@@ -20,6 +20,7 @@ from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
+from tests.stylenerf_generators import build
 
 SETTINGS = InversionSettings().changed(
     resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, locality_points=64
@@ -127,6 +128,17 @@ def test_a_super_resolution_is_compared_before_and_behind():
     assert float(both(field, cameras, None)[0]) > float(only(field, cameras, None)[0]) > 0
 
 
+@pytest.mark.parametrize("size", [4, 8, 12])
+def test_a_search_compares_a_super_resolution_at_a_size_of_its_own(size):
+    generator = _epigraf("none", Enlarging)
+    field = generator.fields(generator.latents([1]))[0]
+    target = target_of(Photo(torch.rand(3, 12, 12), torch.ones(1, 12, 12)), field, SETTINGS).shrunk(size)
+    loss, _ = Objective([target], SETTINGS, None, size**2, 1.0)(
+        field, stack_cameras([generator.default_camera()]), None
+    )
+    assert torch.isfinite(loss)
+
+
 def test_photos_lie_on_the_generators_own_background(tiny_generator):
     field = tiny_generator.fields(tiny_generator.latents([1], [0]))[0]
     mask = torch.zeros(1, 8, 8)
@@ -137,3 +149,24 @@ def test_photos_lie_on_the_generators_own_background(tiny_generator):
         rgb = target_of(photo, other, SETTINGS).rgb
         assert torch.allclose(rgb[:, 0, 0], torch.full((3,), level))
         assert torch.allclose(rgb[:, 3, 3], torch.full((3,), 0.3))
+
+
+def test_latents_of_a_scenes_own_are_optimised_too():
+    generator = build(background_latent=4)
+    assert generator.own_rows == 1
+    prior = latent_prior(generator, None, SETTINGS.w_samples)
+    field = generator.fields(generator.same_ws(prior.mean))[0]
+    photo = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.ones(1, 16, 16))
+    objective = Objective([target_of(photo, field, SETTINGS)], SETTINGS, None, 64, 1.0)
+    cameras = stack_cameras([generator.default_camera()])
+    for space in ("w", "w+"):
+        settings = replace(SETTINGS, space=space)
+        one = StageOne(generator, prior, prior.mean[None], cameras, objective, settings, move_camera=False)
+        assert torch.equal(one.ws()[0, -1], torch.zeros_like(prior.mean))
+        for _ in range(3):
+            one.step()
+        ws = one.ws()
+        assert ws.shape == (1, generator.num_ws, generator.config.w_dim)
+        assert ws[0, -1, :4].abs().sum() > 0
+        rows_differ = not torch.equal(ws[0, 0], ws[0, 1])
+        assert rows_differ == (space == "w+")

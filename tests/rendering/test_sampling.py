@@ -141,3 +141,10 @@ def test_samples_laid_out_in_world_units_are_those_laid_out_as_shares():
     near, far = torch.rand(5) + 0.5, torch.rand(5) + 2.0
     expected = place_on_rays(coarse_shares("intervals", offsets), near, far, "linear")
     torch.testing.assert_close(place_in_intervals(offsets, near, far), expected)
+
+
+def test_centered_samples_lie_around_the_grid_and_gridded_ones_on_it():
+    grid = torch.linspace(0, 1, 5)
+    for offset, shift in ((0.0, -0.125), (0.5, 0.0), (1.0, 0.125)):
+        torch.testing.assert_close(coarse_shares("centered", torch.full((1, 5), offset))[0], grid + shift)
+        assert torch.equal(coarse_shares("grid", torch.full((1, 5), offset))[0], grid)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.configs import EG3DConfig, NoiseMode
 from gen3d_tools.generators.families.geometry_aware import Backbone
+from gen3d_tools.generators.families.triplane import TriplaneGenerator
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 from gen3d_tools.generators.networks.superresolution import SampleSuperResolution, SuperResolutionNetwork
@@ -27,7 +27,7 @@ MAX_RENDER_RESOLUTION = 1024
 """More rays along a side than this are a broken file."""
 
 
-class EG3DGenerator(Generator):
+class EG3DGenerator(TriplaneGenerator):
     """EG3D with its super-resolution."""
 
     family: ClassVar[str] = "eg3d"

@@ -19,8 +19,8 @@ from gen3d_tools.cameras.poses import pose_of
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.configs import NoiseMode, PlaneConfig
+from gen3d_tools.generators.families.triplane import TriplaneGenerator
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 from gen3d_tools.generators.settings import ModelSettings
@@ -39,7 +39,7 @@ class PlaneSynthesis(nn.Module):
         self.tri_plane_mlp = tri_plane_mlp
 
 
-class PlaneGenerator(Generator):
+class PlaneGenerator(TriplaneGenerator):
     """Base of EpiGRAF and 3DGP."""
 
     config: PlaneConfig

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.configs import GeometryAwareConfig
+from gen3d_tools.generators.families.triplane import TriplaneGenerator
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.layers import constant
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
@@ -74,7 +74,7 @@ def build_decoder(config: GeometryAwareConfig) -> Decoder:
     )
 
 
-class GeometryAwareGenerator(Generator):
+class GeometryAwareGenerator(TriplaneGenerator):
     """Class-conditional tri-plane generator without camera conditioning and super-resolution."""
 
     family: ClassVar[str] = "geometry_aware"

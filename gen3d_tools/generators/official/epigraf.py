@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.cameras.priors import PosePrior, Shape, Spread, fixed
+from gen3d_tools.cameras.priors import PosePrior, Spread, fixed
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.backdrop import FAR_AWAY
@@ -27,14 +27,14 @@ from gen3d_tools.generators.official.epigraf_base import (
     table,
     trusted_views,
 )
-from gen3d_tools.generators.official.settings_tables import number, refusals, text
+from gen3d_tools.generators.official.settings_tables import ANGLE_DISTRIBUTIONS, angle_spread, number, refusals, text
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.printable import quoted
 
 MEAN_CAMERA = "mapping.mean_camera_pose"
 _BEHIND_INTERVAL = 1e-3  # length of the last interval where there is a background behind it
 _CLAMP = 256.0
-_DISTRIBUTIONS = ("custom", "uniform", "normal", "gaussian", "truncated_gaussian", "hybrid", "spherical_uniform")
+_DISTRIBUTIONS = ("custom", *ANGLE_DISTRIBUTIONS)
 _STAND_IN_SPREAD = (0.3, 0.155)  # yaw, pitch, radians: the spread of aligned faces, as EG3D's samples have it
 
 
@@ -160,8 +160,8 @@ def _prior(camera: Mapping[str, Any], mean_camera: tuple[float, ...]) -> tuple[P
             [setting(camera, f"{axis}_{which}", "camera") for which in ("mean", "stddev")]
             for axis in ("horizontal", "vertical")
         )
-        yaw = _spread(name, *horizontal, is_pitch=False)
-        pitch = _spread(name, *vertical, is_pitch=True)
+        yaw = angle_spread(name, *horizontal, is_pitch=False)
+        pitch = angle_spread(name, *vertical, is_pitch=True)
     prior = PosePrior(
         yaw=yaw,
         pitch=pitch,
@@ -170,15 +170,3 @@ def _prior(camera: Mapping[str, Any], mean_camera: tuple[float, ...]) -> tuple[P
         yaw_zero=EpigrafGenerator.yaw_zero,
     )
     return prior, prior.mean_pose()
-
-
-def _spread(name: str, mean: float, std: float, *, is_pitch: bool) -> Spread:
-    low, high = mean - std, mean + std
-    if name == "spherical_uniform":
-        return Spread(shape="uniform_area" if is_pitch else "uniform", center=mean, low=low, high=high)
-    if name == "uniform":
-        return Spread(shape="uniform", center=mean, low=low, high=high)
-    if name in ("normal", "gaussian"):
-        return Spread(shape="normal", center=mean, std=std)
-    shape: Shape = "truncated_normal" if name == "truncated_gaussian" else "hybrid"
-    return Spread(shape=shape, center=mean, std=std, low=mean - 2 * std, high=mean + 2 * std)

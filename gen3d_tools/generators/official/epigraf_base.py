@@ -169,9 +169,9 @@ def mean_camera_values(model: OfficialModel, name: str, numbers: int) -> tuple[f
     return tuple(float(value) for value in stored.double())
 
 
-def activated_iso_level(activation: DensityActivation, shift: float) -> float:
-    """`RAW_ISO_LEVEL` as density per world unit."""
-    return float(activate_density(torch.tensor(RAW_ISO_LEVEL, dtype=torch.float64), activation, shift))
+def activated_iso_level(activation: DensityActivation, shift: float, raw: float = RAW_ISO_LEVEL) -> float:
+    """A raw density at the surface as density per world unit."""
+    return float(activate_density(torch.tensor(raw, dtype=torch.float64), activation, shift))
 
 
 def fixed_view(pose: Pose) -> FixedCamera:

@@ -18,10 +18,14 @@ from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
+from gen3d_tools.generators.families.stylenerf import StyleNerfGenerator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.families.volumegan import VolumeGANGenerator
 from gen3d_tools.generators.official import eg3d as official_eg3d
 from gen3d_tools.generators.official import epigraf as official_epigraf
+from gen3d_tools.generators.official import stylenerf as official_stylenerf
 from gen3d_tools.generators.official import threedgp as official_threedgp
+from gen3d_tools.generators.official import volumegan as official_volumegan
 from gen3d_tools.generators.settings import ModelSettings
 
 Translation = Callable[[OfficialModel], tuple[Any, ModelSettings, dict[str, Tensor]]]
@@ -29,7 +33,9 @@ Translation = Callable[[OfficialModel], tuple[Any, ModelSettings, dict[str, Tens
 OFFICIAL_FAMILIES: dict[str, tuple[type[Generator], Translation]] = {
     "eg3d": (EG3DGenerator, official_eg3d.from_official),
     "epigraf": (EpigrafGenerator, official_epigraf.from_official),
+    "stylenerf": (StyleNerfGenerator, official_stylenerf.from_official),
     "threedgp": (ThreeDGPGenerator, official_threedgp.from_official),
+    "volumegan": (VolumeGANGenerator, official_volumegan.from_official),
 }
 """Family in a pickle -> its generator, and what turns the pickle's words into ours; a new one is added here."""
 

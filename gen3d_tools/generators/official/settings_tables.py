@@ -7,9 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gen3d_tools.cameras.priors import Shape, Spread
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.networks.layers import low_pass_filter
 from gen3d_tools.printable import listed, quoted
+
+ANGLE_DISTRIBUTIONS = ("uniform", "normal", "gaussian", "truncated_gaussian", "hybrid", "spherical_uniform")
+"""Names by which pi-GAN's descendants (EpiGRAF, VolumeGAN) spread the angles of their cameras."""
 
 
 def without_filters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -94,3 +98,23 @@ def refusals(where: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise CheckpointError(f"{where}: {error}") from error
+
+
+def angle_spread(name: str, mean: float, std: float, *, is_pitch: bool) -> Spread:
+    """One angle of a distribution of `ANGLE_DISTRIBUTIONS`, radians.
+
+    Args:
+        name: Of the distribution.
+        mean: Its middle.
+        std: Its standard deviation, or half its range.
+        is_pitch: Whether it is the angle that "spherical_uniform" bends.
+    """
+    low, high = mean - std, mean + std
+    if name == "spherical_uniform":
+        return Spread(shape="uniform_area" if is_pitch else "uniform", center=mean, low=low, high=high)
+    if name == "uniform":
+        return Spread(shape="uniform", center=mean, low=low, high=high)
+    if name in ("normal", "gaussian"):
+        return Spread(shape="normal", center=mean, std=std)
+    shape: Shape = "truncated_normal" if name == "truncated_gaussian" else "hybrid"
+    return Spread(shape=shape, center=mean, std=std, low=mean - 2 * std, high=mean + 2 * std)

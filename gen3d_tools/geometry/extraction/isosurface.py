@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from gen3d_tools.errors import Gen3DError, InputError, OutOfMemoryError
 from gen3d_tools.geometry.extraction.lattice import PointFunction, Progress, check_resolution, sample_lattice
+from gen3d_tools.geometry.extraction.sparse_lattice import block_side, sample_near_level
 
 Surface = tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]
 
@@ -58,8 +59,14 @@ def bordered_lattice(
     box_side: float,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    detail: float = 0.0,
+    iso_level: float | None = None,
 ) -> Float[np.ndarray, "m m m"]:
-    """Evaluate a function on the lattice, leaving a border of one layer around it for `marching_cubes` to fill."""
+    """Evaluate a function on the lattice, leaving a border of one layer around it for `marching_cubes` to fill.
+
+    With a level and a length below which the function has no detail, only the part near the level is evaluated where
+    the lattice is finer than that (`extraction.sparse_lattice`).
+    """
     check_resolution(resolution)
     try:
         values = np.empty((resolution + 2,) * 3, np.float32)
@@ -67,8 +74,21 @@ def bordered_lattice(
         raise OutOfMemoryError(
             f"a lattice of resolution {resolution} does not fit into memory; try {resolution // 2}"
         ) from error
-    sample_lattice(
-        function, resolution=resolution, box_side=box_side, device=device, out=_inner(values), progress=progress
+    side = 1 if iso_level is None else block_side(detail, resolution, box_side)
+    if iso_level is None or side == 1:
+        sample_lattice(
+            function, resolution=resolution, box_side=box_side, device=device, out=_inner(values), progress=progress
+        )
+        return values
+    sample_near_level(
+        function,
+        resolution=resolution,
+        box_side=box_side,
+        level=iso_level,
+        side=side,
+        device=device,
+        out=_inner(values),
+        progress=progress,
     )
     return values
 

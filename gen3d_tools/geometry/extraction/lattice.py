@@ -123,7 +123,7 @@ def sample_lattice(
         x, y = np.divmod(np.arange(rows.start, rows.stop), resolution)
         points = _rows_of_points(axis, x, y)
         row_values = function(points).float().cpu()
-        _check_finite(row_values, points)
+        check_finite(row_values.flatten(), points.flatten(0, 1))
         values[x, y] = row_values.numpy()
 
     def report(done: int, total: int) -> None:
@@ -142,13 +142,18 @@ def _rows_of_points(axis: Float[Tensor, " n"], x: np.ndarray, y: np.ndarray) -> 
     return torch.stack([column.expand(shape) for column in columns], dim=-1)
 
 
-def _check_finite(values: Float[Tensor, "rows n"], points: Float[Tensor, "rows n 3"]) -> None:
+def check_finite(values: Float[Tensor, " n"], points: Float[Tensor, "n 3"]) -> None:
+    """Refuse values that are not finite.
+
+    Raises:
+        Gen3DError: One line with the first such value and its place.
+    """
     finite = values.isfinite()
     if finite.all():
         return
-    row, column = (~finite).nonzero()[0].tolist()
-    place = ", ".join(f"{coordinate:.3g}" for coordinate in points[row, column].tolist())
+    first = int((~finite).nonzero()[0])
+    place = ", ".join(f"{coordinate:.3g}" for coordinate in points[first].tolist())
     raise Gen3DError(
-        f"the field is {values[row, column].item()} at ({place}), a mesh needs finite densities; "
+        f"the field is {values[first].item()} at ({place}), a mesh needs finite densities; "
         "try another seed or a smaller truncation, and check the model's weights"
     )

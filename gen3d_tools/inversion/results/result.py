@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.photos.photo import Photo
@@ -55,12 +55,12 @@ class InversionResult:
         return fit
 
     @property
-    def pivot_field(self) -> TriplaneField:
+    def pivot_field(self) -> RadianceField:
         """The object after stage one."""
         return self.base.fields(self.ws)[0]
 
     @property
-    def field(self) -> TriplaneField:
+    def field(self) -> RadianceField:
         """The object."""
         return self.generator.fields(self.ws)[0]
 

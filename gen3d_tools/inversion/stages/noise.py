@@ -1,4 +1,4 @@
-"""The constant noise of a generator's planes, as something to optimise (Karras et al. 2020, appendix D)."""
+"""The constant noise of a generator's scenes, as something to optimise (Karras et al. 2020, appendix D)."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def has_noise(generator: Generator) -> bool:
 
 
 def release_noise(generator: Generator, random: torch.Generator) -> list[Tensor]:
-    """Replace the noise maps that the planes read by fresh random ones that take gradients.
+    """Replace the noise maps that scenes are made with by fresh random ones that take gradients.
 
     Those of a super-resolution stay. The generator is changed in place: give a copy.
 
@@ -38,9 +38,10 @@ def release_noise(generator: Generator, random: torch.Generator) -> list[Tensor]
     if maps:
         with torch.enable_grad():
             ws = torch.zeros(1, generator.num_ws, generator.config.w_dim, device=generator.device)
-            planes = generator.planes(ws)
-            if planes.requires_grad:
-                read = torch.autograd.grad(planes.sum(), maps, allow_unused=True)
+            [field] = generator.fields(ws)
+            raw = field.raw_density(torch.zeros(1, 3, device=generator.device))
+            if raw.requires_grad:
+                read = torch.autograd.grad(raw.sum(), maps, allow_unused=True)
     released = []
     for owner, one, gradient in zip(owners, maps, read or [None] * len(maps), strict=True):
         if gradient is None:

@@ -131,14 +131,15 @@ class Objective:
             wanted = _rgb_and_mask(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]
         side = enlarge.render_resolution
-        pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
+        pixels = enlarge.grid_share * pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
         seen = self.look(field, camera, pixels, generator)
-        final = enlarge(seen.values)[0]
+        final = resized(enlarge(seen.values)[0], target.size)  # a search compares at low resolution
         small = target.shrunk(side)
-        silhouette = resized(seen.opacity, final.shape[-1])
+        silhouette = resized(seen.opacity, target.size)
+        raw = resized(torch.cat([seen.rgb, seen.opacity]), small.size)
         return [
             (torch.cat([final, silhouette]), _rgb_and_mask(target), 1.0),
-            (torch.cat([seen.rgb, seen.opacity]), _rgb_and_mask(small), self.settings.distance.raw_weight),
+            (raw, _rgb_and_mask(small), self.settings.distance.raw_weight),
         ]
 
     def _compare(

@@ -177,10 +177,10 @@ class Search:
     def _looked_at(self, candidates: Sequence[Candidate], target: Target) -> list[Candidate]:
         """Fill in the losses of candidates as they are; those that share a latent share its field."""
         fields = {id(one.w): one.w for one in candidates}
-        planes = {key: self.generator.fields(w.expand(1, self.generator.num_ws, -1))[0] for key, w in fields.items()}
+        scenes = {key: self.generator.fields(self.generator.same_ws(w))[0] for key, w in fields.items()}
         looked = []
         for one in candidates:
-            field = planes[id(one.w)]
+            field = scenes[id(one.w)]
             loss, _ = self._objective(field, one.camera, target)(field, stack_cameras([one.camera]), None)
             looked.append(replace(one, loss=float(loss)))
         return looked
@@ -193,7 +193,7 @@ class Search:
     def _refine(self, candidate: Candidate, target: Target, move: bool, steps: int, all_steps: int) -> Candidate:
         """Run stage one for a few steps."""
         with torch.no_grad():
-            field = self.generator.fields(candidate.w.expand(1, self.generator.num_ws, -1))[0]
+            field = self.generator.fields(self.generator.same_ws(candidate.w))[0]
         run = StageOne(
             self.generator,
             self.prior(candidate.class_index),

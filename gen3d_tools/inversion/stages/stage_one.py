@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
@@ -58,10 +58,12 @@ class StageOne:
         if settings.stage_one.optimise_noise and has_noise(generator):
             self.generator = copy.deepcopy(generator)
             self.noise = release_noise(self.generator, self.random)
-        rows = generator.num_ws if settings.stage_one.space == "w+" else 1
+        own = generator.own_rows
+        rows = generator.num_ws - own if settings.stage_one.space == "w+" else 1
         self.basis = prior.basis(settings.stage_one.basis)
-        coordinates = prior.coordinates(start.detach(), settings.stage_one.basis)
-        self.coordinates = coordinates.expand(rows, -1).clone().requires_grad_()
+        coordinates = prior.coordinates(start.detach(), settings.stage_one.basis).expand(rows, -1)
+        # Latents of the scene's own are their coordinates themselves. They start at their mean.
+        self.coordinates = torch.cat([coordinates, coordinates.new_zeros(own, len(prior.mean))]).requires_grad_()
         self.fit = CameraFit(cameras)
         self.fit.offsets.requires_grad_(move_camera)
         self.optimizer = self._optimizer(move_camera)
@@ -84,8 +86,17 @@ class StageOne:
 
     def ws(self, coordinates: Tensor | None = None) -> Float[Tensor, "1 num_ws w_dim"]:
         """The latent so far."""
-        w = self.prior.mean + (self.coordinates.detach() if coordinates is None else coordinates) @ self.basis
-        return w.expand(self.generator.num_ws, -1)[None]
+        coordinates = self.coordinates.detach() if coordinates is None else coordinates
+        own = self.generator.own_rows
+        layers, rest = coordinates[: len(coordinates) - own], coordinates[len(coordinates) - own :]
+        w = self.prior.mean + layers @ self.basis
+        return torch.cat([w.expand(self.generator.num_ws - own, -1), rest])[None]
+
+    def _standard(self) -> Float[Tensor, "rows w_dim"]:
+        """The coordinates in standard deviations, which those of the scene's own latents are."""
+        own = self.generator.own_rows
+        layers, rest = torch.split(self.ws(self.coordinates)[0], [self.generator.num_ws - own, own])
+        return torch.cat([self.prior.coordinates(layers, "spread"), rest])
 
     def cameras(self) -> Camera:
         """The cameras so far, [photos]."""
@@ -99,8 +110,7 @@ class StageOne:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
         loss, _ = self.objective(self._noisy_field(t), self.fit.cameras(), self.random)
-        standard = self.prior.coordinates(self.ws(self.coordinates)[0], "spread")
-        total = loss + settings.stage_one.prior_weight * standard.square().mean()
+        total = loss + settings.stage_one.prior_weight * self._standard().square().mean()
         total = total + settings.stage_one.camera_prior * self.fit.penalty()
         if self.noise:
             total = total + settings.stage_one.noise_regularisation * noise_penalty(self.noise)
@@ -120,7 +130,7 @@ class StageOne:
         noise = [(f"noise map {index}", one) for index, one in enumerate(self.noise)]
         return [("the latent", self.coordinates), ("the camera", self.fit.offsets), *noise]
 
-    def _noisy_field(self, t: float) -> TriplaneField:
+    def _noisy_field(self, t: float) -> RadianceField:
         """The field of the latent, with the noise of this step."""
         settings = self.settings
         level = settings.stage_one.w_noise * noise_share(t, settings.stage_one.w_noise_until)

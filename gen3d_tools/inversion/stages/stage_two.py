@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
@@ -54,8 +55,10 @@ class StageTwo:
             field = before.fields(self.ws)[0]
         # The planes as a step makes them, to the byte: in the first step nothing has changed, and the sign of what
         # rounding makes of that is chance, which Adam would turn into steps of full length.
-        same = replace(field, planes=self.generator.fields(self.ws)[0].planes.detach())
-        self.locality = FieldLocality(same, objective.width, settings.stage_two.locality.points)
+        fresh = self.generator.fields(self.ws)[0]
+        if isinstance(field, TriplaneField) and isinstance(fresh, TriplaneField):
+            field = replace(field, planes=fresh.planes.detach())
+        self.locality = FieldLocality(field, objective.width, settings.stage_two.locality.points)
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []

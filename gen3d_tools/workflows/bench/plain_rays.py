@@ -22,6 +22,7 @@ from gen3d_tools.fields.field import EMPTY_RAW_DENSITY
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.families.triplane import TriplaneGenerator
 from gen3d_tools.rendering.rays import camera_rays
 
 CHUNK_POINTS = 1_000_000  # of a lattice, as in EG3D's gen_samples.py
@@ -47,7 +48,7 @@ def picture(
     """One picture: backbone, then all rays at once, a coarse and a fine pass (EG3D, sections 4.2 and 4.3).
 
     Raises:
-        InputError: The model wants to be rendered in another way than EG3D's.
+        InputError: The model has no planes, or wants to be rendered in another way than EG3D's.
     """
     return picture_of_field(_backbone(generator, ws), camera, resolution)
 
@@ -85,6 +86,8 @@ def film(
 
 
 def _backbone(generator: Generator, ws: Float[Tensor, "1 num_ws w_dim"]) -> TriplaneField:
+    if not isinstance(generator, TriplaneGenerator):
+        raise InputError("the yardstick is for tri-planes, the model's scenes are something else")
     return generator.field(generator.planes(ws)[0])
 
 
@@ -153,7 +156,7 @@ def _fine_distances(
 
 def _check(config: RenderConfig) -> None:
     other = [f"{name} {getattr(config, name)!r}" for name, value in _AS_EG3D.items() if getattr(config, name) != value]
-    if isinstance(config.near, str) or config.last_interval is not None or config.background not in ("none", "white"):
+    if isinstance(config.near, str) or config.closed or config.background not in ("none", "white"):
         other.append("limits, last interval or background of its own")
     if other or not config.fine_samples:
         raise InputError(f"the yardstick renders as EG3D does, the model wants {', '.join(other) or 'one pass'}")

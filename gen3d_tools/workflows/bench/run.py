@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.networks.precision import computes_in_bfloat16
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
-from gen3d_tools.geometry.extraction.isosurface import raw_iso_level
+from gen3d_tools.geometry.extraction.isosurface import bordered_lattice, raw_iso_level
 from gen3d_tools.geometry.extraction.lattice import check_range, sample_lattice
 from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
 from gen3d_tools.rendering.renderer import render
@@ -81,30 +82,30 @@ class Bench:
     def rows(self) -> Iterator[BenchRow]:
         """Measure one piece of work after the other; everything is done once and small before."""
         self._warm_up()
-        planes = self._planes()
-        yield _row("latent to planes", planes)
+        scene = self._scene()
+        yield _row("latent to scene", scene, note="" if self._backbone else "plain: the same")
         if computes_in_bfloat16(self.ws.device.type):
-            half = measure(lambda: self.generator.planes(self.ws, dtype=torch.bfloat16), repeat=self.size.repeat)
-            yield _row("latent to planes, bfloat16", half, note="for previews")
+            half = measure(lambda: self.generator.fields(self.ws, dtype=torch.bfloat16), repeat=self.size.repeat)
+            yield _row("latent to scene, bfloat16", half, note="for previews")
         yield self._picture()
         yield self._frame()
-        yield self._surface(planes)
+        yield self._surface(scene)
 
     @property
-    def _network(self) -> SynthesisNetwork:
-        return next(part for part in self.generator.modules() if isinstance(part, SynthesisNetwork))
-
-    @torch.no_grad()
-    def _plain_planes(self) -> None:
-        synthesize(self._network, self.ws[:, : self._network.num_ws])
+    def _backbone(self) -> SynthesisNetwork | None:
+        return next((part for part in self.generator.modules() if isinstance(part, SynthesisNetwork)), None)
 
     def _warm_up(self) -> None:
         (field,) = self.generator.fields(self.ws)
         render(field, self.generator.default_camera(), resolution=8, super_resolution=False)
         _mesh(field, 16)
 
-    def _planes(self) -> Timing:
-        return measure(lambda: self.generator.planes(self.ws), self._plain_planes, repeat=self.size.repeat)
+    def _scene(self) -> Timing:
+        network = self._backbone
+        ours: Work = partial(self.generator.fields, self.ws)
+        theirs = ours if network is None else partial(synthesize, network, self.ws[:, : network.num_ws])
+        with torch.no_grad():
+            return measure(ours, theirs, repeat=self.size.repeat)
 
     def _picture(self) -> BenchRow:
         """From the latent; a super-resolution, which has to run for every picture in both, is left out."""
@@ -117,7 +118,7 @@ class Bench:
         return self._beside_plain(f"latent to a picture of {side} x {side}", ours, "with what further frames reuse")
 
     def _frame(self) -> BenchRow:
-        """A further view of a sample: ours keeps the planes and what was learned of them."""
+        """A further view of a sample: ours keeps the scene and what was learned of them."""
         (field,) = self.generator.fields(self.ws)
         camera, side = self.generator.default_camera(), self.size.picture
 
@@ -132,15 +133,15 @@ class Bench:
         try:
             plain.picture(self.generator, self.ws, camera, 8)
         except InputError:
-            return _row(work, measure(ours, repeat=self.size.repeat), note="no plain way for this marcher")
+            return _row(work, measure(ours, repeat=self.size.repeat), note="no plain way for this model")
 
         def theirs() -> None:
             plain.picture(self.generator, self.ws, camera, side)
 
         return _row(work, measure(ours, theirs, repeat=self.size.repeat), note=note)
 
-    def _surface(self, planes: Timing) -> BenchRow:
-        """From the latent to the triangles at the suggested level; plain runs the backbone again for every chunk."""
+    def _surface(self, scene: Timing) -> BenchRow:
+        """From the latent to the triangles at the suggested level; plain makes the scene again for every chunk."""
         resolution = self.size.lattice
         count = min(plain.CHUNK_POINTS, resolution**3)
         chunks = math.ceil(resolution**3 / count)
@@ -154,19 +155,21 @@ class Bench:
                 field(points)
 
         timing = measure(lambda: _mesh(field, resolution), theirs, repeat=self.size.repeat)
-        timing = timing.scaled(resolution**3 / (timed * count)).after(planes, plain_runs=chunks)
+        timing = timing.scaled(resolution**3 / (timed * count)).after(scene, plain_runs=chunks)
         note = f"plain: {timed} of {chunks} chunks timed"
         return _row(f"latent to a surface of {resolution}^3", timing, note=note)
 
 
-def _mesh(field: TriplaneField, resolution: int) -> None:
+def _mesh(field: RadianceField, resolution: int) -> None:
     """March where the suggested level is met; evaluate all points where the kernels do not serve."""
     values = sample_lattice(field.raw_density, resolution=16, box_side=field.box_side)
     lowest, highest = float(values.min()), float(values.max())
     level = raw_iso_level(field.iso_level, field.density_activation, field.density_shift)
     level = min(level, highest - 1e-3 * (highest - lowest))  # models without training may never reach it
     if triplane_surface(field, resolution=resolution, iso_level=field.iso_level, raw_level=level) is None:
-        sample_lattice(field.raw_density, resolution=resolution, box_side=field.box_side)
+        bordered_lattice(
+            field.raw_density, resolution=resolution, box_side=field.box_side, detail=field.detail, iso_level=level
+        )
 
 
 def _row(work: str, timing: Timing, note: str = "") -> BenchRow:
@@ -222,7 +225,7 @@ def bench(
     options = {"seeds": seeds, "class": classes, "threads": threads, **asdict(size)}
     run = Run("bench", model, options, dry_run=dry_run, reporter=reporter)
     claim(run, [path], path if out else path.parent, RunOptions(overwrite=overwrite))
-    line = f"{samples[0].label}: planes, a picture of {size.picture}^2, a surface of {size.lattice}^3"
+    line = f"{samples[0].label}: scene, a picture of {size.picture}^2, a surface of {size.lattice}^3"
     if dry_run:
         run.add(path, line)
         return run

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from zipfile import BadZipFile
 
 import torch
 
@@ -28,12 +29,13 @@ from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, load_encoder, save_encoder
 from gen3d_tools.workflows.convert import read_class_names
 from gen3d_tools.workflows.describe import describe_model
-from tests.checkpoints.hostile_files import KINDS, Mutator, bombs, valid_files
+from tests.checkpoints.hostile_files import bombs, valid_archives, valid_files
+from tests.checkpoints.spoiling import KINDS, ArchiveMutator, Mutator
 from tests.fuzz.harness import Files, Format, only
 from tests.fuzz.mutators import ANY, BY_SUFFIX, bit_flips
 from tests.official_models import eg3d_bytes, recorded_bytes
 
-PICKLE = "network.pkl"
+PICKLE, ARCHIVE = "network.pkl", "network.pth"
 REFUSED = (CheckpointError, NotFoundError)
 
 
@@ -48,6 +50,16 @@ def _pickle_mutator(kind: str) -> Callable[[random.Random, bytes], bytes]:
 
     mutate.__name__ = kind
     return mutate
+
+
+def spoilt_archive(chance: random.Random, data: bytes) -> bytes:
+    """Spoil the pickle in an archive, or the archive around it; what is no archive any more is spoilt as bytes."""
+    try:
+        return ArchiveMutator(data, chance).any()[1]
+    except (ValueError, IndexError, KeyError, TypeError, UnicodeError, OverflowError, StopIteration, OSError):
+        return bit_flips(chance, data)
+    except (BadZipFile, NotImplementedError, RuntimeError, EOFError):
+        return bit_flips(chance, data)
 
 
 STREAM = tuple(_pickle_mutator(kind) for kind in sorted(set(KINDS)))
@@ -191,6 +203,13 @@ FORMATS = [
         read=_read_pickle,
         mutators=PICKLES,
         extra=lambda: [*_zip_archives(), *((what, {PICKLE: data}) for what, data in bombs())],
+        refusals=REFUSED,
+    ),
+    Format(
+        name="torch-archive",
+        corpus=lambda: [{ARCHIVE: data} for data in valid_archives()],
+        read=_read_pickle,
+        mutators={"": (spoilt_archive, spoilt_archive, *ANY)},
         refusals=REFUSED,
     ),
     Format(

@@ -14,6 +14,7 @@ from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.generators.official.load import generator_from_model
 from tests.official_models import eg3d_bytes, recorded_bytes
+from tests.stylenerf_generators import official_name, stylenerf_bytes
 
 COUNT = 80
 STRANGE = [
@@ -22,10 +23,11 @@ STRANGE = [
 ]
 
 
-@pytest.fixture(scope="module", params=["eg3d", "epigraf", "threedgp"])
+@pytest.fixture(scope="module", params=["eg3d", "epigraf", "threedgp", "stylenerf"])
 def model(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("published") / f"{request.param}.pkl"
-    path.write_bytes(eg3d_bytes() if request.param == "eg3d" else recorded_bytes(request.param))
+    own = {"eg3d": eg3d_bytes, "stylenerf": stylenerf_bytes}
+    path.write_bytes(own[request.param]() if request.param in own else recorded_bytes(request.param))
     return read_official(path)
 
 
@@ -75,8 +77,8 @@ def test_strange_settings_are_taken_or_refused_in_one_line(model, caplog, few_me
 
 
 def test_tensors_are_taken_over_bit_for_bit_and_only_constants_are_left_out(model):
-    found = generator_from_model(model).state_dict()
+    found = {official_name(name): tensor for name, tensor in generator_from_model(model).state_dict().items()}
     assert found.keys() <= model.tensors.keys()
     assert all(torch.equal(found[name], model.tensors[name]) for name in found)
-    constants = ("resample_filter", "fourier_coefs", "mean_camera_pose", "mean_camera_params", "progress_coef")
+    constants = ("alpha", "resample_filter", "fourier_coefs", "mean_camera_pose", "mean_camera_params", "progress_coef")
     assert all(name.endswith(constants) for name in model.tensors.keys() - found.keys())
