@@ -206,7 +206,15 @@ def test_existing_videos_are_kept_unless_overwritten(gen3d, tiny_folder):
     assert "--overwrite" in refused.error
     assert [path.name for path in Path("out").iterdir()] == ["ball-0001.mp4"]  # nothing was rendered in vain
     assert Path("out/ball-0001.mp4").read_text() == "precious"
+    kept = gen3d("video", tiny_folder, *asked, "--overwrite")  # no run of ours has made it
+    assert kept.code == 2
+    assert "no recorded run has made (ball-0001.mp4)" in kept.error
+    Path("out/ball-0001.mp4").unlink()
+    assert gen3d("video", tiny_folder, *asked).code == 0
+    made = Path("out/ball-0001.mp4").read_bytes()
+    assert gen3d("video", tiny_folder, *asked).code == 2
     assert gen3d("video", tiny_folder, *asked, "--overwrite").code == 0
+    assert Path("out/ball-0001.mp4").read_bytes() == made
     assert len(probe("out/ball-0001.mp4")[2]) == 4
 
 

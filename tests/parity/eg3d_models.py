@@ -138,6 +138,7 @@ def check_steps(case: Case, prefix: str, fields: list, seen: list, report: Repor
     steps = {
         field.name: torch.stack([getattr(one.samples, field.name)[subset] for one in seen])
         for field in dataclasses.fields(RaySamples)
+        if getattr(seen[0].samples, field.name) is not None
     }
     fine = "fine_distances" in steps
     pairs = {"depths_coarse": "coarse_distances", "depths_fine": "fine_distances", "depths_all": "distances"}

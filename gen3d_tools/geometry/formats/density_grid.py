@@ -202,7 +202,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, float, float | None]:
 
 
 def _read_mrc(path: Path) -> tuple[np.ndarray, float, float | None]:
-    with _mrc(path) as file:
+    with np.errstate(all="ignore"), _mrc(path) as file:  # the cell of a header may be any number
         density = file.data.transpose(2, 1, 0).astype(np.float32)
         voxel, text = float(file.voxel_size.x), b" ".join(file.header.label).decode("ascii", "replace")
     # Files without a cell count voxels.

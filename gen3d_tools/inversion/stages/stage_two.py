@@ -171,6 +171,11 @@ class StageTwo:
         for average, stored in zip(self.averages, state["averages"], strict=True):
             average.copy_(stored)
         self.optimizer.load_state_dict(state["optimizer"])
+        # What is read from disk lies in the usual order; the fused step takes moments in the order of their weights.
+        for parameter, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                if value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(value)
         self.random.set_state(state["random"])
 
 

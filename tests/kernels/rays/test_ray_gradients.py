@@ -20,7 +20,7 @@ from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
 from gen3d_tools.rendering.compiled_gradients import render_samples, trainable_field
-from gen3d_tools.rendering.compositing import blend, march
+from gen3d_tools.rendering.compositing import blend, march_rays
 from gen3d_tools.rendering.rays import camera_rays
 from tests.kernels.conftest import on_threads
 
@@ -77,7 +77,7 @@ def plain(field, rays, config, width=1.0):
     origins, directions, distances = rays
     points = origins[:, None] + distances[..., None] * directions[:, None]
     values, raw = field(points)
-    marched = march(
+    marched = march_rays(
         raw,
         distances,
         lambda one: activate_density((one + field.density_shift) / width, field.density_activation) * width,
@@ -234,7 +234,7 @@ def test_samples_below_the_threshold_have_no_part():
     field, rays, config = make_field("one layer", 10), make_rays(11), MARCHERS["midpoint"]
     points = rays.origins[:, None] + rays.distances[..., None] * rays.directions[:, None]
     raw = field.raw_density(points)
-    weights = march(raw, rays.distances, field.activate, marcher="midpoint").sample_weights
+    weights = march_rays(raw, rays.distances, field.activate, marcher="midpoint").sample_weights
     ordered = weights.flatten().sort().values
     threshold = float(ordered[90:92].mean())  # between two
     seen = compiled(field, rays, config, threshold=threshold)[:, :3]
@@ -253,7 +253,7 @@ def test_a_surface_that_fine_samples_open_is_looked_behind():
     at, raw = laid_out.place(config, 1.0, rays.origins, rays.directions, rays.distances, positions)
     points = rays.origins[:, None] + at[..., None] * rays.directions[:, None]
     exact = field.raw_density(points)
-    lights = march(exact, at, field.activate, marcher="classical").ray_weights.cumsum(-1)
+    lights = march_rays(exact, at, field.activate, marcher="classical").ray_weights.cumsum(-1)
     lit = torch.cat([torch.ones(len(at), 1), 1 - lights[:, :-1]], -1) > 1e-5
     assert not lit.all()
     torch.testing.assert_close(raw[lit], exact[lit], atol=0.05, rtol=1e-4)
