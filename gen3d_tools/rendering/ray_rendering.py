@@ -7,6 +7,9 @@
 | `compiled_rays.march_published` | the settings' scheme | the same, with random numbers or "published" |
 | `kernels.rays.silhouette` | densely along the ray, densities only | the level of a mesh |
 | `differentiable` | around where light was stopped before | gradients of inversions |
+
+Feature volumes and perceptrons (VolumeGAN, StyleNeRF), and schemes that the kernels do not know
+(`compiled_rays.compiles`), are served by `tracing.trace` whatever the sampling.
 """
 
 from dataclasses import dataclass, replace
