@@ -34,12 +34,11 @@ PARSED_ONLY = {
 # Numbers in Python that make it small.
 SMALLER_PYTHON = {
     r"orbit\(\d+,": "orbit(2,",
-    r"spiral\(60,": "spiral(60,",
     r"resolution=\d+": "resolution=32",
     r"faces=20_000": "faces=800",
     r"20_000": "500",
     r", 1024\)": ", 64)",
-    r"settings=\"fast\"": "settings=g3.InversionSettings(steps1=1, steps2=1, search_starts=1, search_keep=1, "
+    r"settings=\"fast\"": "settings=g3.InversionSettings().changed(steps1=1, steps2=1, search_starts=1, search_keep=1, "
     "search_steps=1, search_keep_steps=1, resolution=16)",
 }
 
