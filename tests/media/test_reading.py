@@ -1,3 +1,6 @@
+import gc
+import warnings
+
 import pytest
 import torch
 
@@ -7,6 +10,16 @@ from gen3d_tools.media.video import VideoWriter
 
 # imageio-ffmpeg leaves the closing of its pipes to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """Let that happen here: its warnings would fail a later test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
 
 SUFFIXES = [".mp4", ".webm", ".gif", ""]
 
