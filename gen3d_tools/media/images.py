@@ -6,8 +6,9 @@ formats on it, programs that draw among them: those are read as `opening` says.
 """
 
 import math
+from io import BufferedWriter, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -78,7 +79,9 @@ def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: b
         encode_pixels(file, to_uint8(image), suffix)
 
 
-def encode_pixels(file: BinaryIO, pixels: UInt8[np.ndarray, "h w channels"], suffix: str = ".png") -> None:
+def encode_pixels(
+    file: BytesIO | BufferedWriter, pixels: UInt8[np.ndarray, "h w channels"], suffix: str = ".png"
+) -> None:
     """Write pixels in the format of a suffix.
 
     The file is open already: imageio reads more than a place into some names, such as those below `renders.zip/`.

@@ -292,6 +292,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_fol
     assert "not a writable folder" in result.error
 
 
+@pytest.mark.slow
 def test_a_surface_fused_from_views_is_closed_and_says_so(gen3d, tiny_folder, open3d):
     options = ("--class", "ball", "--seeds", 1, "--surface", "fusion", "--resolution", 16, "-o", "x.ply")
     result = gen3d("mesh", tiny_folder, *options)

@@ -42,6 +42,7 @@ SurfaceSource = Literal["field", "fusion"]
 _TRUNCATION = 3.0  # voxels before and behind a surface that a view says something about
 _OPAQUE = 0.9  # opacity from which a pixel has a depth
 _STEEPEST = 2.5  # depth that a surface gains over its width in the picture, along rows, columns and diagonals
+_LEAST_PIXELS = 64  # along each side of a picture, however few the voxels
 _BLOCK = 8  # voxels along each side of a block
 _LAYERS = 18  # blocks to begin with, in faces of the box
 _VOXEL_BYTES = 20  # distance, weight and colour
@@ -89,7 +90,8 @@ def fuse_mesh(
         field: What to look at, its super-resolution included.
         cameras: Where the pictures are taken from, any leading axes.
         resolution: Voxels along each side of the field's box, 8 to 1024.
-        picture_resolution: Pixels along each side; by default what the super-resolution gives, or `resolution`.
+        picture_resolution: Pixels along each side; by default what the super-resolution gives, or as many as
+            voxels, 64 at least.
         keep: Smallest volume of a detached part to keep, as a share of the largest part's.
         keep_background: Keep background sheets and the walls of the box.
         faces: Faces wanted, at most.
@@ -149,7 +151,7 @@ def fuse_views(
     kinds = (o3d.core.float32,) * 3
     grid = o3d.t.geometry.VoxelBlockGrid(("tsdf", "weight", "color"), kinds, ((1), (1), (3)), voxel, _BLOCK, blocks)
     if picture_resolution is None and field.super_resolution is None:
-        picture_resolution = resolution
+        picture_resolution = max(resolution, _LEAST_PIXELS)
     cameras = cameras.flatten()
     corners = field.render_config.pixel_grid == "corners"
     shown = False
@@ -197,8 +199,21 @@ def _integrate(
     lens = matrix(pixel_intrinsics(camera.intrinsics, depth.shape[-1], corners=corners))
     world2cam = matrix(torch.linalg.inv(camera.cam2world.cpu().double()))
     depths, colors = image(depth[..., None]), image(rgb.permute(1, 2, 0).clamp(0, 1))
-    near = grid.compute_unique_block_coordinates(depths, lens, world2cam, 1.0, _FARTHEST, _TRUNCATION)
+    shown = o3d.t.geometry.PointCloud(o3d.core.Tensor(_shown_points(depth, camera, corners=corners)))
+    near = grid.compute_unique_block_coordinates(shown, _TRUNCATION)  # of a depth picture it looks at each 4th pixel
     grid.integrate(near, depths, colors, lens, lens, world2cam, 1.0, _FARTHEST, _TRUNCATION)
+
+
+def _shown_points(depth: Float[Tensor, "h w"], camera: Camera, *, corners: bool) -> Float[np.ndarray, "n 3"]:
+    """World points of the pixels that have a depth."""
+    depth = depth.cpu().double()
+    rows, columns = (depth > 0).nonzero().T
+    pixels = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1).double()
+    lens = pixel_intrinsics(camera.intrinsics, depth.shape[-1], corners=corners)
+    local = pixels @ torch.linalg.inv(lens).T * depth[rows, columns, None]
+    cam2world = camera.cam2world.cpu().double()
+    world: np.ndarray = (local @ cam2world[:3, :3].T + cam2world[:3, 3]).float().numpy()
+    return world
 
 
 def pixel_intrinsics(intrinsics: Float[Tensor, "3 3"], side: int, *, corners: bool) -> Float[Tensor, "3 3"]:

@@ -189,6 +189,12 @@ def _fused_mesh(
     half = field.box_side / 2
     corners = np.array([[-half] * 3, [half] * 3])
     cameras = cameras_around(field, corners) if sees_all_around(settings) else ring(settings, RING_VIEWS)
+    points = surface.resolution**3
+
+    def seen(views: int, of: int) -> None:
+        if progress is not None:  # which counts lattice points
+            progress(points * views // of, points)
+
     mesh = fuse_mesh(
         field,
         cameras,
@@ -197,13 +203,13 @@ def _fused_mesh(
         keep_background=surface.keep_background,
         faces=surface.faces,
         smooth=surface.smooth,
-        progress=progress,
+        progress=seen,
     )
     if not surface.colors:
         mesh.visual = ColorVisuals(mesh)
     elif surface.color_from != "views":
-        points, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
-        colors = surface_colors(field, points, normals, source=surface.color_from)
+        vertices, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
+        colors = surface_colors(field, vertices, normals, source=surface.color_from)
         mesh.visual = ColorVisuals(mesh, vertex_colors=(colors * 255).round().astype(np.uint8))
     textured = None
     if surface.texture is not None:

@@ -8,6 +8,7 @@ from gen3d_tools.geometry.extraction import fusion
 from gen3d_tools.geometry.extraction.fusion import check_surface_source, fuse_mesh, fuse_views, pixel_intrinsics
 from gen3d_tools.geometry.mesh import mesh_health
 from gen3d_tools.rendering.rays import camera_rays
+from gen3d_tools.rendering.renderer import render_frames
 from tests.geometry.conftest import ball_depth
 
 CENTER, RADIUS, RESOLUTION = np.array([0.1, 0.0, -0.1]), 0.5, 32
@@ -51,7 +52,16 @@ def test_what_no_view_sees_is_open_and_then_closed(ball, open3d):
     part = fuse_views(ball, front, resolution=RESOLUTION, picture_resolution=48)
     edges = np.sort(part.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     assert (np.unique(edges, axis=0, return_counts=True)[1] == 1).any()
-    assert mesh_health(fuse_mesh(ball, front, resolution=RESOLUTION, picture_resolution=48)).sound
+    closed = fuse_mesh(ball, front, resolution=RESOLUTION, picture_resolution=48)
+    assert closed.is_watertight
+    assert closed.is_winding_consistent
+
+
+def test_the_points_of_a_depth_picture_lie_on_the_ball(ball):
+    [frames] = render_frames(ball, around()[:1], resolution=48)
+    points = fusion._shown_points(fusion._trusted_depth(frames, around()[0]), around()[0], corners=False)
+    assert len(points) > 100
+    assert np.linalg.norm(points - CENTER, axis=1) == pytest.approx(RADIUS, abs=0.02)
 
 
 def test_empty_views_are_no_surface(field_of, open3d):
