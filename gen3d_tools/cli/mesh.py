@@ -19,6 +19,7 @@ def mesh(
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
     resolution: mesh_options.Resolution = 256,
+    surface: mesh_options.Surface = "field",
     level: mesh_options.Level = "auto",
     keep: mesh_options.Keep = 0.02,
     keep_background: mesh_options.KeepBackground = False,
@@ -55,13 +56,15 @@ def mesh(
         parse_color_source,
         parse_formats,
         parse_level,
+        parse_surface,
     )
     from gen3d_tools.workflows.mesh.run import mesh as workflow
     from gen3d_tools.workflows.runs import RunOptions
     from gen3d_tools.workflows.samples import SampleSelection
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
-    surface = MeshOptions(
+    shape = MeshOptions(
+        surface=parse_surface(surface),
         resolution=resolution,
         level=parse_level(level),
         keep=keep,
@@ -78,5 +81,5 @@ def mesh(
         formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report
     )
     settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
-    work = partial(workflow, model, choice, surface=surface, delivery=delivery, options=settings)
+    work = partial(workflow, model, choice, surface=shape, delivery=delivery, options=settings)
     run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

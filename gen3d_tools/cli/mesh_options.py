@@ -5,6 +5,10 @@ from typing import Annotated
 import typer
 
 Resolution = Annotated[int, typer.Option("--resolution", "-r", help="Lattice points along each side, 8-1024.")]
+Surface = Annotated[
+    str,
+    typer.Option("--surface", help="field: where its density is --level; fusion: fused from rendered views (open3d)."),
+]
 Level = Annotated[
     str,
     typer.Option("--level", help="Density at the surface (iso-level), or auto: where mesh and pictures agree best."),

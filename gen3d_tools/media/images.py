@@ -1,12 +1,16 @@
 """Pictures: tensors to image files and back, depth and normals as colours.
 
-Every image is a float tensor `[3, h, w]` with values in [0, 1], sRGB as displayed.
+Every image is a float tensor `[3, h, w]` with values in [0, 1], sRGB as displayed. imageio writes them (Pillow does the
+work, so the bytes are Pillow's own). A file to be read may be a stranger's, and imageio would try all of Pillow's
+formats on it, programs that draw among them: those are read as `opening` says.
 """
 
 import math
+from io import BufferedWriter, BytesIO
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 import torch
 from einops import rearrange
@@ -18,12 +22,12 @@ from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.media.opening import decode_picture, reading_picture
 
-# Pillow's format name and how to save well in it. JPEG without chroma subsampling keeps thin coloured edges.
-_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".webp": ("WEBP", {"quality": 92}),
+# How to save well in each format. JPEG without chroma subsampling keeps thin coloured edges.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+    ".webp": {"quality": 92},
 }
 
 
@@ -46,16 +50,16 @@ def check_image_path(path: str | Path, *, overwrite: bool = False) -> None:
         Gen3DError: The folder does not accept files.
     """
     path = Path(path)
-    _format_of(path)
+    _suffix_of(path)
     check_writable(path, overwrite=overwrite, kind="file")
 
 
-def _format_of(path: Path) -> tuple[str, dict[str, Any]]:
-    """Find how Pillow saves a file of this suffix."""
-    if path.suffix.lower() not in _FORMATS:
-        known = ", ".join(_FORMATS)
+def _suffix_of(path: Path) -> str:
+    """Find in which format a file is to be saved."""
+    if path.suffix.lower() not in _OPTIONS:
+        known = ", ".join(_OPTIONS)
         raise InputError(f"cannot write {path}: unknown image suffix '{path.suffix}'; choose one of {known}")
-    return _FORMATS[path.suffix.lower()]
+    return path.suffix.lower()
 
 
 def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: bool = False) -> None:
@@ -70,9 +74,19 @@ def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: b
         InputError: The suffix is unknown, or the file exists and `overwrite` is off.
     """
     path = Path(path)
-    image_format, options = _format_of(path)
-    with atomic_path(path, overwrite=overwrite) as temporary:
-        Image.fromarray(to_uint8(image)).save(temporary, format=image_format, **options)
+    suffix = _suffix_of(path)
+    with atomic_path(path, overwrite=overwrite) as temporary, temporary.open("wb") as file:
+        encode_pixels(file, to_uint8(image), suffix)
+
+
+def encode_pixels(
+    file: BytesIO | BufferedWriter, pixels: UInt8[np.ndarray, "h w channels"], suffix: str = ".png"
+) -> None:
+    """Write pixels in the format of a suffix.
+
+    The file is open already: imageio reads more than a place into some names, such as those below `renders.zip/`.
+    """
+    iio.imwrite(file, pixels, plugin="pillow", extension=suffix, **_OPTIONS[suffix])
 
 
 def read_image(path: str | Path) -> Float[Tensor, "3 h w"]:

@@ -1,8 +1,11 @@
 """Videos, written frame by frame: memory does not grow with their length.
 
-ffmpeg runs as a child process. Frames reach it through a short queue and a thread of their own, so
-rendering and encoding overlap. imageio-ffmpeg brings the program; we start it ourselves because
-imageio's writer does not look at its exit code, and a full disk would leave half a video behind.
+ffmpeg runs as a child process. Frames reach it through a short queue and a thread of their own, so rendering and
+encoding overlap. imageio-ffmpeg brings the program; imageio writes the folders of pictures and reads all of it back
+(`media.reading`). We start the encoder ourselves: imageio's writer takes the same processor time and makes the same
+.mp4, but it does not look at ffmpeg's exit code (a full disk leaves half a video behind, and no error), lets ffmpeg
+speak to the terminal for itself, waits for it to finish when the block is interrupted, and does not write .gif; the
+.gif that imageio makes with Pillow holds all frames in memory.
 """
 
 import subprocess
@@ -18,12 +21,11 @@ from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError
 from gen3d_tools.files import atomic_path, check_writable
-from gen3d_tools.media.images import to_uint8
+from gen3d_tools.media.images import encode_pixels, to_uint8
 from gen3d_tools.printable import printable
 
 QUEUE_FRAMES = 8
@@ -78,7 +80,7 @@ class VideoWriter:
             raise InputError(f"cannot write {path}: unknown video suffix '{self._suffix}'; choose {known} or a folder")
         self._rate = _exact_rate(fps, _MAX_FPS.get(self._suffix, 240))
         check_writable(self.path, overwrite=overwrite, kind="file" if self._suffix else "folder")
-        self._ffmpeg = _find_ffmpeg() if self._suffix else ""
+        self._ffmpeg = find_ffmpeg() if self._suffix else ""
         self._overwrite = overwrite
         self._frame_size = (0, 0)
         self._sink: _Sink | None = None
@@ -159,7 +161,8 @@ class _Folder:
         self._count = 0
 
     def write(self, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-        Image.fromarray(pixels).save(self._folder / f"{self._count:05d}.png")
+        with (self._folder / f"{self._count:05d}.png").open("wb") as file:
+            encode_pixels(file, pixels)
         self._count += 1
 
     def finish(self) -> None:
@@ -237,10 +240,15 @@ def _exact_rate(fps: float, highest: int) -> Fraction:
     return rate
 
 
-def _find_ffmpeg() -> str:
+def find_ffmpeg() -> str:
+    """Find the program that imageio-ffmpeg brings, or that `IMAGEIO_FFMPEG_EXE` names.
+
+    Raises:
+        MissingDependencyError: There is none.
+    """
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
 
         return str(get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
-        raise MissingDependencyError(f"no ffmpeg to encode the video with; {_INSTALL}") from error
+        raise MissingDependencyError(f"no ffmpeg for the video; {_INSTALL}") from error

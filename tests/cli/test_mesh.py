@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gen3d_tools.errors import MissingDependencyError
+from gen3d_tools.geometry.extraction import fusion
 from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
 
@@ -209,6 +211,7 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--texture", "64", "-o", "x.stl"], 2, "no texture fits into stl; leave --texture out, or write one of glb,"),
         (["--texture", "64", "--format", "npz,ply"], 2, "no texture fits into npz or ply"),
         (["--color-from", "dreams"], 2, "the source of the colours is 'dreams'"),
+        (["--surface", "dreams"], 2, "the surface is 'dreams', it must be one of field, fusion"),
         (["--scale", "0"], 2, "scale is 0"),
         (["--points", "0"], 2, "points is 0"),
         (["--format", ","], 2, "no format in ','"),
@@ -287,3 +290,32 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_fol
     result = gen3d("mesh", tiny_folder, "--class", "ball", "-o", out, *FAST)
     assert result.code == 1
     assert "not a writable folder" in result.error
+
+
+@pytest.mark.slow
+def test_a_surface_fused_from_views_is_closed_and_says_so(gen3d, tiny_folder, open3d):
+    options = ("--class", "ball", "--seeds", 1, "--surface", "fusion", "--resolution", 16, "-o", "x.ply")
+    result = gen3d("mesh", tiny_folder, *options)
+    assert result.code == 0, result.err
+    assert read_mesh("x.ply").is_watertight
+    assert json.loads(Path("x.run.json").read_text())["options"]["surface"] == "fusion"
+
+
+def test_a_fused_surface_has_no_level(gen3d, tiny_folder, leftovers, open3d):
+    result = gen3d("mesh", tiny_folder, "--surface", "fusion", "--level", 10)
+    assert (result.code, leftovers()) == (2, [])
+    assert "leave out --level, or --surface fusion" in result.error
+
+
+def test_fusion_without_open3d_is_a_missing_dependency_and_the_field_needs_none(
+    gen3d, tiny_folder, leftovers, monkeypatch
+):
+    monkeypatch.setattr(fusion, "import_open3d", without_open3d)
+    result = gen3d("mesh", tiny_folder, *FAST, "--surface", "fusion")
+    assert (result.code, leftovers()) == (5, [])
+    assert "apt install libgl1" in result.error
+    assert gen3d("mesh", tiny_folder, "--class", "ball", *FAST).code == 0
+
+
+def without_open3d():
+    raise MissingDependencyError("open3d cannot be imported: libGL.so.1; apt install libgl1")

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import trimesh
-from PIL import Image
 from trimesh.exchange.obj import export_obj
 
 from gen3d_tools.geometry.color.vertex_colors import texture_of
+from gen3d_tools.media.images import encode_pixels
 
 # White times the texture, no gloss (`illum 1` leaves highlights out).
 _MATERIAL = "newmtl texture\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {picture}\n"
@@ -48,5 +48,5 @@ def encode_obj(mesh: trimesh.Trimesh, stem: str) -> list[tuple[str, bytes]]:
 def encode_png(picture: np.ndarray) -> bytes:
     """Compress a picture, [height, width, 3] sRGB bytes."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
+    encode_pixels(buffer, picture)
     return buffer.getvalue()

@@ -40,7 +40,8 @@ PURPOSES = {
 """What each package of the extras is for."""
 
 ELSEWHERE = ("open3d", "open3d-cpu", "libusb-package")  # examined on a line of their own
-OPEN3D_SERVES = "examples/shapes/evaluate.py and tests need it, no command does"
+FFMPEG_SERVES = "imageio-ffmpeg brings it to write videos, imageio to read them and to write pictures"
+OPEN3D_SERVES = "for mesh --surface fusion and examples/shapes/evaluate.py, nothing else"
 
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?>=(?P<least>[\d.]+)(?:.*extra == '(?P<extra>\w+)')?")
 
@@ -162,7 +163,10 @@ def _device() -> Iterator[Check]:
 def _open3d() -> Iterator[Check]:
     """Import the one package that needs system libraries which bare containers lack."""
     try:
-        yield Check(name="open3d", status=Status.OK, found=f"{import_open3d().__version__}, system libraries found")
+        found = (
+            f"{import_open3d().__version__}, system libraries found (libusb may be libusb-package's); {OPEN3D_SERVES}"
+        )
+        yield Check(name="open3d", status=Status.OK, found=found)
     except MissingDependencyError as error:
         found, _, fix = str(error).rpartition("; ")
         yield Check(name="open3d", status=Status.WARNING, found=f"{found}; {OPEN3D_SERVES}", fix=fix)
@@ -206,7 +210,7 @@ def _ffmpeg() -> Iterator[Check]:
         found = f"{about} lacks {', '.join(lacking)}, so no {', '.join(lacking.values())}"
         yield Check(name="ffmpeg", status=Status.MISSING, found=found, fix=fix)
     else:
-        yield Check(name="ffmpeg", status=Status.OK, found=f"{about} with {', '.join(ENCODERS)}")
+        yield Check(name="ffmpeg", status=Status.OK, found=f"{about} with {', '.join(ENCODERS)}; {FFMPEG_SERVES}")
 
 
 def _output(command: list[str]) -> str:

@@ -8,16 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import imageio.v3 as iio
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from gen3d_tools.errors import BatchError, Gen3DError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.geometry.extraction.lattice import Progress
-from gen3d_tools.media.images import from_uint8, to_uint8, write_image
+from gen3d_tools.media.images import encode_pixels, from_uint8, to_uint8, write_image
 from gen3d_tools.workflows.mesh.options import NOTES_FOLDER, SHEET_NAME, Files, written_files
 from gen3d_tools.workflows.mesh.preview import STRIP_SIZE
 from gen3d_tools.workflows.mesh.sample import MadeMesh, MeshTask, make_sample
@@ -153,7 +152,7 @@ def _write_note(path: Path, outcome: _Outcome) -> None:
     picture = None
     if outcome.picture is not None:
         buffer = io.BytesIO()
-        Image.fromarray(to_uint8(outcome.picture)).save(buffer, "PNG")
+        encode_pixels(buffer, to_uint8(outcome.picture))
         picture = base64.b64encode(buffer.getvalue()).decode()
     with atomic_path(path, overwrite=True) as temporary:
         temporary.write_text(json.dumps({"row": outcome.row, "picture": picture}), encoding="utf-8")
@@ -164,8 +163,7 @@ def _read_note(path: Path) -> _Outcome:
     content = json.loads(path.read_bytes())
     if content["picture"] is None:
         return _Outcome(content["row"])
-    with Image.open(io.BytesIO(base64.b64decode(content["picture"]))) as picture:
-        return _Outcome(content["row"], from_uint8(np.asarray(picture.convert("RGB"))))
+    return _Outcome(content["row"], from_uint8(iio.imread(base64.b64decode(content["picture"]), plugin="pillow")))
 
 
 def _remove_notes(plan: Sequence[Files], run: Run, folder: Path) -> None:

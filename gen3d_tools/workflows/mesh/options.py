@@ -8,6 +8,7 @@ from typing import cast
 from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.color.texture import check_texture_size
 from gen3d_tools.geometry.color.view_colors import ColorSource, check_color_source
+from gen3d_tools.geometry.extraction.fusion import SurfaceSource, check_surface_source
 from gen3d_tools.geometry.extraction.isosurface import check_iso_level
 from gen3d_tools.geometry.extraction.lattice import check_range
 from gen3d_tools.geometry.formats.density_grid import DENSITY_SUFFIXES, check_density_suffix
@@ -29,6 +30,7 @@ NOTES_FOLDER = ".unfinished"
 class MeshOptions:
     """What surface is taken from a field, and how it is coloured."""
 
+    surface: SurfaceSource = "field"  # a level of the density, or fused from rendered views
     resolution: int = 256  # lattice points along each side of the box, 8 to 1024
     level: float | None = None  # density at the surface; None = chosen for each field
     keep: float = 0.02  # smallest detached part, as a share of the largest part's volume
@@ -44,9 +46,13 @@ class MeshOptions:
         """Refuse what cannot be meshed, before any work.
 
         Raises:
-            InputError: A value is out of its range.
+            InputError: A value is out of its range, or two exclude each other.
+            MissingDependencyError: The surface needs open3d, which cannot be imported.
             OutOfMemoryError: The texture does not fit; whether the surface does depends on the field.
         """
+        check_surface_source(self.surface)
+        if self.surface == "fusion" and self.level is not None:
+            raise InputError("a surface fused from views has no level; leave out --level, or --surface fusion")
         check_range(self.resolution)
         check_keep(self.keep)
         if self.level is not None:
@@ -63,6 +69,8 @@ class MeshOptions:
     def __str__(self) -> str:
         """Say it in one line."""
         parts = [f"{self.resolution}³ lattice points", f"level {level_name(self.level)}"]
+        if self.surface == "fusion":
+            parts = [f"{self.resolution}³ voxels fused from views"]
         if self.faces is not None:
             parts.append(f"at most {self.faces:,} faces")
         if self.smooth:
@@ -143,6 +151,18 @@ def parse_color_source(text: str) -> ColorSource:
     name = text.strip().lower()
     check_color_source(name)
     return cast(ColorSource, name)
+
+
+def parse_surface(text: str) -> SurfaceSource:
+    """Read `--surface`.
+
+    Raises:
+        InputError: It is no source of surfaces.
+        MissingDependencyError: It needs open3d, which cannot be imported.
+    """
+    name = text.strip().lower()
+    check_surface_source(name)
+    return cast(SurfaceSource, name)
 
 
 def level_name(level: float | None) -> str:

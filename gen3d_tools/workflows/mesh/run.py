@@ -16,6 +16,7 @@ from gen3d_tools.workflows.mesh.options import (
     parse_color_source,
     parse_formats,
     parse_level,
+    parse_surface,
     plan_files,
     written_files,
 )
@@ -24,7 +25,15 @@ from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions
 from gen3d_tools.workflows.samples import SampleSelection, check_psi
 
-__all__ = ["MeshOptions", "OutputOptions", "mesh", "parse_color_source", "parse_formats", "parse_level"]
+__all__ = [
+    "MeshOptions",
+    "OutputOptions",
+    "mesh",
+    "parse_color_source",
+    "parse_formats",
+    "parse_level",
+    "parse_surface",
+]
 
 
 def mesh(

@@ -17,7 +17,8 @@ from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.geometry.color.texture import bake_texture
-from gen3d_tools.geometry.color.view_colors import surface_colors
+from gen3d_tools.geometry.color.view_colors import cameras_around, surface_colors
+from gen3d_tools.geometry.extraction.fusion import fuse_mesh
 from gen3d_tools.geometry.extraction.lattice import Progress
 from gen3d_tools.geometry.formats.density_grid import write_density
 from gen3d_tools.geometry.formats.export import TEXTURE_SUFFIXES, write_mesh
@@ -155,6 +156,8 @@ def make_mesh(
     Raises:
         Gen3DError: There is no surface, or something does not fit.
     """
+    if surface.surface == "fusion":
+        return _fused_mesh(field, settings, surface, progress)
     looked_at = surface.colors and surface.color_from != "points" and not only_textured
     mesh = extract_mesh(
         field,
@@ -176,6 +179,41 @@ def make_mesh(
         points, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
         colors = surface_colors(field, points, normals, source=surface.color_from, cameras=cameras)
         mesh.visual = ColorVisuals(mesh, vertex_colors=(colors * 255).round().astype(np.uint8))
+    return ColoredMesh(mesh, textured)
+
+
+def _fused_mesh(
+    field: RadianceField, settings: ModelSettings, surface: MeshOptions, progress: Progress | None
+) -> ColoredMesh:
+    """Fuse a mesh from views all around, or from where the model may be looked at."""
+    half = field.box_side / 2
+    corners = np.array([[-half] * 3, [half] * 3])
+    cameras = cameras_around(field, corners) if sees_all_around(settings) else ring(settings, RING_VIEWS)
+    points = surface.resolution**3
+
+    def seen(views: int, of: int) -> None:
+        if progress is not None:  # which counts lattice points
+            progress(points * views // of, points)
+
+    mesh = fuse_mesh(
+        field,
+        cameras,
+        resolution=surface.resolution,
+        keep=surface.keep,
+        keep_background=surface.keep_background,
+        faces=surface.faces,
+        smooth=surface.smooth,
+        progress=seen,
+    )
+    if not surface.colors:
+        mesh.visual = ColorVisuals(mesh)
+    elif surface.color_from != "views":
+        vertices, normals = np.asarray(mesh.vertices), np.asarray(mesh.vertex_normals)
+        colors = surface_colors(field, vertices, normals, source=surface.color_from)
+        mesh.visual = ColorVisuals(mesh, vertex_colors=(colors * 255).round().astype(np.uint8))
+    textured = None
+    if surface.texture is not None:
+        textured = bake_texture(field, mesh, surface.texture, source=surface.color_from, cameras=cameras)
     return ColoredMesh(mesh, textured)
 
 
