@@ -20,6 +20,7 @@ from gen3d_tools.cli.console import print_error
 from gen3d_tools.cli.streams import close_stdout, prepare_streams, print_result
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.kernels.compiling.ahead import second_process
+from gen3d_tools.wording import options_are_typed
 
 OUT_OF_MEMORY = 6
 
@@ -85,7 +86,8 @@ def main() -> NoReturn:
     let_threads_sleep()
     second_process.wanted = True
     prepare_streams()
-    code = _run(app)
+    with options_are_typed():
+        code = _run(app)
     sys.exit(code or _run(close_stdout))
 
 

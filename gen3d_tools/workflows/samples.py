@@ -14,6 +14,7 @@ from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
+from gen3d_tools.printable import printable
 
 MAX_PSI = 4.0
 _MAX_NAME_BYTES = 120
@@ -44,6 +45,12 @@ class Sample:
         if self.seed is None:
             return f"the {self.class_name or 'object'}"
         return f"{self.class_name or 'seed'} {self.seed}"
+
+    @property
+    def object_name(self) -> str:
+        """Name of the object in a mesh file: `mug-3`, or `seed-3`; `mug` or `object` for the pivot."""
+        name = printable(self.class_name)
+        return name or "object" if self.seed is None else f"{name or 'seed'}-{self.seed}"
 
     @property
     def options(self) -> str:
