@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
+from gen3d_tools.cli.completion import complete_class, complete_model, complete_preset
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("invert")(invert)
+    app.command("invert", cls=Command)(invert)
 
 
 def invert(
@@ -19,9 +21,12 @@ def invert(
         list[Path],
         typer.Argument(metavar="PHOTO...", help="A photo, or several of one object.", show_default=False),
     ],
-    model: Annotated[str, typer.Option("--model", "-m", help="Bundled name, folder, .pkl or hub id.")] = "shapes",
+    model: Annotated[
+        str, typer.Option("--model", "-m", autocompletion=complete_model, help="Bundled name, folder, .pkl or hub id.")
+    ] = "shapes",
     class_name: Annotated[
-        str | None, typer.Option("--class", "-c", help="Class name or index. Default: found out.")
+        str | None,
+        typer.Option("--class", "-c", autocompletion=complete_class, help="Class name or index. Default: found out."),
     ] = None,
     camera: Annotated[
         str | None,
@@ -39,7 +44,9 @@ def invert(
     background: Annotated[
         str, typer.Option("--background", help="How to find the object: auto, alpha, border, rembg or none.")
     ] = "auto",
-    preset: Annotated[str, typer.Option("--preset", help="fast, balanced or best.")] = "balanced",
+    preset: Annotated[
+        str, typer.Option("--preset", autocompletion=complete_preset, help="fast, balanced or best.")
+    ] = "balanced",
     steps: Annotated[int | None, typer.Option("--steps", help="Steps of both stages. Default: the preset's.")] = None,
     space: Annotated[str | None, typer.Option("--space", help="Latent space, w or w+. Default: the preset's.")] = None,
     features: Annotated[

@@ -5,12 +5,13 @@ from functools import partial
 import typer
 
 from gen3d_tools.cli import mesh_options, options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("mesh")(mesh)
+    app.command("mesh", cls=Command)(mesh)
 
 
 def mesh(

@@ -15,6 +15,7 @@ from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
 from gen3d_tools.printable import printable
+from gen3d_tools.wording import option
 
 MAX_PSI = 4.0
 _MAX_NAME_BYTES = 120
@@ -174,7 +175,10 @@ def _check_psi_of(one: Sample, psi: float) -> None:
     """
     check_psi(psi)
     if one.seed is None and psi != 1:
-        raise InputError(f"psi is {psi:g}, but the reconstructed object is not drawn; leave --psi out, or name --seeds")
+        raise InputError(
+            f"psi is {psi:g}, but the object from the photo has no seed: leave {option('psi')} out, "
+            f"or add {option('seeds')}"
+        )
 
 
 def _pivot_ws(generator: Generator) -> Float[Tensor, "1 num_ws w_dim"]:

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
-from gen3d_tools.cameras.formats import write_camera_path, write_transforms
+from gen3d_tools.cameras.formats import write_camera_path
+from tests.camera_sets import write_transforms
 
 SMALL = ("--size", 16)
 SHORT = ("--seconds", 0.4, "--fps", 10)  # 4 frames
@@ -101,6 +102,30 @@ def test_a_grid_holds_each_sample_in_its_cell_and_white_beyond(gen3d, tiny_folde
     frame = picture("g/grid/00002.png")
     assert np.array_equal(frame[16:, :16], picture("alone/ball-0002/00002.png"))
     assert (frame[16:, 16:] == 255).all()
+
+
+def test_a_grid_without_a_size_is_about_square(gen3d, tiny_folder):
+    made = gen3d("video", tiny_folder, "--seeds", "0-2", "--format", "frames", "--grid", "-o", "g", *FAST)
+    assert made.paths == ["g/grid"], made.err
+    assert picture("g/grid/00000.png").shape == (32, 32, 3)
+
+
+def test_frames_come_with_their_cameras(gen3d, tiny_folder):
+    made = gen3d("video", tiny_folder, "--class", "ball", "--cameras-out", "nerfstudio", "-o", "set", *FAST)
+    assert made.code == 0, made.err
+    assert made.paths == ["set/ball-0000", "set/transforms.json"]
+    names = [frame["file_path"] for frame in json.loads(Path("set/transforms.json").read_text())["frames"]]
+    assert names == [f"ball-0000/{index:05d}.png" for index in range(4)]
+    assert all(picture(f"set/{name}").shape == (16, 16, 3) for name in names)
+    yaw, _, _ = load_cameras("set/transforms.json").spherical()
+    assert (yaw - yaw[0]).remainder(360).tolist() == pytest.approx([0, 90, 180, 270], abs=0.01)
+
+
+@pytest.mark.parametrize("more", [("--interpolate", "--seeds", "0-1"), ("--format", "gif"), ("--show", "rgb,depth")])
+def test_what_is_no_picture_of_one_object_gets_no_cameras(gen3d, tiny_folder, more):
+    refused = gen3d("video", tiny_folder, "--cameras-out", "colmap", *more, *FAST)
+    assert refused.code == 2
+    assert "cameras belong to pictures" in refused.error
 
 
 def test_interpolation_passes_through_its_samples(gen3d, tiny_folder):
