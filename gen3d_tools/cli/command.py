@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 
 from gen3d_tools.cli.completion import TYPED
 
-_SIZE = re.compile(r"\d+\s*[xX×]\s*\d+")
+_SIZE = re.compile(r"[\d\s]+([xX×*,][\d\s]*)?")  # a slip such as 3 or 3x is a size too, and refused as one
 
 
 class Command(TyperCommand):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
-from gen3d_tools.cameras.formats import write_camera_path
+from gen3d_tools.cameras.formats import load_cameras, write_camera_path
 from tests.camera_sets import write_transforms
 
 SMALL = ("--size", 16)
@@ -141,6 +141,24 @@ def test_interpolation_passes_through_its_samples(gen3d, tiny_folder):
     away, back = np.abs(frames[1] - frames[0]).mean(), np.abs(frames[1] - frames[5]).mean()
     assert away > 1
     assert back < 0.2 * away  # two keyframes: the way back is nearly the way there
+
+
+def test_a_way_that_is_gone_once_ends_at_its_last_sample(gen3d, tiny_folder):
+    still = ("--path", "still.json", "--format", "frames", "--class", "all", "--seeds", 1)
+    write_camera_path("still.json", around(1)[[0] * 4], fps=10)
+    once = gen3d("video", tiny_folder, *still, "--interpolate", "--once", "-o", "once", *SMALL)
+    assert once.code == 0, once.err
+    assert "(ball 1 > cube 1, " in once.err
+    assert "each frame of a blend is an object of its own" in once.err
+    gen3d("video", tiny_folder, *still, "-o", "alone", *SMALL)
+    for index, name in ((0, "ball"), (3, "cube")):
+        frame = picture(f"once/interpolation/0000{index}.png")
+        assert np.abs(frame - picture(f"alone/{name}-0001/00000.png")).max() <= 1
+    back = gen3d("video", tiny_folder, *still, "--interpolate", "-o", "back", *SMALL)
+    assert "(ball 1 > cube 1 > ball 1, " in back.err
+    refused = gen3d("video", tiny_folder, "--once", *SMALL)
+    assert refused.code == 2
+    assert "add --interpolate" in refused.error
 
 
 def test_interpolating_grids_share_out_the_samples(gen3d, tiny_folder):
