@@ -33,7 +33,7 @@ def main(
     files = {"result": out / "07_result", "picture": out / "07_around.png"}
     result.save(files["result"], overwrite=True)
 
-    tuned = g3.load_generator(files["result"])
+    tuned = g3.load_generator(files["result"], base=model)
     other = tuned.latents(seeds=[2], classes=[result.class_name] if result.class_name else None)
     moved = tuned.pivot.ws.lerp(other, amount)  # towards another sample: 0 is the photo's object, 1 the other
     (field,) = tuned.fields(moved)

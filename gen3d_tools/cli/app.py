@@ -22,6 +22,7 @@ from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.kernels.compiling.ahead import second_process
 from gen3d_tools.wording import options_are_typed
 
+NAME = "gen3d"
 OUT_OF_MEMORY = 6
 
 
@@ -87,14 +88,16 @@ def main() -> NoReturn:
     second_process.wanted = True
     prepare_streams()
     with options_are_typed():
-        code = _run(_run_commands if wants_json() else app)
+        code = _run(_run_commands)
     sys.exit(code or _run(close_stdout))
 
 
 def _run_commands() -> None:
-    """Run the commands; what is typed wrong is an error as any other, and no drawing."""
+    """Run the commands; where JSON is asked for, what is typed wrong is an error as any other, and no drawing."""
+    if not wants_json():
+        app(prog_name=NAME)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=NAME, standalone_mode=False)
     except Exception as error:
         told = getattr(error, "format_message", None)
         if told is None:

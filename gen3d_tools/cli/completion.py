@@ -2,8 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
-
-import typer
+from typing import Any
 
 TYPED = "gen3d_tools.typed"
 """Where the context of a command keeps its arguments."""
@@ -28,7 +27,7 @@ def complete_model(incomplete: str) -> list[str]:
     return names + _entries(incomplete, (".pkl",))
 
 
-def complete_class(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_class(ctx: Any, incomplete: str) -> list[str]:
     """Classes of the model that is typed before, after the last comma."""
     from gen3d_tools.workflows.describe import classes_record
 

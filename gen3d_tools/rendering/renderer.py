@@ -40,7 +40,7 @@ class Frames:
     opacity: Float[Tensor, "*b 1 n n"]
     """Share of light stopped by the field, 0..1."""
     distance: Float[Tensor, "*b 1 n n"]
-    """Distance from the camera along each pixel's ray, in world units; where it met nothing, as in `depth`."""
+    """Distance from the camera along each pixel's ray, in world units; where it met nothing, that of the far end."""
     raw: "Frames | None" = None
     """With a super-resolution, what the rays themselves saw; `depth`, `opacity` and `distance` are interpolated."""
 

@@ -96,7 +96,7 @@ def test_a_photo_becomes_a_model_and_a_walk_around_it(tiny_folder, tmp_path):
         steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
     )
     files = example(7)(model=tiny_folder, settings=few, size=16, views=3, out=tmp_path)
-    assert g3.load_generator(files["result"]).pivot is not None
+    assert g3.load_generator(files["result"], base=tiny_folder).pivot is not None
     assert read_image(files["picture"]).shape == (3, 16, 48)
     moved = example(7)(model=tiny_folder, settings=few, size=16, views=3, amount=0.5, out=tmp_path / "moved")
     assert (read_image(moved["picture"]) != read_image(files["picture"])).any()

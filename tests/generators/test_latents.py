@@ -206,7 +206,7 @@ def test_a_model_without_classes_says_so():
         parse_classes("mug", [])
 
 
-CLASSES = ("car", "house", "mug", "sailboat", "tree")
+TOYS = ("car", "house", "mug", "sailboat", "tree")
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,12 @@ CLASSES = ("car", "house", "mug", "sailboat", "tree")
 )
 def test_words_for_a_class_suggest_it(typed, meant):
     with pytest.raises(InputError, match=rf"unknown class '{typed}'; did you mean {meant}\?"):
-        parse_classes(typed, CLASSES)
+        parse_classes(typed, TOYS)
 
 
 def test_a_word_that_is_only_spelled_a_little_alike_suggests_nothing():
     with pytest.raises(InputError, match="unknown class 'bus'; classes: car"):
-        parse_classes("bus", CLASSES)
+        parse_classes("bus", TOYS)
 
 
 def test_every_word_means_a_class_of_the_bundled_model():

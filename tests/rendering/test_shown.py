@@ -36,7 +36,7 @@ def test_a_notebook_gets_the_colours_in_a_table():
 def test_pixels_that_meet_nothing_get_the_depth_that_is_asked_for(missed):
     plain = render(BALL, FRONT, resolution=9)
     asked = render(BALL, FRONT, resolution=9, missed_depth=missed)
-    assert plain.depth[0, 0, 0] == pytest.approx(4 + math.sqrt(3), rel=0.05)  # the far side of the box's sphere
+    assert float(plain.distance[0, 0, 0]) == pytest.approx(4 + math.sqrt(3))  # the far side of the box's sphere
     assert asked.depth[0, 0, 0] == asked.distance[0, 0, 0] == missed
     hit = plain.opacity > 0.5
     assert hit[0, 4, 4]

@@ -14,8 +14,8 @@ BALL = FunctionField(raw_density_fn=lambda points: 1000 * (0.5 - points.norm(dim
 
 def test_a_mesh_prints_as_one_line_and_draws_itself_from_three_sides():
     mesh = extract_mesh(BALL, resolution=16)
-    said = f"Mesh({len(mesh.vertices):,} vertices, {len(mesh.faces):,} faces, vertex colours, 1 x 1 x 1)"
-    assert repr(mesh) == said
+    counts = f"{len(mesh.vertices):,} vertices, {len(mesh.faces):,} faces"
+    assert repr(mesh) == f"Mesh({counts}, vertex colours, 0.982 x 0.982 x 0.982)"
     with Image.open(io.BytesIO(mesh._repr_png_())) as shown:
         pixels = np.asarray(shown)
     size = pixels.shape[0]
