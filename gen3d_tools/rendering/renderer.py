@@ -34,8 +34,8 @@ class Frames:
     rgb: Float[Tensor, "*b 3 n n"]
     """Colour in [0, 1]."""
     depth: Float[Tensor, "*b 1 n n"]
-    """Depth along the camera's z axis in world units. Where a ray met nothing (opacity below 1/255), the scene's
-    far end: `far` of the render settings, or the far side of the box's bounding sphere, unless `render` was asked for
+    """Depth along the camera's z axis in world units. Where a ray met nothing (opacity below 1/255), that of its far
+    end: `far` of the render settings, or the far side of the box's bounding sphere, unless `render` was asked for
     another number."""
     opacity: Float[Tensor, "*b 1 n n"]
     """Share of light stopped by the field, 0..1."""

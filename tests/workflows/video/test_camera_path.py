@@ -69,5 +69,5 @@ def test_an_exported_list_of_cameras_takes_its_lens_from_the_view(tmp_path):
     (tmp_path / "list.json").write_text(json.dumps([{"file_path": "a.png", "transform": rows}] * 2))
     motion = plan_motion(str(tmp_path / "list.json"), None, None, 30)
     assert (motion.frames, motion.keyframes.fov_y_deg.tolist()) == (2, pytest.approx([30, 30]))
-    with pytest.raises(InputError, match=r"holds no lens.*--fov"):
+    with pytest.raises(InputError, match=r"holds no lens.*fov_y_deg"):
         plan_motion(str(tmp_path / "list.json"))
