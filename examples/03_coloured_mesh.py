@@ -3,7 +3,7 @@
 The mesher asks the field for its density on a regular lattice, finds the surface where the density crosses the level
 that the model suggests, drops detached crumbs, and asks the field for a colour at every vertex. The mesh is a
 `trimesh.Trimesh` in world units, y up, normals outward. Written as .glb it keeps its colours in Blender, Windows' 3D
-viewer or a browser; .ply and .obj keep them too, .stl knows none.
+viewer or a browser; .ply and .obj keep them too, .stl knows none, and no unit: slicers read its numbers as millimetres.
 
 Run it with `python examples/03_coloured_mesh.py`; the meshes appear in gen3d-out/examples.
 """
@@ -11,8 +11,6 @@ Run it with `python examples/03_coloured_mesh.py`; the meshes appear in gen3d-ou
 from pathlib import Path
 
 import gen3d_tools as g3
-from gen3d_tools.geometry.formats.export import write_mesh
-from gen3d_tools.geometry.mesh import mesh_health
 
 OUT = Path("gen3d-out/examples")
 
@@ -29,12 +27,12 @@ def main(
     generator = g3.load_generator(model)
     (field,) = generator.fields(generator.latents(seeds=[seed], classes=[class_name], truncation_psi=0.7))
     mesh = g3.extract_mesh(field, resolution=resolution, iso_level=iso_level)
-    print(mesh_health(mesh))
+    print(g3.mesh_health(mesh))
 
     files = [out / f"03_{class_name}.glb", out / f"03_{class_name}.stl"]
-    for path, up in zip(files, ("y", "z"), strict=True):
-        write_mesh(path, mesh, up=up, overwrite=True)
-        print(path)
+    g3.write_mesh(files[0], mesh, overwrite=True)
+    g3.write_mesh(files[1], mesh, up="z", scale="80mm", ground=True, overwrite=True)
+    print(*files, sep="\n")
     return files
 
 

@@ -1,7 +1,9 @@
 """The public surface, and nothing else: the one list of it, which type checkers read, and `__init__.py` too."""
 
 from gen3d_tools.cameras.camera import Camera as Camera
+from gen3d_tools.cameras.colmap import write_colmap as write_colmap
 from gen3d_tools.cameras.formats import load_cameras as load_cameras
+from gen3d_tools.cameras.formats import write_transforms as write_transforms
 from gen3d_tools.cameras.paths import front_circle as front_circle
 from gen3d_tools.cameras.paths import line as line
 from gen3d_tools.cameras.paths import orbit as orbit
@@ -19,6 +21,7 @@ from gen3d_tools.fields.field import RadianceField as RadianceField
 from gen3d_tools.fields.render_config import RenderConfig as RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField as TriplaneField
 from gen3d_tools.generators.base import Generator as Generator
+from gen3d_tools.generators.latents import interpolate_ws as interpolate_ws
 from gen3d_tools.generators.loading import load_generator as load_generator
 from gen3d_tools.geometry.color.rasterize import render_mesh as render_mesh
 from gen3d_tools.geometry.color.texture import bake_texture as bake_texture
@@ -36,8 +39,10 @@ from gen3d_tools.geometry.processing.repair import make_watertight as make_water
 from gen3d_tools.inversion.api import invert as invert
 from gen3d_tools.inversion.results.result import InversionResult as InversionResult
 from gen3d_tools.inversion.settings import InversionSettings as InversionSettings
+from gen3d_tools.media.images import depth_picture as depth_picture
 from gen3d_tools.media.images import write_image as write_image
 from gen3d_tools.media.video import VideoWriter as VideoWriter
+from gen3d_tools.media.video import write_video as write_video
 from gen3d_tools.rendering.renderer import Frames as Frames
 from gen3d_tools.rendering.renderer import render as render
 from gen3d_tools.rendering.renderer import render_frames as render_frames

@@ -16,6 +16,7 @@ from typing import Literal
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.ownership import in_the_way
 from gen3d_tools.staging import ROOM, Staging, in_staging, remove_leftovers
+from gen3d_tools.wording import choose, option
 
 Kind = Literal["file", "folder"]
 _MAX_PATH_BYTES = 4096
@@ -59,25 +60,32 @@ def _check_place(path: Path, *, overwrite: bool, kind: Kind | None = None) -> No
     while not os.path.lexists(parent):
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise Gen3DError(f"cannot write {path}: {parent} is not a writable folder; choose another place with -o")
+        raise Gen3DError(f"cannot write {path}: {parent} is not a writable folder; choose another place{_by_option()}")
     if os.path.lexists(path) and not overwrite:
-        raise InputError(f"{path} exists already; give another name with -o, or add --overwrite to replace it")
+        replace_it = option("overwrite", True)
+        raise InputError(f"{path} exists already; give another name{_by_option()}, or add {replace_it} to replace it")
     final = _follow(path)
     if final.is_dir():
         if kind == "file":
-            raise InputError(f"{path} is a folder, the output is a file; give another name with -o")
+            raise InputError(f"{path} is a folder, the output is a file; give another name{_by_option()}")
         remove_leftovers(final)
         if names := in_the_way(final):
             raise InputError(
-                f"{path} holds more than an earlier output ({listed(names)}), so it stays; give another name with -o"
+                f"{path} holds more than an earlier output ({listed(names)}), so it stays; "
+                f"give another name{_by_option()}"
             )
     elif os.path.lexists(final):
         if kind == "folder":
-            raise InputError(f"{path} is a file, the output is a folder; give another name with -o")
+            raise InputError(f"{path} is a file, the output is a folder; give another name{_by_option()}")
         if not final.is_file():
-            raise InputError(f"{path} is no regular file, so it stays; give another name with -o")
+            raise InputError(f"{path} is no regular file, so it stays; give another name{_by_option()}")
     elif final != path and not final.parent.is_dir():
-        raise InputError(f"{path} is a link to {final}, whose folder is not there; give another name with -o")
+        raise InputError(f"{path} is a link to {final}, whose folder is not there; give another name{_by_option()}")
+
+
+def _by_option() -> str:
+    """Say how another place is given on the command line; in Python the argument's name depends on the function."""
+    return choose(typed=" with -o", python="")
 
 
 def _check_name(path: Path) -> None:
@@ -91,17 +99,17 @@ def _check_name(path: Path) -> None:
             f"{path} is where a folder is, not a name for an output; name it, such as -o {path / 'result'}"
         )
     if "\0" in str(path):
-        raise InputError("the name of an output holds a null character; give another one with -o")
+        raise InputError(f"the name of an output holds a null character; give another one{_by_option()}")
     for part in path.parts:
         if (size := len(os.fsencode(part))) > _MAX_NAME_BYTES:
             raise InputError(
                 f"the name {shorten(part, _LONGEST_SHOWN)}... has {size} bytes, file systems take {_MAX_NAME_BYTES}; "
-                "give a shorter one with -o"
+                f"give a shorter one{_by_option()}"
             )
     if (size := len(os.fsencode(path.absolute())) + ROOM) > _MAX_PATH_BYTES:
         raise InputError(
             f"the path {shorten(str(path), _LONGEST_SHOWN)}... has {size} bytes with what is needed around it, systems "
-            f"take {_MAX_PATH_BYTES}; give a shorter one with -o"
+            f"take {_MAX_PATH_BYTES}; give a shorter one{_by_option()}"
         )
 
 
@@ -115,7 +123,7 @@ def _follow(path: Path) -> Path:
         return path
     final = Path(os.path.realpath(path))
     if final.is_symlink():
-        raise InputError(f"{path} is a link that leads round in a circle; give another name with -o")
+        raise InputError(f"{path} is a link that leads round in a circle; give another name{_by_option()}")
     return final
 
 
@@ -177,9 +185,9 @@ def _commit(
     """Tell whoever keeps a record, then give all their names, the first one last."""
     for path, final, new in zip(paths, finals, temporary, strict=True):
         if final.is_dir() and not new.is_dir():
-            raise InputError(f"{path} is a folder, the output is a file; give another name with -o")
+            raise InputError(f"{path} is a folder, the output is a file; give another name{_by_option()}")
         if final.is_file() and new.is_dir():
-            raise InputError(f"{path} is a file, the output is a folder; give another name with -o")
+            raise InputError(f"{path} is a file, the output is a folder; give another name{_by_option()}")
     tell = _teller.get()
     for path, new in zip(paths, temporary, strict=True):
         if tell is not None and not in_staging(path):
@@ -233,11 +241,13 @@ def listed(names: Sequence[str]) -> str:
 
 def _translate(error: OSError, path: Path) -> Gen3DError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Gen3DError(f"the disk is full: {path} was not written; free some space or choose another place with -o")
+        return Gen3DError(
+            f"the disk is full: {path} was not written; free some space or choose another place{_by_option()}"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-        return Gen3DError(f"cannot write {path}: {error.strerror}; choose another place with -o")
+        return Gen3DError(f"cannot write {path}: {error.strerror}; choose another place{_by_option()}")
     if error.errno == errno.ENAMETOOLONG:
         return InputError(
-            f"cannot write {shorten(str(path), 200)}: the name is too long here; give a shorter one with -o"
+            f"cannot write {shorten(str(path), 200)}: the name is too long here; give a shorter one{_by_option()}"
         )
     return Gen3DError(f"writing {path} failed: {error.strerror or error}")

@@ -95,7 +95,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, name, stop):
 def test_an_existing_file_is_refused_before_any_work(tmp_path):
     path = tmp_path / "mesh.obj"
     path.write_text("old")
-    with pytest.raises(InputError, match="--overwrite"), atomic_path(path):
+    with pytest.raises(InputError, match="add overwrite=True"), atomic_path(path):
         pytest.fail("the block ran")
     assert path.read_text() == "old"
 

@@ -10,6 +10,7 @@ Intrinsics are in image sides: a point in the camera's frame lands at `(K p / p_
 picture's upper left corner and (1, 1) its lower right one. The field of view is the vertical one.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ from gen3d_tools.errors import InputError
 _PARALLEL = 1e-6  # sine of the angle below which a view counts as running along `up`
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Camera:
     """One camera, or a batch of them over any leading axes.
 
@@ -58,6 +59,16 @@ class Camera:
         with torch.no_grad():
             check_rigid(self.cam2world)
             check_lens(self.intrinsics)
+
+    def __repr__(self) -> str:
+        """Say in one line where it stands, or how many there are."""
+        count, batch = math.prod(self.batch_shape), " x ".join(map(str, self.batch_shape))
+        if not count:
+            return f"Camera(none, {batch})"
+        place = ", ".join(f"{number:.3g}" for number in self.position.detach().reshape(-1, 3)[0].tolist())
+        fov = f"{float(self.fov_y_deg.detach().reshape(-1)[0]):.3g}"
+        which = f"{batch} cameras, the first at" if self.batch_shape else "at"
+        return f"Camera({which} ({place}), field of view {fov} degrees)"
 
     @classmethod
     def look_at(

@@ -20,6 +20,22 @@ from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.texts import decoded
 
+_SAME_LENS = 1e-6  # difference, as a share of the picture's side, that single precision makes
+
+
+def check_pictures(cameras: int, width: int, height: int, names: Sequence[str]) -> None:
+    """Refuse sizes and names that are not those of pictures.
+
+    Raises:
+        InputError: A size is below 1, a name is empty, not printable or there twice, or the numbers differ.
+    """
+    if min(width, height) < 1:
+        raise InputError(f"need the pictures' width and height in pixels, got {width} x {height}")
+    if len(names) != cameras:
+        raise InputError(f"need one name per camera, got {len(names)} names for {cameras} cameras")
+    if len(set(names)) < len(names) or not all(name.strip() and name.isprintable() for name in names):
+        raise InputError("each camera needs a picture of its own, named in one line")
+
 
 def is_colmap(path: Path) -> bool:
     """Whether `path` is one of the text files of a model."""
@@ -30,29 +46,27 @@ def write_colmap(
     folder: str | Path,
     cameras: Camera,
     *,
-    width: int = 512,
-    height: int = 512,
-    names: Sequence[str] | None = None,
+    width: int,
+    height: int,
+    names: Sequence[str],
     overwrite: bool = False,
 ) -> None:
-    """Write cameras as a COLMAP text model without points.
+    """Write cameras as a COLMAP text model without points; pictures through one lens share one camera.
 
     Args:
         folder: The folder to make.
         cameras: The cameras, [n].
         width: Picture width in pixels.
         height: Picture height in pixels.
-        names: The picture of each camera; `0000.png`, ... if not given.
+        names: The picture of each camera, relative to the folder of pictures.
         overwrite: Whether an existing folder may be replaced.
 
     Raises:
-        InputError: A lens with skew, another number of names than cameras, or the folder exists.
+        InputError: A lens with skew, a size below 1, another number of names than cameras, or the folder exists.
     """
     if len(cameras.batch_shape) != 1 or not len(cameras):
         raise InputError(f"a file holds a batch [n] of at least one camera, got {list(cameras.batch_shape)}")
-    files = [f"{index:04d}.png" for index in range(len(cameras))] if names is None else list(names)
-    if len(files) != len(cameras):
-        raise InputError(f"need one name per camera, got {len(files)} names for {len(cameras)} cameras")
+    check_pictures(len(cameras), width, height, names)
     lens = cameras.intrinsics.cpu().double().numpy()
     if np.abs(lens[:, 0, 1]).max() > 1e-4:
         raise InputError("COLMAP's PINHOLE cannot hold skew; write EG3D labels instead")
@@ -63,10 +77,13 @@ def write_colmap(
     translations = -world2cam.apply(cam2world[:, :3, 3])
     lens_lines = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"]
     image_lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME", "# POINTS2D[] as (X, Y, POINT3D_ID)"]
-    for index, file in enumerate(files):
-        lens_lines.append(f"{index + 1} PINHOLE {width} {height} {_numbers(pixels[index])}")
+    same = np.ptp(pixels, axis=0).max() < _SAME_LENS * max(width, height)
+    for index, file in enumerate(names):
+        lens_id = 1 if same else index + 1
+        if lens_id > index:
+            lens_lines.append(f"{lens_id} PINHOLE {width} {height} {_numbers(pixels[index])}")
         pose = _numbers([*quaternions[index], *translations[index]])
-        image_lines += [f"{index + 1} {pose} {index + 1} {file}", ""]
+        image_lines += [f"{index + 1} {pose} {lens_id} {file}", ""]
     with atomic_path(Path(folder), overwrite=overwrite) as temporary:
         temporary.mkdir()
         (temporary / "cameras.txt").write_text("\n".join(lens_lines) + "\n", encoding="utf-8")

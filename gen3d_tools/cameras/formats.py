@@ -18,11 +18,12 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import one_line, plain_number, plain_numbers, without_scale
-from gen3d_tools.cameras.colmap import is_colmap, read_colmap
+from gen3d_tools.cameras.colmap import check_pictures, is_colmap, read_colmap
 from gen3d_tools.cameras.lenses import check_pinhole
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.texts import parse_json
+from gen3d_tools.wording import option
 
 _FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))  # OpenGL camera axes <-> OpenCV ones
 
@@ -147,9 +148,9 @@ def write_transforms(
     path: str | Path,
     cameras: Camera,
     *,
-    width: int = 512,
-    height: int = 512,
-    names: Sequence[str] | None = None,
+    width: int,
+    height: int,
+    names: Sequence[str],
     overwrite: bool = False,
 ) -> None:
     """Write a `transforms.json` (nerfstudio, instant-ngp).
@@ -159,22 +160,20 @@ def write_transforms(
         cameras: The cameras, [n].
         width: Picture width in pixels.
         height: Picture height in pixels.
-        names: The picture of each camera relative to the file; `images/0000.png`, ... if not given.
+        names: The picture of each camera, relative to the file.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
-        InputError: A lens with skew, another number of names than cameras, or the file exists.
+        InputError: A lens with skew, a size below 1, another number of names than cameras, or the file exists.
     """
     lens = _flat(cameras)
     if lens[:, 1].abs().max() > 1e-4:
         raise InputError("a transforms.json cannot hold skew; write EG3D labels instead")
-    files = [f"images/{index:04d}.png" for index in range(len(cameras))] if names is None else list(names)
-    if len(files) != len(cameras):
-        raise InputError(f"need one name per camera, got {len(files)} names for {len(cameras)} cameras")
+    check_pictures(len(cameras), width, height, names)
     pixels = lens[:, [0, 4, 2, 5]].double() * torch.tensor([width, height, width, height], dtype=torch.float64)
     frames = [
         {"file_path": file, **dict(zip(("fl_x", "fl_y", "cx", "cy"), numbers, strict=True)), "transform_matrix": matrix}
-        for file, numbers, matrix in zip(files, pixels.tolist(), _to_opengl(cameras).tolist(), strict=True)
+        for file, numbers, matrix in zip(names, pixels.tolist(), _to_opengl(cameras).tolist(), strict=True)
     ]
     _write_json(path, {"camera_model": "PINHOLE", "w": width, "h": height, "frames": frames}, overwrite=overwrite)
 
@@ -212,7 +211,8 @@ def _exported_list(data: list[Any], path: Path, fov_y_deg: float | None) -> Came
         matrices.append([*rows, [0.0, 0.0, 0.0, 1.0]])
     if fov_y_deg is None:
         raise InputError(
-            "it holds no lens; say the vertical field of view too (fov_y_deg, --fov), or a transforms.json"
+            f"it holds no lens; give the vertical field of view too ({option('fov_y_deg', typed='--fov')}), "
+            "or a transforms.json"
         )
     focal = _focal("the field of view", math.radians(fov_y_deg))
     return _from_opengl(matrices, [[focal, focal, 0.5, 0.5]] * len(matrices), path)

@@ -11,6 +11,7 @@ from typing import Any
 from gen3d_tools.checkpoints.records import Blob, Name, Record, StorageRecord, TensorRecord
 from gen3d_tools.checkpoints.unpickling import Budget
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.wording import option
 
 _MAX_AXES = 8
 _MAX_COUNT = 1 << 40
@@ -235,7 +236,7 @@ class OfficialVocabulary:
         if not self.allow_unknown:
             raise CheckpointError(
                 f"it refers to {token}, which is in no published checkpoint; nothing was run. "
-                "If you trust its contents to load without it, convert it with --allow-unknown"
+                f"If you trust its contents to load without it, convert it with {option('allow_unknown', True)}"
             )
         if len(self.unknown) < _MAX_UNKNOWN:
             self.unknown[str(token)] = None

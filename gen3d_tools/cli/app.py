@@ -16,11 +16,13 @@ import typer
 from typer.core import TyperGroup
 
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
-from gen3d_tools.cli.console import print_error
+from gen3d_tools.cli.console import print_error, wants_json
 from gen3d_tools.cli.streams import close_stdout, prepare_streams, print_result
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.kernels.compiling.ahead import second_process
+from gen3d_tools.wording import options_are_typed
 
+NAME = "gen3d"
 OUT_OF_MEMORY = 6
 
 
@@ -85,8 +87,24 @@ def main() -> NoReturn:
     let_threads_sleep()
     second_process.wanted = True
     prepare_streams()
-    code = _run(app)
+    with options_are_typed():
+        code = _run(_run_commands)
     sys.exit(code or _run(close_stdout))
+
+
+def _run_commands() -> None:
+    """Run the commands; where JSON is asked for, what is typed wrong is an error as any other, and no drawing."""
+    if not wants_json():
+        app(prog_name=NAME)
+    try:
+        code = app(prog_name=NAME, standalone_mode=False)
+    except Exception as error:
+        told = getattr(error, "format_message", None)
+        if told is None:
+            raise
+        print_error(told(), code=InputError.exit_code)
+        raise SystemExit(InputError.exit_code) from error
+    raise SystemExit(code)
 
 
 def _run(work: Callable[[], object]) -> int:
@@ -96,17 +114,20 @@ def _run(work: Callable[[], object]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Gen3DError as error:
-        print_error(str(error))
+        print_error(str(error), code=error.exit_code)
         return error.exit_code
     except MemoryError:
-        print_error("out of memory; try a smaller --size or --resolution, or fewer samples")
+        print_error("out of memory; try a smaller --size or --resolution, or fewer samples", code=OUT_OF_MEMORY)
         return OUT_OF_MEMORY
     except Exception as error:
         if os.environ.get("GEN3D_TRACEBACK"):
             raise
         cause = error.__cause__ if isinstance(error, UnexpectedError) and error.__cause__ else error
         if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
-            print_error(f"the name {str(cause.filename)[:60]}... is too long for a file; check what was typed")
+            print_error(
+                f"the name {str(cause.filename)[:60]}... is too long for a file; check what was typed",
+                code=InputError.exit_code,
+            )
             return InputError.exit_code
         print_error(f"unexpected {type(cause).__name__}: {cause}; set GEN3D_TRACEBACK=1 to see where, and report it")
         return 1

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.running import run_workflow
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("bench")(bench)
+    app.command("bench", cls=Command)(bench)
 
 
 def bench(

@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.console import stderr_console
 from gen3d_tools.cli.running import run_query
 from gen3d_tools.cli.streams import print_result
@@ -13,7 +14,7 @@ from gen3d_tools.printable import printable
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("classes")(classes)
+    app.command("classes", cls=Command)(classes)
 
 
 def classes(

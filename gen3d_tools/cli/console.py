@@ -51,9 +51,24 @@ def shown(text: str, length: int = MESSAGE_LENGTH) -> str:
     return escape(printable(text, length))
 
 
-def print_error(message: str) -> None:
-    """Print one red line."""
+def wants_json() -> bool:
+    """Whether `--json` was typed, which is known before a command is: a wrong option is an error too."""
+    words = sys.argv[1:]
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def print_error(message: str, *, code: int = 1) -> None:
+    """Print one red line, or where JSON is asked for, one object.
+
+    Args:
+        message: What went wrong.
+        code: The exit code it leads to.
+    """
     line = " ".join(message.split())
+    if wants_json():
+        found = {"error": printable(line, MESSAGE_LENGTH), "exit_code": code}
+        sys.stderr.write(json.dumps(found) + "\n")
+        return
     stderr_console().print(f"[bold red]error:[/] {shown(line)}")
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("convert")(convert)
+    app.command("convert", cls=Command)(convert)
 
 
 def convert(

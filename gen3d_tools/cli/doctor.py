@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.console import ConsoleReporter, print_table, stderr_console
 from gen3d_tools.cli.streams import print_result
 
@@ -19,7 +20,7 @@ STYLES = {"ok": "green", "optional": "dim", "warning": "yellow", "missing": "bol
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor")(doctor)
+    app.command("doctor", cls=Command)(doctor)
 
 
 def doctor(

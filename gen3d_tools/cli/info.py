@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.console import file_size, print_table, shown
 from gen3d_tools.cli.running import run_query
 from gen3d_tools.printable import listed, printable, quoted
@@ -15,7 +16,7 @@ _MOST_NOTES = 20
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("info")(info)
+    app.command("info", cls=Command)(info)
 
 
 def info(

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
+from gen3d_tools.cli.completion import complete_class, complete_model, complete_preset
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("invert")(invert)
+    app.command("invert", cls=Command)(invert)
 
 
 def invert(
@@ -20,10 +22,22 @@ def invert(
         typer.Argument(metavar="PHOTO...", help="A photo, or several of one object.", show_default=False),
     ],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Bundled name, model folder, published .pkl, or Hugging Face id.")
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            autocompletion=complete_model,
+            help="Bundled name, model folder, published .pkl or .pth, or Hugging Face id.",
+        ),
     ] = "shapes",
     class_name: Annotated[
-        str | None, typer.Option("--class", "-c", help="Class name or index. Default: estimated from the photo.")
+        str | None,
+        typer.Option(
+            "--class",
+            "-c",
+            autocompletion=complete_class,
+            help="Class name or index. Default: estimated from the photo.",
+        ),
     ] = None,
     camera: Annotated[
         str | None,
@@ -47,7 +61,10 @@ def invert(
             "--background", help="How the object is separated from its background: auto, alpha, border, rembg or none."
         ),
     ] = "auto",
-    preset: Annotated[str, typer.Option("--preset", help="Time against quality: fast, balanced or best.")] = "balanced",
+    preset: Annotated[
+        str,
+        typer.Option("--preset", autocompletion=complete_preset, help="Time against quality: fast, balanced or best."),
+    ] = "balanced",
     steps: Annotated[
         int | None, typer.Option("--steps", help="Number of steps of both stages together. Default: the preset's.")
     ] = None,

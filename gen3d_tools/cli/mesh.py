@@ -5,12 +5,13 @@ from functools import partial
 import typer
 
 from gen3d_tools.cli import mesh_options, options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("mesh")(mesh)
+    app.command("mesh", cls=Command)(mesh)
 
 
 def mesh(
@@ -31,7 +32,9 @@ def mesh(
     no_color: mesh_options.NoColor = False,
     up: mesh_options.Up = "y",
     scale: mesh_options.Scale = None,
+    unit: mesh_options.Unit = None,
     center: mesh_options.Center = False,
+    ground: mesh_options.Ground = False,
     formats: mesh_options.Formats = None,
     points: mesh_options.Points = None,
     preview: mesh_options.Preview = False,
@@ -50,6 +53,7 @@ def mesh(
 
     Example: `gen3d mesh shapes --class chair --seeds 7 --faces 20000 --texture 1024 -o chair.glb`
     """
+    from gen3d_tools.geometry.formats.lengths import parse_length
     from gen3d_tools.workflows.mesh.run import (
         MeshOptions,
         OutputOptions,
@@ -78,7 +82,15 @@ def mesh(
     )
     names = parse_formats(formats)
     delivery = OutputOptions(
-        formats=names, points=points, up=up, scale=scale, center=center, preview=preview, report=report
+        formats=names,
+        points=points,
+        up=up,
+        scale=None if scale is None else parse_length(scale),
+        unit=unit,
+        center=center,
+        ground=ground,
+        preview=preview,
+        report=report,
     )
     settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
     work = partial(workflow, model, choice, surface=shape, delivery=delivery, options=settings)

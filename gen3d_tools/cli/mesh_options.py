@@ -52,9 +52,17 @@ Points = Annotated[
 ]
 Up = Annotated[str, typer.Option("--up", help="Upward axis of the file: y or z.")]
 Scale = Annotated[
-    float | None, typer.Option("--scale", help="Length of the longest side in metres. Default: world units.")
+    str | None,
+    typer.Option("--scale", metavar="LENGTH", help="Longest side: 80mm, 3in, 1m, 0.08 (m). Default: world units."),
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        "--unit", help="With --scale, of .stl .3mf .obj .ply .off: mm, cm, m, in, ft. Default: mm (stl, 3mf), m."
+    ),
 ]
 Center = Annotated[bool, typer.Option("--center", help="Centre the mesh at the origin.")]
+Ground = Annotated[bool, typer.Option("--ground", help="Stand the object on the ground: y = 0, or z = 0 with --up z.")]
 Preview = Annotated[
     bool, typer.Option("--preview", help="Show mesh and field side by side from all around, as a picture and a film.")
 ]

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import Command
 from gen3d_tools.cli.console import file_size, print_table, shown, stderr_console
 from gen3d_tools.cli.running import run_query
 
@@ -14,7 +15,7 @@ HINT = "More: a folder with config.json and model.safetensors (here or in ./mode
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("models")(models)
+    app.command("models", cls=Command)(models)
 
 
 def models(

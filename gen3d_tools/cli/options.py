@@ -4,10 +4,13 @@ from typing import Annotated
 
 import typer
 
+from gen3d_tools.cli.completion import complete_class, complete_model, complete_path
+
 Model = Annotated[
     str,
     typer.Argument(
-        help="Bundled name (shapes), model folder, inversion result, published .pkl or .pth, or Hugging Face id."
+        autocompletion=complete_model,
+        help="Bundled name (shapes), model folder, inversion result, published .pkl or .pth, or Hugging Face id.",
     ),
 ]
 Base = Annotated[
@@ -20,7 +23,12 @@ Seeds = Annotated[
 ]
 Classes = Annotated[
     str | None,
-    typer.Option("--class", "-c", help="Class names or indices, such as mug,3,5-7, or all. Default: the seed chooses."),
+    typer.Option(
+        "--class",
+        "-c",
+        autocompletion=complete_class,
+        help="Class names or indices, such as mug,3,5-7, or all. Default: the seed chooses.",
+    ),
 ]
 Psi = Annotated[float, typer.Option("--psi", help="Truncation: 1 = as trained, 0 = the class mean.")]
 Out = Annotated[
@@ -54,12 +62,23 @@ Exact = Annotated[
     typer.Option("--exact", help="Render as the published code does (slower, no visible difference)."),
 ]
 Supersample = Annotated[int, typer.Option("--supersample", min=1, max=4, help="Rays per pixel along each side.")]
+Grid = Annotated[
+    str | None,
+    typer.Option("--grid", metavar="[4x3]", help="Samples together, about square, or in so many columns and rows."),
+]
+CamerasOut = Annotated[
+    str | None,
+    typer.Option(
+        "--cameras-out", metavar="PROGRAM", help="nerfstudio or colmap: pictures in a folder, with their cameras."
+    ),
+]
 
 # Of `gen3d video`.
 CameraPath = Annotated[
     str,
     typer.Option(
         "--path",
+        autocompletion=complete_path,
         help="Camera path: orbit, wiggle, front-circle, line, spiral, a published script's (eg3d-circle, "
         "epigraf-front-circle, 3dgp-front-circle, and their points, line, wiggle; stylenerf-rotation-camera, "
         "stylenerf-rotation-camera3, volumegan-orbit, volumegan-front), or a camera file such as path.json.",
@@ -67,9 +86,21 @@ CameraPath = Annotated[
 ]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Length in seconds. Default: 4, or the file's.")]
 Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second. Default: 30, or the file's.")]
-Show = Annotated[str, typer.Option("--show", help="Outputs side by side: any of rgb,depth,normal.")]
-Interpolate = Annotated[
-    bool, typer.Option("--interpolate", help="Interpolate: one video through all samples and back to the first.")
+Show = Annotated[
+    str,
+    typer.Option(
+        "--show",
+        metavar="KINDS",
+        help="Outputs: any of rgb,depth,normal. Depth: near is bright, far is dark. Normal: world x, y, z (right, up, "
+        "to the front) as red, green, blue.",
+    ),
 ]
-Grid = Annotated[str | None, typer.Option("--grid", help="Several samples in one video: columns x rows, such as 3x2.")]
+Interpolate = Annotated[
+    bool,
+    typer.Option(
+        "--interpolate",
+        help="Interpolate: one video through all samples and back to the first; each frame is an object of its own.",
+    ),
+]
+Once = Annotated[bool, typer.Option("--once", help="With --interpolate: end at the last sample, without the way back.")]
 Format = Annotated[str | None, typer.Option("--format", help="Format of videos in a folder: mp4, gif, webm or frames.")]

@@ -39,7 +39,8 @@ def run_workflow(
             run = work(reporter)
     except KeyboardInterrupt as interrupt:
         with suppress(OSError):  # a terminal that was lost
-            print_error(str(interrupt) or "interrupted; finished outputs are kept, the one in progress was removed")
+            said = str(interrupt) or "interrupted; finished outputs are kept, the one in progress was removed"
+            print_error(said, code=BY_SIGNAL + signal_of(interrupt))
         raise typer.Exit(BY_SIGNAL + signal_of(interrupt)) from None
     print_run(run, as_json=as_json, quiet=quiet or as_json)
     reporter.check_printed(run)
@@ -65,7 +66,7 @@ def run_query(
     try:
         answer = ask()
     except KeyboardInterrupt as interrupt:
-        print_error("interrupted")
+        print_error("interrupted", code=BY_SIGNAL + signal_of(interrupt))
         raise typer.Exit(BY_SIGNAL + signal_of(interrupt)) from None
     if as_json:
         print_result(json.dumps(answer) + "\n")

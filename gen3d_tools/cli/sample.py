@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import GridCommand
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("sample")(sample)
+    app.command("sample", cls=GridCommand)(sample)
 
 
 def sample(
@@ -18,10 +19,11 @@ def sample(
     seeds: options.Seeds = None,
     classes: options.Classes = None,
     psi: options.Psi = 1.0,
-    show: Annotated[str, typer.Option("--show", help="Outputs: any of rgb,depth,normal.")] = "rgb",
+    show: options.Show = "rgb",
     size: options.Size = None,
     views: Annotated[int, typer.Option("--views", help="Number of pictures around the object, evenly spaced.")] = 1,
-    grid: Annotated[bool, typer.Option("--grid", help="Make one labelled sheet instead of files.")] = False,
+    grid: options.Grid = None,
+    cameras_out: options.CamerasOut = None,
     yaw: options.Yaw = None,
     pitch: options.Pitch = None,
     fov: options.Fov = None,
@@ -52,7 +54,15 @@ def sample(
     settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
     run_workflow(
         lambda reporter: workflow(
-            model, choice, show=show, views=views, grid=grid, look=look, options=settings, reporter=reporter
+            model,
+            choice,
+            show=show,
+            views=views,
+            grid=grid or False,
+            cameras_out=cameras_out,
+            look=look,
+            options=settings,
+            reporter=reporter,
         ),
         as_json=json,
         quiet=quiet,

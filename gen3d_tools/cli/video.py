@@ -3,12 +3,13 @@
 import typer
 
 from gen3d_tools.cli import options
+from gen3d_tools.cli.command import GridCommand
 from gen3d_tools.cli.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("video")(video)
+    app.command("video", cls=GridCommand)(video)
 
 
 def video(
@@ -22,7 +23,9 @@ def video(
     size: options.Size = None,
     show: options.Show = "rgb",
     interpolate: options.Interpolate = False,
+    once: options.Once = False,
     grid: options.Grid = None,
+    cameras_out: options.CamerasOut = None,
     yaw: options.Yaw = None,
     pitch: options.Pitch = None,
     fov: options.Fov = None,
@@ -61,7 +64,9 @@ def video(
             fps=fps,
             show=show,
             interpolate=interpolate,
+            once=once,
             grid=grid,
+            cameras_out=cameras_out,
             look=look,
             file_format=file_format,
             options=settings,

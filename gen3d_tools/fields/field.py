@@ -122,6 +122,11 @@ class RadianceField(ABC):
         return values[..., :3].clamp(0, 1), self.activate(raw)
 
 
+SIGN_CHANGE = 1e-6
+"""Level of a field without one: the surface lies where the raw density changes its sign, as that of a signed distance
+does; where it does not, at the level that agrees best with the pictures."""
+
+
 def constant_grey(points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
     """Colour every point middle grey."""
     return torch.full_like(points, 0.5)
@@ -131,15 +136,17 @@ def constant_grey(points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 
 class FunctionField(RadianceField):
     """A field from two plain functions of the points; a ball or a slab in one line.
 
-    The functions must be elementwise over leading axes and follow the device of their points.
+    The functions must be elementwise over leading axes and follow the device of their points. A signed distance,
+    positive inside, times a gain such as 1000 is a good raw density: its meshes have the surface where it is 0.
+    Pictures are on white.
     """
 
     raw_density_fn: Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
     values_fn: Callable[[Tensor], Tensor] = constant_grey  # [*points, 3] -> [*points, channels]
     box_side: float = 2.0
     bounded: bool = False
-    iso_level: float = 10.0
-    render_config: RenderConfig = field(default_factory=lambda: RenderConfig(near="box", far="box"))
+    iso_level: float = SIGN_CHANGE
+    render_config: RenderConfig = field(default_factory=lambda: RenderConfig(near="box", far="box", background="white"))
     density_activation: DensityActivation = "relu"
     density_shift: float = 0.0
     on_device: str = "cpu"

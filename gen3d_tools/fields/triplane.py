@@ -56,7 +56,7 @@ def sample_planes(
     return rearrange(features, "(b plane) c 1 n -> b plane n c", plane=3)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TriplaneField(RadianceField):
     """One scene: its planes and the decoder that reads them.
 
@@ -83,6 +83,12 @@ class TriplaneField(RadianceField):
     # "points": the coordinates with the box as [-1, 1]^3, and the viewing directions (0 where none are asked for),
     # for decoders with a positional encoding or a view-dependent colour (EpiGRAF).
     decoder_reads: Literal["features", "points"] = "features"
+
+    def __repr__(self) -> str:
+        """Say in one line what it is, without its numbers."""
+        _, channels, height, width = self.planes.shape
+        planes = f"planes of {width} x {height} texels and {channels} channels"
+        return f"TriplaneField({planes}, box of side {self.box_side:g}, on {self.planes.device})"
 
     @property
     def bounded(self) -> bool:  # type: ignore[override]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.checks import check_seeds, one_line
 from gen3d_tools.errors import InputError
+from gen3d_tools.generators.synonyms import meant_classes
 from gen3d_tools.printable import listed, printable
 
 MAX_SEEDS = 100_000  # more in one list is a slip of the keyboard
@@ -183,7 +184,8 @@ def _class_span(item: str, class_names: Sequence[str]) -> range:
 
 def _unknown_class(item: str, class_names: Sequence[str]) -> str:
     lowered = {name.lower(): name for name in distinct_names(class_names)}
-    close = [lowered[name] for name in difflib.get_close_matches(item.lower(), lowered, n=3, cutoff=0.5)]
+    alike = [lowered[name] for name in difflib.get_close_matches(item.lower(), lowered, n=3, cutoff=0.6)]
+    close = meant_classes(item, lowered.values()) or alike
     hint = f"; did you mean {' or '.join(map(printable, close))}?" if close else ";"
     return f"unknown class {one_line(item)!r}{hint} classes: {listed(class_names, 12)}"
 

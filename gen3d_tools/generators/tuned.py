@@ -12,6 +12,7 @@ from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.printable import quoted
+from gen3d_tools.wording import option
 
 
 def find_base(folder: Path, base: BaseModel, named: Source | None = None) -> Source:
@@ -35,7 +36,7 @@ def find_base(folder: Path, base: BaseModel, named: Source | None = None) -> Sou
     if found is None:
         raise NotFoundError(
             f"{folder} was tuned from the model {quoted(base.source)}, which is neither bundled nor beside the result; "
-            "put it there, or name it: --base on the command line, base= in Python"
+            f"put it there, or name it with {option('base')}"
         )
     if found.kind == "result":
         raise CheckpointError(f"{folder} says it was tuned from {found.path}, which is a result itself, not a model")
@@ -46,7 +47,8 @@ def find_base(folder: Path, base: BaseModel, named: Source | None = None) -> Sou
     if found.digest() != base.sha256:
         raise CheckpointError(
             f"{folder} was tuned from another {quoted(name)} than {found.path}: its sha256 began with "
-            f"{base.sha256[:12]}; name the right one with --base, restore the old model, or invert the photo again"
+            f"{base.sha256[:12]}; name the right one with {option('base')}, restore the old model, "
+            "or invert the photo again"
         )
     return found
 

@@ -8,6 +8,7 @@ import trimesh
 from jaxtyping import Float, UInt8
 
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.geometry.color.shown import Mesh
 from gen3d_tools.geometry.extraction.isosurface import (
     Surface,
     bordered_lattice,
@@ -64,9 +65,9 @@ def extract_mesh(
         progress: Called with the lattice points done and the lattice points in all.
 
     Returns:
-        A mesh in world units, y up, with vertex normals from the field's gradient, outward. Its `metadata` holds the
-        `LevelChoice` ("level"), the `CleanupReport` ("cleanup") and, where asked for, the reports "repair" and
-        "decimation".
+        A mesh that notebooks show, in world units, y up, with vertex normals from the field's gradient, outward. Its
+        `metadata` holds the `LevelChoice` ("level"), the `CleanupReport` ("cleanup") and, where asked for, the reports
+        "repair" and "decimation".
 
     Raises:
         Gen3DError: There is no surface at this level, or the field is not finite.
@@ -82,7 +83,7 @@ def extract_mesh(
     mesh.vertices = project_to_level(field, mesh.vertices, mesh.faces, raw_level=raw_level, voxel=voxel)
     mesh.metadata.update(level=choice, cleanup=cleaned)
     mesh = _reshaped(field, mesh, smooth=smooth, watertight=watertight, faces=faces, colors=colors)
-    return trimesh.Trimesh(
+    return Mesh(
         mesh.vertices,
         mesh.faces,
         vertex_normals=field_normals(field, mesh, voxel=voxel),

@@ -11,13 +11,13 @@ speak to the terminal for itself, waits for it to finish when the block is inter
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -46,6 +46,20 @@ _CODECS = {
 _EVEN_SIZES = {".mp4", ".webm"}
 _MAX_FPS = {".gif": 50}  # browsers slow faster GIFs down to 10
 _INSTALL = "run `pip install imageio-ffmpeg`, or name a folder (no suffix) to get numbered .png files"
+
+
+def frame_path(folder: Path, index: int) -> Path:
+    """Name a picture of a video that is a folder of pictures."""
+    return folder / f"{index:05d}.png"
+
+
+@runtime_checkable
+class HasColors(Protocol):
+    """Pictures with their colours, such as `rendering.renderer.Frames`."""
+
+    @property
+    def rgb(self) -> Tensor:
+        """Colours in [0, 1], [*b, 3, h, w]."""
 
 
 class VideoWriter:
@@ -161,7 +175,7 @@ class _Folder:
         self._count = 0
 
     def write(self, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-        with (self._folder / f"{self._count:05d}.png").open("wb") as file:
+        with frame_path(self._folder, self._count).open("wb") as file:
             encode_pixels(file, pixels)
         self._count += 1
 
@@ -225,6 +239,28 @@ class _Ffmpeg:
         return Gen3DError(
             f"ffmpeg stopped while writing a {self._path.suffix} ({said}); try another format or a folder"
         )
+
+
+def write_video(
+    path: str | Path, frames: Iterable[Tensor | HasColors] | HasColors, fps: float = 30.0, *, overwrite: bool = False
+) -> None:
+    """Write a video in one call: `write_video("orbit.mp4", render_frames(field, cameras))`.
+
+    Args:
+        path: The video file or folder, as `VideoWriter` takes it.
+        frames: Pictures [3, h, w] with values in [0, 1], a batch of them, or what has such as `rgb`: `Frames`, one
+            with all or one each. They are asked for one at a time, so that memory need not grow with the video.
+        fps: Frames per second.
+        overwrite: Whether an existing output may be replaced once the new one is whole.
+
+    Raises:
+        InputError: Sizes differ, the suffix is unknown, or the output exists.
+        MissingDependencyError: There is no ffmpeg.
+        Gen3DError: There is no frame, or it cannot be written.
+    """
+    with VideoWriter(path, fps, overwrite=overwrite) as video:
+        for frame in frames if isinstance(frames, Iterable) else frames.rgb:
+            video.add(frame if isinstance(frame, Tensor) else frame.rgb)
 
 
 def _even(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError, MissingDependencyError
 from gen3d_tools.media.photos import OpenedPhoto
+from gen3d_tools.wording import option
 
 Separation = Literal["auto", "alpha", "border", "rembg", "none"]
 
@@ -85,7 +86,9 @@ def cut_out(photo: OpenedPhoto, method: Separation, mask: Float[Tensor, "1 h w"]
     if mask is not None:
         return Cutout(_on_white(rgb, mask), mask, "mask")
     if method == "alpha" and alpha is None:
-        raise InputError("the photo has no transparency; leave --background alpha out, or give a --mask")
+        raise InputError(
+            f"the photo has no transparency; leave {option('background', 'alpha')} out, or give a {option('mask')}"
+        )
     if alpha is not None and method in ("alpha", "auto"):
         return Cutout(rgb * alpha + 1 - alpha, alpha, "alpha")
     if alpha is not None:
@@ -157,7 +160,7 @@ def _by_rembg(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
     """Ask rembg, which downloads what it lacks; so only networks that are there are asked for."""
     missing = MissingDependencyError(
         "rembg, its backend or its network is not here; run: pip install 'rembg[cpu]' && rembg d u2net, or try "
-        "--background border, or give a --mask"
+        f"{option('background', 'border')}, or give a {option('mask')}"
     )
     network = rembg_network()
     if network is None:

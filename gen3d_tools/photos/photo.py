@@ -14,6 +14,7 @@ from gen3d_tools.media.photos import open_mask, open_photo
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
 from gen3d_tools.photos.framing import Framing, fits, framed, measure_framing, square
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION
+from gen3d_tools.wording import option
 
 _EMPTY = 0.002  # covered share of a photo below which there is no object in it
 _FULL = 0.98  # ... and above which nothing was separated
@@ -118,7 +119,11 @@ def _check_object(cutout: Cutout, path: Path) -> list[str]:
     inside = cutout.mask > 0.5
     share = float(inside.float().mean())
     if share < _EMPTY:
-        hint = "check the mask" if cutout.method == "mask" else "give a --mask, or --background none"
+        hint = (
+            "check the mask"
+            if cutout.method == "mask"
+            else f"give a {option('mask')}, or {option('background', 'none')}"
+        )
         raise InputError(f"nothing but background was found in {path}; {hint}")
     notes = []
     if share > _FULL and cutout.method not in ("none", "mask"):

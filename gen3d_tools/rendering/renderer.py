@@ -17,25 +17,45 @@ from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.rendering.ray_rendering import Sampling, render_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates, upper_left
 from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
+from gen3d_tools.rendering.shown import png_of
 
 DEFAULT_RESOLUTION = 256
 """Pixels along each side of a picture of a field without super-resolution."""
 
 
-@dataclass(frozen=True, eq=False)
+MISSED_OPACITY = 1 / 255
+"""A pixel that stops less light than this has met nothing: eight bits would not show it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Frames:
-    """Pictures, over the camera's leading axes."""
+    """Pictures, over the camera's leading axes. Notebooks show their colours."""
 
     rgb: Float[Tensor, "*b 3 n n"]
     """Colour in [0, 1]."""
     depth: Float[Tensor, "*b 1 n n"]
-    """Depth along the camera's z axis in world units; the scene's far end where a ray met nothing."""
+    """Depth along the camera's z axis in world units. Where a ray met nothing (opacity below 1/255), that of its far
+    end: `far` of the render settings, or the far side of the box's bounding sphere, unless `render` was asked for
+    another number."""
     opacity: Float[Tensor, "*b 1 n n"]
     """Share of light stopped by the field, 0..1."""
     distance: Float[Tensor, "*b 1 n n"]
-    """Distance from the camera along each pixel's ray, in world units."""
+    """Distance from the camera along each pixel's ray, in world units; where it met nothing, that of the far end."""
     raw: "Frames | None" = None
     """With a super-resolution, what the rays themselves saw; `depth`, `opacity` and `distance` are interpolated."""
+
+    def __repr__(self) -> str:
+        """Say in one line what is there."""
+        *batch, _, height, width = self.rgb.shape
+        count = f"{' x '.join(map(str, batch))} pictures" if batch else "one picture"
+        small = "" if self.raw is None else f", raw of {self.raw.rgb.shape[-1]}"
+        return (
+            f"Frames({count} of {width} x {height} pixels: rgb, depth, opacity, distance{small}; on {self.rgb.device})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Draw the colours, several in a table."""
+        return png_of(self.rgb)
 
 
 @torch.no_grad()
@@ -51,6 +71,7 @@ def render(
     chunk_rays: int | None = None,
     supersample: int = 1,
     super_resolution: bool = True,
+    missed_depth: float | None = None,
 ) -> Frames:
     """Render one picture per camera. For gradients use `rendering.ray_rendering.render_rays`.
 
@@ -68,6 +89,7 @@ def render(
         supersample: Rays per pixel along each side. What they see is averaged, distances weighted by opacity.
         super_resolution: Use the field's super-resolution if it has one: rays make a small picture, the network
             the large one. False sends rays through every pixel instead: sharper depth, and the field's own colours.
+        missed_depth: Depth and distance of pixels that met nothing, such as `math.inf`; None keeps the scene's far end.
 
     Raises:
         InputError: A size is below 1.
@@ -83,6 +105,7 @@ def render(
         chunk_rays=chunk_rays,
         supersample=supersample,
         super_resolution=super_resolution,
+        missed_depth=missed_depth,
     )
     return _stacked(list(frames), camera.batch_shape)
 
@@ -111,6 +134,7 @@ def render_frames(
     chunk_rays: int | None = None,
     supersample: int = 1,
     super_resolution: bool = True,
+    missed_depth: float | None = None,
 ) -> Iterator[Frames]:
     """Render cameras one after another, each as `Frames` without leading axes, so that memory does not grow.
 
@@ -133,7 +157,18 @@ def render_frames(
                 field, cameras[index], side, config, generator, sampling, chunk_rays, supersample, channels, share
             )
             frame = _frames(seen) if upscaler is None else _enlarged(seen, upscaler, resolution, generator, sampling)
-        yield frame
+        yield frame if missed_depth is None else _with_missed(frame, missed_depth)
+
+
+def _with_missed(frame: Frames, depth: float) -> Frames:
+    """Give pixels that met nothing another depth and distance."""
+    missed = frame.opacity < MISSED_OPACITY
+    return replace(
+        frame,
+        depth=frame.depth.masked_fill(missed, depth),
+        distance=frame.distance.masked_fill(missed, depth),
+        raw=None if frame.raw is None else _with_missed(frame.raw, depth),
+    )
 
 
 def _ray_picture(

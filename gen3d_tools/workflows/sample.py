@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 from jaxtyping import Float
@@ -16,13 +16,14 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
-from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.ray_rendering import Sampling
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
+from gen3d_tools.workflows.camera_files import CameraFile, check_cameras_out, plan_camera_file
 from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions
 from gen3d_tools.workflows.samples import Sample, SampleSelection, check_psi, make_fields
+from gen3d_tools.workflows.sheets import check_grid, samples_sheet, settle_grid
 
 KINDS = ("rgb", "depth", "normal")
 GRID_NAME = "grid.png"
@@ -125,7 +126,8 @@ def sample(
     *,
     show: str = "rgb",
     views: int = 1,
-    grid: bool = False,
+    grid: bool | str = False,
+    cameras_out: str | None = None,
     look: ViewOptions | None = None,
     options: RunOptions | None = None,
     reporter: Reporter | None = None,
@@ -137,7 +139,9 @@ def sample(
         choice: Which samples.
         show: Any of "rgb", "depth", "normal", separated by commas.
         views: Pictures around the object, evenly spaced in yaw.
-        grid: One labelled sheet instead of files. Also when the output is one picture and there are several.
+        grid: One labelled sheet instead of files: True, or its columns and rows, "4x3". Also when the output is one
+            picture and there are several.
+        cameras_out: "nerfstudio" or "colmap": write the cameras of the pictures too, for the programs of that name.
         look: Angles, size and quality.
         options: Where the pictures go (one by its suffix, or a folder of them), and on which device.
         reporter: Takes messages and progress.
@@ -151,6 +155,10 @@ def sample(
     check_psi(choice.psi)
     if not 1 <= views <= MAX_VIEWS:
         raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
+    table = settle_grid(grid)
+    camera_format = check_cameras_out(cameras_out, kinds, options.file)
+    if camera_format is not None and grid:
+        raise InputError("a sheet is no set of pictures for cameras; leave the grid out, or the cameras")
     target = options.target("sample", model, choice.name_parts)
     if options.file is not None:
         check_image_path(target, overwrite=options.replaces)
@@ -159,9 +167,12 @@ def sample(
     cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
     samples = choice.samples(generator)
-    plan = _plan(samples, columns, target, options, grid=grid)
+    check_grid(table, len(samples))
+    cameras_file = plan_camera_file(camera_format, target, len(set(samples)))
+    plan = _plan(samples, columns, target, options, grid=bool(grid), table=table, cameras=cameras_file)
     run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"show": kinds, "views": views, "grid": plan.sheet is not None} | asdict(look)
+    run.options |= {"table": table, "cameras_out": camera_format}
     whole = claim(run, plan.paths, target, options, apart=plan.sheet is None)
     if options.dry_run:
         _say_plan(run, plan, columns)
@@ -185,22 +196,39 @@ class _Plan:
     files: Sequence[Sequence[Path]]
     """One row for each sample; empty if there is a sheet."""
     sheet: Path | None
+    table: tuple[int, int] | None = None
+    """Columns and rows of the sheet, if they were asked for."""
+    cameras: CameraFile | None = None
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Every picture."""
+        return [path for row in self.files for path in row] if self.sheet is None else [self.sheet]
 
     @property
     def paths(self) -> list[Path]:
-        """Every file."""
-        return [path for row in self.files for path in row] if self.sheet is None else [self.sheet]
+        """Every output."""
+        return [*self.pictures, *([] if self.cameras is None else [self.cameras.path])]
 
 
-def _plan(samples: Sequence[Sample], columns: Sequence[str], target: Path, options: RunOptions, *, grid: bool) -> _Plan:
+def _plan(
+    samples: Sequence[Sample],
+    columns: Sequence[str],
+    target: Path,
+    options: RunOptions,
+    *,
+    grid: bool,
+    table: tuple[int, int] | None,
+    cameras: CameraFile | None,
+) -> _Plan:
     """Name the files; a sample that is named twice is made once, unless it is to be twice on a sheet."""
     if grid or (options.file is not None and len(set(samples)) * len(columns) > 1):
-        return _Plan(samples, [], target if options.file is not None else target / GRID_NAME)
+        return _Plan(samples, [], target if options.file is not None else target / GRID_NAME, table)
     samples = list(dict.fromkeys(samples))
     if options.file is not None:
         return _Plan(samples, [[target]], None)
     ends = [f"-{name.replace(' ', '-').removesuffix('°')}" for name in columns] if len(columns) > 1 else [""]
-    return _Plan(samples, [[target / f"{one.stem}{end}.png" for end in ends] for one in samples], None)
+    return _Plan(samples, [[target / f"{one.stem}{end}.png" for end in ends] for one in samples], None, cameras=cameras)
 
 
 def _say_plan(run: Run, plan: _Plan, columns: Sequence[str]) -> None:
@@ -211,6 +239,8 @@ def _say_plan(run: Run, plan: _Plan, columns: Sequence[str]) -> None:
     for one, row in zip(plan.samples, plan.files, strict=True):
         for name, path in zip(columns, row, strict=True):
             run.add(path, f"{one.label}, {name}")
+    if plan.cameras is not None:
+        run.add(plan.cameras.path, plan.cameras.line)
 
 
 @dataclass(frozen=True)
@@ -237,7 +267,7 @@ class _Shoot:
 
 def _write_pictures(run: Run, plan: _Plan, shoot: _Shoot, whole: Container[Path], *, overwrite: bool) -> None:
     """Write one file after the other; those that are whole already stay."""
-    paths = plan.paths
+    paths = plan.pictures
     with run.reporter.progress("rendering", len(paths)) as done:
         for one, row in zip(plan.samples, plan.files, strict=True):
             for path, image in zip(row, shoot.pictures(one, [path not in whole for path in row]), strict=True):
@@ -246,6 +276,22 @@ def _write_pictures(run: Run, plan: _Plan, shoot: _Shoot, whole: Container[Path]
                 there = "" if image is not None else ", there already"
                 run.add(path, f"{one.label}, {shoot.look.size} x {shoot.look.size} pixels{there}")
                 done(len(run.outputs))
+    if plan.cameras is not None:
+        _write_cameras(run, plan.cameras, plan.files[0], shoot, whole, overwrite=overwrite)
+
+
+def _write_cameras(
+    run: Run, file: CameraFile, pictures: Sequence[Path], shoot: _Shoot, whole: Container[Path], *, overwrite: bool
+) -> None:
+    """Write the cameras of a sample's pictures of colours."""
+    if file.path in whole:
+        run.add(file.path, f"{file.line}, there already")
+        return
+    first, size = shoot.kinds.index("rgb") * len(shoot.cameras), shoot.look.size
+    assert size is not None, "the look of a shoot is sized"
+    colours = pictures[first : first + len(shoot.cameras)]
+    file.write(stack_cameras(shoot.cameras), colours, size, pictures[0].parent, overwrite=overwrite)
+    run.add(file.path, file.line)
 
 
 def _write_sheet(run: Run, plan: _Plan, columns: Sequence[str], shoot: _Shoot, *, overwrite: bool) -> None:
@@ -259,25 +305,6 @@ def _write_sheet(run: Run, plan: _Plan, columns: Sequence[str], shoot: _Shoot, *
                 assert image is not None
                 rows[-1].append(image)
                 done(sum(map(len, rows)))
-    sheet = samples_sheet(plan.samples, rows, columns)
+    sheet = samples_sheet(plan.samples, rows, columns, plan.table)
     write_image(plan.sheet, sheet, overwrite=overwrite)
     run.add(plan.sheet, f"{len(plan.samples)} samples, {sheet.shape[-1]} x {sheet.shape[-2]} pixels")
-
-
-def samples_sheet(samples: Sequence[Sample], pictures: Sequence[list[Tensor]], columns: Sequence[str]) -> Tensor:
-    """Lay pictures out as a labelled table: a row per class and a column per seed where that works.
-
-    Args:
-        samples: What was rendered, class by class.
-        pictures: The pictures of each sample.
-        columns: What each of a sample's pictures shows; not worth saying when it is only one.
-    """
-    classes = list(dict.fromkeys(one.class_name for one in samples))
-    seeds = list(dict.fromkeys(one.seed for one in samples))
-    shows = columns if len(columns) > 1 else [""]
-    if [(one.class_name, one.seed) for one in samples] == [(name, seed) for name in classes for seed in seeds]:
-        rows = [list(chain(*pictures[i : i + len(seeds)])) for i in range(0, len(samples), len(seeds))]
-        return contact_sheet(
-            rows, classes, [f"{'' if seed is None else seed} {what}".strip() for seed in seeds for what in shows]
-        )
-    return contact_sheet(pictures, [one.label for one in samples], columns if len(columns) > 1 else None)

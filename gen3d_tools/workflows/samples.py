@@ -14,6 +14,8 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
+from gen3d_tools.printable import printable
+from gen3d_tools.wording import option
 
 MAX_PSI = 4.0
 _MAX_NAME_BYTES = 120
@@ -44,6 +46,12 @@ class Sample:
         if self.seed is None:
             return f"the {self.class_name or 'object'}"
         return f"{self.class_name or 'seed'} {self.seed}"
+
+    @property
+    def object_name(self) -> str:
+        """Name of the object in a mesh file: `mug-3`, or `seed-3`; `mug` or `object` for the pivot."""
+        name = printable(self.class_name)
+        return name or "object" if self.seed is None else f"{name or 'seed'}-{self.seed}"
 
     @property
     def options(self) -> str:
@@ -167,7 +175,10 @@ def _check_psi_of(one: Sample, psi: float) -> None:
     """
     check_psi(psi)
     if one.seed is None and psi != 1:
-        raise InputError(f"psi is {psi:g}, but the reconstructed object is not drawn; leave --psi out, or name --seeds")
+        raise InputError(
+            f"psi is {psi:g}, but the object from the photo has no seed: leave {option('psi')} out, "
+            f"or add {option('seeds')}"
+        )
 
 
 def _pivot_ws(generator: Generator) -> Float[Tensor, "1 num_ws w_dim"]:

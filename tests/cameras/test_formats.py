@@ -10,16 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from gen3d_tools.cameras import colmap, formats
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.colmap import read_colmap, write_colmap
+from gen3d_tools.cameras.colmap import read_colmap
 from gen3d_tools.cameras.formats import (
     camera_path_timing,
     load_cameras,
     read_eg3d_labels,
     write_camera_path,
-    write_transforms,
 )
 from gen3d_tools.errors import InputError, NotFoundError
+from tests.camera_sets import write_colmap, write_transforms
 
 FRONT_OPENGL = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]]  # unrotated: looks along -z, up is +y
 FLAT_FRONT = [number for row in FRONT_OPENGL for number in row]
@@ -74,6 +75,33 @@ def test_colmap_round_trip(tmp_path):
     write_colmap(tmp_path / "sparse", written, width=640, height=480, names=[f"a {i}.png" for i in range(5)])
     assert_same(load_cameras(tmp_path / "sparse"), written)
     assert_same(load_cameras(tmp_path / "sparse" / "images.txt"), written)
+
+
+def test_colmap_pictures_through_one_lens_share_one_camera(tmp_path):
+    one_lens = Camera.from_spherical([0.0, 90.0, 180.0], 10.0, 2.0, fov_y_deg=30.0)
+    write_colmap(tmp_path / "one", one_lens)
+    lenses = [line for line in (tmp_path / "one" / "cameras.txt").read_text().splitlines() if line[0] != "#"]
+    assert len(lenses) == 1
+    assert_same(load_cameras(tmp_path / "one"), one_lens)
+    two_lenses = Camera.from_spherical([0.0, 90.0], 10.0, 2.0, fov_y_deg=[30.0, 40.0])
+    write_colmap(tmp_path / "two", two_lenses)
+    assert_same(load_cameras(tmp_path / "two"), two_lenses)
+
+
+@pytest.mark.parametrize("write", [formats.write_transforms, colmap.write_colmap])
+def test_the_pictures_sizes_and_names_are_not_guessed(tmp_path, write):
+    with pytest.raises(TypeError, match="width"):
+        write(tmp_path / "out", cameras(2))
+    for size, names in (
+        (8, ["a.png"]),
+        (8, ["a.png", "a.png"]),
+        (8, ["a.png", "b\nc.png"]),
+        (8, ["a.png", " "]),
+        (0, ["a", "b"]),
+    ):
+        with pytest.raises(InputError, match=r"need the pictures' width|one name per camera|a picture of its own"):
+            write(tmp_path / "out", cameras(2), width=size, height=8, names=names)
+    assert not (tmp_path / "out").exists()
 
 
 def test_wide_pictures_keep_square_pixels_in_a_camera_path(tmp_path):

@@ -231,7 +231,7 @@ def test_references_chain_and_loops_end(read):
 def test_unknown_names_are_refused_by_name_or_replaced_on_request(read):
     extra = {"": {"extra": Instance(Global("fork.modules", "Sparkle"), state={"x": 1})}}
     data = write(attributes=extra)
-    with pytest.raises(CheckpointError, match=r"fork\.modules\.Sparkle.*--allow-unknown"):
+    with pytest.raises(CheckpointError, match=r"fork\.modules\.Sparkle.*allow_unknown=True"):
         read(data)
     model = read(data, allow_unknown=True)
     assert same(model.tensors, tensors_of("eg3d"))

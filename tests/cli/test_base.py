@@ -34,3 +34,10 @@ def test_the_next_command_that_is_suggested_names_the_base_too(gen3d, result):
 def test_a_base_for_a_model_is_a_slip(gen3d, result):
     assert gen3d("info", "elsewhere/tiny", "--base", "shapes").code == 2
     assert gen3d("info", result, "--base", "shapes").code == 4
+
+
+def test_the_object_from_the_photo_has_no_seed_to_truncate(gen3d, result):
+    refused = gen3d("sample", result, "--psi", ".5", "--base", "elsewhere/tiny", "-o", "a.png")
+    assert refused.code == 2
+    assert "the object from the photo has no seed: leave --psi out, or add --seeds" in refused.error
+    assert gen3d("sample", result, "--psi", ".5", "--seeds", "1", "--size", "8", "--base", "elsewhere/tiny").code == 0

@@ -57,6 +57,36 @@ def test_z_up_turns_the_front_to_minus_y(gen3d, tiny_folder, cube):
     assert read_mesh("x.ply").vertices == pytest.approx(np.stack([x, -z, y], axis=1), abs=1e-5)
 
 
+def test_a_length_makes_millimetres_for_printers_and_the_size_is_said(gen3d, tiny_folder, cube):
+    made = gen3d(
+        "mesh", tiny_folder, "--class", "cube", "--seeds", 1, "--scale", "80mm", "--ground", "--format", "stl,glb",
+        "-o", "a/", *FAST,
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    printed = read_mesh("a/cube-0001.stl")
+    assert printed.extents.max() == pytest.approx(80, rel=1e-5)
+    assert printed.bounds[0, 1] == pytest.approx(0, abs=1e-4)
+    assert read_mesh("a/cube-0001.glb").extents.max() == pytest.approx(0.08, rel=1e-5)
+    size = " x ".join(f"{side:.1f}" for side in printed.extents)
+    assert f"{size} mm, volume {cube.volume * (80 / cube.extents.max()) ** 3:,.0f} mm³" in made.err
+    assert "0.0800" in made.err
+    record = json.loads(Path("a/run.json").read_text())["details"]["outputs"]["cube-0001.stl"]
+    assert record["written"]["unit"] == "mm"
+    assert record["written"]["size"] == pytest.approx(printed.extents, rel=1e-5)
+    assert record["volume"] == pytest.approx(cube.volume, rel=1e-5)  # world units, as ever
+
+
+def test_an_stl_in_world_units_is_warned_of(gen3d, tiny_folder):
+    made = gen3d("mesh", tiny_folder, "--class", "cube", "-o", "x.stl", *FAST)
+    assert made.code == 0
+    assert "slicers read the numbers of an .stl as mm; try --scale 80mm" in " ".join(made.err.split())
+
+
+def test_the_object_in_the_file_is_called_after_the_sample(gen3d, tiny_folder):
+    gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 1, "-o", "x.obj", *FAST)
+    assert "o cube-1\n" in Path("x.obj").read_text()
+
+
 def test_level_and_keep_reach_the_mesher(gen3d, tiny_folder, tiny_generator):
     [field] = tiny_generator.fields(tiny_generator.latents([2], ["cube"]))
     gen3d("mesh", tiny_folder, "--class", "cube", "--seeds", 2, "--level", 15, "--keep", 1, "-o", "x.ply", *COARSE)
@@ -213,6 +243,9 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--color-from", "dreams"], 2, "the source of the colours is 'dreams'"),
         (["--surface", "dreams"], 2, "the surface is 'dreams', it must be one of field, fusion"),
         (["--scale", "0"], 2, "scale is 0"),
+        (["--scale", "80 furlongs"], 2, "scale is '80 furlongs'; it must be a length in mm, cm, m, in, ft"),
+        (["--unit", "mm"], 2, "unit is mm, but a model's own units have no length; give --scale 80mm"),
+        (["--scale", "1m", "--unit", "ell"], 2, "unit is 'ell'; it must be one of mm, cm, m, in, ft"),
         (["--points", "0"], 2, "points is 0"),
         (["--format", ","], 2, "no format in ','"),
         (["--format", "glb,fbx"], 2, "usdz, npz, mrc; try glb,obj"),

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen3d_tools.cameras.formats import load_cameras
+from gen3d_tools.rendering.renderer import render
+
 FAST = ("--size", 16)
 
 
@@ -51,6 +54,70 @@ def test_grid_and_kinds_give_one_sheet(gen3d, tiny_folder):
     height, width, _ = pixels("sheet.png").shape
     assert width > 6 * 16
     assert height > 2 * 16
+
+
+@pytest.mark.parametrize(("grid", "columns", "rows"), [((), 4, 3), (("4x3",), 4, 3), (("6x2",), 6, 2)])
+def test_a_sheet_of_one_class_is_wrapped_to_about_a_square(gen3d, tiny_folder, grid, columns, rows):
+    asked = ("--class", "ball", "--seeds", "0-11", "--show", "rgb", "-o", "sheet.png", "--size", 8)
+    made = gen3d("sample", tiny_folder, *asked, "--grid", *grid, "-q")
+    assert made.code == 0, made.err
+    sheet = pixels("sheet.png")
+    blank = (sheet == 255).all(axis=(0, 2)).astype(int), (sheet == 255).all(axis=(1, 2)).astype(int)
+    assert sheet.shape[1] % columns == 0
+    assert sheet.shape[0] % rows == 0
+    assert (np.diff(blank[0]) == -1).sum() >= columns  # so many pictures side by side
+
+
+def test_a_grid_that_is_too_small_is_refused_and_names_one_that_fits(gen3d, tiny_folder, leftovers):
+    refused = gen3d("sample", tiny_folder, "--class", "ball", "--seeds", "0-11", "--grid", "2x2", *FAST)
+    assert refused.code == 2
+    assert "12 samples do not fit a grid of 2x2; try --grid 4x3" in refused.error
+    assert leftovers() == []
+
+
+@pytest.mark.parametrize("program", ["nerfstudio", "colmap"])
+def test_pictures_come_with_the_cameras_that_took_them(gen3d, tiny_folder, tiny_generator, program):
+    asked = ("--class", "ball", "--views", 3, "--show", "depth,rgb", "-o", "set", *FAST)
+    made = gen3d("sample", tiny_folder, *asked, "--cameras-out", program)
+    assert made.code == 0, made.err
+    assert made.paths[-1] == {"nerfstudio": "set/transforms.json", "colmap": "set/sparse/0"}[program]
+    read = load_cameras(made.paths[-1])
+    names = named_pictures(Path(made.paths[-1]))
+    assert names == [f"ball-0000-rgb-{turn}.png" for turn in (0, 120, 240)]
+    (field,) = tiny_generator.fields(tiny_generator.latents([0], ["ball"]))
+    for camera, name in zip(read, names, strict=True):
+        again = render(field, camera, resolution=16).rgb
+        assert np.abs(pixels(f"set/{name}") / 255 - again.permute(1, 2, 0).numpy()).max() < 0.02
+    resumed = gen3d("sample", tiny_folder, *asked, "--cameras-out", program, "--resume")
+    assert (resumed.code, resumed.paths) == (0, made.paths)
+
+
+def named_pictures(cameras):
+    """The pictures that a file of cameras names; 16 x 16 pixels each."""
+    if cameras.suffix == ".json":
+        data = json.loads(cameras.read_text())
+        assert (data["w"], data["h"]) == (16, 16)
+        return [frame["file_path"] for frame in data["frames"]]
+    assert (cameras / "cameras.txt").read_text().splitlines()[1].startswith("1 PINHOLE 16 16 ")
+    lines = (cameras / "images.txt").read_text().splitlines()
+    return [line.split()[9] for line in lines if line.endswith(".png")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cameras-out", "blender", "-o", "set"), "cameras are written for nerfstudio or colmap, not 'blender'"),
+        (("--cameras-out", "colmap", "-o", "a.png"), "several files, and a.png is one; name a folder: a/"),
+        (("--cameras-out", "colmap", "--show", "depth"), "add rgb: --show rgb,depth"),
+        (("--cameras-out", "colmap", "--seeds", "0-1"), "shows one object, 2 are named"),
+        (("--cameras-out", "colmap", "--grid"), "a sheet is no set of pictures"),
+    ],
+)
+def test_what_is_no_set_of_pictures_gets_no_cameras(gen3d, tiny_folder, leftovers, arguments, message):
+    refused = gen3d("sample", tiny_folder, *arguments, *FAST)
+    assert refused.code == 2
+    assert message in refused.error
+    assert leftovers() == []
 
 
 def test_kinds_become_files_of_their_own(gen3d, tiny_folder):

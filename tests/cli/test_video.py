@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
-from gen3d_tools.cameras.formats import write_camera_path, write_transforms
+from gen3d_tools.cameras.formats import load_cameras, write_camera_path
+from tests.camera_sets import write_transforms
 
 SMALL = ("--size", 16)
 SHORT = ("--seconds", 0.4, "--fps", 10)  # 4 frames
@@ -103,6 +104,30 @@ def test_a_grid_holds_each_sample_in_its_cell_and_white_beyond(gen3d, tiny_folde
     assert (frame[16:, 16:] == 255).all()
 
 
+def test_a_grid_without_a_size_is_about_square(gen3d, tiny_folder):
+    made = gen3d("video", tiny_folder, "--seeds", "0-2", "--format", "frames", "--grid", "-o", "g", *FAST)
+    assert made.paths == ["g/grid"], made.err
+    assert picture("g/grid/00000.png").shape == (32, 32, 3)
+
+
+def test_frames_come_with_their_cameras(gen3d, tiny_folder):
+    made = gen3d("video", tiny_folder, "--class", "ball", "--cameras-out", "nerfstudio", "-o", "set", *FAST)
+    assert made.code == 0, made.err
+    assert made.paths == ["set/ball-0000", "set/transforms.json"]
+    names = [frame["file_path"] for frame in json.loads(Path("set/transforms.json").read_text())["frames"]]
+    assert names == [f"ball-0000/{index:05d}.png" for index in range(4)]
+    assert all(picture(f"set/{name}").shape == (16, 16, 3) for name in names)
+    yaw, _, _ = load_cameras("set/transforms.json").spherical()
+    assert (yaw - yaw[0]).remainder(360).tolist() == pytest.approx([0, 90, 180, 270], abs=0.01)
+
+
+@pytest.mark.parametrize("more", [("--interpolate", "--seeds", "0-1"), ("--format", "gif"), ("--show", "rgb,depth")])
+def test_what_is_no_picture_of_one_object_gets_no_cameras(gen3d, tiny_folder, more):
+    refused = gen3d("video", tiny_folder, "--cameras-out", "colmap", *more, *FAST)
+    assert refused.code == 2
+    assert "cameras belong to pictures" in refused.error
+
+
 def test_interpolation_passes_through_its_samples(gen3d, tiny_folder):
     still = ("--path", "still.json", "--format", "frames", "--class", "all", "--seeds", 1)
     write_camera_path("still.json", around(1)[[0] * 6], fps=10)
@@ -116,6 +141,24 @@ def test_interpolation_passes_through_its_samples(gen3d, tiny_folder):
     away, back = np.abs(frames[1] - frames[0]).mean(), np.abs(frames[1] - frames[5]).mean()
     assert away > 1
     assert back < 0.2 * away  # two keyframes: the way back is nearly the way there
+
+
+def test_a_way_that_is_gone_once_ends_at_its_last_sample(gen3d, tiny_folder):
+    still = ("--path", "still.json", "--format", "frames", "--class", "all", "--seeds", 1)
+    write_camera_path("still.json", around(1)[[0] * 4], fps=10)
+    once = gen3d("video", tiny_folder, *still, "--interpolate", "--once", "-o", "once", *SMALL)
+    assert once.code == 0, once.err
+    assert "(ball 1 > cube 1, " in once.err
+    assert "each frame of a blend is an object of its own" in once.err
+    gen3d("video", tiny_folder, *still, "-o", "alone", *SMALL)
+    for index, name in ((0, "ball"), (3, "cube")):
+        frame = picture(f"once/interpolation/0000{index}.png")
+        assert np.abs(frame - picture(f"alone/{name}-0001/00000.png")).max() <= 1
+    back = gen3d("video", tiny_folder, *still, "--interpolate", "-o", "back", *SMALL)
+    assert "(ball 1 > cube 1 > ball 1, " in back.err
+    refused = gen3d("video", tiny_folder, "--once", *SMALL)
+    assert refused.code == 2
+    assert "add --interpolate" in refused.error
 
 
 def test_interpolating_grids_share_out_the_samples(gen3d, tiny_folder):

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import subprocess
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def test_coloured_mesh_is_closed_and_the_printer_gets_z_up(tiny_folder, tmp_path
     viewer, printer = read_mesh(files[0]), trimesh.load_mesh(files[1])
     assert viewer.is_watertight
     assert len(np.unique(viewer.visual.vertex_colors, axis=0)) > 1
-    np.testing.assert_allclose(printer.extents, viewer.extents[[0, 2, 1]], rtol=1e-4)
+    np.testing.assert_allclose(printer.extents, 80 * viewer.extents[[0, 2, 1]] / viewer.extents.max(), rtol=1e-4)
+    assert printer.bounds[0, 2] == pytest.approx(0, abs=1e-3)
 
 
 def test_latent_walk_passes_its_keyframes_and_moves(tiny_folder, tmp_path):
@@ -71,10 +73,12 @@ def test_latent_walk_passes_its_keyframes_and_moves(tiny_folder, tmp_path):
     assert all((film[i] != film[i - 1]).any() for i in range(4))
 
 
-def test_cameras_come_back_from_every_format(tmp_path):
-    files = example(5)(frames=5, out=tmp_path)  # compares them itself
-    assert [path.name for path in files] == ["05_camera_path.json", "05_transforms.json", "05_colmap"]
+def test_cameras_come_back_from_every_format_with_their_pictures(tiny_folder, tmp_path):
+    files = example(5)(model=tiny_folder, class_name="ball", frames=5, size=16, out=tmp_path)  # compares them itself
+    assert [path.name for path in files] == ["camera_path.json", "transforms.json", "0"]
     assert all(len(g3.load_cameras(path)) == 5 for path in files)
+    names = [frame["file_path"] for frame in json.loads(files[1].read_text())["frames"]]
+    assert [read_image(files[1].parent / name).shape for name in names] == [(3, 16, 16)] * 5
 
 
 def test_drilled_ball_has_three_holes_that_meet(tmp_path):
@@ -92,8 +96,10 @@ def test_a_photo_becomes_a_model_and_a_walk_around_it(tiny_folder, tmp_path):
         steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16
     )
     files = example(7)(model=tiny_folder, settings=few, size=16, views=3, out=tmp_path)
-    assert g3.load_generator(files["result"]).pivot is not None
+    assert g3.load_generator(files["result"], base=tiny_folder).pivot is not None
     assert read_image(files["picture"]).shape == (3, 16, 48)
+    moved = example(7)(model=tiny_folder, settings=few, size=16, views=3, amount=0.5, out=tmp_path / "moved")
+    assert (read_image(moved["picture"]) != read_image(files["picture"])).any()
 
 
 def frames_of(path: Path) -> np.ndarray:

@@ -1,6 +1,9 @@
+import math
+
 import pytest
 import torch
 
+import gen3d_tools as g3
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, FunctionField, activate_density
 
 POINTS = torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.0, 0.0], [0.0, 1.1, 0.0]])
@@ -40,3 +43,22 @@ def test_field_moves_without_forgetting_anything():
     moved = field.to("meta")
     assert moved.device == torch.device("meta")
     assert (moved.box_side, moved.bounded, moved.raw_density_fn) == (3.0, True, ball)
+
+
+@pytest.mark.parametrize("gain", [1.0, 30.0, 1000.0])
+def test_the_defaults_give_the_volume_of_a_torus_and_a_white_background(gain):
+    def depth_inside(points):
+        ring = torch.hypot(points[..., 0], points[..., 2]) - 0.6
+        return gain * (0.25 - torch.hypot(ring, points[..., 1]))
+
+    field = g3.FunctionField(raw_density_fn=depth_inside)
+    mesh = g3.extract_mesh(field, resolution=64, colors=False)
+    assert mesh.volume == pytest.approx(2 * math.pi**2 * 0.6 * 0.25**2, rel=0.01)
+    front = g3.Camera.from_spherical(0, 0, 5, fov_y_deg=30)
+    assert (g3.render(field, front, resolution=8).rgb[:, 0, 0] == 1).all()
+
+
+def test_a_density_without_a_sign_gets_the_level_of_its_pictures():
+    field = g3.FunctionField(raw_density_fn=lambda points: 50 * torch.exp(-8 * points.square().sum(-1)))
+    level = g3.choose_level(field).level
+    assert level == pytest.approx(math.log(2) / (0.25 * math.sqrt(2 * math.pi)), rel=0.1)  # s = 1/4

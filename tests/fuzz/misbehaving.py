@@ -10,6 +10,7 @@ from pathlib import Path
 from gen3d_tools.errors import InputError
 from tests.fuzz.harness import Files, Format, only
 
+
 class Loud(InputError):
     """An error that writes a file's words as they are, which ours do not."""
 

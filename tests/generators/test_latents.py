@@ -204,3 +204,34 @@ def test_a_thousand_classes_are_not_all_listed():
 def test_a_model_without_classes_says_so():
     with pytest.raises(InputError, match="this model has no classes"):
         parse_classes("mug", [])
+
+
+TOYS = ("car", "house", "mug", "sailboat", "tree")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("boat", "sailboat"),
+        ("boats", "sailboat"),
+        ("Cup", "mug"),
+        ("auto", "car"),
+        ("automobile", "car"),
+        ("spruce", "tree"),
+    ],
+)
+def test_words_for_a_class_suggest_it(typed, meant):
+    with pytest.raises(InputError, match=rf"unknown class '{typed}'; did you mean {meant}\?"):
+        parse_classes(typed, TOYS)
+
+
+def test_a_word_that_is_only_spelled_a_little_alike_suggests_nothing():
+    with pytest.raises(InputError, match="unknown class 'bus'; classes: car"):
+        parse_classes("bus", TOYS)
+
+
+def test_every_word_means_a_class_of_the_bundled_model():
+    from gen3d_tools.generators.synonyms import MEANT
+    from gen3d_tools.workflows.describe import classes_record
+
+    assert set(MEANT.values()) <= {row["name"] for row in classes_record("shapes")["classes"]}

@@ -126,7 +126,7 @@ def test_iso_level_is_a_density_of_the_field(field_of):
 
 def test_no_surface_says_what_would_work():
     field = FunctionField(raw_density_fn=lambda points: 3.2 - 2 * points.norm(dim=-1), iso_level=10.0)
-    with pytest.raises(Gen3DError, match=r"no surface at level 10: densities span 0 to 3\.\d+; try --level 1\.\d+"):
+    with pytest.raises(Gen3DError, match=r"no surface at level 10: densities span 0 to 3\.\d+; try iso_level=1\.\d+"):
         extract_mesh(field, resolution=32, iso_level=10.0)
     suggested = 1.6
     assert extract_mesh(field, resolution=32, iso_level=suggested).volume > 0
@@ -134,7 +134,7 @@ def test_no_surface_says_what_would_work():
 
 def test_box_that_is_full_everywhere_has_no_surface():
     field = FunctionField(raw_density_fn=lambda points: 20 + points[..., 0], iso_level=10.0)
-    with pytest.raises(Gen3DError, match="densities span 19 to 21; try --level 20"):
+    with pytest.raises(Gen3DError, match="densities span 19 to 21; try iso_level=20"):
         extract_mesh(field, resolution=16, iso_level=10.0)
 
 

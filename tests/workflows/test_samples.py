@@ -62,7 +62,7 @@ def test_a_tuned_generator_shows_its_own_object_unless_seeds_or_classes_are_name
 
 
 def test_the_pivot_is_not_drawn_so_it_cannot_be_truncated(tuned):
-    with pytest.raises(InputError, match="leave --psi out"):
+    with pytest.raises(InputError, match="leave psi out, or add seeds"):
         make_ws(tuned, choose_samples(tuned, None, None), psi=0.5)
 
 

@@ -13,6 +13,7 @@ from trimesh.visual.material import PBRMaterial
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError, OutOfMemoryError
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.geometry.color.shown import Mesh
 from gen3d_tools.geometry.color.texels import TexelMap, map_texels
 from gen3d_tools.geometry.color.unwrap import Method, unwrap
 from gen3d_tools.geometry.color.view_colors import ColorSource, check_color_source, surface_colors
@@ -106,4 +107,4 @@ def with_texture(
         name="texture", baseColorTexture=Image.fromarray(picture), metallicFactor=0.0, roughnessFactor=ROUGHNESS
     )
     visual = TextureVisuals(uv=uv, material=material)  # type: ignore[no-untyped-call]
-    return trimesh.Trimesh(vertices, faces, vertex_normals=normals, visual=visual, process=False)
+    return Mesh(vertices, faces, vertex_normals=normals, visual=visual, process=False)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from gen3d_tools.errors import Gen3DError, InputError, OutOfMemoryError
 from gen3d_tools.geometry.extraction.lattice import PointFunction, Progress, check_resolution, sample_lattice
 from gen3d_tools.geometry.extraction.sparse_lattice import block_side, sample_near_level
+from gen3d_tools.wording import option
 
 Surface = tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]
 
@@ -111,10 +112,9 @@ def check_level(iso_level: float, lowest: float, highest: float, *, what: str = 
         raise Gen3DError(
             f"no surface at level {iso_level:g}: the {what} are {lowest:.4g} everywhere in the box; try another seed"
         )
-    low, high, middle = round(lowest, 4), round(highest, 4), (lowest + highest) / 2
-    raise Gen3DError(
-        f"no surface at level {iso_level:g}: {what} span {low:.4g} to {high:.4g}; try --level {middle:.4g}"
-    )
+    low, high = round(lowest, 4), round(highest, 4)
+    remedy = option("iso_level", float(f"{(lowest + highest) / 2:.4g}"), typed="--level")
+    raise Gen3DError(f"no surface at level {iso_level:g}: {what} span {low:.4g} to {high:.4g}; try {remedy}")
 
 
 def marching_cubes(bordered: Float[np.ndarray, "m m m"], *, box_side: float, iso_level: float) -> Surface:

@@ -8,6 +8,8 @@ compared with where the renderer stops more than half of the light. Any soft fie
 In steep fields many levels agree about equally well. The level suggested with the field stands unless another is
 clearly better, by more than 0.005 in silhouette IoU; then the median of the best ones is taken. Where there is no
 silhouette (the field stops the light everywhere, as one with a background does, or nowhere), the suggested one stands.
+
+A field that suggests none (`SIGN_CHANGE`) has its surface where its raw density changes its sign, if it does.
 """
 
 import logging
@@ -21,7 +23,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.compiled import compiled_network
-from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.field import SIGN_CHANGE, RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import rays_through
@@ -29,6 +31,7 @@ from gen3d_tools.rendering.sampling import tight_limits
 
 logger = logging.getLogger(__name__)
 
+_SIGNS = 32  # points along each side of the box at which signs are looked at
 VIEWS, PIXELS = 6, 40
 _FOV_DEG, _PITCH_DEG = 20.0, (20.0, -20.0)  # every other view from below
 _COARSE, _FINE = 40, 9  # samples per ray: over the box, then around the densest
@@ -64,6 +67,9 @@ def choose_level(field: RadianceField, *, views: int = VIEWS, pixels: int = PIXE
     Returns:
         The level; the field's own `iso_level` where the views cannot decide.
     """
+    if field.iso_level == SIGN_CHANGE and _changes_sign(field):
+        level = max(float(field.activate(torch.zeros(1))), SIGN_CHANGE)
+        return LevelChoice(level=level, suggested=level, silhouette_iou=None, reason="the raw density changes its sign")
     origins, directions = _ring_rays(field, views, pixels)
     near, far, hit = tight_limits(origins, directions, field.box_side)
     origins, directions, near, far = origins[hit], directions[hit], near[hit], far[hit]
@@ -73,6 +79,14 @@ def choose_level(field: RadianceField, *, views: int = VIEWS, pixels: int = PIXE
     if not _SMALLEST_SHARE < share < 1 - _SMALLEST_SHARE:
         return _keep(field, f"no silhouette to compare with, {share:.0%} of the rays are opaque; the model's own")
     return _best_level(field, densest.cpu().double().numpy(), opaque.cpu().numpy())
+
+
+def _changes_sign(field: RadianceField) -> bool:
+    """Whether the raw density is below 0 at some points of the box and above it at others."""
+    steps = (torch.arange(_SIGNS, device=field.device) + 0.5) / _SIGNS - 0.5
+    points = torch.cartesian_prod(steps, steps, steps) * field.box_side
+    raw = chunked(field.raw_density, points)
+    return bool((raw < 0).any() and (raw > 0).any())
 
 
 def _keep(field: RadianceField, reason: str, iou: float | None = None) -> LevelChoice:

@@ -27,16 +27,19 @@ from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_files
 from gen3d_tools.geometry.color.vertex_colors import colors_of, linear_to_srgb, texture_of
 from gen3d_tools.geometry.formats.gltf import encode_glb, encode_gltf
+from gen3d_tools.geometry.formats.lengths import parse_length, sides
 from gen3d_tools.geometry.formats.placement import Placement
 from gen3d_tools.geometry.formats.threemf import encode_3mf
 from gen3d_tools.geometry.formats.usdz import encode_usdz
 from gen3d_tools.geometry.formats.wavefront import encode_obj, sibling_names
 from gen3d_tools.geometry.processing.cleanup import weld
+from gen3d_tools.wording import option
 
 logger = logging.getLogger(__name__)
 
 _UNREADABLE = (".3mf", ".usdz")
 TEXTURE_SUFFIXES = (".glb", ".gltf", ".obj", ".usdz")
+_DUST_MM = 2.0  # models' boxes have a side of 1 to 2 world units
 _WITHOUT_COLORS = (".stl", ".off")
 
 
@@ -45,8 +48,11 @@ def write_mesh(
     mesh: trimesh.Trimesh,
     *,
     up: str = "y",
-    scale: float | None = None,
+    scale: float | str | None = None,
     center: bool = False,
+    ground: bool = False,
+    unit: str | None = None,
+    name: str | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write a mesh in the format its suffix names, with the colours and normals that the format has room for.
@@ -55,8 +61,12 @@ def write_mesh(
         path: Output file.
         mesh: The mesh, y up, with vertex colours, a texture or neither.
         up: The file's upward axis, "y" or "z"; the latter turns the mesh for programs that expect it so.
-        scale: Length of the mesh's longest side in the file, in metres; by default world units stay.
+        scale: Length of the mesh's longest side: metres, or with a unit, such as "80mm"; by default world units stay.
         center: Put the middle of the mesh's box at the origin.
+        ground: Stand the mesh on the plane y = 0 (z = 0 with `up="z"`).
+        unit: Of the file's numbers, "mm", "cm", "m", "in" or "ft", where there is a scale and the format leaves it
+            open; by default millimetres in .stl and .3mf, for programs that print, and metres elsewhere.
+        name: Of the object in the file, where the format has one; by default the file's own.
         overwrite: Whether existing files may be replaced.
 
     Returns:
@@ -68,16 +78,30 @@ def write_mesh(
     """
     path = Path(path)
     check_mesh_suffix(path)
-    placement = Placement(up=up, scale=scale, center=center)
+    metres = None if scale is None else parse_length(scale)
+    placement = Placement(up=up, scale=metres, center=center, ground=ground, unit=unit)
     placement.check()
     if not len(mesh.faces):
         raise InputError("the mesh has no faces, so there is nothing to write; lower the level")
     paths = mesh_files(path, textured=texture_of(mesh) is not None)
-    contents = _encode(placement.mesh(mesh), path, up)
+    file_unit = placement.file_unit(path.suffix.lower())
+    placed = placement.mesh(mesh, file_unit)
+    _warn_of_dust(path, placed, file_unit)
+    contents = _encode(placed, path, up, file_unit, name or path.stem)
     with atomic_files(paths, overwrite=overwrite) as temporary:
         for place, content in zip(temporary, contents, strict=True):
             place.write_bytes(content)
     return paths
+
+
+def _warn_of_dust(path: Path, placed: trimesh.Trimesh, unit: str) -> None:
+    """Say that a slicer will show nothing: it reads the numbers of an .stl, which have no unit, as millimetres."""
+    size: list[float] = np.ptp(np.asarray(placed.vertices), axis=0).tolist()
+    if path.suffix.lower() != ".stl" or max(size) >= _DUST_MM:
+        return
+    remedy = option("unit", "mm") if unit and unit != "mm" else option("scale", "80mm")
+    found = f"{path} is {sides(size)} {unit or 'units'}"
+    logger.warning("%s, and slicers read the numbers of an .stl as mm; try %s.", found, remedy)
 
 
 def mesh_files(path: Path, *, textured: bool) -> list[Path]:
@@ -137,8 +161,16 @@ def check_up(up: str) -> None:
     Placement(up=up).check()
 
 
-def _encode(mesh: trimesh.Trimesh, path: Path, up: str) -> list[bytes]:
-    """Make the contents of the files that `mesh_files` names."""
+def _encode(mesh: trimesh.Trimesh, path: Path, up: str, unit: str, name: str) -> list[bytes]:
+    """Make the contents of the files that `mesh_files` names.
+
+    Args:
+        mesh: Placed.
+        path: Of the first file.
+        up: Its upward axis.
+        unit: Of its numbers.
+        name: Of the object.
+    """
     suffix = path.suffix.lower()
     if suffix in _WITHOUT_COLORS and colors_of(mesh) is not None:
         logger.info("%s files hold no colours; write .glb, .ply or .obj to keep them.", suffix)
@@ -146,8 +178,14 @@ def _encode(mesh: trimesh.Trimesh, path: Path, up: str) -> list[bytes]:
         logger.info("%s files as written here hold no texture: its colours are at the vertices.", suffix)
         mesh = _without_seams(mesh)
     if suffix == ".obj":
-        return [content for _, content in encode_obj(mesh, path.stem)]
-    return [encode_usdz(mesh, up) if suffix == ".usdz" else _ENCODERS[suffix](mesh)]
+        return [content for _, content in encode_obj(mesh, path.stem, name)]
+    if suffix == ".usdz":
+        return [encode_usdz(mesh, up, name)]
+    if suffix == ".3mf":
+        return [encode_3mf(mesh, unit, name)]
+    if suffix in _NAMED:
+        return [_NAMED[suffix](mesh, name)]
+    return [_NAMELESS[suffix](mesh)]
 
 
 def _without_seams(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -178,13 +216,7 @@ def _off(mesh: trimesh.Trimesh) -> bytes:
     return export_off(mesh).encode()
 
 
-_ENCODERS: dict[str, Callable[[trimesh.Trimesh], bytes]] = {
-    ".glb": encode_glb,
-    ".gltf": encode_gltf,
-    ".ply": _ply,
-    ".stl": _stl,
-    ".off": _off,
-    ".3mf": encode_3mf,
-}
+_NAMED: dict[str, Callable[[trimesh.Trimesh, str], bytes]] = {".glb": encode_glb, ".gltf": encode_gltf}
+_NAMELESS: dict[str, Callable[[trimesh.Trimesh], bytes]] = {".ply": _ply, ".stl": _stl, ".off": _off}
 SUFFIXES = (".glb", ".gltf", ".ply", ".obj", ".stl", ".off", ".3mf", ".usdz")
 """Everything `write_mesh` writes."""

@@ -27,17 +27,19 @@ _UNSIGNED_SHORT = 5123
 _VERTICES, _INDICES = 34962, 34963  # what a part of the buffer is for
 
 
-def encode_glb(mesh: trimesh.Trimesh) -> bytes:
-    """Write a mesh with normals and its vertex colours or texture as one binary file."""
+def encode_glb(mesh: trimesh.Trimesh, name: str) -> bytes:
+    """Write a mesh called `name` with normals and its vertex colours or texture as one binary file."""
+    scene = trimesh.Scene()
+    scene.add_geometry(mesh, node_name=name, geom_name=name)
     data: bytes = export_glb(  # type: ignore[no-untyped-call]
-        mesh, include_normals=True, buffer_postprocessor=_as_the_standard_wants, tree_postprocessor=_name_targets
+        scene, include_normals=True, buffer_postprocessor=_as_the_standard_wants, tree_postprocessor=_name_targets
     )
     return data
 
 
-def encode_gltf(mesh: trimesh.Trimesh) -> bytes:
+def encode_gltf(mesh: trimesh.Trimesh, name: str) -> bytes:
     """Write the same as text, the binary part in base64, so that it is one file too."""
-    glb = encode_glb(mesh)
+    glb = encode_glb(mesh, name)
     (json_bytes,) = struct.unpack_from("<I", glb, 12)
     tree = json.loads(glb[20 : 20 + json_bytes])
     (buffer_bytes,) = struct.unpack_from("<I", glb, 20 + json_bytes)

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.geometry.color.vertex_colors import colors_of, look_up, texture_of
+from gen3d_tools.geometry.formats.lengths import parse_length
 from gen3d_tools.geometry.formats.placement import Placement, unit_normals
 
 POINT_SUFFIXES = (".ply", ".xyz", ".npz")
@@ -158,8 +159,10 @@ def write_points(
     cloud: PointCloud,
     *,
     up: str = "y",
-    scale: float | None = None,
+    scale: float | str | None = None,
     center: bool = False,
+    ground: bool = False,
+    unit: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a point cloud in the format its suffix names.
@@ -168,8 +171,10 @@ def write_points(
         path: Output file: .ply, .xyz or .npz.
         cloud: The points, y up.
         up: The file's upward axis, "y" or "z".
-        scale: Length of the cloud's longest side in the file, in metres; by default its units stay.
+        scale: Length of the cloud's longest side in metres, or with a unit, such as "80mm"; by default its units stay.
         center: Put the middle of the cloud's box at the origin.
+        ground: Stand the cloud on the plane y = 0 (z = 0 with `up="z"`).
+        unit: Of the file's numbers, where there is a scale: "mm", "cm", "m" (the default), "in" or "ft".
         overwrite: Whether an existing file may be replaced.
 
     Raises:
@@ -178,8 +183,10 @@ def write_points(
     """
     path = Path(path)
     check_points_suffix(path)
-    placement = Placement(up=up, scale=scale, center=center)
-    placed = PointCloud(placement.positions(cloud.points), placement.directions(cloud.normals), cloud.colors)
+    metres = None if scale is None else parse_length(scale)
+    placement = Placement(up=up, scale=metres, center=center, ground=ground, unit=unit)
+    positions = placement.positions(cloud.points, placement.file_unit(path.suffix.lower()))
+    placed = PointCloud(positions, placement.directions(cloud.normals), cloud.colors)
     encode = {".ply": _ply, ".xyz": _xyz, ".npz": _npz}[path.suffix.lower()]
     with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(encode(placed))

@@ -4,12 +4,15 @@ trimesh writes no colours there and asks for lxml. Slicers print what is closed,
 one vertex, whatever a texture's seams made of them.
 """
 
+from xml.sax.saxutils import quoteattr
+
 import numpy as np
 import trimesh
 
 from gen3d_tools.geometry.color.vertex_colors import colors_of
 from gen3d_tools.geometry.formats.usdz import pack
 from gen3d_tools.geometry.processing.cleanup import weld
+from gen3d_tools.printable import printable
 
 _TYPES = """<?xml version="1.0" encoding="UTF-8"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">\
@@ -23,16 +26,23 @@ Type="http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"/></Relations
 """
 _CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 _MATERIALS = "http://schemas.microsoft.com/3dmanufacturing/material/2015/02"
+_UNITS = {"mm": "millimeter", "cm": "centimeter", "m": "meter", "in": "inch", "ft": "foot"}
 
 
-def encode_3mf(mesh: trimesh.Trimesh) -> bytes:
-    """Write a mesh with the colours of its vertices, in metres. The format has no normals."""
-    model = _model(mesh).encode()
+def encode_3mf(mesh: trimesh.Trimesh, unit: str, name: str) -> bytes:
+    """Write a mesh with the colours of its vertices. The format has no normals.
+
+    Args:
+        mesh: What to write.
+        unit: Of its coordinates: "mm", "cm", "m", "in" or "ft".
+        name: Of the object.
+    """
+    model = _model(mesh, unit, name).encode()
     files = {"[Content_Types].xml": _TYPES.encode(), "_rels/.rels": _RELATIONS.encode(), "3D/3dmodel.model": model}
     return pack(files, compress=True)
 
 
-def _model(mesh: trimesh.Trimesh) -> str:
+def _model(mesh: trimesh.Trimesh, unit: str, name: str) -> str:
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     welded, _ = weld(vertices, faces)
     solid = ~(welded == np.roll(welded, 1, axis=1)).any(axis=1)
@@ -45,9 +55,9 @@ def _model(mesh: trimesh.Trimesh) -> str:
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<model unit="meter" xml:lang="en-US" xmlns="{_CORE}" xmlns:m="{_MATERIALS}"><resources>{colors}'
-        f'<object id="1" type="model"><mesh><vertices>{points}</vertices><triangles>{triangles}</triangles></mesh>'
-        '</object></resources><build><item objectid="1"/></build></model>\n'
+        f'<model unit="{_UNITS[unit]}" xml:lang="en-US" xmlns="{_CORE}" xmlns:m="{_MATERIALS}"><resources>{colors}'
+        f'<object id="1" name={quoteattr(printable(name))} type="model"><mesh><vertices>{points}</vertices>'
+        f'<triangles>{triangles}</triangles></mesh></object></resources><build><item objectid="1"/></build></model>\n'
     )
 
 

@@ -4,6 +4,7 @@ The Universal Scene Description library is 30 MB and more; one mesh with one mat
 """
 
 import io
+import json
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import trimesh
 
 from gen3d_tools.geometry.color.vertex_colors import Texture, colors_of, srgb_to_linear, texture_of
 from gen3d_tools.geometry.formats.wavefront import encode_png
+from gen3d_tools.printable import printable
 
 _LOCAL_HEADER = 30  # bytes before a file's name and extra field in a zip archive
 _STAGE = """#usda 1.0
@@ -23,6 +25,7 @@ _STAGE = """#usda 1.0
 )
 
 def Xform "Object" (
+    displayName = {name}
     kind = "component"
 )
 {{
@@ -82,12 +85,13 @@ _TEXTURE = """
 """
 
 
-def encode_usdz(mesh: trimesh.Trimesh, up: str) -> bytes:
+def encode_usdz(mesh: trimesh.Trimesh, up: str, name: str) -> bytes:
     """Write a mesh with normals and its texture or vertex colours, in metres.
 
     Args:
         mesh: What to write.
         up: Which axis of it points upwards, "y" or "z"; the stage says so.
+        name: Of the object, which programs show.
     """
     texture = texture_of(mesh)
     colors, diffuse, nodes = _plain()
@@ -98,6 +102,7 @@ def encode_usdz(mesh: trimesh.Trimesh, up: str) -> bytes:
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     stage = _STAGE.format(
         up=up.upper(),
+        name=json.dumps(printable(name), ensure_ascii=False),
         extent=_tuples(np.stack([vertices.min(axis=0), vertices.max(axis=0)]), 8),
         counts=", ".join(["3"] * len(faces)),
         indices=", ".join(map(str, faces.reshape(-1).tolist())),

@@ -41,10 +41,14 @@ class MeshHealth:
 
     def __str__(self) -> str:
         """Say it in one line."""
+        return self.told(f"volume {self.volume:.4g}")
+
+    def told(self, extent: str) -> str:
+        """Say it in one line, with other words for how large the mesh is."""
         closed = "watertight" if self.watertight else "NOT watertight"
         parts = "1 part" if self.parts == 1 else f"{self.parts} parts"
         counts = f"{self.vertices:,} vertices, {self.faces:,} faces"
-        said = f"{counts}, {closed}, {parts}, Euler number {self.euler_number}, volume {self.volume:.4g}"
+        said = f"{counts}, {closed}, {parts}, Euler number {self.euler_number}, {extent}"
         if self.degenerate_faces:
             said += f", {self.degenerate_faces:,} DEGENERATE faces"
         if self.duplicate_faces:

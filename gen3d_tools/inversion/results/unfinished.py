@@ -20,6 +20,7 @@ from gen3d_tools.checkpoints.native import open_tensors
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, shorten
 from gen3d_tools.inversion.progress import State
+from gen3d_tools.wording import option
 
 STATE_NAME = "state.safetensors"
 _MAX_NAME_BYTES = 180
@@ -62,7 +63,7 @@ class Unfinished:
             self._write(state)
         if self.path.is_file():
             what = "an earlier state of the work" if self.problem else "the work so far"
-            return f"; {what} is kept in {self.path}, repeat the command with --resume to go on"
+            return f"; {what} is kept in {self.path}, repeat the command with {option('resume', True)} to go on"
         return (
             f", and the work could not be kept: {self.problem}"
             if self.problem
@@ -89,12 +90,13 @@ class Unfinished:
             CheckpointError: It is broken.
         """
         if not self.path.is_file():
-            raise NotFoundError(f"there is nothing to resume: no {self.path}; leave --resume out")
+            raise NotFoundError(f"there is nothing to resume: no {self.path}; leave {option('resume')} out")
         state, job = _unpack(self.path)
         changed = sorted(key for key in {*job, *self.job} if job.get(key) != self.job.get(key))
         if changed:
             raise InputError(
-                f"{self.path} was begun with different {' and '.join(changed)}; repeat that command, or omit --resume"
+                f"{self.path} was begun with different {' and '.join(changed)}; "
+                f"repeat that command, or omit {option('resume')}"
             )
         return state
 
@@ -123,14 +125,14 @@ def _unpack(path: Path) -> tuple[State, dict[str, Any]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except CheckpointError as error:
-        raise CheckpointError(f"{path} is broken; leave --resume out to start afresh") from error
+        raise CheckpointError(f"{path} is broken; leave {option('resume')} out to start afresh") from error
     try:
         state = _decode(json.loads(metadata["tree"]), tensors)
         job = json.loads(metadata["job"])
     except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
-        raise CheckpointError(f"{path} is broken; leave --resume out to start afresh") from error
+        raise CheckpointError(f"{path} is broken; leave {option('resume')} out to start afresh") from error
     if not isinstance(state, dict) or not isinstance(job, dict):
-        raise CheckpointError(f"{path} is broken; leave --resume out to start afresh")
+        raise CheckpointError(f"{path} is broken; leave {option('resume')} out to start afresh")
     return state, job
 
 

@@ -21,7 +21,7 @@ from gen3d_tools.workflows.mesh.options import NOTES_FOLDER, SHEET_NAME, Files, 
 from gen3d_tools.workflows.mesh.preview import STRIP_SIZE
 from gen3d_tools.workflows.mesh.sample import MadeMesh, MeshTask, make_sample
 from gen3d_tools.workflows.runs import Run
-from gen3d_tools.workflows.sample import samples_sheet
+from gen3d_tools.workflows.sheets import samples_sheet
 
 _ALREADY = "there already"
 

@@ -89,7 +89,9 @@ class OutputOptions:
     formats: tuple[str, ...] | None = None  # suffixes without the dot; None = the output file's, or .glb
     up: str = "y"  # upward axis of the files, "y" or "z"
     scale: float | None = None  # length of the longest side, metres; None = world units
+    unit: str | None = None  # of the files' numbers where the format leaves it open; None = mm for printers, else m
     center: bool = False  # middle of the bounding box at the origin
+    ground: bool = False  # stand on y = 0
     points: int | None = None  # size of a point cloud, written beside the mesh
     preview: bool = False  # a strip and a film of the mesh beside the field
     report: bool = False  # how well mesh and field agree, and the mesh's health, as JSON
@@ -97,7 +99,7 @@ class OutputOptions:
     @property
     def placement(self) -> Placement:
         """How meshes and point clouds stand in their files."""
-        return Placement(up=self.up, scale=self.scale, center=self.center)
+        return Placement(up=self.up, scale=self.scale, unit=self.unit, center=self.center, ground=self.ground)
 
     def check(self) -> None:
         """Refuse what cannot be written, before any work.

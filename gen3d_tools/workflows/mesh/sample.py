@@ -22,6 +22,7 @@ from gen3d_tools.geometry.extraction.fusion import fuse_mesh
 from gen3d_tools.geometry.extraction.lattice import Progress
 from gen3d_tools.geometry.formats.density_grid import write_density
 from gen3d_tools.geometry.formats.export import TEXTURE_SUFFIXES, write_mesh
+from gen3d_tools.geometry.formats.lengths import WrittenSize
 from gen3d_tools.geometry.formats.point_cloud import sample_points, write_points
 from gen3d_tools.geometry.mesh import MeshHealth, extract_mesh, mesh_health
 from gen3d_tools.metrics.agreement import Agreement, compare
@@ -109,7 +110,7 @@ def make_sample(files: Files, job: MeshTask, run: Run, progress: Progress, *, dr
     dressed = make_mesh(field, job.generator.settings, job.surface, progress, only_textured=only_textured)
     health = mesh_health(dressed.plain)
     facts = _facts(dressed.plain, health)
-    _write_meshes(files, dressed, f"{files.sample.label}: {_line(dressed.plain, health)}", facts, job, run)
+    _write_meshes(files, dressed, health, facts, job, run)
     stage = PreviewScene(field, dressed.best, job.generator.settings)
     agreement = _report(files.report, files, stage, facts, job, run) if files.report is not None else None
     if files.strip is not None and files.film is not None:
@@ -121,18 +122,20 @@ def make_sample(files: Files, job: MeshTask, run: Run, progress: Progress, *, dr
 
 
 def _write_meshes(
-    files: Files, dressed: ColoredMesh, line: str, facts: dict[str, Any], job: MeshTask, run: Run
+    files: Files, dressed: ColoredMesh, health: MeshHealth, facts: dict[str, Any], job: MeshTask, run: Run
 ) -> None:
     """Write the mesh in every format, and its points."""
-    placement = asdict(job.delivery.placement)
+    placement, name = job.delivery.placement, files.sample.object_name
     for path in files.meshes:
-        written = write_mesh(path, dressed.for_file(path), **placement, overwrite=job.overwrite)
-        run.add(path, line, **facts)
-        for sibling in written[1:]:
+        paths = write_mesh(path, dressed.for_file(path), **asdict(placement), name=name, overwrite=job.overwrite)
+        written = placement.written(dressed.plain, health.volume, path.suffix.lower())
+        line = f"{files.sample.label}: {_line(dressed.plain, health, written)}"
+        run.add(path, line, **facts, written=asdict(written))
+        for sibling in paths[1:]:
             run.add(sibling, f"belongs to {path.name}")
     if files.points is not None and job.delivery.points is not None:
         cloud = sample_points(dressed.best, job.delivery.points)
-        write_points(files.points, cloud, **placement, overwrite=job.overwrite)
+        write_points(files.points, cloud, **asdict(placement), overwrite=job.overwrite)
         run.add(files.points, f"{files.sample.label}: {len(cloud):,} points with normals")
 
 
@@ -223,10 +226,10 @@ def _facts(mesh: trimesh.Trimesh, health: MeshHealth) -> dict[str, Any]:
     return asdict(health) | {"level": mesh.metadata["level"].level} | {"making": reports}
 
 
-def _line(mesh: trimesh.Trimesh, health: MeshHealth) -> str:
-    """Say it in one line: its state, and what was removed or could not be done."""
+def _line(mesh: trimesh.Trimesh, health: MeshHealth, written: WrittenSize) -> str:
+    """Say it in one line: its state, its size in the file, and what was removed or could not be done."""
     cleanup, decimation = mesh.metadata["cleanup"], mesh.metadata.get("decimation")
-    notes = [str(health)]
+    notes = [health.told(str(written))]
     if cleanup.removed_parts:
         notes.append(str(cleanup))
     if decimation is not None and decimation.got > decimation.asked:

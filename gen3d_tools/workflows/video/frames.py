@@ -37,6 +37,8 @@ class FilmSettings:
     cameras: Camera
     """One per frame, [frames]."""
     config: RenderConfig
+    once: bool = False
+    """A way through several samples ends at the last one, and does not lead back."""
 
 
 def film(shot: VideoLayout, scene: FilmSettings) -> Iterator[Float[Tensor, "3 height width"]]:
@@ -81,14 +83,16 @@ def _cell(samples: Sequence[Sample], scene: FilmSettings) -> Iterator[Float[Tens
 
 
 def _views(samples: Sequence[Sample], scene: FilmSettings) -> Iterator[tuple[RadianceField, Camera, Frames]]:
-    """Look at one sample, or at the way through several and back, from each camera."""
+    """Look at one sample, or at the way through several, from each camera."""
     if len(samples) == 1:
         [field] = make_fields(scene.generator, samples, scene.psi)
         yield from zip(repeat(field), scene.cameras, _render(field, scene.cameras, scene), strict=False)
         return
-    curve, frames = ws_spline(make_ws(scene.generator, samples, scene.psi)), len(scene.cameras)
+    curve = ws_spline(make_ws(scene.generator, samples, scene.psi), loop=not scene.once)
+    frames = len(scene.cameras)
+    step = (len(samples) - 1) / max(frames - 1, 1) if scene.once else len(samples) / frames
     for index, camera in enumerate(scene.cameras):
-        [field] = scene.generator.fields(curve(np.array([index * len(samples) / frames])))
+        [field] = scene.generator.fields(curve(np.array([index * step])))
         [frame] = _render(field, camera, scene)
         yield field, camera, frame
 

@@ -10,6 +10,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.workflows.samples import Sample
 
 MAX_GRID = 32
+_NAMED = 5  # samples of a way that are named
 _GRID = re.compile(r"(\d{1,4})\s*[xX×]\s*(\d{1,4})")
 
 
@@ -47,6 +48,7 @@ def plan_shots(
     one_file: bool,
     grid: tuple[int, int] | None,
     interpolate: bool,
+    once: bool = False,
 ) -> list[VideoLayout]:
     """Distribute samples over videos.
 
@@ -57,6 +59,7 @@ def plan_shots(
         one_file: Whether `target` is a video. Several samples then share it in a grid.
         grid: Columns and rows; cells without a sample stay white.
         interpolate: Samples are keyframes; a grid shares them out evenly, in order.
+        once: The way through them does not lead back to the first.
 
     Raises:
         InputError: The samples do not fit the grid, or there is nothing to interpolate.
@@ -68,8 +71,7 @@ def plan_shots(
     if interpolate:
         cells = _share_out(samples, grid)
         columns, rows = grid or (1, 1)
-        label = " > ".join(one.label for one in samples[:4]) + (" > ..." if len(samples) > 4 else "")
-        return [VideoLayout(path("interpolation"), label, cells, columns, rows)]
+        return [VideoLayout(path("interpolation"), _way(cells[0], once=once), cells, columns, rows)]
     if grid is None and one_file and len(samples) > 1:
         grid = square_grid(len(samples))
     if grid is None:
@@ -79,6 +81,13 @@ def plan_shots(
         fitting = "x".join(map(str, square_grid(len(samples))))
         raise InputError(f"{len(samples)} samples do not fit a grid of {columns}x{rows}; try --grid {fitting}")
     return [VideoLayout(path("grid"), f"{len(samples)} samples", [[one] for one in samples], columns, rows)]
+
+
+def _way(samples: Sequence[Sample], *, once: bool) -> str:
+    """Say which samples a video passes through: `car 0 > sailboat 0 > car 0`."""
+    names = [one.label for one in samples]
+    shown = names if len(names) <= _NAMED else [*names[: _NAMED - 1], "...", names[-1]]
+    return " > ".join(shown if once else [*shown, names[0]])
 
 
 def square_grid(count: int) -> tuple[int, int]:

@@ -9,8 +9,10 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import config_for
-from gen3d_tools.media.video import VideoWriter
+from gen3d_tools.media.video import VideoWriter, frame_path
 from gen3d_tools.records import Proof
+from gen3d_tools.wording import option
+from gen3d_tools.workflows.camera_files import check_cameras_out, plan_camera_file
 from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.reporting import Reporter
 from gen3d_tools.workflows.runs import Run, RunOptions
@@ -18,9 +20,11 @@ from gen3d_tools.workflows.sample import ViewOptions, check_size, parse_kinds
 from gen3d_tools.workflows.samples import SampleSelection, check_psi
 from gen3d_tools.workflows.video.camera_path import CameraPath, plan_motion, untrusted_views
 from gen3d_tools.workflows.video.frames import FilmSettings, estimate_seconds, film
-from gen3d_tools.workflows.video.layout import VideoLayout, parse_grid, plan_shots
+from gen3d_tools.workflows.video.layout import VideoLayout, parse_grid, plan_shots, square_grid
 
 FORMATS = {"mp4": ".mp4", "gif": ".gif", "webm": ".webm", "frames": ""}
+_COST = "each frame of a blend is an object of its own, and takes several times as long as one of an orbit"
+AUTO_GRID = "auto"
 MAX_SIDE = 8192  # pixels of a whole frame each way; encoders and players give up beyond
 
 
@@ -33,7 +37,9 @@ def video(
     fps: float | None = None,
     show: str = "rgb",
     interpolate: bool = False,
+    once: bool = False,
     grid: str | None = None,
+    cameras_out: str | None = None,
     look: ViewOptions | None = None,
     file_format: str | None = None,
     options: RunOptions | None = None,
@@ -49,7 +55,10 @@ def video(
         fps: Frames per second; 30 if neither this nor a file says.
         show: Any of "rgb", "depth", "normal", separated by commas: side by side.
         interpolate: Pass through the samples, and back to the first, in one video.
-        grid: "columns x rows": several samples in one video. Also when the output is one video and there are several.
+        once: End at the last of them instead.
+        grid: "columns x rows", or "auto": several samples in one video. Also when the output is one video and there
+            are several.
+        cameras_out: "nerfstudio" or "colmap": pictures in a folder, and their cameras for the programs of that name.
         look: Angles (of the path's first camera or its middle), size and quality.
         file_format: A key of `FORMATS`, for videos in a folder; "mp4" if None.
         options: Where the videos go (one by its suffix, or a folder of them). A dry run says how long it would take.
@@ -62,37 +71,72 @@ def video(
     reporter, kinds = reporter or Reporter(), parse_kinds(show)
     check_size(look.size)
     check_psi(choice.psi)
+    if once and not interpolate:
+        raise InputError(f"only a way through samples has an end; add {option('interpolate', True)}")
     motion = plan_motion(path, seconds, fps, look.fov)
-    table = None if grid is None else parse_grid(grid)
-    suffix = _choose_suffix(options.file, file_format)
+    is_auto = grid is not None and grid.strip().lower() == AUTO_GRID
+    table = None if grid is None or is_auto else parse_grid(grid)
+    camera_format = _check_cameras(cameras_out, kinds, options.file, file_format, together=bool(grid or interpolate))
+    suffix = FORMATS["frames"] if camera_format is not None else _choose_suffix(options.file, file_format)
     target = options.target("video", model, choice.name_parts)
     if options.file is not None:  # better said before the model is read than later
         VideoWriter(options.file, motion.fps, overwrite=options.replaces)
     generator = load_generator(model, device=options.device, base=options.base)
     samples = choice.samples(generator)
-    shots = plan_shots(samples, target, suffix, one_file=options.file is not None, grid=table, interpolate=interpolate)
-    scene = _scene(generator, choice.psi, kinds, look.sized(generator), motion)
+    if is_auto and not interpolate:
+        table = square_grid(len(samples))
+    cameras_file = plan_camera_file(camera_format, target, len(set(samples)))
+    shots = plan_shots(
+        samples, target, suffix, one_file=options.file is not None, grid=table, interpolate=interpolate, once=once
+    )
+    scene = _scene(generator, choice.psi, kinds, look.sized(generator), motion, once=once)
     width, height = _check_frame_size(shots[0], kinds, scene.look.side(generator))
     run = Run("video", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"path": motion.name, "path_sha256": _digest(path), "show": kinds, "interpolate": interpolate}
     run.options |= {"grid": grid, "frames": motion.frames, "fps": motion.fps} | asdict(scene.look)
+    run.options |= {"cameras_out": camera_format, "once": once}
     run.details |= {"frames": motion.frames, "fps": motion.fps, "width": width, "height": height}
     apart = all(len(shot.cells) == len(shot.cells[0]) == 1 for shot in shots)
-    whole = claim(run, [shot.path for shot in shots], target, options, apart=apart)
+    paths = [*(shot.path for shot in shots), *([] if cameras_file is None else [cameras_file.path])]
+    whole = claim(run, paths, target, options, apart=apart)
     writers = {
         shot.path: VideoWriter(shot.path, motion.fps, overwrite=options.replaces)
         for shot in shots
         if shot.path not in whole
     }
-    _say_notes(shots[0] if table is None else None, motion, scene, reporter)
+    _say_notes(shots[0] if table is None else None, motion, scene, reporter, interpolating=interpolate)
     if options.dry_run:
         for shot in shots:
             run.add(shot.path, f"{shot.label}, {_size(run.details)}")
+        if cameras_file is not None:
+            run.add(cameras_file.path, cameras_file.line)
         reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
         return run
     with run.recording():
         _film_all(run, shots, writers, scene)
+        if cameras_file is not None:
+            if cameras_file.path not in whole:
+                pictures = [frame_path(shots[0].path, index) for index in range(motion.frames)]
+                cameras_file.write(scene.cameras, pictures, width, target, overwrite=options.replaces)
+            run.add(cameras_file.path, cameras_file.line)
     return run.finish(next_command=f"gen3d mesh {options.after(model)}{samples[0].options}")
+
+
+def _check_cameras(
+    cameras_out: str | None, kinds: Sequence[str], file: Path | None, file_format: str | None, *, together: bool
+) -> str | None:
+    """Read `--cameras-out`, and refuse it where frames are no pictures of one object."""
+    name = check_cameras_out(cameras_out, kinds, file)
+    if name is None:
+        return None
+    if together or list(kinds) != ["rgb"]:
+        raise InputError("cameras belong to pictures of one object in its colours; leave out what puts more in a frame")
+    if file_format is not None and file_format.strip().lower() != "frames":
+        raise InputError(
+            f"cameras belong to pictures, not to a {file_format[:40]}; "
+            f"leave {option('file_format', typed='--format')} out"
+        )
+    return name
 
 
 def _digest(path: str) -> str | None:
@@ -101,12 +145,12 @@ def _digest(path: str) -> str | None:
 
 
 def _scene(
-    generator: Generator, psi: float, kinds: Sequence[str], look: ViewOptions, motion: CameraPath
+    generator: Generator, psi: float, kinds: Sequence[str], look: ViewOptions, motion: CameraPath, *, once: bool
 ) -> FilmSettings:
     """Place the cameras, and the ends of their rays around the object."""
     cameras, settings = motion.cameras(generator, look), generator.settings
     config = settings.render_config if look.exact else config_for(cameras, settings)
-    return FilmSettings(generator, psi, kinds, look, cameras, config)
+    return FilmSettings(generator, psi, kinds, look, cameras, config, once=once)
 
 
 def _film_all(run: Run, shots: Sequence[VideoLayout], writers: Mapping[Path, VideoWriter], scene: FilmSettings) -> None:
@@ -148,11 +192,15 @@ def _size(details: dict[str, Any]) -> str:
     return "{frames} frames of {width} x {height} pixels, {fps:g} per second".format(**details)
 
 
-def _say_notes(unasked: VideoLayout | None, motion: CameraPath, scene: FilmSettings, reporter: Reporter) -> None:
+def _say_notes(
+    unasked: VideoLayout | None, motion: CameraPath, scene: FilmSettings, reporter: Reporter, *, interpolating: bool
+) -> None:
     """Tell once that samples share a video without being asked for it, and what is unusual about the camera's path."""
     if unasked is not None and len(unasked.cells) > 1:
         reporter.say(f"{len(unasked.cells)} samples in one file: a grid of {unasked.columns} x {unasked.rows}")
     if motion.is_wide:
         reporter.say(f"{motion.name} is not for square pictures: its height is kept, its sides are cut")
+    if interpolating:
+        reporter.say(_COST)
     if warning := untrusted_views(scene.cameras, scene.generator.settings):
         reporter.say(warning)

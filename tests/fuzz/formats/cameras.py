@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.colmap import write_colmap
-from gen3d_tools.cameras.formats import camera_path_timing, load_cameras, write_camera_path, write_transforms
+from gen3d_tools.cameras.formats import camera_path_timing, load_cameras, write_camera_path
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.workflows.photo_cameras import read_camera_file
+from tests.camera_sets import write_colmap, write_transforms
 from tests.fuzz.harness import Files, Format, only
 
 

@@ -52,7 +52,9 @@ def test_surface_lies_on_lattice_planes_when_the_level_does():
 
 
 def test_function_below_the_level_names_one_that_works():
-    with pytest.raises(Gen3DError, match=r"no surface at level 10: values span -0.7321 to 0.8845; try --level 0.07624"):
+    with pytest.raises(
+        Gen3DError, match=r"no surface at level 10: values span -0.7321 to 0.8845; try iso_level=0.07624"
+    ):
         isosurface(ball_depth((0, 0, 0), 1.0), resolution=16, box_side=2.0, iso_level=10.0)
 
 

@@ -229,7 +229,7 @@ def test_only_a_generator_from_disk_that_is_no_result_can_be_referred_to(result,
 
 
 def test_a_result_replaces_another_only_when_asked(result, saved):
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="add overwrite=True"):
         save_result(result, saved)
     save_result(result, saved, overwrite=True)
 

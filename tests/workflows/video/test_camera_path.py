@@ -8,11 +8,12 @@ import torch
 from torch.testing import assert_close
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
-from gen3d_tools.cameras.formats import write_camera_path, write_transforms
+from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.video.camera_path import plan_motion, untrusted_views
+from tests.camera_sets import write_transforms
 
 
 def around(count, radius=2.7):
@@ -68,5 +69,5 @@ def test_an_exported_list_of_cameras_takes_its_lens_from_the_view(tmp_path):
     (tmp_path / "list.json").write_text(json.dumps([{"file_path": "a.png", "transform": rows}] * 2))
     motion = plan_motion(str(tmp_path / "list.json"), None, None, 30)
     assert (motion.frames, motion.keyframes.fov_y_deg.tolist()) == (2, pytest.approx([30, 30]))
-    with pytest.raises(InputError, match=r"holds no lens.*--fov"):
+    with pytest.raises(InputError, match=r"holds no lens.*fov_y_deg"):
         plan_motion(str(tmp_path / "list.json"))
