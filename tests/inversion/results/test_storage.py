@@ -117,7 +117,7 @@ def test_a_result_is_followed_to_no_other_place_and_not_to_the_network(saved, tm
     def opened(*_, **__):
         raise AssertionError("the hub was asked")
 
-    monkeypatch.setattr("gen3d_tools.generators.loading.download", opened)
+    monkeypatch.setattr("gen3d_tools.generators.source.download", opened)
     monkeypatch.chdir(tmp_path)
     elsewhere = tmp_path / "elsewhere" / "tiny"
     elsewhere.parent.mkdir()
