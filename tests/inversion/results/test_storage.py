@@ -126,7 +126,7 @@ def test_a_result_is_followed_to_no_other_place_and_not_to_the_network(saved, tm
     edited("base", base | {"source": source.format(tmp_path), "path": str(elsewhere)})(saved)
     with pytest.raises(NotFoundError, match="neither bundled nor beside the result") as caught:
         g3.load_generator(saved)
-    assert "--base" in str(caught.value)
+    assert "name it with base" in str(caught.value)
     assert str(caught.value).isprintable()
     assert g3.load_generator(saved, base=elsewhere).pivot is not None
 
