@@ -13,4 +13,5 @@ From one camera to files full of them:
 * `trajectories`: the published scripts' ways, to the letter.
 * `formats`, `colmap`: nerfstudio's files, EG3D's labels, COLMAP's text model, both ways.
 * `lenses`: which lenses of other programs are pinholes.
+* `stylenerf`: StyleNeRF's cameras: angles in the ranges of a configuration, as its scripts draw them.
 """

@@ -19,4 +19,7 @@ Published pickles:
 * `allowed_globals`, `records`: the names that have a meaning, and the inert values that stand for them.
 * `tensor_storage`, `config_values`: tensors and settings out of those records.
 * `refusing`: whatever reading ends in, it is a refusal in one line.
+* `zip_directory`: where the entries of a ZIP archive lie, read from its directory alone, with limits on everything.
+* `torch_archive`: files of `torch.save`: a ZIP archive of one pickle and the elements of every storage.
+* `state_dicts`: snapshots of state dicts and constructor arguments (VolumeGAN's framework).
 """

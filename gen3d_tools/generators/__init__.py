@@ -18,4 +18,6 @@ The rooms inside, from layers to files:
 * `networks/`: layers and networks.
 * `families/`: one generator per paper, made of them.
 * `official/`: the papers' published files, translated.
+* `catalogue`: the families for people: paper, published weights, licence, what works.
+* `synonyms`: words that people type for a class that is called otherwise.
 """

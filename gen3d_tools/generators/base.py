@@ -209,8 +209,13 @@ class Generator(nn.Module, ABC):
 
     @property
     def image_resolution(self) -> int | None:
-        """Side of the pictures that its super-resolution gives; None without one, then any size is as good."""
+        """Side of the pictures that it was trained to give; None where any size is as good."""
         return None
+
+    @property
+    def super_resolves(self) -> bool:
+        """Whether a 2-D network enlarges what the rays see, so that a picture takes as long at any size."""
+        return self.image_resolution is not None
 
     def num_parameters(self) -> int:
         """Count the trained numbers."""

@@ -6,4 +6,5 @@
 * `video`: `VideoWriter`: frame by frame, memory does not grow.
 * `sheets`: labelled contact sheets, bare grids.
 * `page`: one HTML file that shows a result anywhere (its template: `demo_page.html`).
+* `reading`: videos read back frame by frame, with imageio.
 """

@@ -12,4 +12,5 @@
 * `renderer`: `render`, `render_frames`: pictures from any number of cameras.
 * `compiled_gradients`: the fast way with gradients, for tri-plane fields on CPUs.
 * `differentiable`: pictures with gradients at a fraction of the cost, for inversion.
+* `shown`: pictures as bytes of a PNG, for notebooks.
 """

@@ -24,6 +24,7 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import Jitter, RenderConfig
 from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.compiled_gradients import trainable_field
+from gen3d_tools.rendering.compiled_rays import compiles
 from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.reach import exact_limits
@@ -90,7 +91,7 @@ def render_differentiable(
     numbers = _draw(config, fine_rounds, near, generator)
     jitter: Jitter = "ends" if generator is None and config.jitter == "ends" else "intervals"
     coarse = place_on_rays(coarse_shares(jitter, numbers[0]), near, far, config.spacing)
-    laid_out = trainable_field(field) if origins.dtype == torch.float32 else None
+    laid_out = trainable_field(field) if origins.dtype == torch.float32 and compiles(config) else None
     if laid_out is not None:
         placed = laid_out.place(config, width, starts, towards, coarse, numbers[1:])
         found = laid_out.render(config, width, threshold, starts, towards, *placed)

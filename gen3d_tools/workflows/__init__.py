@@ -14,4 +14,6 @@ What they share:
 * `interrupts`: how a run ends before its time.
 * `runs`: where outputs go, and the record beside them.
 * `reporting`: how progress is told.
+* `sheets`: pictures of many samples as one labelled sheet.
+* `camera_files`: pictures of one object with the cameras that took them: sets for nerfstudio and COLMAP.
 """

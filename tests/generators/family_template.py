@@ -140,6 +140,7 @@ class FamilyTests:
             assert torch.isfinite(picture).all()
         assert 0 <= float(frames.rgb.min()) <= float(frames.rgb.max()) <= 1
         assert torch.equal(render(field, camera, resolution=12, super_resolution=False).rgb, frames.rgb)
+        assert made.generator.super_resolves == (field.super_resolution is not None)
         if field.super_resolution is not None:
             final = render(field, camera)
             assert final.rgb.shape == (3, made.generator.image_resolution, made.generator.image_resolution)

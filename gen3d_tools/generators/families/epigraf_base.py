@@ -76,6 +76,11 @@ class PlaneGenerator(TriplaneGenerator):
         """Side of the pictures it was trained for."""
         return self.config.image_resolution
 
+    @property
+    def super_resolves(self) -> bool:
+        """Rays go through every pixel, whatever the size."""
+        return False
+
     def map(
         self,
         z: Float[Tensor, "b z_dim"],

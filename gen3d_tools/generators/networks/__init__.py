@@ -10,4 +10,10 @@
 * `sphere_network`: EpiGRAF's background outside the unit sphere.
 * `camera_generator`: 3DGP's learned camera distribution.
 * `depth_adaptor`: 3DGP's rendered depth as a depth estimator would have it.
+* `scaled_layers`: layers whose learning-rate settings are all configurable (VolumeGAN).
+* `feature_volume`: VolumeGAN's 3-D network, and the network that reads it at points.
+* `neural_renderer`: VolumeGAN's 2-D network behind the rays (section 3.2).
+* `stylenerf_field`: StyleNeRF's modulated perceptron (Gu et al. 2022, section 3.2).
+* `stylenerf_enlarging`: how StyleNeRF's layers double their feature maps (section 3.3).
+* `stylenerf_upsampler`: StyleNeRF's image network behind the rays.
 """

@@ -6,4 +6,5 @@
 * `texels`: which point of the surface each texel shows.
 * `texture`: `bake_texture`: every texel asks for the colour of its point.
 * `rasterize`: `render_mesh`: meshes drawn in software, from the cameras of the field's pictures.
+* `shown`: a mesh that shows itself: as a line where it is printed, as a picture in notebooks.
 """

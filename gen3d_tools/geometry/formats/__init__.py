@@ -8,4 +8,5 @@
 * `usdz`: .usdz for phones.
 * `point_cloud`: `sample_points`, `write_points`: .ply, .xyz, .npz.
 * `density_grid`: `write_density`, `read_density`: .npz, .mrc, and back to a field.
+* `lengths`: lengths with units, and what a file's numbers then mean.
 """

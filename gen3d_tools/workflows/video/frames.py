@@ -52,7 +52,7 @@ def film(shot: VideoLayout, scene: FilmSettings) -> Iterator[Float[Tensor, "3 he
 def estimate_seconds(shots: Sequence[VideoLayout], scene: FilmSettings) -> float:
     """Time small frames and say how long all will take, in seconds; encoding is not counted."""
     full = scene.look.side(scene.generator)
-    upscaled = scene.generator.image_resolution is not None and not scene.look.raw  # takes as long at any size
+    upscaled = scene.generator.super_resolves and not scene.look.raw  # takes as long at any size
     size = full if upscaled else min(full, _PROBE_SIZE)
     probe = replace(scene, look=replace(scene.look, size=size), cameras=scene.cameras[[0] * (1 + _PROBES)])
     frames = _cell(shots[0].cells[0], probe)
