@@ -303,7 +303,7 @@ import hashlib, json, sys
 from dataclasses import replace
 import torch
 sys.path.insert(0, {root!r})
-from tests.kernels.test_ray_gradients import MARCHERS, Rays, compiled, make_field, make_rays
+from tests.kernels.rays.test_ray_gradients import MARCHERS, Rays, compiled, make_field, make_rays
 from gen3d_tools.rendering.compiled_gradients import trainable_field
 
 torch.set_num_threads(int(sys.argv[2]))
