@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from gen3d_tools.checkpoints.config_schema import MODEL
+from gen3d_tools.checkpoints.configs.config_schema import MODEL
+from gen3d_tools.checkpoints.configs.schema import check
+from gen3d_tools.checkpoints.configs.strict_json import parse_json
 from gen3d_tools.checkpoints.pointers import check_no_pointer
-from gen3d_tools.checkpoints.schema import check
-from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError, Gen3DError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.printable import printable, quoted

@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.checkpoints.allowed_globals import OfficialVocabulary
-from gen3d_tools.checkpoints.config_values import PlainValues
+from gen3d_tools.checkpoints.pickles.allowed_globals import OfficialVocabulary
+from gen3d_tools.checkpoints.pickles.config_values import PlainValues
+from gen3d_tools.checkpoints.pickles.records import Record, TensorRecord
+from gen3d_tools.checkpoints.pickles.state_dicts import read_generator
+from gen3d_tools.checkpoints.pickles.tensor_storage import LEGACY_MAGIC, TensorReader
+from gen3d_tools.checkpoints.pickles.torch_archive import START as ARCHIVE_START
+from gen3d_tools.checkpoints.pickles.torch_archive import read_archive
+from gen3d_tools.checkpoints.pickles.unpickling import Budget, Unpickler
 from gen3d_tools.checkpoints.pointers import check_no_pointer
-from gen3d_tools.checkpoints.records import Record, TensorRecord
 from gen3d_tools.checkpoints.refusing import refusing
-from gen3d_tools.checkpoints.state_dicts import read_generator
-from gen3d_tools.checkpoints.tensor_storage import LEGACY_MAGIC, TensorReader
-from gen3d_tools.checkpoints.torch_archive import START as ARCHIVE_START
-from gen3d_tools.checkpoints.torch_archive import read_archive
-from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from gen3d_tools.printable import listed, printable
 

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
-from gen3d_tools.checkpoints.config_schema import RESULT
+from gen3d_tools.checkpoints.configs.config_schema import RESULT
+from gen3d_tools.checkpoints.configs.schema import check
 from gen3d_tools.checkpoints.native import CONFIG_NAME, open_tensors, read_json
-from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.checkpoints.source import DIFFERENCE_NAME, RESULT_FORMAT
 from gen3d_tools.checkpoints.weight_delta import Difference
 from gen3d_tools.errors import CheckpointError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gen3d_tools.checkpoints.schema import check_keys
+from gen3d_tools.checkpoints.configs.schema import check_keys
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import quoted
 

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gen3d_tools.checkpoints.configs.strict_json import parse_json
 from gen3d_tools.checkpoints.native import ENCODER_NAME, check_tensors, open_tensors
-from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.network_config import NetworkConfig

@@ -8,10 +8,21 @@ import pytest
 from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt, UniformSphere
 from gen3d_tools.cameras.priors import PosePrior, Spread
 from gen3d_tools.checkpoints.bundled import bundled_models
-from gen3d_tools.checkpoints.config_schema import DISTRIBUTIONS, MODEL, RENDERING, SETTINGS
+from gen3d_tools.checkpoints.configs.config_schema import DISTRIBUTIONS, MODEL, RENDERING, SETTINGS
+from gen3d_tools.checkpoints.configs.schema import (
+    Anything,
+    Choice,
+    Either,
+    Flag,
+    ListOf,
+    Nothing,
+    Number,
+    Table,
+    Text,
+    check,
+)
+from gen3d_tools.checkpoints.configs.strict_json import parse_json
 from gen3d_tools.checkpoints.native import read_config
-from gen3d_tools.checkpoints.schema import Anything, Choice, Either, Flag, ListOf, Nothing, Number, Table, Text, check
-from gen3d_tools.checkpoints.strict_json import parse_json
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.network_config import NetworkConfig

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.checkpoints.config_schema import SETTINGS
+from gen3d_tools.checkpoints.configs.config_schema import SETTINGS
+from gen3d_tools.checkpoints.configs.schema import check
 from gen3d_tools.checkpoints.official import OfficialModel, read_official
 from gen3d_tools.checkpoints.refusing import refusing
-from gen3d_tools.checkpoints.schema import check
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.checkpoints.config_values import NoSettingError, PlainValues
-from gen3d_tools.checkpoints.records import TensorRecord
-from gen3d_tools.checkpoints.torch_archive import TorchArchive
+from gen3d_tools.checkpoints.pickles.config_values import NoSettingError, PlainValues
+from gen3d_tools.checkpoints.pickles.records import TensorRecord
+from gen3d_tools.checkpoints.pickles.torch_archive import TorchArchive
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import listed, quoted
 

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from gen3d_tools.checkpoints.records import Blob, Name, Record, StorageRecord, TensorRecord
-from gen3d_tools.checkpoints.unpickling import Budget
+from gen3d_tools.checkpoints.pickles.records import Blob, Name, Record, StorageRecord, TensorRecord
+from gen3d_tools.checkpoints.pickles.unpickling import Budget
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.wording import option
 

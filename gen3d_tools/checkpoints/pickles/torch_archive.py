@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gen3d_tools.checkpoints.allowed_globals import OfficialVocabulary
-from gen3d_tools.checkpoints.records import Blob, Name, StorageRecord, TensorRecord
-from gen3d_tools.checkpoints.tensor_storage import CODES, Storage, TensorReader, is_device
-from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
-from gen3d_tools.checkpoints.zip_directory import Entry, read_directory
+from gen3d_tools.checkpoints.pickles.allowed_globals import OfficialVocabulary
+from gen3d_tools.checkpoints.pickles.records import Blob, Name, StorageRecord, TensorRecord
+from gen3d_tools.checkpoints.pickles.tensor_storage import CODES, Storage, TensorReader, is_device
+from gen3d_tools.checkpoints.pickles.unpickling import Budget, Unpickler
+from gen3d_tools.checkpoints.pickles.zip_directory import Entry, read_directory
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import quoted
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
-from gen3d_tools.checkpoints.records import Blob, Name, Record
+from gen3d_tools.checkpoints.pickles.records import Blob, Name, Record
 from gen3d_tools.errors import CheckpointError
 
 _MAX_STEPS = 750_000  # several times what the largest published snapshots take

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gen3d_tools.checkpoints.records import Blob, Name, StorageRecord, TensorRecord
-from gen3d_tools.checkpoints.unpickling import Budget, Unpickler
+from gen3d_tools.checkpoints.pickles.records import Blob, Name, StorageRecord, TensorRecord
+from gen3d_tools.checkpoints.pickles.unpickling import Budget, Unpickler
 from gen3d_tools.errors import CheckpointError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C

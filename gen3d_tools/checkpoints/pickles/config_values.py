@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from gen3d_tools.checkpoints.records import Blob, Name, Record, TensorRecord
-from gen3d_tools.checkpoints.tensor_storage import TensorReader
+from gen3d_tools.checkpoints.pickles.records import Blob, Name, Record, TensorRecord
+from gen3d_tools.checkpoints.pickles.tensor_storage import TensorReader
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.printable import printable
 

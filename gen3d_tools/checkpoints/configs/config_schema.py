@@ -4,7 +4,7 @@ The network's own section is checked where the families are known, by `generator
 read from a pickle must keep to the same ranges (`SETTINGS`), so that what is converted can be loaded.
 """
 
-from gen3d_tools.checkpoints.schema import (
+from gen3d_tools.checkpoints.configs.schema import (
     Anything,
     Choice,
     Either,
