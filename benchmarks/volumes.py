@@ -18,7 +18,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions import FixedCamera
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.volume import VolumeField, sample_volume
-from gen3d_tools.generators.families.volumegan import VolumeGANConfig, VolumeGANGenerator
+from gen3d_tools.generators.families.volumegan import VolumeGANConfig, VolumeGANGenerator, bounds_of, encoding_of
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.geometry.extraction.isosurface import bordered_lattice
 from gen3d_tools.rendering.compositing import march_rays
@@ -99,7 +99,7 @@ def make_generator(**sizes: int) -> VolumeGANGenerator:
         torch.manual_seed(0)
         generator = VolumeGANGenerator(VolumeGANConfig(**sizes), settings).eval().requires_grad_(False)
         # A wave counts by how slow it is: a trained density is smooth over a few voxels of the lattice.
-        slow = torch.tensor(generator.config.encoding.frequencies).repeat_interleave(6) ** -1.5
+        slow = torch.tensor(encoding_of(generator.config).frequencies).repeat_interleave(6) ** -1.5
         first = generator.nerfmlp.fg_mlps[0].weight
         first[:, -len(slow) :] *= slow[None, :, None, None]
         [field] = generator.fields(generator.latents([0]))
@@ -120,7 +120,7 @@ def plain_query(
     """Features in the network's range and raw density of points, as the published code computes them."""
     network, config = generator.nerfmlp, generator.config
     volume = generator.volume(ws)[0]
-    x = torch.cat([sample_volume(volume, points, config.bounds), config.encoding(points)], -1).T[None]
+    x = torch.cat([sample_volume(volume, points, bounds_of(config)), encoding_of(config)(points)], -1).T[None]
     for i, layer in enumerate(network.fg_mlps):
         style, weight = layer.style(ws[:, i]), layer.weight[:, :, 0]
         scale = ((weight[None, :, :, 0] * style[:, None]).square().sum(-1) + layer.eps).rsqrt()

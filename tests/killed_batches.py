@@ -17,14 +17,14 @@ import torch
 
 from gen3d_tools.kernels.rays import occupancy
 from gen3d_tools.workflows.runs import RunOptions
-from gen3d_tools.workflows.sample import Look, sample
-from gen3d_tools.workflows.samples import Choice
+from gen3d_tools.workflows.sample import ViewOptions, sample
+from gen3d_tools.workflows.samples import SampleSelection
 
 
 def batch(model: str, out: Path, samples: int, *, resume: bool = False) -> None:
     """Make the samples."""
-    choice = Choice(seeds=f"0-{samples - 1}", classes="ball")
-    sample(model, choice, look=Look(size=2), options=RunOptions(out=out, device="cpu", resume=resume))
+    choice = SampleSelection(seeds=f"0-{samples - 1}", classes="ball")
+    sample(model, choice, look=ViewOptions(size=2), options=RunOptions(out=out, device="cpu", resume=resume))
 
 
 def pictures(folder: Path) -> dict[str, bytes]:

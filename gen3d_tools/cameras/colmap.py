@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import one_line, plain_numbers
@@ -72,6 +71,8 @@ def write_colmap(
         raise InputError("COLMAP's PINHOLE cannot hold skew; write EG3D labels instead")
     pixels = lens[:, [0, 1, 0, 1], [0, 1, 2, 2]] * [width, height, width, height]
     cam2world = cameras.cam2world.cpu().double().numpy()
+    from scipy.spatial.transform import Rotation  # takes as long to import as a picture to render
+
     world2cam = Rotation.from_matrix(cam2world[:, :3, :3]).inv()
     quaternions = np.roll(world2cam.as_quat(canonical=True), 1, axis=1)  # scipy's are x y z w
     translations = -world2cam.apply(cam2world[:, :3, 3])
@@ -179,6 +180,8 @@ def _pose(words: list[str], where: str) -> np.ndarray:
     if math.hypot(w, x, y, z) < 1e-6:
         raise InputError(f"{where}: the quaternion has no length")
     cam2world = np.eye(4)
+    from scipy.spatial.transform import Rotation
+
     world2cam = Rotation.from_quat([x, y, z, w])
     cam2world[:3, :3] = world2cam.inv().as_matrix()
     cam2world[:3, 3] = -world2cam.inv().apply(values[4:])

@@ -12,6 +12,7 @@ PATHS = (
     "orbit", "wiggle", "front-circle", "line", "spiral", "eg3d-circle",
     "epigraf-front-circle", "epigraf-points", "epigraf-line", "epigraf-wiggle",
     "3dgp-front-circle", "3dgp-points", "3dgp-line", "3dgp-wiggle",
+    "stylenerf-rotation-camera", "stylenerf-rotation-camera3", "volumegan-orbit", "volumegan-front",
 )  # fmt: skip
 """Names of `cameras.paths.PATHS`."""
 

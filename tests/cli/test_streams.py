@@ -1,5 +1,6 @@
 """stdout and stderr as they come: whatever they take, the work is done, and its exit code is that of the work."""
 
+import json
 import os
 import subprocess
 import sys
@@ -50,9 +51,9 @@ def test_a_full_stderr_does_not_end_the_work(tmp_path):
 def test_an_answer_that_cannot_be_written_is_one_line(tmp_path, command):
     done = shell(tmp_path, f"gen3d {command} >/dev/full")
     assert done.returncode == 1
-    assert done.stderr.decode().splitlines() == [
-        "error: stdout cannot be written (No space left on device); send it somewhere else"
-    ]
+    message = "stdout cannot be written (No space left on device); send it somewhere else"
+    [line] = done.stderr.decode().splitlines()
+    assert line == (json.dumps({"error": message, "exit_code": 1}) if "--json" in command else f"error: {message}")
 
 
 @FULL

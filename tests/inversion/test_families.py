@@ -154,7 +154,7 @@ def test_photos_lie_on_the_generators_own_background(tiny_generator):
 def test_latents_of_a_scenes_own_are_optimised_too():
     generator = build(background_latent=4)
     assert generator.own_rows == 1
-    prior = latent_prior(generator, None, SETTINGS.w_samples)
+    prior = latent_prior(generator, None, SETTINGS.stage_one.w_samples)
     field = generator.fields(generator.same_ws(prior.mean))[0]
     photo = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.ones(1, 16, 16))
     objective = Objective([target_of(photo, field, SETTINGS)], SETTINGS, None, 64, 1.0)

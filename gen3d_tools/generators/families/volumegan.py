@@ -28,13 +28,13 @@ MAX_RESOLUTION = 2048
 MAX_VOLUME = 256
 
 
-def _bounds(config: VolumeGANConfig) -> Bounds:
+def bounds_of(config: VolumeGANConfig) -> Bounds:
     """The volume's corners."""
     a, b, c, d, e, f = config.volume_bounds
     return (a, b, c), (d, e, f)
 
 
-def _encoding(config: VolumeGANConfig) -> PositionalEncoding:
+def encoding_of(config: VolumeGANConfig) -> PositionalEncoding:
     """Of the points."""
     return PositionalEncoding.spaced(
         config.posenc_count,
@@ -59,7 +59,7 @@ def _check(config: VolumeGANConfig) -> None:
         raise ValueError(f"the volume has {config.volume_resolution} voxels a side, it must be 2 to {MAX_VOLUME}")
     if config.mapping_layers < 1:
         raise ValueError("mapping_layers is 0, it must be at least 1")
-    if len(config.volume_bounds) != 6 or not within_bounds(_bounds(config)):
+    if len(config.volume_bounds) != 6 or not within_bounds(bounds_of(config)):
         raise ValueError(f"volume_bounds are {config.volume_bounds}, not two corners, the lower first")
     if not (config.box_side > 0 and config.point_layers > 0 and min(config.renderer_channels) > 0 and config.eps > 0):
         raise ValueError("box_side, eps, layers and channels must be above 0")
@@ -198,8 +198,8 @@ class VolumeGANGenerator(Generator):
         head = self.synthesis.rgb_init_res
         return VolumeField(
             volume=volume,
-            bounds=_bounds(config),
-            encoding=_encoding(config),
+            bounds=bounds_of(config),
+            encoding=encoding_of(config),
             network=self.nerfmlp.fold(ws[:points], None if head is None else head.used()),
             render_config=self.settings.render_config,
             box_side=config.box_side,
@@ -231,7 +231,7 @@ def build_point_network(config: VolumeGANConfig) -> PointMLP:
     )
     return PointMLP(
         volume,
-        encoded=_encoding(config).size,
+        encoded=encoding_of(config).size,
         w_dim=config.w_dim,
         layers=config.point_layers,
         width=config.point_width,
