@@ -160,7 +160,7 @@ def test_latents_of_a_scenes_own_are_optimised_too():
     objective = Objective([target_of(photo, field, SETTINGS)], SETTINGS, None, 64, 1.0)
     cameras = stack_cameras([generator.default_camera()])
     for space in ("w", "w+"):
-        settings = replace(SETTINGS, space=space)
+        settings = SETTINGS.changed(space=space)
         one = StageOne(generator, prior, prior.mean[None], cameras, objective, settings, move_camera=False)
         assert torch.equal(one.ws()[0, -1], torch.zeros_like(prior.mean))
         for _ in range(3):
