@@ -15,7 +15,7 @@ from gen3d_tools.cameras.distributions.named import FixedCamera
 from gen3d_tools.checkpoints.native import check_tensors, write_folder
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.generators.latents import class_index, latent_z
+from gen3d_tools.generators.latents import class_index, latent_z, truncate
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.generators.settings import ModelSettings
@@ -41,6 +41,9 @@ class Generator(nn.Module, ABC):
     def __init__(self, config: Any, settings: ModelSettings) -> None:
         super().__init__()
         self.config, self.settings = config, settings
+        if len(settings.class_names) != self.num_classes:
+            names, classes = len(settings.class_names), self.num_classes
+            raise CheckpointError(f"class_names holds {names} names, the network has {classes} classes")
 
     @classmethod
     def from_config(cls, network: NetworkConfig | dict[str, Any], settings: ModelSettings) -> "Generator":
@@ -64,7 +67,11 @@ class Generator(nn.Module, ABC):
     def num_ws(self) -> int:
         """Number of latents a scene is made from, one per layer."""
 
-    @abstractmethod
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 for an unconditional generator."""
+        return int(getattr(self.config, "num_classes", 0))
+
     def map(
         self,
         z: Float[Tensor, "b z_dim"],
@@ -73,7 +80,7 @@ class Generator(nn.Module, ABC):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> Float[Tensor, "b num_ws w_dim"]:
-        """Map Gaussian latents to one latent per layer.
+        """Map Gaussian latents to one latent per layer; rows of a scene's own are zero, their mean.
 
         Args:
             z: Gaussian latents.
@@ -81,7 +88,53 @@ class Generator(nn.Module, ABC):
             camera_cond: EG3D's 25 camera numbers, for families conditioned on them.
             truncation_psi: 1 = off, 0 = the (class) mean.
             truncation_cutoff: Truncate only the first rows.
+
+        Raises:
+            InputError: Classes where there are none, none where there are, or not one column per class.
         """
+        w, w_avg = self.mapped(z, self.checked_classes(class_onehot), camera_cond)
+        return self.truncated(w, w_avg, truncation_psi, truncation_cutoff)
+
+    @abstractmethod
+    def mapped(
+        self,
+        z: Float[Tensor, "b z_dim"],
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
+        """Ask the mapping network: `w`, one for all layers or one for each, and the mean that `truncate` pulls to.
+
+        Args:
+            z: Gaussian latents.
+            class_onehot: Class of each sample, checked.
+            camera_cond: EG3D's 25 camera numbers.
+        """
+
+    def checked_classes(self, class_onehot: Float[Tensor, "b classes"] | None) -> Float[Tensor, "b classes"] | None:
+        """Give the classes as they are, if the generator has such.
+
+        Raises:
+            InputError: See `map`.
+        """
+        found, wanted = 0 if class_onehot is None else class_onehot.shape[-1], self.num_classes
+        if found and not wanted:
+            raise InputError("this generator has no classes; leave class_onehot out")
+        if found != wanted:
+            had = f"class_onehot has {found} columns" if found else "no class_onehot was given"
+            raise InputError(f"this generator has {wanted} classes, but {had}; give a row of {wanted} per sample")
+        return class_onehot
+
+    def truncated(
+        self,
+        w: Float[Tensor, "b #num_ws w_dim"],
+        w_avg: Float[Tensor, "... w_dim"],
+        psi: float,
+        cutoff: int | None,
+    ) -> Float[Tensor, "b num_ws w_dim"]:
+        """Give `w` to every layer, truncate, and append the rows of a scene's own."""
+        own = self.own_rows
+        ws = truncate(w.expand(-1, self.num_ws - own, -1), w_avg, psi, cutoff)
+        return torch.cat([ws, ws.new_zeros(len(ws), own, ws.shape[-1])], 1) if own else ws
 
     @abstractmethod
     def fields(

@@ -231,3 +231,23 @@ def _bounded(first: str, last: str) -> range:
     if int(last) < int(first):
         raise InputError(f"range {first}-{last} runs backwards; write {last}-{first}")
     return range(int(first), int(last) + 1)
+
+
+def truncate(
+    ws: Float[Tensor, "b num_ws w_dim"],
+    w_avg: Float[Tensor, "... w_dim"],
+    psi: float,
+    cutoff: int | None = None,
+) -> Float[Tensor, "b num_ws w_dim"]:
+    """Pull latents towards their mean: `w_avg + psi (w - w_avg)` on the rows below `cutoff`.
+
+    Args:
+        ws: One latent per layer.
+        w_avg: The mean: shared [w_dim], per sample [b, 1, w_dim] (class-wise truncation) or per row [num_ws, w_dim].
+        psi: 1 leaves `ws` as they are, 0 gives the mean; negative and > 1 are allowed.
+        cutoff: Number of leading rows to truncate; None = all.
+    """
+    if psi == 1 or cutoff == 0:
+        return ws
+    mixed = w_avg.lerp(ws, psi)
+    return mixed if cutoff is None else torch.cat([mixed[:, :cutoff], ws[:, cutoff:]], dim=1)

@@ -6,17 +6,15 @@ Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022
 from typing import ClassVar
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.configs import EG3DConfig, NoiseMode
-from gen3d_tools.generators.families.geometry_aware import Backbone
-from gen3d_tools.generators.families.triplane import TriplaneGenerator
+from gen3d_tools.generators.families.triplane import TriplaneGenerator, split_planes
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
+from gen3d_tools.generators.networks.stylegan2 import Backbone, MappingNetwork, SynthesisNetwork
 from gen3d_tools.generators.networks.superresolution import SampleSuperResolution, SuperResolutionNetwork
 from gen3d_tools.generators.settings import ModelSettings
 
@@ -36,10 +34,6 @@ class EG3DGenerator(TriplaneGenerator):
 
     def __init__(self, config: EG3DConfig, settings: ModelSettings) -> None:
         super().__init__(config, settings)
-        if settings.class_names:
-            raise CheckpointError(
-                f"an EG3D generator has no classes, but class_names holds {len(settings.class_names)}"
-            )
         if not (config.box_side > 0 and 1 <= config.render_resolution <= MAX_RENDER_RESOLUTION):
             found = f"box_side={config.box_side:g} and render_resolution={config.render_resolution}"
             raise CheckpointError(f"need box_side > 0 and 1 to {MAX_RENDER_RESOLUTION} rays a side, got {found}")
@@ -68,20 +62,15 @@ class EG3DGenerator(TriplaneGenerator):
         """Side of the pictures the super-resolution gives."""
         return self.superresolution.variant.resolution
 
-    def map(
+    def mapped(
         self,
         z: Float[Tensor, "b z_dim"],
-        class_onehot: Float[Tensor, "b classes"] | None = None,
-        camera_cond: Float[Tensor, "b 25"] | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Float[Tensor, "b num_ws w_dim"]:
-        """Map latents; without `camera_cond` they are conditioned on the default camera, as EG3D's scripts do."""
-        if class_onehot is not None:
-            raise InputError("this generator has no classes; leave class_onehot out")
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
+        """Ask the mapping network; without `camera_cond` for the default camera, as EG3D's scripts do."""
         mapping = self.backbone.mapping
-        w = mapping(z, self._label(len(z), camera_cond))
-        return truncate(w[:, None].expand(-1, self.num_ws, -1), mapping.w_avg, truncation_psi, truncation_cutoff)
+        return mapping(z, self._label(len(z), camera_cond))[:, None], mapping.w_avg
 
     def _label(self, count: int, camera_cond: Float[Tensor, "b 25"] | None) -> Float[Tensor, "b 25"] | None:
         """What the mapping network reads of the camera."""
@@ -107,9 +96,7 @@ class EG3DGenerator(TriplaneGenerator):
             noise_mode: EG3D's image script draws "random" noise, its video script uses the constant one.
             generator: Source of "random" noise.
         """
-        image = self.backbone.synthesis(ws, dtype=dtype, noise_mode=noise_mode, generator=generator)
-        planes: Tensor = rearrange(image, "b (plane c) h w -> b plane c h w", plane=3)
-        return planes
+        return split_planes(self.backbone.synthesis(ws, dtype=dtype, noise_mode=noise_mode, generator=generator))
 
     def field(
         self,

@@ -16,9 +16,9 @@ from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.configs import EpigrafConfig, PlaneConfig
 from gen3d_tools.generators.families.epigraf_base import PlaneGenerator, PlaneSynthesis
+from gen3d_tools.generators.families.triplane import split_planes
 from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 from gen3d_tools.generators.networks.epigraf.sphere_network import SampleSphere, SphereNetwork
-from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 
 
 class EpigrafGenerator(PlaneGenerator):
@@ -50,7 +50,7 @@ class EpigrafGenerator(PlaneGenerator):
         made = []
         for one in ws:
             image = self.synthesize(one[None], dtype=dtype)
-            field = self.field(self.split_planes(image)[0])
+            field = self.field(split_planes(image[:, : 3 * self.config.plane_channels])[0])
             made.append(replace(field, backdrop=self.backdrop(one, image[0])))
         return made
 
@@ -78,24 +78,14 @@ class EpigrafSynthesis(PlaneSynthesis):
     """The networks behind the mapping network."""
 
     def __init__(self, config: EpigrafConfig) -> None:
-        super().__init__(
-            SynthesisNetwork(
-                w_dim=config.w_dim,
-                resolution=config.plane_resolution,
-                image_channels=3 * config.plane_channels + 3 * (config.background == "plane"),
-                channel_base=config.channel_base,
-                channel_max=config.channel_max,
-                use_noise=config.use_noise,
-                conv_clamp=config.conv_clamp,
-            ),
-            PlaneDecoder(
-                config.plane_channels,
-                config.decoder_hidden,
-                config.decoder_layers,
-                posenc_period=config.posenc_period,
-                view_conditioned=config.view_conditioned,
-            ),
+        decoder = PlaneDecoder(
+            config.plane_channels,
+            config.decoder_hidden,
+            config.decoder_layers,
+            posenc_period=config.posenc_period,
+            view_conditioned=config.view_conditioned,
         )
+        super().__init__(config, decoder, more_channels=3 * (config.background == "plane"))
         self.bg_model = build_sphere(config) if config.background == "sphere" else None
 
 

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.conventions import YawZero
 from gen3d_tools.cameras.poses import pose_of
-from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.configs import NoiseMode, PlaneConfig
-from gen3d_tools.generators.families.triplane import TriplaneGenerator
+from gen3d_tools.generators.families.triplane import TriplaneGenerator, split_planes
+from gen3d_tools.generators.latents import truncate
 from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
-from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
+from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork
 from gen3d_tools.generators.settings import ModelSettings
 
 CLASS_MEAN_SAMPLES = 256
@@ -33,10 +33,18 @@ CLASS_MEAN_SEED = 42
 class PlaneSynthesis(nn.Module):
     """Planes and the decoder that reads them."""
 
-    def __init__(self, tri_plane_decoder: SynthesisNetwork, tri_plane_mlp: PlaneDecoder) -> None:
+    def __init__(self, config: PlaneConfig, decoder: PlaneDecoder, *, more_channels: int = 0) -> None:
         super().__init__()
-        self.tri_plane_decoder = tri_plane_decoder
-        self.tri_plane_mlp = tri_plane_mlp
+        self.tri_plane_decoder = SynthesisNetwork(
+            w_dim=config.w_dim,
+            resolution=config.plane_resolution,
+            image_channels=3 * config.plane_channels + more_channels,
+            channel_base=config.channel_base,
+            channel_max=config.channel_max,
+            use_noise=config.use_noise,
+            conv_clamp=config.conv_clamp,
+        )
+        self.tri_plane_mlp = decoder
 
 
 class PlaneGenerator(TriplaneGenerator):
@@ -49,9 +57,6 @@ class PlaneGenerator(TriplaneGenerator):
 
     def __init__(self, config: Any, settings: ModelSettings) -> None:
         super().__init__(config, settings)
-        if len(settings.class_names) != config.num_classes:
-            names, classes = len(settings.class_names), config.num_classes
-            raise CheckpointError(f"class_names holds {names} names, the network has {classes} classes")
         if len(config.mean_camera) < 2:
             raise CheckpointError(f"mean_camera needs yaw and pitch, got {len(config.mean_camera)} number")
         self.mapping = MappingNetwork(
@@ -81,22 +86,20 @@ class PlaneGenerator(TriplaneGenerator):
         """Rays go through every pixel, whatever the size."""
         return False
 
-    def map(
+    def mapped(
         self,
         z: Float[Tensor, "b z_dim"],
-        class_onehot: Float[Tensor, "b classes"] | None = None,
-        camera_cond: Float[Tensor, "b 25"] | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Float[Tensor, "b num_ws w_dim"]:
-        """Map latents; truncation pulls towards the mean of all classes, as the published network does.
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
+        """Ask the mapping network. The mean is that of all classes, as in the published network.
 
         `latents` pulls towards that of the class, as the published scripts do.
         """
         angles = None
         if camera_cond is not None:
             angles = pose_of(Camera.from_eg3d_label(camera_cond), yaw_zero=self.yaw_zero).angles
-        return self.map_angles(z, class_onehot, angles, truncation_psi, truncation_cutoff)
+        return self.mapping(z, self._label(len(z), class_onehot, angles))[:, None], self.mapping.w_avg
 
     def map_angles(
         self,
@@ -110,16 +113,13 @@ class PlaneGenerator(TriplaneGenerator):
 
         Without angles, a generator that is conditioned on them takes those of its mean camera.
         """
-        w = self.mapping(z, self._label(len(z), class_onehot, angles))
-        ws = w[:, None].expand(-1, self.num_ws, -1)
-        return truncate(ws, self.mapping.w_avg, truncation_psi, truncation_cutoff)
+        w = self.mapping(z, self._label(len(z), self.checked_classes(class_onehot), angles))
+        return self.truncated(w[:, None], self.mapping.w_avg, truncation_psi, truncation_cutoff)
 
     def _label(
         self, count: int, class_onehot: Float[Tensor, "b classes"] | None, angles: Float[Tensor, "b 3"] | None
     ) -> Float[Tensor, "b label_dim"] | None:
         """What the mapping network reads: the class, then yaw and pitch as shares of a turn."""
-        if (class_onehot is None) == bool(self.config.num_classes):
-            raise InputError(f"this generator has {self.config.num_classes} classes, class_onehot must match that")
         parts = [] if class_onehot is None else [class_onehot]
         if self.config.camera_conditioned:
             if angles is None:
@@ -141,7 +141,8 @@ class PlaneGenerator(TriplaneGenerator):
             return truncate(ws, self.mapping.w_avg, truncation_psi, truncation_cutoff)
         indices = self.class_indices(seeds, classes)
         means = {index: self.class_mean(index) for index in sorted(set(indices))}
-        return truncate(ws, torch.stack([means[index] for index in indices]), truncation_psi, truncation_cutoff)
+        w_avg = torch.stack([means[index] for index in indices])[:, None]
+        return truncate(ws, w_avg, truncation_psi, truncation_cutoff)
 
     def class_mean(self, index: int) -> Float[Tensor, " w_dim"]:
         """The mean of `w` over `CLASS_MEAN_SAMPLES` random samples of a class, always the same ones."""
@@ -168,7 +169,8 @@ class PlaneGenerator(TriplaneGenerator):
             noise_mode: The scripts use the constant noise.
             generator: Source of "random" noise.
         """
-        return self.split_planes(self.synthesize(ws, dtype=dtype, noise_mode=noise_mode, generator=generator))
+        image = self.synthesize(ws, dtype=dtype, noise_mode=noise_mode, generator=generator)
+        return split_planes(image[:, : 3 * self.config.plane_channels])
 
     def synthesize(
         self,
@@ -183,13 +185,6 @@ class PlaneGenerator(TriplaneGenerator):
         rows = ws[:, : backbone.num_ws]
         image: Tensor = backbone(rows, dtype=dtype, noise_mode=noise_mode, generator=generator)
         return image
-
-    def split_planes(self, image: Float[Tensor, "b channels h w"]) -> Float[Tensor, "b 3 c h w"]:
-        """Take the planes out of the backbone's channels."""
-        planes: Tensor = rearrange(
-            image[:, : 3 * self.config.plane_channels], "b (plane c) h w -> b plane c h w", plane=3
-        )
-        return planes
 
     def field(self, planes: Float[Tensor, "3 channels h w"]) -> TriplaneField:
         """Wrap one sample's planes and the decoder into a radiance field, without a backdrop."""

@@ -11,27 +11,16 @@ Not in the paper and chosen here: every size and rate, the label embedding, no s
 from typing import ClassVar
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.configs import GeometryAwareConfig
-from gen3d_tools.generators.families.triplane import TriplaneGenerator
+from gen3d_tools.generators.families.triplane import TriplaneGenerator, split_planes
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.layers import constant
-from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
+from gen3d_tools.generators.networks.stylegan2 import Backbone, MappingNetwork, SynthesisNetwork
 from gen3d_tools.generators.settings import ModelSettings
-
-
-class Backbone(nn.Module):
-    """Mapping and synthesis network; the synthesised "image" is the three planes side by side."""
-
-    def __init__(self, mapping: MappingNetwork, synthesis: SynthesisNetwork) -> None:
-        super().__init__()
-        self.mapping = mapping
-        self.synthesis = synthesis
 
 
 def build_backbone(config: GeometryAwareConfig) -> Backbone:
@@ -83,9 +72,6 @@ class GeometryAwareGenerator(TriplaneGenerator):
 
     def __init__(self, config: GeometryAwareConfig, settings: ModelSettings) -> None:
         super().__init__(config, settings)
-        if len(settings.class_names) != config.num_classes:
-            names, classes = len(settings.class_names), config.num_classes
-            raise CheckpointError(f"class_names holds {names} names, the network has {classes} classes")
         self.backbone = build_backbone(config)
         self.decoder = build_decoder(config)
 
@@ -94,29 +80,22 @@ class GeometryAwareGenerator(TriplaneGenerator):
         """4 L for L resolutions: 2 L - 1 convolutions, 2 L in the extra blocks, and the last torgb."""
         return int(self.backbone.synthesis.num_ws)
 
-    def map(
+    def mapped(
         self,
         z: Float[Tensor, "b z_dim"],
-        class_onehot: Float[Tensor, "b classes"] | None = None,
-        camera_cond: Float[Tensor, "b 25"] | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Float[Tensor, "b num_ws w_dim"]:
-        """Map latents. Truncation pulls towards the class's own mean; the camera plays no part."""
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
+        """Ask the mapping network. The mean is the class's own; the camera plays no part."""
         mapping = self.backbone.mapping
-        if (class_onehot is None) == bool(self.config.num_classes):
-            raise InputError(f"this generator has {self.config.num_classes} classes, class_onehot must match that")
-        ws = mapping(z, class_onehot)[:, None].expand(-1, self.num_ws, -1)
-        w_avg = mapping.w_avg if class_onehot is None else class_onehot @ mapping.w_avg
-        return truncate(ws, w_avg, truncation_psi, truncation_cutoff)
+        w_avg = mapping.w_avg if class_onehot is None else (class_onehot @ mapping.w_avg)[:, None]
+        return mapping(z, class_onehot)[:, None], w_avg
 
     def planes(
         self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32
     ) -> Float[Tensor, "b 3 channels h w"]:
         """Synthesise the tri-planes with constant noise."""
-        image = self.backbone.synthesis(ws, dtype=dtype)
-        planes: Tensor = rearrange(image, "b (plane c) h w -> b plane c h w", plane=3)
-        return planes
+        return split_planes(self.backbone.synthesis(ws, dtype=dtype))
 
     def field(self, planes: Float[Tensor, "3 channels h w"]) -> TriplaneField:
         """Wrap one sample's planes and the decoder into a radiance field."""

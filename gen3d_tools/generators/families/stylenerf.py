@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.errors import InputError
 from gen3d_tools.fields.backdrop import FrozenBackdrop, SphereBackdrop
 from gen3d_tools.fields.mlp import Encoding, PerceptronField, PlaneEncoding
 from gen3d_tools.generators.base import Generator
@@ -29,7 +28,7 @@ from gen3d_tools.generators.families.stylenerf_networks import (
     frequencies,
 )
 from gen3d_tools.generators.latents import free_latents
-from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, truncate
+from gen3d_tools.generators.networks.stylegan2 import MappingNetwork
 from gen3d_tools.generators.networks.stylenerf.field import FieldNetwork
 from gen3d_tools.generators.networks.stylenerf.upsampler import PointColors, SampleUpsampler
 from gen3d_tools.generators.settings import ModelSettings
@@ -51,7 +50,7 @@ class StyleNerfGenerator(Generator):
 
     def __init__(self, config: StyleNerfConfig, settings: ModelSettings) -> None:
         super().__init__(config, settings)
-        check_sizes(config, settings)
+        check_sizes(config)
         self.mapping = MappingNetwork(
             z_dim=config.z_dim,
             label_dim=config.num_classes,
@@ -94,22 +93,14 @@ class StyleNerfGenerator(Generator):
         """Side of the pictures that the upsampler gives."""
         return self.config.picture_resolution
 
-    def map(
+    def mapped(
         self,
         z: Float[Tensor, "b z_dim"],
-        class_onehot: Float[Tensor, "b classes"] | None = None,
-        camera_cond: Float[Tensor, "b 25"] | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Float[Tensor, "b num_ws w_dim"]:
-        """Map latents. The camera plays no part. Latents that are no styles are zero here: the mean background."""
-        if (class_onehot is None) == bool(self.config.num_classes):
-            given = "none was given" if class_onehot is None else "one was given"
-            raise InputError(f"this generator has {self.config.num_classes} classes, but {given} as class_onehot")
-        w = self.mapping(z, class_onehot)
-        ws = w[:, None].expand(-1, sum(self.style_rows), -1)
-        ws = truncate(ws, self.mapping.w_avg, truncation_psi, truncation_cutoff)
-        return torch.cat([ws, ws.new_zeros(len(ws), self.own_rows, self.config.w_dim)], 1)
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
+        """Ask the mapping network. The camera plays no part."""
+        return self.mapping(z, class_onehot)[:, None], self.mapping.w_avg
 
     def latents(
         self,

@@ -7,7 +7,6 @@ from gen3d_tools.fields.mlp import FrequencyEncoding
 from gen3d_tools.generators.configs import StyleNerfConfig, doubled_resolutions
 from gen3d_tools.generators.networks.stylenerf.field import FieldShape
 from gen3d_tools.generators.networks.stylenerf.upsampler import LayerStyle, UpsampleStack
-from gen3d_tools.generators.settings import ModelSettings
 
 _MAX_OCTAVES = 24
 _MAX_RESOLUTION = 4096
@@ -97,11 +96,8 @@ def _shape(config: StyleNerfConfig, which: str, inputs: int, *, styled: bool) ->
     )
 
 
-def check_sizes(config: StyleNerfConfig, settings: ModelSettings) -> None:
+def check_sizes(config: StyleNerfConfig) -> None:
     """Refuse sizes that make no network, before any is built."""
-    if len(settings.class_names) != config.num_classes:
-        names, classes = len(settings.class_names), config.num_classes
-        raise CheckpointError(f"class_names holds {names} names, the network has {classes} classes")
     sides = (config.start_resolution, config.render_resolution, config.image_resolution)
     if not 1 <= sides[0] <= sides[1] <= sides[2] <= _MAX_RESOLUTION:
         found = ", ".join(map(str, sides))

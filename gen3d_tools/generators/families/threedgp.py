@@ -22,7 +22,6 @@ from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.generators.networks.epigraf.camera_generator import CameraBounds, CameraGenerator
 from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 from gen3d_tools.generators.networks.epigraf.depth_adaptor import DepthAdaptor
-from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.settings import ModelSettings
 
 MEAN_CAMERA_SAMPLES = 1024
@@ -112,23 +111,13 @@ class ThreeDGPSynthesis(PlaneSynthesis):
     """The networks behind the mapping network."""
 
     def __init__(self, config: ThreeDGPConfig) -> None:
-        super().__init__(
-            SynthesisNetwork(
-                w_dim=config.w_dim,
-                resolution=config.plane_resolution,
-                image_channels=3 * config.plane_channels,
-                channel_base=config.channel_base,
-                channel_max=config.channel_max,
-                use_noise=config.use_noise,
-                conv_clamp=config.conv_clamp,
-            ),
-            PlaneDecoder(
-                config.plane_channels,
-                config.decoder_hidden,
-                config.decoder_layers,
-                color_activation=config.color_activation,
-            ),
+        decoder = PlaneDecoder(
+            config.plane_channels,
+            config.decoder_hidden,
+            config.decoder_layers,
+            color_activation=config.color_activation,
         )
+        super().__init__(config, decoder)
         self.camera_adaptor = build_camera_generator(config) if config.camera_generator else None
         self.depth_adaptor = build_depth_adaptor(config) if config.depth_adaptor else None
 

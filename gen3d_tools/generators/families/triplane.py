@@ -3,6 +3,7 @@
 from abc import abstractmethod
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,3 +32,9 @@ class TriplaneGenerator(Generator):
     def fields(self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32) -> list[TriplaneField]:
         """Compute each sample's planes once and give them as fields; see `Generator.fields`."""
         return [self.field(self.planes(ws[i : i + 1], dtype=dtype)[0]) for i in range(len(ws))]
+
+
+def split_planes(image: Float[Tensor, "b channels h w"]) -> Float[Tensor, "b 3 c h w"]:
+    """Take the planes out of a backbone's picture, whose channels they share."""
+    planes: Tensor = rearrange(image, "b (plane c) h w -> b plane c h w", plane=3)
+    return planes

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.errors import InputError
 from gen3d_tools.fields.volume import Bounds, PositionalEncoding, VolumeField, within_bounds
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.configs import VolumeGANConfig
@@ -100,8 +100,7 @@ class VolumeGANMapping(nn.Module):
         if config.normalize_z:
             x = _normalized(x, config.eps)
         if self.embedding is not None:
-            if class_onehot is None:
-                raise InputError(f"this generator has {config.num_classes} classes; give class_onehot")
+            assert class_onehot is not None  # `Generator.map` asks for it
             embedded = self.embedding(class_onehot.float())
             x = torch.cat([x, _normalized(embedded, config.eps) if config.normalize_embedding else embedded], -1)
             if config.normalize_embedded_z:
@@ -127,10 +126,6 @@ class VolumeGANGenerator(Generator):
     def __init__(self, config: VolumeGANConfig, settings: ModelSettings) -> None:
         super().__init__(config, settings)
         _check(config)
-        if len(settings.class_names) != config.num_classes:
-            raise CheckpointError(
-                f"the network has {config.num_classes} classes, class_names holds {len(settings.class_names)}"
-            )
         rows = 1 if config.shared_w else config.num_ws
         self.register_buffer("w_avg", torch.zeros(rows * config.w_dim))
         self.mapping = VolumeGANMapping(config)
@@ -147,26 +142,17 @@ class VolumeGANGenerator(Generator):
         """Side of the pictures that the 2-D network gives."""
         return self.config.resolution
 
-    def map(
+    def mapped(
         self,
         z: Float[Tensor, "b z_dim"],
-        class_onehot: Float[Tensor, "b classes"] | None = None,
-        camera_cond: Float[Tensor, "b 25"] | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Float[Tensor, "b num_ws w_dim"]:
-        """Map latents. The published code truncates nothing for a psi of 1 and more; here more extrapolates."""
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
+        """Ask the mapping network. The published code truncates nothing for a psi above 1; here that extrapolates."""
         if camera_cond is not None:
             raise InputError("this generator is not conditioned on a camera; leave camera_cond out")
-        if class_onehot is not None and not self.config.num_classes:
-            raise InputError("this generator has no classes; leave class_onehot out")
         w: Tensor = self.mapping(z, class_onehot).reshape(len(z), -1, self.config.w_dim)
-        if truncation_psi == 1 or truncation_cutoff == 0:
-            return w.expand(-1, self.num_ws, -1)
-        mixed = self.w_avg.reshape(-1, self.config.w_dim).lerp(w, truncation_psi)
-        kept, mixed = w.expand(-1, self.num_ws, -1), mixed.expand(-1, self.num_ws, -1)
-        cutoff = self.num_ws if truncation_cutoff is None else truncation_cutoff
-        return torch.cat([mixed[:, :cutoff], kept[:, cutoff:]], 1)
+        return w, self.w_avg.reshape(-1, self.config.w_dim)
 
     def volume(
         self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32

@@ -81,27 +81,6 @@ class MappingNetwork(nn.Module):
         return x
 
 
-def truncate(
-    ws: Float[Tensor, "b num_ws w_dim"],
-    w_avg: Float[Tensor, "*#b w_dim"],
-    psi: float,
-    cutoff: int | None = None,
-) -> Float[Tensor, "b num_ws w_dim"]:
-    """Pull latents towards their mean: `w_avg + psi (w - w_avg)` on the rows below `cutoff`.
-
-    Args:
-        ws: One latent per layer.
-        w_avg: The mean, shared [w_dim] or per sample [b, w_dim] (class-wise truncation).
-        psi: 1 leaves `ws` as they are, 0 gives the mean; negative and > 1 are allowed.
-        cutoff: Number of leading rows to truncate; None = all.
-    """
-    if psi == 1 or cutoff == 0:
-        return ws
-    mean = w_avg.unsqueeze(-2)
-    mixed = mean.lerp(ws, psi)
-    return mixed if cutoff is None else torch.cat([mixed[:, :cutoff], ws[:, cutoff:]], dim=1)
-
-
 class SynthesisBlock(nn.Module):
     """One resolution of the skip architecture: convolutions, then a sum into the running image.
 
@@ -250,3 +229,12 @@ class SynthesisNetwork(nn.Module):
             start += block.num_convs
         assert image is not None
         return image
+
+
+class Backbone(nn.Module):
+    """Mapping and synthesis network; the synthesised "image" is the three planes side by side."""
+
+    def __init__(self, mapping: MappingNetwork, synthesis: SynthesisNetwork) -> None:
+        super().__init__()
+        self.mapping = mapping
+        self.synthesis = synthesis

@@ -65,7 +65,7 @@ def test_a_camera_conditions_by_its_angles(load, name):
 def test_classes_must_be_given_where_there_are_any(load):
     with pytest.raises(InputError, match="5 classes"):
         load("epigraf/class_cond").map(torch.zeros(1, 20))
-    with pytest.raises(InputError, match="0 classes"):
+    with pytest.raises(InputError, match="no classes"):
         load("epigraf/nobg").map(torch.zeros(1, 24), torch.zeros(1, 3))
 
 

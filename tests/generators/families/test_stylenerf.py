@@ -226,7 +226,7 @@ def test_sizes_that_make_no_network_are_refused(change, reason):
 
 
 def test_a_class_is_demanded_and_refused(published):
-    with pytest.raises(InputError, match="0 classes"):
+    with pytest.raises(InputError, match="no classes"):
         published.map(torch.zeros(1, 8), torch.eye(3)[:1])
     with pytest.raises(InputError, match="3 classes"):
         build(num_classes=3).map(torch.zeros(1, 8))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from gen3d_tools.cameras.distributions.eg3d import eg3d_angles, eg3d_intrinsics, eg3d_look_at, eg3d_sample_views
 from gen3d_tools.cameras.paths import eg3d_video_path
 from gen3d_tools.fields.triplane import PLANE_AXES, sample_planes
-from gen3d_tools.generators.latents import interpolate_ws
+from gen3d_tools.generators.latents import interpolate_ws, truncate
 from gen3d_tools.generators.networks.decoder import Decoder
 from gen3d_tools.generators.networks.layers import (
     LRELU_GAIN,
@@ -19,7 +19,7 @@ from gen3d_tools.generators.networks.layers import (
     normalize_second_moment,
     upsample_image,
 )
-from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, truncate
+from gen3d_tools.generators.networks.stylegan2 import MappingNetwork
 from gen3d_tools.metrics.script_grid import script_points
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.volume.compositing import add_background, blend, march_rays
