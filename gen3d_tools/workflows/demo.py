@@ -35,11 +35,11 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.photos.photo import load_photo
 from gen3d_tools.rendering.renderer import render, render_frames
+from gen3d_tools.workflows import warm
 from gen3d_tools.workflows.running.claims import check_ours, check_record_free
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, free_folder, output_path
 from gen3d_tools.workflows.samples.selection import Sample, choose_samples, make_fields, make_ws
-from gen3d_tools.workflows.warm import begin_meshes
 
 GRID_NAME = "grid.png"
 ORBIT_NAME = "orbit.mp4"
@@ -130,25 +130,25 @@ def demo(
     check_all_writable(paths, overwrite=overwrite)
     VideoWriter(folder / ORBIT_NAME, plan.orbit_fps, overwrite=overwrite)  # needs ffmpeg: better said now than later
     generator = load_generator(plan.model, device=device)
-    mesh_compiler = SecondProcess()
+    compiler = SecondProcess()
     # The first picture takes that from `second_process`.
-    mesh_compiler.wanted = second_process.wanted and generator.device.type == "cpu"
+    compiler.wanted = second_process.wanted and generator.device.type == "cpu"
     reporter.say(f"A minute on two CPU cores. Everything appears in {folder} at the end.")
     with run.recording(), atomic_files(paths, overwrite=overwrite) as temporary:
         places = dict(zip(plan.names, temporary, strict=True))
         steps = _Steps(run, places, reporter)
         with steps.step(GRID_NAME, f"all {len(generator.class_names)} classes, seeds {plan.grid_seeds}") as path:
-            write_image(path, _grid(generator, plan, reporter))
-        begin_meshes(mesh_compiler)
+            write_image(path, _grid(generator, plan, reporter, compiler))
         with steps.step(ORBIT_NAME, f"a walk around {_caption(plan.orbit)}") as path:
             _film(path, generator, plan, reporter)
         with steps.step(BLEND_NAME, f"from {_caption(plan.blend_from)} to {_caption(plan.blend_to)}") as path:
             write_image(path, _blend(generator, plan, reporter))
         with steps.step(plan.mesh_name, f"{_caption(plan.mesh)} as a coloured mesh") as path:
-            mesh_compiler.finish()
+            warm.wait_for_meshes(compiler)
             mesh = _mesh(generator, plan, reporter)
             write_mesh(path, mesh)
         with steps.step(RESULT_NAME, "a toy it has never seen, from one photo: a model for every command") as path:
+            compiler.finish()
             _from_photo(path, generator, plan, reporter)
         with steps.step(PAGE_NAME, "shows all of this, offline; the mesh turns") as path:
             _page(path, places, plan, mesh)
@@ -186,8 +186,10 @@ def _caption(class_and_seed: tuple[str, int]) -> str:
     return "{} {}".format(*class_and_seed)
 
 
-def _grid(generator: Generator, plan: DemoPlan, reporter: Reporter) -> Float[Tensor, "3 height width"]:
-    """Draw every class: a column each, a row per seed."""
+def _grid(
+    generator: Generator, plan: DemoPlan, reporter: Reporter, compiler: SecondProcess
+) -> Float[Tensor, "3 height width"]:
+    """Draw every class: a column each, a row per seed. After the first picture a second process begins to compile."""
     samples = choose_samples(generator, plan.grid_seeds, "all")
     seeds = list(dict.fromkeys(one.seed for one in samples))
     rows: dict[int | None, list[Tensor]] = {seed: [] for seed in seeds}
@@ -196,6 +198,7 @@ def _grid(generator: Generator, plan: DemoPlan, reporter: Reporter) -> Float[Ten
             [field] = make_fields(generator, [one], plan.psi)
             picture = render(field, generator.default_camera(), resolution=plan.grid_size).rgb
             rows[one.seed].append(picture.cpu())
+            warm.begin(compiler)
             done(count)
     return contact_sheet(list(rows.values()), [f"seed {seed}" for seed in seeds], generator.class_names)
 

@@ -1,13 +1,13 @@
 """Compiling ahead: small jobs of every kind, so that nothing is left to compile on a user's first picture or mesh.
 
-For images of containers: `gen3d doctor --warm`. And for the demo, which has meshes' kernels compiled while it draws:
-run as `python -m gen3d_tools.workflows.warm`, this module is a second process that makes a mesh, which leaves its
-kernels on disk.
+For images of containers: `gen3d doctor --warm`. And for the demo, which has the kernels of meshes and of inversions
+compiled while it draws: run as `python -m gen3d_tools.workflows.warm`, this module is a second process that makes a
+mesh, then a picture with gradients, which leaves their kernels on disk.
 """
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ MESH_KERNELS = (
     "kernels.lattice.surface.evaluate_parts",
     "kernels.network.points._evaluate",
     "kernels.meshes.collapse._collapse",
+)
+
+GRADIENT_KERNELS = (
+    "kernels.rays.placement._place_range",
+    "kernels.rays.differentiable._render_range",
+    "kernels.rays.differentiable._backward_range",
 )
 
 MODEL = "shapes"
@@ -106,13 +112,23 @@ def _gradients() -> None:
     torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
 
 
-def begin_meshes(second: SecondProcess) -> None:
-    """Have a second process compile what meshes need, once what pictures need is on disk: it needs that as well."""
-    folder = kernel_folder() if second.wanted else None
-    if folder is not None:
-        found = dict(kernels())
-        wanted = [_origin(found[name]) for name in MESH_KERNELS]
-        second.begin(folder / "any", "gen3d_tools.workflows.warm", wanted)
+def begin(second: SecondProcess) -> None:
+    """Have a second process compile what meshes and inversions need, once what pictures need is on disk."""
+    path = next(kernels())[1].stats.cache_path if second.wanted else None
+    if path is not None:
+        wanted = [*_origins(MESH_KERNELS), *_origins(GRADIENT_KERNELS)]
+        second.begin(Path(path), "gen3d_tools.workflows.warm", wanted)
+
+
+def wait_for_meshes(second: SecondProcess) -> None:
+    """Wait until it has compiled what meshes need."""
+    second.wait_for(_origins(MESH_KERNELS))
+
+
+def _origins(names: Sequence[str]) -> list[tuple[Path, str]]:
+    """File and name of each kernel."""
+    found = dict(kernels())
+    return [_origin(found[name]) for name in names]
 
 
 def _origin(kernel: Any) -> tuple[Path, str]:
@@ -128,3 +144,4 @@ def _folder(kernel: Any) -> Path:
 if __name__ == "__main__":
     torch.set_num_threads(1)  # the first process draws
     _meshes()
+    _gradients()

@@ -28,7 +28,7 @@ def test_every_kernel_that_python_calls_is_known():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "announce":
                 announced.add((".".join(path.relative_to(PACKAGE).with_suffix("").parts), ast.unparse(node.args[0])))
     assert announced == set(warm.KERNELS)
-    assert set(warm.MESH_KERNELS) <= {".".join(one) for one in warm.KERNELS}
+    assert {*warm.MESH_KERNELS, *warm.GRADIENT_KERNELS} <= {".".join(one) for one in warm.KERNELS}
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_after_it_every_kernel_is_on_disk(tmp_path):
     assert done.stdout.split(maxsplit=1) == [str(len(warm.KERNELS)), f"() {tmp_path}\n"], done.stderr
 
 
-def test_a_demo_has_meshes_compiled_only_where_they_are_not_and_a_command_line_owns_the_process(monkeypatch):
+def test_a_demo_has_kernels_compiled_only_where_they_are_not_and_a_command_line_owns_the_process(monkeypatch):
     from gen3d_tools.kernels.compiling import ahead
 
     started = []
@@ -48,12 +48,12 @@ def test_a_demo_has_meshes_compiled_only_where_they_are_not_and_a_command_line_o
     monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
     monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
     helper = SecondProcess()
-    warm.begin_meshes(helper)
+    warm.begin(helper)
     assert started == []
     helper.wanted = True
-    warm.begin_meshes(helper)
+    warm.begin(helper)
     assert started == ["gen3d_tools.workflows.warm"]
     helper.wanted = True
     monkeypatch.setattr(ahead, "is_on_disk", lambda *_: True)
-    warm.begin_meshes(helper)
+    warm.begin(helper)
     assert len(started) == 1

@@ -10,6 +10,7 @@ import atexit
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ RAYS = "gen3d_tools.kernels.compile_ahead"
 """The program that compiles what follows rays."""
 _RAYS_KERNELS = ((_KERNELS / "rays" / "guided.py", "follow_range"),)
 _LONGEST_WAIT = 120  # seconds, after which the second process has failed
+_PAUSE = 0.05  # seconds between two looks at the disk
 
 
 def is_on_disk(source: Path, name: str, folders: Iterable[Path]) -> bool:
@@ -33,7 +35,7 @@ def is_on_disk(source: Path, name: str, folders: Iterable[Path]) -> bool:
         folders: Where numba may have kept it.
     """
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
-    pattern = f"{source.stem}.{name}-*.{python}*.nbi"
+    pattern = f"{source.stem}.{name}-*.{python}*.nbc"  # the code, which numba writes last
     written = source.stat().st_mtime
     return any(one.stat().st_mtime >= written for folder in folders for one in folder.glob(pattern))
 
@@ -44,6 +46,7 @@ class SecondProcess:
     def __init__(self) -> None:
         self.wanted = False  # only where a command line owns this process
         self.process: subprocess.Popen[bytes] | None = None
+        self.folder = Path()
 
     def begin(self, folder: Path, module: str = RAYS, kernels: Sequence[tuple[Path, str]] = _RAYS_KERNELS) -> None:
         """Start it if it is of use: there is something to compile, a folder to keep it, and a second core.
@@ -55,15 +58,26 @@ class SecondProcess:
         """
         if not self.wanted:
             return
-        self.wanted = False
-        on_disk = (
-            # beside the file, or all in one place
-            is_on_disk(source, name, [source.parent / "__pycache__", *folder.parent.glob("*")])
-            for source, name in kernels
-        )
-        if sys.executable and usable_cores() > 1 and not all(on_disk):
+        self.wanted, self.folder = False, folder
+        if sys.executable and usable_cores() > 1 and not self._has_all(kernels):
             self.process = _started(module)
             atexit.register(self.end)
+
+    def _has_all(self, kernels: Sequence[tuple[Path, str]]) -> bool:
+        """Whether all of them are on disk: each beside its file, or all in one place."""
+        beside = self.folder.name == "__pycache__"
+        return all(
+            is_on_disk(source, name, [source.parent / "__pycache__"] if beside else self.folder.parent.glob("*"))
+            for source, name in kernels
+        )
+
+    def wait_for(self, kernels: Sequence[tuple[Path, str]]) -> None:
+        """Wait until these are on disk, or it is done, or has failed; it goes on with what else it compiles."""
+        end = time.monotonic() + _LONGEST_WAIT
+        while self.process is not None and self.process.poll() is None and not self._has_all(kernels):
+            if time.monotonic() > end:
+                break
+            time.sleep(_PAUSE)
 
     def finish(self) -> None:
         """Wait until it is done, or has failed; from now on it is of no use."""

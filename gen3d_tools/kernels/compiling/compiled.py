@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
+from numba.core.types import unliteral
 
 from gen3d_tools.kernels.compiling.cache_folder import is_trusted
 from gen3d_tools.kernels.compiling.disk_cache import MendingCache
@@ -61,7 +62,8 @@ def compiled(
         fastmath: Arithmetic without infinities, in any order; or the liberties that are taken, as LLVM names them.
         options: Further ones of numba's: `forceinline`, for functions that many arrays are passed to.
             Those cannot make arrays or be called from Python, and do not count references to arrays they are given:
-            per point, that takes as long as the arithmetic.
+            per point, that takes as long as the arithmetic. `no_cpython_wrapper`, for functions that kernels alone
+            call: a wrapper takes as long to compile as many a function.
     """
     options["no_cfunc_wrapper"] = True  # wrappers take as long to compile as many a function
     if options.get("forceinline"):
@@ -80,6 +82,7 @@ def compiled(
         try:
             kernel: Any = compile_it(cache=True)(function)
             if isinstance(kernel, Dispatcher):  # NUMBA_DISABLE_JIT gives the function itself
+                _compile_for_any_value(kernel)
                 if is_trusted(Path(str(kernel.stats.cache_path)), Path(inspect.getfile(function))):
                     kernel._cache = MendingCache(function)  # type: ignore[attr-defined, no-untyped-call]
                 else:
@@ -91,6 +94,17 @@ def compiled(
         return made
 
     return decorate
+
+
+def _compile_for_any_value(kernel: Any) -> None:
+    """Have one function for all values of a whole number, instead of another for every constant that it is called with.
+
+    A count that starts at 0 is such a constant as long as numba has not seen what is added to it.
+    """
+    of_constants = kernel.get_call_template
+    kernel.get_call_template = lambda args, kws: of_constants(
+        tuple(map(unliteral, args)), {name: unliteral(one) for name, one in kws.items()}
+    )
 
 
 @compiled()

@@ -52,7 +52,7 @@ def count_triangles(kept, values, level, counts):  # type: ignore[no-untyped-def
     return total
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def case_of(values, x, y, z, level):  # type: ignore[no-untyped-def]
     """Which corners of a cell are inside, as a number."""
     case = 0

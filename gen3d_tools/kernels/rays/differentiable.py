@@ -133,7 +133,7 @@ def _value(light, output):  # type: ignore[no-untyped-def]
     return share, share * (f32(1) - share)
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _layers_room(net, batches):  # type: ignore[no-untyped-def]
     """What `outputs` works in, for so many batches: features, units, slopes and outputs."""
     layers = 1 + len(net.deeper)
@@ -145,7 +145,7 @@ def _layers_room(net, batches):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _blend_batch(net, light, points, count, owners, weights, workspace, out):  # type: ignore[no-untyped-def]
     """Add the values of a batch of samples to what their rays see."""
     features, units, slopes, answers = workspace
@@ -208,7 +208,7 @@ def _collect(light, o, d, at, raw, r, ways, points, places, found):  # type: ign
     return found
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _ask(net, light, points, places, found, workspace, slopes, block, share_slopes):  # type: ignore[no-untyped-def]
     """Evaluate the samples listed; `share_slopes` gets the gradients of what they stop."""
     features, units, unit_slopes, answers = workspace

@@ -82,7 +82,7 @@ def _merge(at, raw, count, fine, fine_raw, new_at, new_raw):  # type: ignore[no-
         at[k], raw[k] = new_at[k], new_raw[k]
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _network_room(net):  # type: ignore[no-untyped-def]
     """What `raw_densities` works in."""
     return (
@@ -92,7 +92,7 @@ def _network_room(net):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _see_first(net, light, origins, directions, at, raw, rays, workspace):  # type: ignore[no-untyped-def]
     """Evaluate the first samples of a block of rays, from the front until each ray's light is gone.
 
@@ -127,7 +127,7 @@ def _see_first(net, light, origins, directions, at, raw, rays, workspace):  # ty
         live = left
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _see_lit(net, light, o, d, at, raw, count, workspace, ways):  # type: ignore[no-untyped-def]
     """Evaluate what was left out behind a surface, where later samples have shown that light passes after all."""
     points, seen, network_room = workspace[0], workspace[1], workspace[2]

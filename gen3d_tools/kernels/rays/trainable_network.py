@@ -142,7 +142,7 @@ def _rows_around(net, point, k):  # type: ignore[no-untyped-def]
     return a, b, c, d, u[0] * v[0], u[1] * v[0], u[0] * v[1], u[1] * v[1]
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
     """Sum the texels around the first `count` points, all two or three planes: [BATCH, 3] to [BATCH, channels]."""
     t, channels = net.texels, features.shape[1]
@@ -161,7 +161,7 @@ def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
                 features[p, x] = first + we * t[e, x] + wf * t[f, x] + wg * t[g, x] + wi * t[i, x]
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _activate(units, bias, smooth):  # type: ignore[no-untyped-def]
     """Add the bias and apply the hidden activation, in place."""
     for p in range(BATCH):
@@ -179,7 +179,7 @@ def _activate(units, bias, smooth):  # type: ignore[no-untyped-def]
                 row[h] = f32(0.6) * u + f32(0.4) * abs(u)
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def _activate_with_slopes(units, slopes, bias, smooth):  # type: ignore[no-untyped-def]
     """Do what `_activate` does, and keep the activation's slope."""
     for p in range(BATCH):
@@ -200,7 +200,7 @@ def _activate_with_slopes(units, slopes, bias, smooth):  # type: ignore[no-untyp
                 slope[h] = f32(1) if u > 0 else f32(0.2)
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def raw_densities(net, points, count, raw, workspace):  # type: ignore[no-untyped-def]
     """Raw density of the first `count` points: [n, 3] to [n]; both have rows for whole batches.
 
@@ -229,7 +229,7 @@ def raw_densities(net, points, count, raw, workspace):  # type: ignore[no-untype
             raw[first + p] = total + bias
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def outputs(net, points, count, features, units, slopes, out):  # type: ignore[no-untyped-def]
     """Evaluate a batch and keep what the way back needs.
 
@@ -290,7 +290,7 @@ def _times(rows, slopes):  # type: ignore[no-untyped-def]
             rows[p, h] *= slopes[p, h]
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def outputs_backward(net, features, units, slopes, out_slopes, grads, workspace, feature_slopes):  # type: ignore[no-untyped-def]
     """Take gradients of `outputs` back to the features, and add those of the decoder's numbers.
 
@@ -325,7 +325,7 @@ def outputs_backward(net, features, units, slopes, out_slopes, grads, workspace,
     np.dot(back, net.first.T, feature_slopes)
 
 
-@compiled()
+@compiled(no_cpython_wrapper=True)
 def look_up_backward(net, point, slopes, grads, place_slopes, moving):  # type: ignore[no-untyped-def]
     """Take the gradient of a point's features back to its texels, and to where it lies.
 

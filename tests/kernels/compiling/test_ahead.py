@@ -81,6 +81,33 @@ def test_it_is_not_waited_for_without_an_end(helper, monkeypatch):
     assert process.returncode is not None
 
 
+def test_one_can_wait_for_some_kernels_while_it_goes_on(helper, monkeypatch):
+    looks = []
+    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: len(looks) > 3 or looks.append(1))
+    helper.wanted = True
+    helper.begin(FOLDER)
+    helper.wait_for([(Path("a.py"), "a")])
+    assert len(looks) == 4
+    assert helper.process.poll() is None
+
+
+@pytest.mark.parametrize("code", ["", "raise SystemExit(1)"])
+def test_one_does_not_wait_for_what_a_finished_process_has_not_left(helper, monkeypatch, code):
+    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
+    helper.process = python(code)
+    helper.wait_for([(Path("a.py"), "a")])
+    assert helper.process.returncode is not None
+
+
+def test_where_kernels_are_kept_in_one_place_those_beside_their_files_do_not_count(helper, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(ahead, "is_on_disk", lambda source, name, folders: asked.extend(folders))
+    helper.wanted, kept = True, tmp_path / "rays_1"
+    kept.mkdir()
+    helper.begin(kept)
+    assert asked == [kept]
+
+
 def test_it_does_not_begin_any_more_once_its_work_is_wanted(helper, monkeypatch):
     monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
     helper.wanted = True
@@ -93,9 +120,9 @@ def test_what_was_compiled_by_another_python_or_from_another_text_is_not_on_disk
     source = tmp_path / "module.py"
     source.write_text("def kernel(): pass\n")
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
-    (tmp_path / "module.kernel-1.py20.nbi").touch()
+    (tmp_path / "module.kernel-1.py20.1.nbc").touch()
     assert not ahead.is_on_disk(source, "kernel", [tmp_path])
-    (tmp_path / f"module.kernel-1.{python}.nbi").touch()
+    (tmp_path / f"module.kernel-1.{python}.1.nbc").touch()
     assert ahead.is_on_disk(source, "kernel", [tmp_path / "elsewhere", tmp_path])
     later = source.stat().st_mtime + 100
     os.utime(source, (later, later))
