@@ -181,7 +181,8 @@ def _field(network: FieldNetwork, points: Tensor, ws: Tensor, latent: Tensor | N
     for octave in range(10):
         waves += [torch.sin(2.0**octave * math.pi * points), torch.cos(2.0**octave * math.pi * points)]
     x = torch.cat(waves, -1).T[None, :, :, None]
-    for layer, w in zip([network.fc_in, *network.blocks], ws, strict=False):
+    layers = [network.fc_in, *network.blocks]
+    for layer, w in zip(layers, ws[: len(layers)], strict=True):
         made = _modulated(x, layer.weight, layer.affine(w[None])) + layer.bias[:, None, None]
         x = F.leaky_relu(made, LRELU_SLOPE) * LRELU_GAIN
     raw, features = (

@@ -7,16 +7,17 @@ one surface; a lattice's plain time is that of two chunks, scaled.
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from benchmarks.fields import THREEDGP
 from benchmarks.measuring.rows import Effort, Row, decibels, row
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions.named import FixedCamera
-from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.volume import VolumeField, sample_volume
 from gen3d_tools.generators.families.volumegan import VolumeGANConfig, VolumeGANGenerator, bounds_of, encoding_of
 from gen3d_tools.generators.settings import ModelSettings
@@ -81,18 +82,14 @@ def surface(field: VolumeField, resolution: int) -> None:
 def make_generator(**sizes: int) -> VolumeGANGenerator:
     """Build a generator of the published size, or with other sizes, whose first sample is a ball with a wave on it."""
     view = FixedCamera(radius=1.0, fov_y_deg=12.0)
-    config = RenderConfig(
+    config = replace(
+        THREEDGP.render_config,
         near=0.8,
         far=1.2,
         coarse_samples=12,
         fine_samples=12,
         jitter="centered",
-        marcher="classical",
-        last_interval=1e10,
-        background="grey",
-        importance="plain",
-        distance_rule="sum",
-        pixel_grid="corners",
+        coarse_unit="world",
     )
     settings = ModelSettings(render_config=config, camera_distribution=view, default_view=view)
     with torch.random.fork_rng(), torch.no_grad():

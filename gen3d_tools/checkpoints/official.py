@@ -252,7 +252,8 @@ def _arguments(network: Record, family: str, values: PlainValues, warnings: list
     names = _EG3D_ARGUMENTS if family == "eg3d" else ()
     bound = {}
     if isinstance(positional, tuple | list):
-        bound = dict(zip(names, positional, strict=False))
+        count = min(len(names), len(positional))
+        bound = dict(zip(names[:count], positional[:count], strict=True))
         if len(positional) > len(names):
             warnings.append(
                 f"{len(positional) - len(names)} positional arguments of the network are not named, left out"

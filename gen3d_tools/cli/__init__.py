@@ -1,7 +1,7 @@
 """The command line: options in, one workflow call, result out.
 
 * `app`: `gen3d` itself: the commands, and the exit code of every error.
-* `options`, `mesh_options`: options that commands share, declared once; those of `gen3d mesh`.
+* `options`, `mesh_options`, `invert_options`: options that commands share; those of `gen3d mesh` and `gen3d invert`.
 * `terminal/`: around every command: arguments read, progress shown, streams as they come.
 
 One module per command:

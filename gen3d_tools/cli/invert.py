@@ -1,13 +1,9 @@
 """`gen3d invert`."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from gen3d_tools.cli import options
+from gen3d_tools.cli import invert_options, options
 from gen3d_tools.cli.terminal.command import Command
-from gen3d_tools.cli.terminal.completion import complete_class, complete_model, complete_preset
 from gen3d_tools.cli.terminal.running import run_workflow
 
 
@@ -17,70 +13,19 @@ def register(app: typer.Typer) -> None:
 
 
 def invert(
-    photos: Annotated[
-        list[Path],
-        typer.Argument(metavar="PHOTO...", help="A photo, or several of one object.", show_default=False),
-    ],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            "-m",
-            autocompletion=complete_model,
-            help="Bundled name, model folder, published .pkl or .pth, or Hugging Face id.",
-        ),
-    ] = "shapes",
-    class_name: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            "-c",
-            autocompletion=complete_class,
-            help="Class name or index. Default: estimated from the photo.",
-        ),
-    ] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(
-            "--camera",
-            help="Camera: yaw,pitch[,fov] in degrees, or a file (EG3D's 25 numbers, a transforms.json, ...). "
-            "Default: estimated from the photo.",
-        ),
-    ] = None,
-    mask: Annotated[
-        list[Path] | None,
-        typer.Option("--mask", help="Mask: a picture that is white where the object is. Repeat for more photos."),
-    ] = None,
-    views: Annotated[
-        list[Path] | None,
-        typer.Option("--views", hidden=True, help="A further photo of the object, as a further PHOTO is."),
-    ] = None,
-    background: Annotated[
-        str,
-        typer.Option(
-            "--background", help="How the object is separated from its background: auto, alpha, border, rembg or none."
-        ),
-    ] = "auto",
-    preset: Annotated[
-        str,
-        typer.Option("--preset", autocompletion=complete_preset, help="Time against quality: fast, balanced or best."),
-    ] = "balanced",
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Number of steps of both stages together. Default: the preset's.")
-    ] = None,
-    space: Annotated[
-        str | None,
-        typer.Option("--space", help="Latent space: w+ fits closer, w stays more plausible. Default: the preset's."),
-    ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            "--features",
-            help="Features of the perceptual loss: encoder, lpips-vgg, lpips-alex, none, or a TorchScript file.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of this command.")] = False,
+    photos: invert_options.Photos,
+    model: invert_options.Model = "shapes",
+    class_name: invert_options.ClassName = None,
+    camera: invert_options.Camera = None,
+    mask: invert_options.Masks = None,
+    views: invert_options.Views = None,
+    background: invert_options.Background = "auto",
+    preset: invert_options.Preset = "balanced",
+    steps: invert_options.Steps = None,
+    space: invert_options.Space = None,
+    features: invert_options.Features = None,
+    seed: invert_options.Seed = 0,
+    resume: invert_options.Resume = False,
     out: options.Out = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,

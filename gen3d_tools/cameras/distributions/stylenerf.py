@@ -35,7 +35,8 @@ class CameraRanges:
         Args:
             shares: Of `u`, `v` and radius; a fourth number scales the radius.
         """
-        places = [low + share * (high - low) for share, (low, high) in zip(shares.T, self._ranges(), strict=False)]
+        ranges = zip(shares[:, :3].T, self._ranges(), strict=True)
+        places = [low + share * (high - low) for share, (low, high) in ranges]
         scale = shares[:, 3] if shares.shape[1] > 3 else 1.0
         return self._camera(places[0], places[1], places[2] * scale)
 

@@ -101,9 +101,10 @@ def _compile_for_any_value(kernel: Any) -> None:
 
     A count that starts at 0 is such a constant as long as numba has not seen what is added to it.
     """
-    of_constants = kernel.get_call_template
+    of_constants: Any = kernel.get_call_template
+    without: Any = unliteral
     kernel.get_call_template = lambda args, kws: of_constants(
-        tuple(map(unliteral, args)), {name: unliteral(one) for name, one in kws.items()}
+        tuple(map(without, args)), {name: without(one) for name, one in kws.items()}
     )
 
 

@@ -86,7 +86,8 @@ def _views(samples: Sequence[Sample], scene: FilmSettings) -> Iterator[tuple[Rad
     """Look at one sample, or at the way through several, from each camera."""
     if len(samples) == 1:
         [field] = make_fields(scene.generator, samples, scene.psi)
-        yield from zip(repeat(field), scene.cameras, _render(field, scene.cameras, scene), strict=False)
+        for camera, frame in zip(scene.cameras, _render(field, scene.cameras, scene), strict=True):
+            yield field, camera, frame
         return
     curve = ws_spline(make_ws(scene.generator, samples, scene.psi), loop=not scene.once)
     frames = len(scene.cameras)

@@ -16,7 +16,7 @@ from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.sample import ViewOptions, check_size, parse_kinds
-from gen3d_tools.workflows.samples.camera_files import check_cameras_out, plan_camera_file
+from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
 from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
 from gen3d_tools.workflows.video.camera_path import CameraPath, plan_motion, untrusted_views
 from gen3d_tools.workflows.video.frames import FilmSettings, estimate_seconds, film
@@ -74,8 +74,7 @@ def video(
     if once and not interpolate:
         raise InputError(f"only a way through samples has an end; add {option('interpolate', True)}")
     motion = plan_motion(path, seconds, fps, look.fov)
-    is_auto = grid is not None and grid.strip().lower() == AUTO_GRID
-    table = None if grid is None or is_auto else parse_grid(grid)
+    is_auto, table = _parse_table(grid)
     camera_format = _check_cameras(cameras_out, kinds, options.file, file_format, together=bool(grid or interpolate))
     suffix = FORMATS["frames"] if camera_format is not None else _choose_suffix(options.file, file_format)
     target = options.target("video", model, choice.name_parts)
@@ -106,12 +105,7 @@ def video(
     }
     _say_notes(shots[0] if table is None else None, motion, scene, reporter, interpolating=interpolate)
     if options.dry_run:
-        for shot in shots:
-            run.add(shot.path, f"{shot.label}, {_size(run.details)}")
-        if cameras_file is not None:
-            run.add(cameras_file.path, cameras_file.line)
-        reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
-        return run
+        return _planned(run, shots, cameras_file, scene)
     with run.recording():
         _film_all(run, shots, writers, scene)
         if cameras_file is not None:
@@ -120,6 +114,23 @@ def video(
                 cameras_file.write(scene.cameras, pictures, width, target, overwrite=options.replaces)
             run.add(cameras_file.path, cameras_file.line)
     return run.finish(next_command=f"gen3d mesh {options.after(model)}{samples[0].options}")
+
+
+def _parse_table(grid: str | None) -> tuple[bool, tuple[int, int] | None]:
+    """Read `--grid`: whether it is left to us, and the columns and rows it says."""
+    if grid is not None and grid.strip().lower() == AUTO_GRID:
+        return True, None
+    return False, None if grid is None else parse_grid(grid)
+
+
+def _planned(run: Run, shots: Sequence[VideoLayout], cameras_file: CameraFile | None, scene: FilmSettings) -> Run:
+    """Say what would be made, and how long it would take."""
+    for shot in shots:
+        run.add(shot.path, f"{shot.label}, {_size(run.details)}")
+    if cameras_file is not None:
+        run.add(cameras_file.path, cameras_file.line)
+    run.reporter.say(f"about {estimate_seconds(shots, scene):.0f} s of work; leave --dry-run out to begin")
+    return run
 
 
 def _check_cameras(

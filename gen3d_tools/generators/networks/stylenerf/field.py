@@ -158,7 +158,7 @@ class FieldNetwork(nn.Module):
         """
         rows = list(ws) if self.shape.styled else [None] * (len(self.blocks) + 3)
         layers = [self.fc_in, *self.blocks]
-        hidden: list[Dense] = [layer.fold(w) for layer, w in zip(layers, rows, strict=False)]
+        hidden: list[Dense] = [layer.fold(w) for layer, w in zip(layers, rows[: len(layers)], strict=True)]
         if len(latent):
             for index in {0, self.shape.skip or 0}:
                 hidden[index] = _with_constant_inputs(hidden[index], latent)

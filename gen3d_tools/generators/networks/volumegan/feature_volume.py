@@ -52,7 +52,7 @@ class FeatureVolume(nn.Module):
         if self.channels[-1] != channels or min(self.channels) < 1:
             raise ValueError(f"{base_channels} channels do not become {channels} in {stages} stages")
         self.const = nn.Parameter(torch.randn(1, base_channels, *[start_resolution] * 3))
-        for i, (before, after) in enumerate(zip([base_channels, *self.channels], self.channels, strict=False)):
+        for i, (before, after) in enumerate(pairwise([base_channels, *self.channels])):
             self.add_module(f"layer{i}", nn.Conv3d(before, after, 3, padding=1))
         self.mapping_network = nn.Linear(w_dim, 2 * sum(self.channels))
 
