@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gen3d_tools.fields.backdrop import Backdrop, SphereBackdrop
 from gen3d_tools.fields.choices import DensityActivation
-from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.field import RadianceField, by_chain_rule
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.fields.triplane import sample_planes
@@ -240,6 +240,12 @@ class PerceptronField(RadianceField):
     def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
         """Evaluate the raw density alone."""
         return self.network.raw_density(points)
+
+    def raw_density_gradient(
+        self, points: Float[Tensor, "*points 3"]
+    ) -> tuple[Float[Tensor, "*points"], Float[Tensor, "*points 3"]]:
+        """Evaluate the raw density and its gradient, per world unit."""
+        return by_chain_rule(self.raw_density, points)
 
     @property
     def detail(self) -> float:  # type: ignore[override]
