@@ -35,6 +35,10 @@ class Encoding(ABC):
     def detail(self) -> float:
         """Length over which no feature rises and falls, in units of the coordinates."""
 
+    def tensors(self) -> list[Tensor]:
+        """What it is made of besides plain numbers."""
+        return []
+
     @abstractmethod
     def to(self, device: torch.device | str) -> "Encoding":
         """Give the same encoding on another device."""
@@ -100,6 +104,10 @@ class PlaneEncoding(Encoding):
     def detail(self) -> float:
         """A texel."""
         return self.box_side / max(self.planes.shape[-2:])
+
+    def tensors(self) -> list[Tensor]:
+        """The planes."""
+        return [self.planes]
 
     def to(self, device: torch.device | str) -> "PlaneEncoding":
         """Give the same planes elsewhere."""
@@ -284,6 +292,12 @@ class PerceptronField(RadianceField):
             density_shift=self.density_shift,
             backdrop=backdrop,
         )
+
+    def tensors(self) -> list[Tensor]:
+        """The network's matrices, and the planes if it reads some."""
+        network = self.network
+        layers = (*network.hidden, network.density, network.values)
+        return [*network.encoding.tensors(), *(tensor for layer in layers for tensor in (layer.weight, layer.bias))]
 
     @property
     def device(self) -> torch.device:

@@ -192,6 +192,11 @@ class VolumeField(RadianceField):
         voxel = voxel_side(self.bounds, max(self.volume.shape[1:]))
         return min(voxel, math.pi / fastest) if fastest else voxel
 
+    def tensors(self) -> list[Tensor]:
+        """The volume and the network's matrices."""
+        layers = (*self.network.hidden, self.network.density, self.network.head)
+        return [self.volume, *(tensor for layer in layers for tensor in layer)]
+
     @property
     def device(self) -> torch.device:
         """Where the volume is."""
