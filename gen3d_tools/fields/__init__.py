@@ -8,6 +8,7 @@
 * `super_resolution`: what enlarges a field's rendered features, as a value the field carries.
 * `render_config`: `RenderConfig`: how a field becomes an image.
 * `compiled`: a tri-plane field laid out once for the compiled kernels.
+* `sampled`: a field of another kind, laid out as a lattice of its own densities.
 * `volume`: the field of a feature volume (VolumeGAN, section 3.1).
 * `mlp`: a field that is one multilayer perceptron (NeRF, section 4).
 """

@@ -1,9 +1,10 @@
-"""A tri-plane field laid out once for the compiled kernels: numbers, network, occupancy grid, shading.
+"""A field laid out once for the compiled kernels: numbers, network, occupancy grid, shading.
 
-What the kernels need of a field is what `TriplaneField` and its decoder say of themselves (`DescribedDecoder`). A
-field is laid out at most once for every state of its planes and weights, part by part as they are asked for; all that
-works on a field (pictures, level, surface, projection, normals) reads the same layout. `RadianceField.raw_density` and
-`__call__` say what is true.
+What the kernels need of a field is what it says of itself (`DescribedField`): the arrays it is made of, which are
+planes and a small network, for those are what the kernels compute and bound. A field is laid out at most once for every
+state of its tensors, part by part as they are asked for; all that works on a field (pictures, level, surface,
+projection, normals) reads the same layout. `RadianceField.raw_density` and `__call__` say what is true. Fields that
+cannot be described so are laid out as samples (`fields.sampled`).
 """
 
 import math
@@ -15,12 +16,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from gen3d_tools.fields.choices import DensityActivation
+from gen3d_tools.fields.density import EMPTY_THICKNESS, raw_level_of
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
-from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
+from gen3d_tools.fields.sampled import state_of
 from gen3d_tools.kernels.compiling.threads import usable_cores
-from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
+from gen3d_tools.kernels.network.numbers import TriplaneNumbers, fits_fast_kernels
 
 if TYPE_CHECKING:  # numba takes a while to import
     from gen3d_tools.kernels.network.evaluate import Network
@@ -29,17 +32,24 @@ if TYPE_CHECKING:  # numba takes a while to import
 
 RawDensity = Callable[[Tensor], Tensor]  # [*points, 3] -> [*points]
 
-_EMPTY_THICKNESS = 1e-3  # optical thickness, over the longest way through the box, that counts as empty in pictures
 _NEGLIGIBLE_THICKNESS = 0.02  # ... and in silhouettes
-_FEWEST_SAMPLES = 6  # per ray
+FEWEST_SAMPLES = 6  # per ray, of what a lattice places
 
 
 @runtime_checkable
-class DescribedDecoder(Protocol):
-    """A decoder that can say what it computes, so that kernels can do it."""
+class DescribedField(Protocol):
+    """A field that can say what it computes, so that kernels can do it."""
 
-    def numbers(self) -> DecoderNumbers | None:
-        """Give the network as arrays on the CPU, or None where it is more than its features and one network."""
+    box_side: float
+    bounded: bool
+    density_activation: DensityActivation
+    density_shift: float
+
+    def tensors(self) -> list[Tensor]:
+        """All that the field is made of; when one of them changes, the field does."""
+
+    def numbers(self) -> TriplaneNumbers | None:
+        """Give planes and network as arrays on the CPU, or None where there is more to the field."""
 
 
 class CompiledField:
@@ -50,7 +60,7 @@ class CompiledField:
         numbers: Its planes and decoder, all finite.
     """
 
-    def __init__(self, field: TriplaneField, numbers: TriplaneNumbers) -> None:
+    def __init__(self, field: DescribedField, numbers: TriplaneNumbers) -> None:
         self.numbers = numbers
         self.softplus = field.density_activation == "softplus"
         """Whether the density is the softplus of the shifted raw density; it is its positive part otherwise."""
@@ -80,7 +90,7 @@ class CompiledField:
         """Where something may stop light, as a grid over the box."""
         from gen3d_tools.kernels.rays.occupancy import build_occupancy_grid
 
-        return build_occupancy_grid(self.network, self._raw_level(_EMPTY_THICKNESS), threads=kernel_threads())
+        return build_occupancy_grid(self.network, self._raw_level(EMPTY_THICKNESS), threads=kernel_threads())
 
     @cached_property
     def shading(self) -> "Shading":
@@ -101,7 +111,7 @@ class CompiledField:
             shift=np.float32(self.density_shift),
             closing=np.float32(0),
             last_takes_rest=False,
-            most_samples=_FEWEST_SAMPLES,
+            most_samples=FEWEST_SAMPLES,
         )
 
     def raw_density(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points"]:
@@ -143,27 +153,24 @@ class CompiledField:
 
     def _raw_level(self, thickness: float) -> float:
         """Raw density that, all along the box's diagonal, makes an optical thickness."""
-        density = thickness / (math.sqrt(3) * self.box_side)
-        return (math.log(math.expm1(density)) if self.softplus else 0.0) - self.density_shift
+        return raw_level_of(thickness, self.box_side, "softplus" if self.softplus else "relu", self.density_shift)
 
 
-_COMPILED: WeakKeyDictionary[TriplaneField, tuple[tuple[int, ...], CompiledField | None]] = WeakKeyDictionary()
+_COMPILED: WeakKeyDictionary[DescribedField, tuple[tuple[int, ...], CompiledField | None]] = WeakKeyDictionary()
 
 
 def compiled_field(field: RadianceField) -> CompiledField | None:
-    """Lay a field out for the kernels, once for every state of its planes and weights.
+    """Lay a field out for the kernels, once for every state of its tensors.
 
     Args:
         field: Any field, on any device.
 
     Returns:
-        None where the kernels cannot serve: it is no tri-plane field, its planes are not square, its decoder is a
-        plain function or reads more than features, or a number is not finite.
+        None where the kernels cannot serve: the field does not describe itself, or a number is not finite.
     """
-    if not isinstance(field, TriplaneField):
+    if not isinstance(field, DescribedField):
         return None
-    parts = parts_of(field)
-    state = tuple(number for part in parts for number in (part.data_ptr(), part._version))
+    state = state_of(field.tensors())
     found = _COMPILED.get(field)
     if found is None or found[0] != state:
         numbers = triplane_numbers(field)
@@ -179,38 +186,9 @@ def compiled_network(field: RadianceField) -> CompiledField | None:
     return compiled if compiled is not None and compiled.fits else None
 
 
-def parts_of(field: TriplaneField) -> list[Tensor]:
-    """The tensors that a tri-plane field is made of: planes, weights and buffers of its decoder."""
-    parts = [field.planes]
-    if isinstance(field.decoder, nn.Module):
-        parts += [*field.decoder.parameters(), *field.decoder.buffers()]
-    return parts
-
-
 def triplane_numbers(field: RadianceField) -> TriplaneNumbers | None:
-    """Describe a field as arrays on the CPU.
-
-    Returns:
-        None where the field cannot be described: it is no tri-plane field, its planes are not square, or its decoder
-        is a plain function or reads more than features.
-    """
-    if not isinstance(field, TriplaneField) or field.planes.shape[-1] != field.planes.shape[-2]:
-        return None
-    network: object = field.decoder
-    decoder = network.numbers() if isinstance(network, DescribedDecoder) else None
-    if decoder is None:
-        return None
-    planes = field.planes.detach().float().cpu().numpy()
-    texels, axes = channels_last(planes, PLANE_AXES[field.plane_axes])
-    return TriplaneNumbers(
-        texels=texels,
-        axes=axes,
-        scale=1 / 3 if field.combine == "mean" else 1.0,
-        decoder=decoder,
-        align_corners=field.align_corners,
-        box_side=field.box_side,
-        bounded=field.bounded,
-    )
+    """Describe a field as arrays on the CPU; None where it does not describe itself, or cannot."""
+    return field.numbers() if isinstance(field, DescribedField) else None
 
 
 def raw_density_of(field: RadianceField) -> RawDensity:

@@ -1,5 +1,7 @@
 """From raw network output to density per world unit."""
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -13,3 +15,20 @@ def activate_density(
     """Turn raw network output into density per world unit: `activation(raw + shift)`, never negative."""
     shifted = raw_density + shift
     return F.softplus(shifted) if activation == "softplus" else F.relu(shifted)
+
+
+EMPTY_THICKNESS = 1e-3
+"""Optical thickness, over the longest way through a field's box, that counts as empty in pictures."""
+
+
+def raw_level_of(thickness: float, box_side: float, activation: DensityActivation, shift: float) -> float:
+    """Raw density that, all along a box's diagonal, makes an optical thickness.
+
+    Args:
+        thickness: Above 0.
+        box_side: World units.
+        activation: From raw density to density.
+        shift: Added to the raw density before.
+    """
+    density = thickness / (math.sqrt(3) * box_side)
+    return (math.log(math.expm1(density)) if activation == "softplus" else 0.0) - shift

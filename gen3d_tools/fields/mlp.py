@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gen3d_tools.fields.backdrop import Backdrop, SphereBackdrop
 from gen3d_tools.fields.choices import DensityActivation
-from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.field import RadianceField, by_chain_rule
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.fields.triplane import sample_planes
@@ -34,6 +34,10 @@ class Encoding(ABC):
     @abstractmethod
     def detail(self) -> float:
         """Length over which no feature rises and falls, in units of the coordinates."""
+
+    def tensors(self) -> list[Tensor]:
+        """What it is made of besides plain numbers."""
+        return []
 
     @abstractmethod
     def to(self, device: torch.device | str) -> "Encoding":
@@ -100,6 +104,10 @@ class PlaneEncoding(Encoding):
     def detail(self) -> float:
         """A texel."""
         return self.box_side / max(self.planes.shape[-2:])
+
+    def tensors(self) -> list[Tensor]:
+        """The planes."""
+        return [self.planes]
 
     def to(self, device: torch.device | str) -> "PlaneEncoding":
         """Give the same planes elsewhere."""
@@ -241,6 +249,12 @@ class PerceptronField(RadianceField):
         """Evaluate the raw density alone."""
         return self.network.raw_density(points)
 
+    def raw_density_gradient(
+        self, points: Float[Tensor, "*points 3"]
+    ) -> tuple[Float[Tensor, "*points"], Float[Tensor, "*points 3"]]:
+        """Evaluate the raw density and its gradient, per world unit."""
+        return by_chain_rule(self.raw_density, points)
+
     @property
     def detail(self) -> float:  # type: ignore[override]
         """As far as the encoding says."""
@@ -278,6 +292,12 @@ class PerceptronField(RadianceField):
             density_shift=self.density_shift,
             backdrop=backdrop,
         )
+
+    def tensors(self) -> list[Tensor]:
+        """The network's matrices, and the planes if it reads some."""
+        network = self.network
+        layers = (*network.hidden, network.density, network.values)
+        return [*network.encoding.tensors(), *(tensor for layer in layers for tensor in (layer.weight, layer.bias))]
 
     @property
     def device(self) -> torch.device:

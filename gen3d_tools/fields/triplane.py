@@ -7,7 +7,7 @@ bilinear mix of its texels, a small decoder turns the combined features into col
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from gen3d_tools.fields.choices import DensityActivation, PlaneAxes
 from gen3d_tools.fields.field import RadianceField, empty_outside
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
+from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers, channels_last
 
 PLANE_AXES: dict[PlaneAxes, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
     "xy-xz-zx": ((0, 1), (0, 2), (2, 0)),  # EG3D's released weights: the third plane repeats the second, transposed
@@ -54,6 +55,14 @@ def sample_planes(
     images = rearrange(planes, "b plane c h w -> (b plane) c h w")
     features = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=align_corners)
     return rearrange(features, "(b plane) c 1 n -> b plane n c", plane=3)
+
+
+@runtime_checkable
+class DescribedDecoder(Protocol):
+    """A decoder that can say what it computes, so that kernels can do it."""
+
+    def numbers(self) -> DecoderNumbers | None:
+        """Give the network as arrays on the CPU, or None where it is more than its features and one network."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -120,6 +129,32 @@ class TriplaneField(RadianceField):
         if self.bounded:
             raw = empty_outside(raw, flat, self.box_side)
         return values.reshape(*shape, values.shape[-1]), raw.reshape(shape)
+
+    def tensors(self) -> list[Tensor]:
+        """Planes, and weights and buffers of the decoder."""
+        decoder = self.decoder
+        return [self.planes, *([*decoder.parameters(), *decoder.buffers()] if isinstance(decoder, nn.Module) else ())]
+
+    def numbers(self) -> TriplaneNumbers | None:
+        """Describe planes and decoder as arrays on the CPU.
+
+        Returns:
+            None where the planes are not square, or the decoder is a plain function or reads more than features.
+        """
+        network: object = self.decoder
+        decoder = network.numbers() if isinstance(network, DescribedDecoder) else None
+        if decoder is None or self.planes.shape[-1] != self.planes.shape[-2]:
+            return None
+        texels, axes = channels_last(self.planes.detach().float().cpu().numpy(), PLANE_AXES[self.plane_axes])
+        return TriplaneNumbers(
+            texels=texels,
+            axes=axes,
+            scale=1 / 3 if self.combine == "mean" else 1.0,
+            decoder=decoder,
+            align_corners=self.align_corners,
+            box_side=self.box_side,
+            bounded=self.bounded,
+        )
 
     @property
     def device(self) -> torch.device:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.fields.choices import DensityActivation, HiddenActivation
-from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.field import RadianceField, by_chain_rule
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 
@@ -172,6 +172,12 @@ class VolumeField(RadianceField):
         flat = points.reshape(-1, 3)
         return torch.cat([self.raw_of(self._hidden(piece)) for piece in _pieces(flat)]).reshape(points.shape[:-1])
 
+    def raw_density_gradient(
+        self, points: Float[Tensor, "*points 3"]
+    ) -> tuple[Float[Tensor, "*points"], Float[Tensor, "*points 3"]]:
+        """Evaluate the raw density and its gradient, per world unit."""
+        return by_chain_rule(self.raw_density, points)
+
     def rgb_density(
         self, points: Float[Tensor, "*points 3"]
     ) -> tuple[Float[Tensor, "*points 3"], Float[Tensor, "*points"]]:
@@ -185,6 +191,11 @@ class VolumeField(RadianceField):
         fastest = max(self.encoding.frequencies, default=0.0)
         voxel = voxel_side(self.bounds, max(self.volume.shape[1:]))
         return min(voxel, math.pi / fastest) if fastest else voxel
+
+    def tensors(self) -> list[Tensor]:
+        """The volume and the network's matrices."""
+        layers = (*self.network.hidden, self.network.density, self.network.head)
+        return [self.volume, *(tensor for layer in layers for tensor in layer)]
 
     @property
     def device(self) -> torch.device:

@@ -80,13 +80,16 @@ def extract_mesh(
     voxel = field.box_side / (resolution - 1)
     mesh, cleaned = _clean_surface(field, resolution, choice.level, raw_level, keep, keep_background, progress)
     logger.info("Meshed at %s; %s.", choice, cleaned)
-    mesh.vertices = project_to_level(field, mesh.vertices, mesh.faces, raw_level=raw_level, voxel=voxel)
+    projected = project_to_level(field, mesh.vertices, mesh.faces, raw_level=raw_level, voxel=voxel)
+    mesh.vertices = projected.vertices
     mesh.metadata.update(level=choice, cleanup=cleaned)
+    as_found = mesh
     mesh = _reshaped(field, mesh, smooth=smooth, watertight=watertight, faces=faces, colors=colors)
+    gradient = projected.gradient if mesh is as_found else None
     return Mesh(
         mesh.vertices,
         mesh.faces,
-        vertex_normals=field_normals(field, mesh, voxel=voxel),
+        vertex_normals=field_normals(field, mesh, voxel=voxel, gradient=gradient),
         vertex_colors=vertex_colors(field, mesh.vertices) if colors else None,
         metadata=mesh.metadata,
         process=False,

@@ -4,12 +4,16 @@
 | --- | --- | --- |
 | `tracing.trace` | the settings' scheme | every field and device, with gradients: the truth |
 | `compiled_rays.march_guided` | where an occupancy grid says light is stopped | tri-planes on the CPU: the default |
+| `compiled_rays.march_sampled` | where a lattice of densities says so | others on the CPU, if it pays: the default |
 | `compiled_rays.march_published` | the settings' scheme | the same, with random numbers or "published" |
 | `kernels.rays.silhouette` | densely along the ray, densities only | the level of a mesh |
 | `differentiable` | around where light was stopped before | gradients of inversions |
 
-Feature volumes and perceptrons (VolumeGAN, StyleNeRF), and schemes that the kernels do not know
-(`compiled_rays.compiles`), are served by `tracing.trace` whatever the sampling.
+No engine asks what kind a field is: `fields.compiled.DescribedField` and `fields.sampled.SampledField` say what they
+need of one. A lattice pays where its points are fewer than the scheme's samples: for VolumeGAN in pictures of a ray per
+pixel and for level and colours of meshes, but not for the few rays before its network; for StyleNeRF, whose fastest
+wave is three times as fast, in large pictures only. What no engine serves, such as schemes that the kernels do not know
+(`compiled_rays.compiles`), `tracing.trace` does.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +27,14 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
-from gen3d_tools.rendering.compiled.rays import compiles, march_guided, march_published, without_gradients
+from gen3d_tools.rendering.compiled.rays import (
+    compiles,
+    march_guided,
+    march_published,
+    march_sampled,
+    sampled_lattice,
+    without_gradients,
+)
 from gen3d_tools.rendering.volume.compositing import add_background
 from gen3d_tools.rendering.volume.outputs import RayOutputs, TracedRays, among_missed
 from gen3d_tools.rendering.volume.reach import Reach, reach_of, scene_end
@@ -95,7 +106,10 @@ def render_rays(
     noisy = "coarse_noise" in numbers or "fine_noise" in numbers
     uncompiled = sampling == "reference" or noisy or not compiles(config or field.render_config)
     compiled = None if uncompiled else without_gradients(field, origins, directions)
-    if compiled is None:
+    marched = None
+    if compiled is None and sampling == "default" and not numbers:
+        marched = _march_sampled(field, origins, directions, config, channels)
+    if compiled is None and marched is None:
         return trace_rays(
             field,
             origins,
@@ -109,15 +123,32 @@ def render_rays(
         )
     _check_chunk(chunk_rays)
     config, reach = _config_and_reach(field, origins, directions, config, sampling)
-    if sampling == "published" or numbers:
+    hit = torch.ones_like(reach.hit)
+    if compiled is None:
+        traced = marched
+    elif sampling == "published" or numbers:
         hit = reach.hit
         rays = batch_of(config, origins, directions, reach, numbers)
         traced = march_published(compiled, config, rays, channels) if len(rays.origins) else None
     else:
-        hit = torch.ones_like(reach.hit)
         traced = march_guided(compiled, config, origins, directions, reach, channels)
     seen = _seen(field, config, origins, traced, hit, sampling, channels=channels)
     return _before_backdrop(seen, field, config, origins, directions, pixels, channels)
+
+
+def _march_sampled(
+    field: RadianceField,
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    config: RenderConfig | None,
+    channels: int | None,
+) -> TracedRays | None:
+    """Follow rays by a lattice of the field's densities; None where that does not serve or not pay."""
+    config, reach = _config_and_reach(field, origins, directions, config, "default")
+    if config.last_interval_end is not None:  # the last interval's length would be each ray's own
+        return None
+    grid = sampled_lattice(field, config, origins, directions, reach)
+    return None if grid is None else march_sampled(field, grid, config, origins, directions, reach, channels)
 
 
 def trace_rays(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
-from gen3d_tools.fields.field import RadianceField, chunked
+from gen3d_tools.fields.field import GradientField, RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.rendering.ray_rendering import Sampling, render_rays
@@ -252,17 +252,20 @@ def surface_normals(
     *,
     raw_density: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "*points 3"]:
-    """Unit vectors away from the dense side, by central differences of the raw density.
+    """Unit vectors away from the dense side: against the gradient of the raw density, or its central differences.
 
     Args:
         field: What to look at.
         points: World coordinates on or near a surface.
-        step: Half the width of the differences in world units; by default 1/256 of the box, about a texel.
+        step: Half the width of the differences in world units; by default 1/256 of the box, about a texel, of fields
+            that do not know their gradient.
         raw_density: A faster way to the field's own.
 
     Returns:
         Outward normals in world axes; zero where the density does not change.
     """
+    if step is None and isinstance(field, GradientField):
+        return F.normalize(-field.raw_density_gradient(points)[1], dim=-1)
     step = step or field.box_side / 256
     offsets = step * torch.eye(3, device=points.device, dtype=points.dtype)
     around = torch.stack([points[..., None, :] + offsets, points[..., None, :] - offsets])

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.mlp import Dense, FrequencyEncoding, Perceptron, PerceptronField
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.color.rasterize import render_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
@@ -25,6 +27,8 @@ KERNELS = (
     ("kernels.lattice.bounds", "summarize"),
     ("kernels.rays.occupancy", "bound_tiles"),
     ("kernels.rays.guided", "follow_range"),
+    ("kernels.rays.planned", "plan_range"),
+    ("kernels.rays.planned", "weigh_range"),
     ("kernels.rays.published_sampling", "_follow_range"),
     ("kernels.rays.silhouette", "_look_through"),
     ("kernels.lattice.surface", "evaluate_parts"),
@@ -91,6 +95,20 @@ def _pictures() -> None:
     [field] = generator.fields(generator.latents([0]))
     for random in (None, torch.Generator().manual_seed(0)):
         render(field, generator.default_camera(), resolution=PICTURE_SIZE, generator=random)
+    render(_perceptron(field), generator.default_camera(), resolution=PICTURE_SIZE)
+
+
+def _perceptron(field: RadianceField) -> PerceptronField:
+    """A field without planes, of any density, to be seen like another one; a few cells serve it."""
+    hidden, rows = Dense(torch.ones(4, 6), torch.ones(4)), torch.ones(3, 4)
+    network = Perceptron(
+        encoding=FrequencyEncoding(axes=(0, 1, 2), octaves=1),
+        hidden=(hidden,),
+        density=Dense(rows[:1], torch.zeros(1)),
+        values=Dense(rows, torch.zeros(3)),
+        slope=0.2,
+    )
+    return PerceptronField(network=network, render_config=field.render_config, box_side=field.box_side, iso_level=1.0)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ A field that suggests none (`SIGN_CHANGE`) has its surface where its raw density
 import logging
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,9 +26,15 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.compiled import compiled_network
 from gen3d_tools.fields.field import SIGN_CHANGE, RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.sampled import highest_along
+from gen3d_tools.rendering.compiled.rays import sampled_lattice
 from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import rays_through
+from gen3d_tools.rendering.volume.reach import Reach
 from gen3d_tools.rendering.volume.sampling import tight_limits
+
+if TYPE_CHECKING:  # numba takes a while to import
+    from gen3d_tools.kernels.rays.occupancy import OccupancyGrid
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +140,9 @@ def _look_through(
         closing = config.last_interval or 0.0
         highest, opaque = compiled.look_through(origins, directions, near, far, closing=closing)
         return field.activate(highest), opaque
-    densest = _densest(field, origins, directions, near, far)
+    reach = Reach(near, far, torch.ones_like(near, dtype=torch.bool), cut=True)
+    grid = sampled_lattice(field, config, origins, directions, reach)
+    densest = _densest(field, origins, directions, near, far, grid)
     return densest, _opacity(field, origins, directions, config) > 0.5
 
 
@@ -154,10 +163,18 @@ def _densest(
     directions: Float[Tensor, "rays 3"],
     near: Float[Tensor, " rays"],
     far: Float[Tensor, " rays"],
+    grid: "OccupancyGrid | None",
 ) -> Float[Tensor, " rays"]:
-    """Largest density on each ray: samples over the box, then finer ones around the densest."""
+    """Largest density on each ray: samples over the box, then finer ones around the densest.
+
+    A field that has a lattice of its densities is not asked for the first samples.
+    """
     densest, center, reach = near.new_zeros(len(near)), (near + far) / 2, (far - near) / 2
-    for samples in (_COARSE, _FINE):
+    rounds: tuple[int, ...] = (_COARSE, _FINE)
+    if grid is not None:
+        center, reach = highest_along(grid, origins, directions, near, far)
+        rounds = (_FINE,)
+    for samples in rounds:
         shares = (torch.arange(samples, device=near.device) + 0.5) / samples * 2 - 1
         distances = center[:, None] + reach[:, None] * shares
         pieces = [

@@ -1,9 +1,11 @@
 """A lattice of which only the part near the surface is evaluated, for fields that cost much at every point.
 
-The lattice is cut into blocks of a few cells. All corners of the blocks are evaluated; a block is looked into where the
-level lies between its corners, or so near that the values around it might reach it. Wherever the surface then runs out
-of what was looked into, the neighbour is looked into as well. So every part of the surface that is met at all is whole.
-What is not met is smaller than a block, and the field says below which size it has no parts (`RadianceField.detail`).
+A coarse lattice, whose cells step over no detail, is evaluated whole. Then the cells are halved again and again: points
+between known ones are interpolated, and those are evaluated whose interpolated value lies so near to the level that the
+true one might be on its other side. Wherever two neighbours are on different sides of the level, both are evaluated,
+and so on along the surface. So every vertex that marching cubes makes comes from true values, and every part of the
+surface that is met at all is whole. What is not met is smaller than a coarse cell, and the field says below which size
+it has no parts (`RadianceField.detail`).
 """
 
 from collections.abc import Iterator
@@ -22,13 +24,13 @@ from gen3d_tools.geometry.extraction.lattice import (
 )
 from gen3d_tools.memory import in_chunks
 
-_LONGEST = 8  # cells along the sides of a block
-_RESERVE = 0.25  # of the spread of the values around, by which a block's values may pass those at its corners
+_LONGEST = 8  # cells along the sides of a coarse cell
+_RESERVE = 0.4  # of the spread of the values around, by which a value may differ from the interpolated one
 _GATHERED = 1 << 20  # points that are gathered before they are evaluated
 
 
 def block_side(detail: float, resolution: int, box_side: float) -> int:
-    """Cells along each side of the blocks: the largest power of two that steps over no detail; 1 = no blocks."""
+    """Cells along each side of a coarse cell: the largest power of two that steps over no detail; 1 = none."""
     cell = box_side / (resolution - 1)
     side = 1
     while side < _LONGEST and 2 * side * cell <= detail:
@@ -54,7 +56,7 @@ def sample_near_level(
         resolution: Points along each side, n.
         box_side: Side of the cube around the origin, in world units.
         level: Value at the surface.
-        side: Cells along each side of a block.
+        side: Cells along each side of a coarse cell, a power of two.
         device: Where the function expects its points.
         out: Receives the values, indexed [x, y, z].
         progress: Called with the lattice points done and those in all, those that are left out among the former.
@@ -63,152 +65,156 @@ def sample_near_level(
         Gen3DError: The function is not finite somewhere.
         OutOfMemoryError: Not even one point fits.
     """
-    sampler = _Sampler(function, lattice_axis(resolution, box_side), device, out)
-    blocks = _Blocks(resolution, side)
-    sampler.evaluate(np.stack(np.meshgrid(*[blocks.edges] * 3, indexing="ij"), -1).reshape(-1, 3))
-    corners = blocks.fill(out)
-    wanted = _near(corners, level)
-    while blocks.side > 2:  # half the blocks, of which fewer are near
-        finer = _Blocks(resolution, blocks.side // 2)
-        for places in blocks.gathered(wanted, np.zeros_like(wanted), every=finer.side):
-            sampler.evaluate(places)
-        corners = finer.fill(out)
-        wanted = _near(corners, level) & finer.within(blocks, wanted)
-        blocks = finer
-    inside, looked = corners[:-1, :-1, :-1] > level, np.zeros_like(wanted)
-    while wanted.any():
-        now = looked | wanted
-        for places in blocks.gathered(now, looked):
-            sampler.evaluate(places)
-            if progress is not None:  # what is left out counts as done from the beginning
-                progress(resolution**3 - resolution**2, resolution**3)
-        looked = now
-        wanted = blocks.run_out(out > level, looked, inside) & ~looked
-    if progress is not None:
-        progress(resolution**3, resolution**3)
+    axis = torch.from_numpy(lattice_axis(resolution, box_side)).to(device)
 
-
-class _Sampler:
-    """Evaluates a function at lattice points and puts the values where they belong."""
-
-    def __init__(
-        self, function: PointFunction, axis: Float[np.ndarray, " n"], device: torch.device | str, out: np.ndarray
-    ) -> None:
-        self.function, self.out = function, out
-        self.axis, self.device = axis, device
-
-    def evaluate(self, places: np.ndarray) -> None:
-        """Evaluate the points with these indices [points, 3]."""
-
+    def evaluate(stage: "_Stage", places: Int[np.ndarray, "points 3"]) -> None:
         def fill(part: slice) -> None:
             chosen = places[part]
-            points = torch.from_numpy(self.axis[chosen]).to(self.device)
-            values = self.function(points).float().cpu()
+            points = axis[torch.from_numpy(stage.indices[chosen]).to(device)]
+            values = function(points).float().cpu()
             check_finite(values, points)
-            self.out[tuple(chosen.T)] = values.numpy()
+            stage.values[tuple(chosen.T)] = values.numpy()
 
         with torch.no_grad():
             in_chunks(fill, len(places), CHUNK_POINTS, what="points")
+        stage.known[tuple(places.T)] = True
+
+    stage = _Stage.coarsest(_indices(resolution, side), out if side == 1 else None)
+    evaluate(stage, np.argwhere(~stage.known))
+    while side > 1:
+        side //= 2
+        stage, reserve = stage.refined(_indices(resolution, side), out if side == 1 else None)
+        for places in stage.gathered(stage.near(level, reserve)):
+            evaluate(stage, places)
+        for places in stage.gathered(stage.crossed(level)):
+            while len(places):
+                evaluate(stage, places)
+                places = stage.beyond(places, level)
+        if progress is not None:
+            progress(len(stage.indices) ** 3, resolution**3)
 
 
-class _Blocks:
-    """Blocks of a lattice: which points belong to which. Points on a face belong to both blocks beside it."""
+class _Stage:
+    """The lattice at some stride: its values, true ones and interpolated ones.
 
-    def __init__(self, resolution: int, side: int) -> None:
-        self.resolution, self.side = resolution, side
-        self.edges = np.append(np.arange(0, resolution - 1, side), resolution - 1)
-        last = len(self.edges) - 2
-        index = np.arange(resolution)
-        self.edge_below = np.minimum(index // side, last + 1)
-        self.edge_below[-1] = last + 1
-        self.lower = np.minimum(self.edge_below, last)  # the block that begins at a point or before it
-        self.upper = np.minimum(np.maximum(-(-index // side) - 1, 0), last)  # ... that ends there or behind it
+    Args:
+        indices: Which points of the lattice it has along each axis, the first and the last among them.
+        values: Of those points.
+        known: Which values are true.
+    """
 
-    def fill(self, out: Float[np.ndarray, "n n n"]) -> Float[np.ndarray, "c c c"]:
-        """Give every point the value of the corner below it, and return those of the corners."""
-        corners: np.ndarray = out[np.ix_(*[self.edges] * 3)]
-        out[...] = corners[np.ix_(*[self.edge_below] * 3)]
-        return corners
+    def __init__(
+        self, indices: Int[np.ndarray, " m"], values: Float[np.ndarray, "m m m"], known: Bool[np.ndarray, "m m m"]
+    ) -> None:
+        self.indices, self.values, self.known = indices, values, known
 
-    def within(self, coarser: "_Blocks", chosen: Bool[np.ndarray, "b b b"]) -> Bool[np.ndarray, "c c c"]:
-        """Blocks that lie in chosen blocks of twice the side."""
-        parent = coarser.lower[self.edges[:-1]]
-        inside: np.ndarray = chosen[np.ix_(parent, parent, parent)]
-        return inside
+    @classmethod
+    def coarsest(cls, indices: Int[np.ndarray, " m"], values: Float[np.ndarray, "m m m"] | None) -> "_Stage":
+        """A lattice of which nothing is known."""
+        shape = (len(indices),) * 3
+        return cls(indices, np.empty(shape, np.float32) if values is None else values, np.zeros(shape, np.bool_))
 
-    def points(self, chosen: Bool[np.ndarray, "b b b"], x: int) -> Bool[np.ndarray, "n n"]:
-        """Points of a plane of constant x that belong to chosen blocks."""
-        rows = chosen[self.lower[x]] | chosen[self.upper[x]]
-        rows = rows[self.lower] | rows[self.upper]
-        both: np.ndarray = rows[:, self.lower] | rows[:, self.upper]
-        return both
-
-    def gathered(
-        self, now: Bool[np.ndarray, "b b b"], before: Bool[np.ndarray, "b b b"], every: int = 1
-    ) -> Iterator[Int[np.ndarray, "points 3"]]:
-        """Indices [points, 3] of the points of blocks in `now` that belong to none in `before`, many at a time.
+    def refined(
+        self, indices: Int[np.ndarray, " f"], values: Float[np.ndarray, "f f f"] | None
+    ) -> tuple["_Stage", "_Reserve"]:
+        """Interpolate on a finer lattice.
 
         Args:
-            now: Blocks.
-            before: Blocks.
-            every: Only points whose indices are multiples of this, and the last ones.
+            indices: The finer lattice's; those of this one are among them.
+            values: Receives the values; by default a new array does.
+
+        Returns:
+            The finer lattice, and by how much its interpolated values may be off.
         """
-        index = np.arange(self.resolution)
-        skipped = (index % every != 0) & (index != self.resolution - 1)
+        finer = _Stage.coarsest(indices, values)
+        finer.known[np.ix_(*[np.searchsorted(indices, self.indices)] * 3)] = self.known
+        lower = np.minimum(np.searchsorted(self.indices, indices, "right") - 1, len(self.indices) - 2)
+        share = ((indices - self.indices[lower]) / (self.indices[lower + 1] - self.indices[lower])).astype(np.float32)
+        for x, (below, between) in enumerate(zip(lower, share, strict=True)):
+            plane = _mixed(self.values[below], self.values[below + 1], between)
+            plane = _mixed(plane[lower], plane[lower + 1], share[:, None])
+            finer.values[x] = _mixed(plane[:, lower], plane[:, lower + 1], share)
+        return finer, _Reserve(_spread(self.values), lower)
+
+    def near(self, level: float, reserve: "_Reserve") -> Iterator[Bool[np.ndarray, "m m"]]:
+        """Plane by plane, the interpolated points whose true values might be on the other side of the level."""
+        for x in range(len(self.indices)):
+            yield ~self.known[x] & (np.abs(self.values[x] - level) <= reserve.plane(x))
+
+    def crossed(self, level: float) -> Iterator[Bool[np.ndarray, "m m"]]:
+        """Plane by plane, the interpolated points that have a neighbour on the other side of the level."""
+        for x in range(len(self.indices)):
+            inside = self.values[x] > level
+            found = np.zeros_like(inside)
+            for beside in self.values[max(x - 1, 0) : x], self.values[x + 1 : x + 2]:
+                found |= (inside != (beside[0] > level)) if len(beside) else False
+            for along in (0, 1):
+                turned, marks = inside.swapaxes(0, along), found.swapaxes(0, along)
+                changes = turned[1:] != turned[:-1]
+                marks[1:] |= changes
+                marks[:-1] |= changes
+            yield found & ~self.known[x]
+
+    def beyond(self, places: Int[np.ndarray, "points 3"], level: float) -> Int[np.ndarray, "more 3"]:
+        """The interpolated neighbours of points, as far as they are on the other side of the level than those."""
+        inside = self.values[tuple(places.T)] > level
+        found = []
+        for step in np.concatenate([np.eye(3, dtype=np.int64), -np.eye(3, dtype=np.int64)]):
+            beside = places + step
+            there = ((beside >= 0) & (beside < len(self.indices))).all(1)
+            beside, own = beside[there], inside[there]
+            index = tuple(beside.T)
+            found.append(beside[~self.known[index] & ((self.values[index] > level) != own)])
+        return np.unique(np.concatenate(found), axis=0)
+
+    def gathered(self, planes: Iterator[Bool[np.ndarray, "m m"]]) -> Iterator[Int[np.ndarray, "points 3"]]:
+        """Places [points, 3] of the points that are set in planes of constant x, many at a time."""
         pieces: list[np.ndarray] = []
         count = 0
-        for x in range(self.resolution):
-            if skipped[x]:
-                continue
-            chosen = self.points(now, x) & ~self.points(before, x)
-            chosen[skipped] = chosen[:, skipped] = False
+        for x, chosen in enumerate(planes):
             y, z = np.nonzero(chosen)
             pieces.append(np.stack([np.full_like(y, x), y, z], -1))
             count += len(y)
-            if count and (count >= _GATHERED or x == self.resolution - 1):
+            if count and (count >= _GATHERED or x == len(self.indices) - 1):
                 yield np.concatenate(pieces)
                 pieces, count = [], 0
 
-    def run_out(
-        self,
-        inside: Bool[np.ndarray, "n n n"],
-        looked: Bool[np.ndarray, "b b b"],
-        filled: Bool[np.ndarray, "b b b"],
-    ) -> Bool[np.ndarray, "b b b"]:
-        """Blocks at whose faces a point is on the other side of the level than the rest of the block is thought to be.
 
-        Args:
-            inside: Points above the level.
-            looked: Blocks whose points were evaluated.
-            filled: Blocks that are above the level where they were not.
-        """
-        found = np.zeros_like(looked)
-        starts = {id(self.lower): _starts(self.lower), id(self.upper): _starts(self.upper)}
-        for x in range(self.resolution):
-            evaluated = self.points(looked, x)
-            if not evaluated.any():
-                continue
-            for i in {self.lower[x], self.upper[x]}:
-                for j in (self.lower, self.upper):
-                    for k in (self.lower, self.upper):
-                        wrong = evaluated & (inside[x] != filled[i][j][:, k])
-                        rows = np.logical_or.reduceat(wrong, starts[id(j)], axis=0)
-                        found[i] |= np.logical_or.reduceat(rows, starts[id(k)], axis=1)
-        return found
+class _Reserve:
+    """By how much the interpolated values in each cell of a coarser lattice may be off.
+
+    Args:
+        cells: That, of each cell.
+        cell_of: The cell in which each point of the finer lattice lies, along every axis.
+    """
+
+    def __init__(self, cells: Float[np.ndarray, "b b b"], cell_of: Int[np.ndarray, " m"]) -> None:
+        self.cells, self.cell_of = cells, cell_of
+
+    def plane(self, x: int) -> Float[np.ndarray, "m m"]:
+        """The reserve of the finer lattice's points with this x."""
+        rows: np.ndarray = self.cells[self.cell_of[x]][self.cell_of]
+        plane: np.ndarray = rows[:, self.cell_of]
+        return plane
 
 
-def _starts(block_of: np.ndarray) -> np.ndarray:
-    """Where each block begins in an ascending list of blocks by point."""
-    return np.flatnonzero(np.diff(block_of, prepend=-1))
+def _indices(resolution: int, stride: int) -> Int[np.ndarray, " m"]:
+    """Every so many points of an axis, and the last one."""
+    return np.append(np.arange(0, resolution - 1, stride), resolution - 1)
 
 
-def _near(corners: Float[np.ndarray, "c c c"], level: float) -> Bool[np.ndarray, "b b b"]:
-    """Blocks whose corners have the level between them, or come near it beside how much they differ around here."""
+def _mixed(below: np.ndarray, above: np.ndarray, share: np.ndarray | np.float32) -> np.ndarray:
+    """Interpolate; exactly one of the two where the share is 0 or 1."""
+    mixed: np.ndarray = below * (1 - share) + above * share
+    return mixed
+
+
+def _spread(corners: Float[np.ndarray, "c c c"]) -> Float[np.ndarray, "b b b"]:
+    """How much the corners of each cell or of one beside it differ at most, times the reserve."""
     lowest, highest = corners[:-1, :-1, :-1], corners[:-1, :-1, :-1]
     for i in (slice(0, -1), slice(1, None)):
         for j in (slice(0, -1), slice(1, None)):
             for k in (slice(0, -1), slice(1, None)):
                 lowest, highest = np.minimum(lowest, corners[i, j, k]), np.maximum(highest, corners[i, j, k])
-    reserve = _RESERVE * ndimage.maximum_filter(highest - lowest, size=3, mode="nearest")
-    near: np.ndarray = (lowest - reserve <= level) & (highest + reserve >= level)
-    return near
+    spread: np.ndarray = _RESERVE * ndimage.maximum_filter(highest - lowest, size=3, mode="nearest")
+    return spread

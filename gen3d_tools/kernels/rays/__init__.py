@@ -1,9 +1,10 @@
-"""Rays through a tri-plane field.
+"""Rays through a field.
 
 * `occupancy`: where there can be density: a lattice of skip distances.
 * `ray_marching`: the way of one ray through it.
 * `absorption`: densities along a ray to what each sample stops of the light, and gradients back.
 * `guided`: pictures, by default: the lattice says where the light stops, the network what is seen there.
+* `planned`: the same for fields that no kernel evaluates.
 * `published_sampling`: pictures with the samples of the published scheme.
 * `silhouette`: how much light is stopped, and nothing else.
 

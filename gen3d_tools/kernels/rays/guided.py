@@ -87,7 +87,7 @@ def march_rays(
 
 
 @compiled(forceinline=True)
-def _spread(pieces, count, cell, most, at):  # type: ignore[no-untyped-def]
+def spread(pieces, count, cell, most, at):  # type: ignore[no-untyped-def]
     """Distances that share out the light stopped evenly; more of them where it stops over a longer way.
 
     Returns:
@@ -155,7 +155,7 @@ def _ask(net, o, d, at, samples, layers, others, points):  # type: ignore[no-unt
 
 
 @compiled(forceinline=True)
-def _reweigh(shading, pieces, count, at, error, samples, cell, weights):  # type: ignore[no-untyped-def]
+def reweigh(shading, pieces, count, at, error, samples, cell, weights):  # type: ignore[no-untyped-def]
     """Correct the raw densities of the pieces and give their light to the samples around them.
 
     Returns:
@@ -209,7 +209,7 @@ def _follow(net, grid, shading, o, d, limits, steps, workspace, out):  # type: i
     total = f32(1) - pieces[4, count - 1] if count else f32(0)
     samples = 0
     if total > DARK:
-        samples = _spread(pieces, count, grid.cell, shading.most_samples, at)
+        samples = spread(pieces, count, grid.cell, shading.most_samples, at)
     if samples == 0 and (total > DARK or peak + shading.shift + f32(0.25) * steepest > 0):
         samples = 3
         for i in range(3):
@@ -220,7 +220,7 @@ def _follow(net, grid, shading, o, d, limits, steps, workspace, out):  # type: i
         error[i] = raw_density(net, layers[i]) - raw if skip == 0 else f32(0)
     opacity = moment = f32(0)
     if samples:
-        opacity, moment = _reweigh(shading, pieces, count, at, error, samples, grid.cell, weights)
+        opacity, moment = reweigh(shading, pieces, count, at, error, samples, grid.cell, weights)
     light = f32(1) - opacity
     before_last = light
     if light > DARK and (shading.closing > 0 or shading.last_takes_rest):

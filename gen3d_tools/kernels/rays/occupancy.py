@@ -81,7 +81,7 @@ def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) ->
     above = raw > threshold
     _widen(above, -1)
     wanted = above[:-1, :-1, :-1] & occupied
-    return OccupancyGrid(raw, _leaps(wanted), occupied, _box_around(wanted), f32(start), f32(cell))
+    return OccupancyGrid(raw, leaps(wanted), occupied, box_around(wanted), f32(start), f32(cell))
 
 
 def _widen(mask: Bool[np.ndarray, "n n n"], step: int) -> None:
@@ -116,7 +116,7 @@ def _highest_within(net: Network, middles: np.ndarray, tiles: np.ndarray, thread
     return highest
 
 
-def _box_around(wanted: np.ndarray) -> np.ndarray:
+def box_around(wanted: np.ndarray) -> np.ndarray:
     """The box around all wanted cells, [2, 3]; beyond the lattice, cells at its border go on without an end."""
     box = np.zeros((2, 3), np.float32)
     for axis in range(3):
@@ -222,7 +222,7 @@ def _without_tables(net: Network, points: int) -> Lattice:
 
 
 @compiled()
-def _leaps(occupied):  # type: ignore[no-untyped-def]
+def leaps(occupied):  # type: ignore[no-untyped-def]
     """Chebyshev distance to the nearest occupied cell, at most `_LONGEST_LEAP`, by a sweep each way."""
     n = len(occupied)
     skip = np.full((n + 2, n + 2, n + 2), _LONGEST_LEAP, np.uint8)

@@ -33,7 +33,7 @@ def test_the_surface_is_that_of_the_whole_lattice(resolution, detail):
     np.testing.assert_allclose(vertices, expected[0], atol=1e-6)
     assert np.array_equal(faces, expected[1])
     if resolution > 40 and detail > 0.05:
-        assert sparse.points < 0.6 * whole.points
+        assert sparse.points < 0.3 * whole.points
 
 
 def test_a_surface_that_runs_out_of_what_is_looked_at_is_followed():
