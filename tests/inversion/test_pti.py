@@ -83,10 +83,17 @@ def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tin
     photo = Photo(seen.rgb.clamp(0, 1), seen.opacity.clamp(0, 1))
     work = Inversion(tiny_generator, [photo], camera=camera, class_name=1, settings=QUICK)
     work.find_start()
-    scores = input_scores(tiny_generator, ws, camera, work.targets, None)
+    scores = input_scores(tiny_generator.fields(ws)[0], camera, work.targets, None, config)
     assert scores["psnr"] > 25
     loss, _ = work._objective(ws, 144)(tiny_generator.fields(ws)[0], camera, None)
     assert float(loss) < 0.1
+
+
+def test_a_results_fields_are_made_once(tiny_generator):
+    result = _worked(tiny_generator, [_photo(tiny_generator)]).result()
+    assert result.field is result.field
+    assert result.pivot_field is result.pivot_field
+    assert result.field is not result.pivot_field
 
 
 def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
