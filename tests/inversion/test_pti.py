@@ -221,9 +221,8 @@ def test_settings_come_back_and_refuse_what_is_wrong():
         preset("fast").with_steps(1)
 
 
-def test_the_flat_settings_of_earlier_results_are_read():
-    """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
-    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
+def _flat(table):
+    """The settings as version 0.1 wrote them."""
 
     def value(path):
         found = table
@@ -231,10 +230,26 @@ def test_the_flat_settings_of_earlier_results_are_read():
             found = found[name]
         return found
 
-    flat = {name: value(path) for name, path in SHORT_NAMES.items()}
-    assert len(flat) == 55
+    return {name: value(path) for name, path in SHORT_NAMES.items()}
+
+
+def test_the_flat_settings_of_earlier_results_are_read():
+    """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
+    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
+
+    flat = _flat(table)
+    assert len(flat) == 56
     settings = InversionSettings.from_dict(flat)
     assert settings.to_dict() == table
     assert (settings.stage_two.locality.weight, settings.stage_one.stop_distance) == (1.5, 0.25)
     with pytest.raises(CheckpointError, match="lr2 unknown or missing"):
         InversionSettings.from_dict({name: one for name, one in flat.items() if name != "lr2"})
+
+
+def test_results_of_versions_without_a_setting_are_read_as_they_were_made():
+    """Before 0.3 a search had the encoder's latent alone; reports do not name it."""
+    table = preset("fast").changed(search_latents=1).to_dict()
+    flat = {name: one for name, one in _flat(table).items() if name != "search_latents"}
+    del table["search"]["latents"]
+    assert InversionSettings.from_dict(table).search.latents == 1
+    assert InversionSettings.from_dict(flat).search.latents == 1
