@@ -1,4 +1,4 @@
-"""Rows about gradients: rays with planes given, forward and backward, and the backbone that makes the planes.
+"""Rows about gradients: rays with planes given, the backbone that makes the planes, and a step of pivotal tuning.
 
 Plain is the published procedure: every sample decoded with all its colours, blended, and torch's own graph backwards;
 the backbone with kernels per sample in grouped convolutions. Both see the same samples, which are given. "differ" is
@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import gen3d_tools as g3
 from benchmarks.fields import EG3D, fitted_field
@@ -20,10 +21,12 @@ from benchmarks.networks import backbone
 from benchmarks.render import CAMERA
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.rendering.compiled.gradients import render_samples, trainable_field
-from gen3d_tools.rendering.rays import camera_rays
+from gen3d_tools.rendering.differentiable import render_differentiable
+from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
 from gen3d_tools.rendering.volume.compositing import blend, march_rays
-from gen3d_tools.rendering.volume.sampling import box_limits, coarse_samples
+from gen3d_tools.rendering.volume.sampling import box_limits, coarse_samples, importance_samples
 from gen3d_tools.workflows.bench.plain_backbone import synthesize
 from gen3d_tools.workflows.bench.timing import Timing, measure
 
@@ -41,6 +44,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     name = f"{effort.model}, {side}^2 x {samples}"
     yield _rays(name, field, generator.default_camera(), side, "x 15", effort)
     yield _backbone(32 if effort.tiny else 256, effort)
+    yield _tuning(32 if effort.tiny else 256, side, effort)
 
 
 def _rays(name: str, field: TriplaneField, camera: Camera, side: int, wanted: str, effort: Effort) -> Row:
@@ -88,6 +92,76 @@ def _backbone(resolution: int, effort: Effort) -> Row:
     losses = (lambda: network(ws).square().mean(), lambda: synthesize(network, ws).square().mean())
     timing, agreement = _compared(*losses, leaves, effort)
     return row(f"backbone {resolution}^2, forward and backward", timing, agreement, "x 1.5")
+
+
+def _tuning(resolution: int, side: int, effort: Effort) -> Row:
+    """A step of pivotal tuning: latent to picture and back, and Adam. Samples are placed as each places them."""
+    network, ws = backbone(resolution)
+    fitted = fitted_field(EG3D, steps=10 if effort.tiny else 400)
+    fitted = replace(fitted, planes=F.interpolate(fitted.planes.detach(), (resolution, resolution), mode="area"))
+    wanted = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
+    pixels = pixel_coordinates(side)
+    steps = {who: _TuningStep(network, fitted, ws, wanted, fused=who == "ours") for who in ("ours", "plain")}
+
+    def ours(field: TriplaneField) -> Tensor:
+        seen = render_differentiable(field, CAMERA, pixels, threshold=THRESHOLD)
+        return seen.rgb
+
+    def theirs(field: TriplaneField) -> Tensor:
+        origins, directions = camera_rays(CAMERA, side)
+        distances = _plainly_placed(field, origins, directions)
+        points = origins[:, None] + distances[..., None] * directions[:, None]
+        values, raw = field(points)
+        marched = march_rays(raw, distances, field.activate, marcher=field.render_config.marcher)
+        return blend(marched.sample_weights, values)[:, :3].T.reshape(3, side, side)
+
+    with torch.no_grad():  # compiles
+        ours(fitted)
+    timing = measure(
+        lambda: steps["ours"](network_planes=steps["ours"].network, look=ours),
+        lambda: steps["plain"](network_planes=partial(synthesize, steps["plain"].network), look=theirs),
+        repeat=effort.repeat,
+    )
+    return row(f"tuning step, planes {resolution}^2, rays {side}^2", timing, wanted="x 6")
+
+
+class _TuningStep:
+    """A copy of backbone and decoder, and the step that brings their picture nearer to one."""
+
+    def __init__(
+        self, network: SynthesisNetwork, field: TriplaneField, ws: Tensor, wanted: Tensor, *, fused: bool
+    ) -> None:
+        self.network, decoder = copy.deepcopy(network).requires_grad_(True), copy.deepcopy(field.decoder)
+        assert isinstance(decoder, nn.Module)
+        self.decoder = decoder.requires_grad_(True)
+        self.field, self.ws, self.wanted = field, ws.detach(), wanted
+        parameters = [*self.network.parameters(), *self.decoder.parameters()]
+        self.optimizer = torch.optim.Adam(parameters, lr=1e-5, fused=fused)
+
+    def __call__(self, *, network_planes: Callable[[Tensor], Tensor], look: Callable[[TriplaneField], Tensor]) -> None:
+        """Take the step; a random backbone's planes are added faintly to those that look like something."""
+        planes = network_planes(self.ws).reshape(self.field.planes.shape) * 1e-3
+        field = replace(self.field, planes=self.field.planes + planes, decoder=self.decoder)
+        loss = (look(field) - self.wanted).square().mean()
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+
+
+@torch.no_grad()
+def _plainly_placed(field: TriplaneField, origins: Tensor, directions: Tensor) -> Tensor:
+    """Coarse samples, and fine ones where those say that light is stopped; every sample is evaluated."""
+    config = field.render_config
+    near, far = box_limits(origins, directions, field.box_side)
+    if not isinstance(config.near, str) and not isinstance(config.far, str):
+        near, far = near.new_full(near.shape, config.near), far.new_full(far.shape, config.far)
+    coarse, _ = coarse_samples(config, torch.full((len(origins), config.coarse_samples), 0.5), near, far)
+    raw = field.raw_density(origins[:, None] + coarse[..., None] * directions[:, None])
+    marched = march_rays(raw, coarse, field.activate, marcher=config.marcher)
+    positions = (torch.arange(config.fine_samples) + 0.5) / config.fine_samples
+    positions = positions.expand(len(origins), -1).contiguous()
+    fine = importance_samples(coarse, marched.ray_weights, positions, config.importance)
+    return torch.cat([coarse, fine], -1).sort(-1).values
 
 
 def _compared(

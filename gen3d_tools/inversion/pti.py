@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -181,25 +182,26 @@ class Inversion:
         """Give what there is."""
         start, one = self.find_start(), self.first_stage()
         ws, cameras = one.ws(), one.cameras()
-        tuned = self.generator if self.two is None else self.two.tuned()
-        first = input_scores(self.generator, ws, cameras, self.targets, self.distance)
-        second = input_scores(tuned, ws, cameras, self.targets, self.distance)
-        prior = self._prior(start.class_index)
-        metrics = score(self.photos[0], prior, ws, start.class_index, first, second, self.encoder, self.distance)
-        history = {"stage_one": list(one.losses), "stage_two": [] if self.two is None else list(self.two.losses)}
-        return InversionResult(
+        made = InversionResult(
             ws=ws,
             camera=cameras[0],
             class_index=start.class_index,
-            generator=tuned,
+            generator=self.generator if self.two is None else self.two.tuned(),
             base=self.base,
             photos=self.photos,
             cameras=cameras,
             settings=self.settings,
-            metrics=metrics,
-            history=history,
-            warnings=warnings_for(metrics),
+            history={"stage_one": list(one.losses), "stage_two": [] if self.two is None else list(self.two.losses)},
         )
+        with torch.no_grad():
+            config = config_for(cameras, self.base.settings)
+            first, second = (
+                input_scores(field, cameras, self.targets, self.distance, config)
+                for field in (made.pivot_field, made.field)
+            )
+        prior = self._prior(start.class_index)
+        metrics = score(self.photos[0], prior, ws, start.class_index, first, second, self.encoder, self.distance)
+        return replace(made, metrics=metrics, warnings=warnings_for(metrics))
 
     def state(self) -> State:
         """Where the work stands; empty before the search has found anything."""

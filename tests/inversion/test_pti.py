@@ -83,10 +83,17 @@ def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tin
     photo = Photo(seen.rgb.clamp(0, 1), seen.opacity.clamp(0, 1))
     work = Inversion(tiny_generator, [photo], camera=camera, class_name=1, settings=QUICK)
     work.find_start()
-    scores = input_scores(tiny_generator, ws, camera, work.targets, None)
+    scores = input_scores(tiny_generator.fields(ws)[0], camera, work.targets, None, config)
     assert scores["psnr"] > 25
     loss, _ = work._objective(ws, 144)(tiny_generator.fields(ws)[0], camera, None)
     assert float(loss) < 0.1
+
+
+def test_a_results_fields_are_made_once(tiny_generator):
+    result = _worked(tiny_generator, [_photo(tiny_generator)]).result()
+    assert result.field is result.field
+    assert result.pivot_field is result.pivot_field
+    assert result.field is not result.pivot_field
 
 
 def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
@@ -214,9 +221,8 @@ def test_settings_come_back_and_refuse_what_is_wrong():
         preset("fast").with_steps(1)
 
 
-def test_the_flat_settings_of_earlier_results_are_read():
-    """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
-    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
+def _flat(table):
+    """The settings as version 0.1 wrote them."""
 
     def value(path):
         found = table
@@ -224,10 +230,26 @@ def test_the_flat_settings_of_earlier_results_are_read():
             found = found[name]
         return found
 
-    flat = {name: value(path) for name, path in SHORT_NAMES.items()}
-    assert len(flat) == 55
+    return {name: value(path) for name, path in SHORT_NAMES.items()}
+
+
+def test_the_flat_settings_of_earlier_results_are_read():
+    """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
+    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
+
+    flat = _flat(table)
+    assert len(flat) == 56
     settings = InversionSettings.from_dict(flat)
     assert settings.to_dict() == table
     assert (settings.stage_two.locality.weight, settings.stage_one.stop_distance) == (1.5, 0.25)
     with pytest.raises(CheckpointError, match="lr2 unknown or missing"):
         InversionSettings.from_dict({name: one for name, one in flat.items() if name != "lr2"})
+
+
+def test_results_of_versions_without_a_setting_are_read_as_they_were_made():
+    """Before 0.3 a search had the encoder's latent alone; reports do not name it."""
+    table = preset("fast").changed(search_latents=1).to_dict()
+    flat = {name: one for name, one in _flat(table).items() if name != "search_latents"}
+    del table["search"]["latents"]
+    assert InversionSettings.from_dict(table).search.latents == 1
+    assert InversionSettings.from_dict(flat).search.latents == 1

@@ -136,7 +136,11 @@ def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypa
         "networks": ["backbone 32^2, fp32", "backbone 32^2, bf16", "super-resolution 64^2 to 128^2, fp32"],
         "mesh": ["EG3D size, surface 24^3, planes given", "3DGP size, surface 24^3, from z"],
         "render": ["EG3D size, picture 16^2, 48+48, same samples", "3DGP size, picture 16^2, 64+64, default"],
-        "gradients": ["EG3D size, 8^2 x (48 + 48), forward and backward", "backbone 32^2, forward and backward"],
+        "gradients": [
+            "EG3D size, 8^2 x (48 + 48), forward and backward",
+            "backbone 32^2, forward and backward",
+            "tuning step, planes 32^2, rays 8^2",
+        ],
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
         "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
         "stylenerf": ["StyleNeRF, latent to a picture of 32^2", "StyleNeRF, density at 1024 points"],

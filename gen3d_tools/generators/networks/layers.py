@@ -19,18 +19,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import NoiseMode
-from gen3d_tools.generators.networks.modulated import Doubled, modulated_layer
+from gen3d_tools.generators.networks.modulated import (
+    EPSILON,
+    Doubled,
+    Kept,
+    LayerShape,
+    add_mixed_channels,
+    modulated_layer,
+)
 
 Activation = Literal["linear", "lrelu", "softplus"]
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
-_EPSILON = 1e-8
 
 
 def normalize_second_moment(x: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch features"]:
     """Scale each vector to unit root mean square (StyleGAN2's normalisation of `z`)."""
-    return x * (x.square().mean(-1, keepdim=True) + _EPSILON).rsqrt()
+    return x * (x.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
 
 
 def normal(*shape: int, divisor: float = 1.0) -> Float[Tensor, "..."]:
@@ -85,8 +91,10 @@ class FullyConnected(nn.Module):
     def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
         """Apply the layer to the last axis."""
         gain = self.lr_multiplier / math.sqrt(self.weight.shape[1])
-        bias = self.bias if self.lr_multiplier == 1 else self.bias * self.lr_multiplier
-        y = F.linear(x, self.weight * gain, bias)
+        if x.ndim == 2:  # without a copy of the weight
+            y = torch.addmm(self.bias, x, self.weight.T, beta=self.lr_multiplier, alpha=gain)
+        else:
+            y = F.linear(x, self.weight * gain, self.bias * self.lr_multiplier)
         if self.activation == "lrelu":
             return F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN
         return F.softplus(y) if self.activation == "softplus" else y
@@ -128,7 +136,7 @@ def modulated_conv2d(
     scale = styles.new_full((len(x), len(weight)), gain)
     if demodulate:
         norms = weight.square().sum((2, 3)) if norms is None else norms
-        scale = (styles.square() @ norms.T + _EPSILON).rsqrt() * gain
+        scale = (styles.square() @ norms.T + EPSILON).rsqrt() * gain
     if len(x) == 1 and not wants_gradient(x, weight, styles, bias) and weight.numel() < 2 * x.numel():
         kernel = weight * (scale[0, :, None] * styles)[:, :, None, None]  # fewer numbers than there are in x and y
         kernel = kernel.to(x.dtype, memory_format=torch.channels_last)
@@ -160,6 +168,10 @@ def wants_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
+def _is_turned(kernel: Tensor) -> bool:
+    return kernel.is_contiguous(memory_format=torch.channels_last)
+
+
 class SynthesisLayer(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU with gain sqrt(2), optional clamp."""
 
@@ -184,7 +196,7 @@ class SynthesisLayer(nn.Module):
         if use_noise:
             self.register_buffer("noise_const", normal(resolution, resolution))
             self.noise_strength = nn.Parameter(constant())
-        self._norms: tuple[tuple[int, int], Tensor, Tensor] | None = None
+        self._kept: tuple[tuple[int, int], Tensor, Kept] | None = None
 
     def forward(
         self,
@@ -214,27 +226,35 @@ class SynthesisLayer(nn.Module):
         self, x: Tensor, styles: Tensor, bias: Tensor, noise_mode: NoiseMode, generator: torch.Generator | None
     ) -> Tensor:
         """Apply the layer as one step of autograd."""
-        norms = self._kept_norms()
-        norms = self.weight.square().sum((2, 3)) if norms is None else norms
-        scale = (styles.square() @ norms.T + _EPSILON).rsqrt() * LRELU_GAIN
         noise = None
         if self.use_noise and noise_mode != "none":
             noise = self._noise(noise_mode, len(x), generator) * LRELU_GAIN
         taps = low_pass_filter(x.dtype, x.device) * 4 if self.up == 2 else None
-        return modulated_layer(
-            x, self.weight, styles, scale, bias, noise, taps=taps, slope=LRELU_SLOPE, clamp=self.conv_clamp
-        )
+        shape = LayerShape(LRELU_GAIN, LRELU_SLOPE, self.conv_clamp, self.up == 2)
+        return modulated_layer(x, self.weight, styles, bias, noise, taps, shape, self._kept_parts(turned=True))
 
     def _kept_norms(self) -> Float[Tensor, "out_channels in_channels"] | None:
         """Sums of squares of the kernel, kept as long as it does not change; None where gradients must see them."""
+        kept = self._kept_parts(turned=False)
+        return None if kept is None else kept.norms
+
+    def _kept_parts(self, *, turned: bool) -> Kept | None:
+        """What is kept as long as the kernel does not change; None where gradients must see it.
+
+        Args:
+            turned: Whether the kernel is wanted channels last, which may be a copy.
+        """
         weight = self.weight
         if wants_gradient(weight) or weight.is_inference():  # tensors of inference mode do not count their changes
             return None
         state = (weight.data_ptr(), weight._version)
-        if self._norms is None or self._norms[0] != state or self._norms[1] is not weight:
+        known = self._kept is not None and self._kept[0] == state and self._kept[1] is weight
+        if self._kept is None or not known or (turned and not _is_turned(self._kept[2].kernel)):
             with torch.inference_mode(False), torch.no_grad():
-                self._norms = state, weight, weight.square().sum((2, 3))
-        return self._norms[2]
+                kernel = weight.detach()
+                kernel = kernel.contiguous(memory_format=torch.channels_last) if turned else kernel
+                self._kept = state, weight, Kept(weight.square().sum((2, 3)), kernel)
+        return self._kept[2]
 
     def _noise(self, mode: NoiseMode, batch: int, generator: torch.Generator | None) -> Tensor:
         if mode == "const":
@@ -254,23 +274,18 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(constant(out_channels))
 
     def forward(
-        self, x: Float[Tensor, "b in_channels h w"], w: Float[Tensor, "b w_dim"]
+        self,
+        x: Float[Tensor, "b in_channels h w"],
+        w: Float[Tensor, "b w_dim"],
+        image: Float[Tensor, "b out_channels h w"] | None = None,
     ) -> Float[Tensor, "b out_channels h w"]:
-        """Return the block's float32 contribution to the image."""
+        """Return the running float32 image with the block's contribution; the image given may be changed."""
         styles = self.affine(w) / math.sqrt(self.weight.shape[1])
-        if x.dtype == torch.float32 and wants_gradient(x, styles, self.bias):
-            y = _mixed_channels(x, self.weight[None, :, :, 0, 0] * styles[:, None], self.bias)
-        else:
-            y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias).float()
-        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
-
-
-def _mixed_channels(
-    x: Float[Tensor, "b in_channels h w"],
-    kernels: Float[Tensor, "b out_channels in_channels"],
-    bias: Float[Tensor, " out_channels"],
-) -> Float[Tensor, "b out_channels h w"]:
-    """A 1x1 convolution with a kernel per sample, as products of matrices."""
-    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
-    mixed = torch.baddbmm(bias, pixels, kernels.transpose(1, 2))
-    return mixed.reshape(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
+        if x.dtype == torch.float32 and self.conv_clamp is None and wants_gradient(x, styles, self.bias, image):
+            return add_mixed_channels(image, x, self.weight[None, :, :, 0, 0] * styles[:, None], self.bias)
+        y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias).float()
+        if self.conv_clamp is not None:
+            y = y.clamp(-self.conv_clamp, self.conv_clamp)
+        if image is None:
+            return y
+        return y + image if wants_gradient(y, image) else y.add_(image)

@@ -23,7 +23,6 @@ from gen3d_tools.generators.networks.layers import (
     normal,
     normalize_second_moment,
     upsample_image,
-    wants_gradient,
 )
 from gen3d_tools.generators.networks.precision import usable_dtype
 
@@ -141,11 +140,9 @@ class SynthesisBlock(nn.Module):
         else:
             x = self.conv0(x, rows.pop(0), noise_mode=noise_mode, generator=generator)
         x = self.conv1(x, rows.pop(0), noise_mode=noise_mode, generator=generator)
-        update = self.torgb(x, rows.pop(0))
-        if image is None:
-            return x, update
-        image = upsample_image(image) if self.up == 2 else image
-        return x, update + image if wants_gradient(update, image) else update.add_(image)
+        if image is not None and self.up == 2:
+            image = upsample_image(image)
+        return x, self.torgb(x, rows.pop(0), image)
 
 
 class SynthesisNetwork(nn.Module):

@@ -42,6 +42,8 @@ class InversionResult:
     """Loss of every step, by stage: "stage_one", "stage_two"."""
     warnings: tuple[str, ...] = ()
     """What a person should know before trusting the result, one line each."""
+    fields: dict[Generator, RadianceField] = field(default_factory=dict, repr=False)
+    """The object by each generator, kept once made."""
 
     @property
     def class_name(self) -> str | None:
@@ -56,13 +58,18 @@ class InversionResult:
 
     @property
     def pivot_field(self) -> RadianceField:
-        """The object after stage one."""
-        return self.base.fields(self.ws)[0]
+        """The object after stage one; the same field every time, with what pictures of it have found out."""
+        return self._field_of(self.base)
 
     @property
     def field(self) -> RadianceField:
-        """The object."""
-        return self.generator.fields(self.ws)[0]
+        """The object; the same field every time."""
+        return self._field_of(self.generator)
+
+    def _field_of(self, generator: Generator) -> RadianceField:
+        if generator not in self.fields:
+            self.fields[generator] = generator.fields(self.ws)[0]
+        return self.fields[generator]
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write a folder that `load_generator` and every command take for a model.

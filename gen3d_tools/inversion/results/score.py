@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.settings import config_for
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.inversion.results.result import Fit
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior
 from gen3d_tools.inversion.stages.objective import Target
@@ -29,11 +29,22 @@ STRANGE = 1.6
 
 @torch.no_grad()
 def input_scores(
-    generator: Generator, ws: Tensor, cameras: Camera, targets: list[Target], distance: PerceptualDistance | None
+    field: RadianceField,
+    cameras: Camera,
+    targets: list[Target],
+    distance: PerceptualDistance | None,
+    config: RenderConfig | None = None,
 ) -> dict[str, float]:
-    """Compare a generator's pictures with the photos: "psnr" in dB, and "perceptual" where there is a distance."""
-    field = generator.fields(ws)[0]
-    supersample, config = 1 if field.super_resolution else 2, config_for(cameras, generator.settings)
+    """Compare a field's pictures with the photos: "psnr" in dB, and "perceptual" where there is a distance.
+
+    Args:
+        field: The object.
+        cameras: One per photo.
+        targets: The photos as they are compared.
+        distance: Perceptual; None leaves it out.
+        config: Instead of the field's own: its near and far may not fit the cameras (`config_for`).
+    """
+    supersample = 1 if field.super_resolution else 2
     errors, perceptual = [], []
     for camera, target in zip(cameras.flatten(), targets, strict=True):  # photos may differ in size
         picture = render(field, camera, resolution=target.size, config=config, supersample=supersample).rgb

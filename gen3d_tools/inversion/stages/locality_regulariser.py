@@ -17,6 +17,7 @@ from gen3d_tools.inversion.stages.objective import Objective
 from gen3d_tools.rendering.differentiable import sample_pixels
 
 _CANDIDATES = 4  # drawn per point that is to lie near the surface
+_STEPS = 8  # for which there are different points near the surface
 _REACH = 4.0  # widths of the density's onset within which a difference counts
 
 
@@ -31,6 +32,7 @@ class FieldLocality:
 
     def __init__(self, before: RadianceField, width: float, points: int) -> None:
         self.before, self.scale, self.points = before, _REACH * width, points
+        self.near = self._near_surface(_STEPS * (points // 2))
 
     def __call__(self, after: RadianceField, generator: torch.Generator) -> Tensor:
         """Mean absolute difference of depth below the surface (clamped, from -1 to 1) and of visible colour."""
@@ -44,15 +46,23 @@ class FieldLocality:
         paint = ((fresh_colors[:, :3] - colors[:, :3]).abs().mean(-1) * solid).sum() / solid.sum().clamp_min(1)
         return shape + paint
 
-    @torch.no_grad()
     def _draw(self, generator: torch.Generator) -> Float[Tensor, "points 3"]:
         """Half anywhere in the box, half where the density sets in."""
         near = self.points // 2
-        drawn = torch.rand(self.points - near + _CANDIDATES * near, 3, generator=generator) - 0.5
-        points = drawn.to(self.before.device) * self.before.box_side
-        anywhere, candidates = points[: self.points - near], points[self.points - near :]
+        chosen = torch.randint(len(self.near), (near,), generator=generator) if near else torch.empty(0).long()
+        anywhere = self._anywhere(self.points - near, generator)
+        return torch.cat([anywhere, self.near[chosen.to(self.near.device)]])
+
+    @torch.no_grad()
+    def _near_surface(self, count: int) -> Float[Tensor, "count 3"]:
+        """Points where the density sets in, found once: the field of the pivot stays as it is."""
+        candidates = self._anywhere(_CANDIDATES * count, torch.Generator().manual_seed(0))
         depth = self._depth(self.before.raw_density(candidates)).abs()
-        return torch.cat([anywhere, candidates[depth.topk(near, largest=False).indices]])
+        return candidates[depth.topk(count, largest=False).indices]
+
+    def _anywhere(self, count: int, generator: torch.Generator) -> Float[Tensor, "count 3"]:
+        drawn = torch.rand(count, 3, generator=generator) - 0.5
+        return drawn.to(self.before.device) * self.before.box_side
 
     def _depth(self, raw: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         return ((raw + self.before.density_shift) / self.scale).clamp(-1, 1)

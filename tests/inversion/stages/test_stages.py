@@ -217,6 +217,16 @@ def test_field_locality_is_zero_for_an_unchanged_field_and_sees_its_far_side(tin
         assert float(locality(other, random)) > 0.05
 
 
+def test_half_of_the_points_of_field_locality_lie_near_the_surface(tiny_generator):
+    field = tiny_generator.fields(tiny_generator.latents([8], [0]))[0]
+    locality, random = FieldLocality(field, 1.0, 512), torch.Generator().manual_seed(0)
+    first, second = locality._draw(random), locality._draw(random)
+    with torch.no_grad():
+        anywhere, near = ((field.raw_density(part) + field.density_shift).abs().mean() for part in first.split(256))
+    assert near < 0.5 * anywhere
+    assert not torch.equal(first, second)
+
+
 def test_nearby_latents_lie_at_the_distance_asked_for(tiny_generator):
     ws = tiny_generator.latents([8], [0])
     near = nearby_latent(tiny_generator, ws, 0, _with(locality_alpha=2.5), torch.Generator().manual_seed(0))
