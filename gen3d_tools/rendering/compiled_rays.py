@@ -27,8 +27,15 @@ if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs 
 _ENDLESS = np.float32(1e30)
 
 
-def compiles(config: RenderConfig) -> bool:
-    """Whether the kernels know a scheme: all but the last interval of VolumeGAN and the samples of StyleNeRF."""
+def compiles(config: RenderConfig, *, letter: bool = False) -> bool:
+    """Whether the kernels know a scheme: all but the last interval of VolumeGAN and the samples of StyleNeRF.
+
+    Args:
+        config: The settings.
+        letter: Whether samples and intervals are wanted as published; TripoSR's intervals are not known there.
+    """
+    if letter and config.ray_length is not None:
+        return False
     return config.last_interval_end is None and config.jitter != "ends" and config.importance != "bare"
 
 
