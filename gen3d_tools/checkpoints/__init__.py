@@ -14,6 +14,7 @@ Our own folders:
 
 Published files:
 
+* `published_folder`: a folder of a YAML config and a state dict, opened safely.
 * `official`: a whole training snapshot, opened safely.
 * `pickles/`: the restricted reader of pickles and of the archives that hold them.
 * `refusing`: whatever reading ends in, it is a refusal in one line.

@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from gen3d_tools.checkpoints.native import CARD_NAME, CONFIG_NAME, ENCODER_NAME, TENSORS_NAME
+from gen3d_tools.checkpoints.published_folder import CONFIG_YAML, WEIGHTS_NAME
 from gen3d_tools.errors import NotFoundError
 
 
 def download(repo_id: str) -> Path:
-    """Fetch a native checkpoint, or find it in the local cache when offline.
+    """Fetch a native checkpoint or a published folder, or find it in the local cache when offline.
 
     Args:
         repo_id: "org/name".
 
     Returns:
-        The folder in the hub's cache. Only the three files of a native checkpoint are fetched.
+        The folder in the hub's cache. Only the files of a native checkpoint and of a published folder are fetched.
 
     Raises:
         NotFoundError: No such repository, or offline and not in the cache.
@@ -22,7 +23,7 @@ def download(repo_id: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        files = [CONFIG_NAME, TENSORS_NAME, ENCODER_NAME, CARD_NAME]
+        files = [CONFIG_NAME, TENSORS_NAME, ENCODER_NAME, CARD_NAME, CONFIG_YAML, WEIGHTS_NAME]
         return Path(snapshot_download(repo_id, allow_patterns=files))
     except RepositoryNotFoundError as error:
         raise NotFoundError(f"no model {repo_id!r} here nor on the Hugging Face hub; check the name") from error

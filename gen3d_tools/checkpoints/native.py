@@ -147,12 +147,21 @@ def check_tensors(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"
     Raises:
         CheckpointError: One line with the first few differences and their number.
     """
+    check_shapes({name: tuple(one.shape) for name, one in found.items()}, expected, where)
+
+
+def check_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, "Tensor"], where: str) -> None:
+    """Do what `check_tensors` does, with the shapes alone.
+
+    Raises:
+        CheckpointError: One line with the first few differences and their number.
+    """
     problems = [f"{printable(name)} is missing" for name in expected if name not in found]
     problems += [f"{printable(name)} is unknown" for name in found if name not in expected]
     problems += [
-        f"{printable(name)} is {list(found[name].shape)}, the config asks for {list(expected[name].shape)}"
+        f"{printable(name)} is {list(found[name])}, the config asks for {list(expected[name].shape)}"
         for name in expected
-        if name in found and found[name].shape != expected[name].shape
+        if name in found and found[name] != tuple(expected[name].shape)
     ]
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""

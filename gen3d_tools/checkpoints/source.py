@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gen3d_tools.checkpoints.native import CONFIG_NAME, TENSORS_NAME, read_json
+from gen3d_tools.checkpoints.published_folder import WEIGHTS_NAME, PublishedFolder, is_published_folder
 
-Kind = Literal["model", "result", "pickle"]
-"""A model folder, the result folder of an inversion, or a published checkpoint: a pickle, or torch's archive of one."""
+Kind = Literal["model", "result", "pickle", "published"]
+"""A model folder, the result folder of an inversion, or a published checkpoint: a pickle (or torch's archive of one),
+or a folder of a YAML config and a state dict."""
 
 RESULT_FORMAT = "gen3d-tools result"
 DIFFERENCE_NAME = "difference.safetensors"
@@ -26,13 +28,15 @@ class Source:
     path: Path
     """The folder, or the pickle."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The table in its `config.json`, not checked beyond its format; empty for a pickle."""
+    """The table in its `config.json`, not checked beyond its format; empty for a published checkpoint."""
 
     @property
     def tensors(self) -> Path:
         """The file that holds its numbers; of a result, what tuning changed."""
         if self.kind == "pickle":
             return self.path
+        if self.kind == "published":
+            return self.path / WEIGHTS_NAME
         return self.path / (DIFFERENCE_NAME if self.kind == "result" else TENSORS_NAME)
 
     def digest(self) -> str:
@@ -55,10 +59,12 @@ def open_source(path: Path, name: str) -> Source:
 
     Raises:
         NotFoundError: The folder has no config.
-        CheckpointError: Its config is not JSON.
+        CheckpointError: Its config is not JSON, or one of the two files of a published folder is missing.
     """
     if path.is_file():
         return Source(name=name, kind="pickle", path=path)
+    if is_published_folder(path):
+        return Source(name=name, kind="published", path=PublishedFolder(path).path)
     config = read_json(path / CONFIG_NAME)
     return Source(
         name=name, kind="result" if config.get("format") == RESULT_FORMAT else "model", path=path, config=config

@@ -17,7 +17,10 @@ def register(app: typer.Typer) -> None:
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN.pkl", help="A published checkpoint; `gen3d models --families`.")
+        Path,
+        typer.Argument(
+            metavar="IN", help="A published checkpoint: .pkl, .pth, or a folder; `gen3d models --families`."
+        ),
     ],
     out: Annotated[str, typer.Option("--out", "-o", metavar="PATH", help="Model folder to make.")],
     class_names: Annotated[
@@ -34,7 +37,7 @@ def convert(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Convert a published pickle to a model folder. Nothing in the pickle is run.
+    """Convert a published checkpoint to a model folder. Nothing in it is run.
 
     Example: `gen3d convert ffhq512-128.pkl -o models/ffhq`
     """

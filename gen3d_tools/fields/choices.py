@@ -2,6 +2,6 @@
 
 from typing import Literal
 
-DensityActivation = Literal["softplus", "relu"]
+DensityActivation = Literal["softplus", "relu", "exp"]
 PlaneAxes = Literal["xy-xz-zx", "xy-xz-yz", "xy-xz-zy"]
 HiddenActivation = Literal["lrelu", "relu", "linear"]

@@ -2,11 +2,15 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.fields.choices import DensityActivation
+
+LARGEST_EXPONENT = 60.0
+"""Of exponential densities: beyond it all light is stopped anyway, and sums along rays stay within float32."""
 
 
 def activate_density(
@@ -14,6 +18,8 @@ def activate_density(
 ) -> Float[Tensor, "*points"]:
     """Turn raw network output into density per world unit: `activation(raw + shift)`, never negative."""
     shifted = raw_density + shift
+    if activation == "exp":
+        return torch.exp(shifted.clamp_max(LARGEST_EXPONENT))
     return F.softplus(shifted) if activation == "softplus" else F.relu(shifted)
 
 
@@ -31,4 +37,6 @@ def raw_level_of(thickness: float, box_side: float, activation: DensityActivatio
         shift: Added to the raw density before.
     """
     density = thickness / (math.sqrt(3) * box_side)
+    if activation == "exp":
+        return math.log(density) - shift
     return (math.log(math.expm1(density)) if activation == "softplus" else 0.0) - shift

@@ -13,12 +13,12 @@ from gen3d_tools.printable import quoted
 
 Marcher = Literal["midpoint", "classical"]
 Spacing = Literal["linear", "disparity"]
-Jitter = Literal["outward", "intervals", "centered", "grid", "ends"]
+Jitter = Literal["outward", "intervals", "centered", "grid", "ends", "middles"]
 Background = Literal["none", "grey", "white", "last"]
 Importance = Literal["smoothed", "plain", "bare"]
 CoarseUnit = Literal["world", "ray"]
 DistanceRule = Literal["mean", "sum"]
-MissedRays = Literal["largest-near", "largest-far"]
+MissedRays = Literal["largest-near", "largest-far", "background"]
 PixelGrid = Literal["centers", "corners"]
 LimitsAlong = Literal["ray", "axis"]
 
@@ -36,7 +36,7 @@ class RenderConfig:
     # "intervals": each sample inside the interval between the midpoints around it (NeRF, EpiGRAF, 3DGP);
     # "centered": k/(S-1) give or take half a step, so the outermost may leave near..far (VolumeGAN, pi-GAN);
     # "grid": k/(S-1), whatever is drawn; "ends": the same, and fine samples at the shares i/(F-1) of the coarse
-    # weights, both ends included (StyleNeRF).
+    # weights, both ends included (StyleNeRF); "middles": (k + 1/2)/S, whatever is drawn (TripoSR).
     jitter: Jitter = "outward"
     # "midpoint": neighbouring samples are averaged before the density activation (EG3D);
     # "classical": each sample stands for the interval behind it (NeRF eq. 3).
@@ -52,11 +52,17 @@ class RenderConfig:
     importance: Importance = "smoothed"
     coarse_unit: CoarseUnit = "world"  # coarse weights with intervals in world units or in shares of the ray (3DGP)
     distance_rule: DistanceRule = "mean"  # a pixel's distance: sum(w t) / sum(w), clamped (EG3D), or sum(w t) (3DGP)
-    missed_rays: MissedRays = "largest-near"  # with "box" limits: the `far` a ray beside the box gets in exact mode
+    # With "box" limits, in exact mode: the `far` that a ray beside the box gets; or it sees the background, as rays do
+    # whose way through the box is shorter than 0.01 (TripoSR).
+    missed_rays: MissedRays = "largest-near"
     pixel_grid: PixelGrid = "centers"  # rays through pixel centres, or the outermost through the picture's edges
     # near and far as distances along each ray, or along the line from the camera to the origin, so that rays begin and
     # end on planes (StyleNeRF, whose cameras look at the origin: depth along the optical axis).
     limits_along: LimitsAlong = "ray"
+    # In exact mode, where there is one pass: every ray's intervals are even shares of this length, however long
+    # its way through the box is (TripoSR); None: they have their own lengths.
+    ray_length: float | None = None
+    box_share: float = 1.0  # in exact mode: rays end at a box of this share of the field's (TripoSR: 0.999)
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -74,6 +80,10 @@ class RenderConfig:
             raise InputError(f"last_interval is {quoted(self.last_interval)}, it must be positive or None")
         if self.last_interval is not None and self.last_interval_end is not None:
             raise InputError("last_interval and last_interval_end are both given; one of them must be None")
+        if not (self.ray_length is None or self.ray_length > 0) or not 0 < self.box_share <= 1:
+            raise InputError(
+                f"need ray_length above 0 and box_share in 0..1, got {self.ray_length} and {self.box_share}"
+            )
 
     def _check_limits(self) -> None:
         if isinstance(self.near, str) or isinstance(self.far, str):
@@ -123,7 +133,12 @@ class RenderConfig:
             raise CheckpointError(f"render settings: {error}") from error
 
 
-_LATER_SETTINGS: dict[str, Any] = {"last_interval_end": None, "limits_along": "ray"}
+_LATER_SETTINGS: dict[str, Any] = {
+    "last_interval_end": None,
+    "limits_along": "ray",
+    "ray_length": None,
+    "box_share": 1.0,
+}
 """Settings that model folders of earlier versions lack, and what they mean there."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -157,6 +172,8 @@ def _check_types(values: Mapping[str, Any]) -> None:
         "last_interval": (int, float, type(None)),
         "last_interval_end": (int, float, type(None)),
         "last_in_coarse_pass": (bool,),
+        "ray_length": (int, float, type(None)),
+        "box_share": (int, float),
     }
     for name, kinds in kinds_by_name.items():
         value = values[name]

@@ -9,6 +9,7 @@ from typing import Literal
 
 from gen3d_tools.fields.choices import DensityActivation, HiddenActivation, PlaneAxes
 from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.generators.reconstructor_configs import ReconstructionConfig, TripoSRConfig
 
 NoiseMode = Literal["const", "random", "none"]
 NoiseKind = Literal["spatial", "channel", "none"]
@@ -359,8 +360,10 @@ CONFIGS: dict[str, type[NetworkConfig]] = {
     "eg3d": EG3DConfig,
     "epigraf": EpigrafConfig,
     "geometry_aware": GeometryAwareConfig,
+    "reconstruction": ReconstructionConfig,
     "stylenerf": StyleNerfConfig,
     "threedgp": ThreeDGPConfig,
+    "triposr": TripoSRConfig,
     "volumegan": VolumeGANConfig,
 }
 """Family in `config.json` -> its config; `loading.FAMILIES` has the generators."""

@@ -17,7 +17,9 @@ from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerato
 from gen3d_tools.generators.families.stylenerf import StyleNerfGenerator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.generators.families.volumegan import VolumeGANGenerator
-from gen3d_tools.generators.official.load import generator_from_pickle
+from gen3d_tools.generators.official.load import generator_from_folder, generator_from_pickle
+from gen3d_tools.generators.reconstructors.reconstruction import Reconstruction
+from gen3d_tools.generators.reconstructors.triposr import TripoSR
 from gen3d_tools.generators.source import base_source, find_source, model_config
 from gen3d_tools.generators.tuned import tune
 
@@ -27,8 +29,10 @@ FAMILIES: dict[str, type[Generator]] = {
         EG3DGenerator,
         EpigrafGenerator,
         GeometryAwareGenerator,
+        Reconstruction,
         StyleNerfGenerator,
         ThreeDGPGenerator,
+        TripoSR,
         VolumeGANGenerator,
     )
 }
@@ -60,8 +64,8 @@ def load_generator(source: str | Path, *, device: str = "auto", base: str | Path
 
     Args:
         source: Bundled name ("shapes"), model folder, result folder of an inversion, published checkpoint (.pkl or
-            .pth; nothing in it is run), or Hugging Face repository id ("org/name"). A folder of that name in the
-            current directory comes first.
+            .pth, or a folder of config.yaml and model.ckpt; nothing in it is run), or Hugging Face repository id
+            ("org/name"). A folder of that name in the current directory comes first.
         device: "auto" is cuda, else mps, else cpu; the choice is logged.
         base: The model that a result was tuned from, named like `source`, where it is neither bundled nor beside the
             result. A result is never followed to another place or to the network.
@@ -93,6 +97,8 @@ def _load(source: Source, base: str | Path | None) -> Generator:
 def _load_model(source: Source) -> Generator:
     if source.kind == "pickle":
         return generator_from_pickle(source.path)
+    if source.kind == "published":
+        return generator_from_folder(source.path)
     model, tensors = model_config(source), read_tensors(source.path)
     with refusing(str(source.path), "no generator can be made of it"):
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit

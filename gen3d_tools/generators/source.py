@@ -113,6 +113,10 @@ def model_config(source: Source, base: str | Path | None = None) -> ModelConfig:
 
         generator = generator_from_pickle(source.path)
         return ModelConfig(family=generator.family, network=generator.config, settings=generator.settings)
+    if source.kind == "published":
+        from gen3d_tools.generators.official.load import describe_folder
+
+        return ModelConfig(**describe_folder(source.path))
     config = read_config(source.path, source.config)
     family: str = config["family"]
     if family not in CONFIGS:

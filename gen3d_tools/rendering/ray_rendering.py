@@ -104,7 +104,8 @@ def render_rays(
     """
     numbers = numbers or {}
     noisy = "coarse_noise" in numbers or "fine_noise" in numbers
-    uncompiled = sampling == "reference" or noisy or not compiles(config or field.render_config)
+    letter = sampling == "published" or bool(numbers)
+    uncompiled = sampling == "reference" or noisy or not compiles(config or field.render_config, letter=letter)
     compiled = None if uncompiled else without_gradients(field, origins, directions)
     marched = None
     if compiled is None and sampling == "default" and not numbers:
@@ -222,7 +223,7 @@ def _config_and_reach(
     config = config or field.render_config
     if sampling == "default":
         jitter = config.jitter if config.jitter == "ends" else "intervals"  # "ends" stays within the limits anyway
-        config = replace(config, jitter=jitter, coarse_unit="world")
+        config = replace(config, jitter=jitter, coarse_unit="world", ray_length=None)
     if limits is not None:
         return config, Reach(*limits, torch.ones_like(limits[0], dtype=torch.bool), cut=False)
     reach, config = reach_of(field, origins, directions, config, exact=sampling != "default")

@@ -7,12 +7,15 @@ from pathlib import Path
 import torch
 
 from gen3d_tools.checkpoints.native import TENSORS_NAME
+from gen3d_tools.checkpoints.published_folder import is_published_folder
 from gen3d_tools.checkpoints.source import open_source
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.generators.official.load import generator_from_pickle
+from gen3d_tools.generators.official.load import generator_from_folder, generator_from_pickle
+from gen3d_tools.generators.reconstructors.base import LatentFree
+from gen3d_tools.generators.source import resolve_model
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.texts import decoded, parse_json
 from gen3d_tools.workflows.running.claims import claim_folder
@@ -32,10 +35,10 @@ def convert(
     overwrite: bool = False,
     reporter: Reporter | None = None,
 ) -> Run:
-    """Convert a published pickle. Nothing in it is run.
+    """Convert a published checkpoint. Nothing in it is run.
 
     Args:
-        source: The pickle.
+        source: The pickle, the archive, the published folder, or the repository id of one.
         out: Folder to make; its name is the model's name.
         class_names: File with one name per line, or a JSON list, in the order of the classes.
         allow_unknown: Read the pickle although it refers to things no published checkpoint has.
@@ -48,15 +51,23 @@ def convert(
         CheckpointError: The pickle is refused or broken.
     """
     reporter = reporter or Reporter()
-    if source.is_dir():
-        raise InputError(f"{source} is a folder; convert reads a .pkl or .pth, and model folders need no conversion")
+    source = source if source.exists() or source.suffix else resolve_model(source)  # a repository id, maybe
+    if source.is_dir() and not is_published_folder(source):
+        raise InputError(
+            f"{source} is a folder of ours or of none; convert reads a .pkl, a .pth, or a folder of config.yaml and "
+            "model.ckpt, and model folders need no conversion"
+        )
     target = output_path(out)
     assert target is not None
     claim_folder(target, overwrite=overwrite)
     names = None if class_names is None else read_class_names(class_names)
     options = {"source": str(source), "allow_unknown": allow_unknown}
     run = Run("convert", str(target), options, reporter=reporter)
-    generator = generator_from_pickle(source, allow_unknown=allow_unknown).eval().requires_grad_(False)
+    if source.is_dir():
+        generator = generator_from_folder(source)
+    else:
+        generator = generator_from_pickle(source, allow_unknown=allow_unknown)
+    generator.eval().requires_grad_(False)
     if names is not None:
         _rename_classes(generator, names)
     reporter.say(f"read {source.name}: {generator.family}, {generator.num_parameters():,} parameters")
@@ -70,7 +81,7 @@ def convert(
     line = f"{generator.family}, {generator.num_parameters():,} parameters, reloaded and compared"
     reporter.made(target, line)
     reporter.say(f"licence: {generator.settings.licence or 'not stated'}")
-    return run.finish(next_command=f"gen3d sample {shlex.quote(str(target))} --seeds 0-3 --grid")
+    return run.finish(next_command=_next_command(generator, shlex.quote(str(target))))
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
@@ -114,11 +125,22 @@ def _verify(generator: Generator, folder: Path) -> None:
     expected, found = generator.state_dict(), reloaded.state_dict()
     if list(expected) != list(found) or not all(torch.equal(expected[name], found[name]) for name in expected):
         raise CheckpointError(f"the written {TENSORS_NAME} does not hold what was read; is the disk healthy?")
+    if isinstance(generator, LatentFree):
+        if reloaded.settings != generator.settings or reloaded.config != generator.config:
+            raise CheckpointError("the converted model has other settings; report this")
+        return
     latents = [model.latents([_CHECK_SEED]) for model in (generator, reloaded)]
     if not torch.equal(*latents) or reloaded.settings != generator.settings or reloaded.config != generator.config:
         raise CheckpointError("the converted model does not give the same latent, or has other settings; report this")
     if not torch.isfinite(latents[0]).all():
         raise CheckpointError("the model gives latents that are not finite; its weights are unusable")
+
+
+def _next_command(generator: Generator, name: str) -> str:
+    """What to type next."""
+    if isinstance(generator, LatentFree):
+        return f"gen3d invert PHOTO.png --model {name} -o result"
+    return f"gen3d sample {name} --seeds 0-3 --grid"
 
 
 def _cell(value: object) -> str:
@@ -134,7 +156,7 @@ def model_card(name: str, generator: Generator) -> str:
     classes = f"{len(settings.class_names)}" if settings.class_names else "none (unconditional)"
     return f"""# {name}
 
-A {generator.family} generator, converted from a published checkpoint. The tensors are unchanged.
+A {generator.family} model, converted from a published checkpoint. The tensors are unchanged.
 
 | | |
 | --- | --- |
@@ -147,6 +169,6 @@ A {generator.family} generator, converted from a published checkpoint. The tenso
 
 The licence is that of the original weights; converting them does not change it.
 
-    gen3d sample {name} --seeds 0-3 --grid
-    gen3d mesh {name} --seeds 0
+    {_next_command(generator, name)}
+    gen3d mesh {"result" if isinstance(generator, LatentFree) else f"{name} --seeds 0"}
 """

@@ -10,6 +10,7 @@ from typing import Any
 
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.native import CONFIG_NAME, FORMAT, read_json, read_layout
+from gen3d_tools.checkpoints.published_folder import PublishedFolder
 from gen3d_tools.checkpoints.source import RESULT_FORMAT, Source
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.catalogue import CATALOGUE, FLAT_GENERATORS
@@ -74,6 +75,8 @@ def _describe(source: Source, base: str | Path | None = None) -> ModelInfo:
     source = base_source(source, base)
     if source.kind == "pickle":
         return _describe_pickle(source)
+    if source.kind == "published":
+        return _describe_folder(source)
     model, layout = model_config(source), read_layout(source.path)
     trained = (tensor for name, tensor in layout.items() if name.rpartition(".")[2] not in BUFFERS)
     return ModelInfo(
@@ -125,6 +128,22 @@ def _describe_pickle(source: Source) -> ModelInfo:
         network=generator.config.to_dict(),
         scene=generator.scene,
         parameters=generator.num_parameters(),
+        precision="float32",
+        size_bytes=source.size_bytes(),
+    )
+
+
+def _describe_folder(source: Source) -> ModelInfo:
+    """Describe a published folder from its config and the shapes of its tensors."""
+    model, shapes = model_config(source), PublishedFolder(source.path).shapes()
+    return ModelInfo(
+        name=model_name(source.name),
+        folder=source.path,
+        family=model.family,
+        settings=model.settings,
+        network=model.network.to_dict(),
+        scene=model.network.scene,
+        parameters=sum(math.prod(shape) for shape in shapes.values()),
         precision="float32",
         size_bytes=source.size_bytes(),
     )

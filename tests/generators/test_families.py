@@ -7,6 +7,7 @@ import pytest
 
 from gen3d_tools.generators.loading import FAMILIES
 from gen3d_tools.generators.official import threedgp as official_threedgp
+from tests import published_folders
 from tests.generators.family_template import FamilyCase, FamilyTests, make
 from tests.support.official_models import GOLDEN, eg3d_bytes, recorded_bytes
 from tests.support.stylenerf_generators import stylenerf_bytes
@@ -19,6 +20,8 @@ CASES = {
         FamilyCase("threedgp", partial(recorded_bytes, "threedgp", classes=True)),
         FamilyCase("geometry_aware"),
         FamilyCase("stylenerf", stylenerf_bytes),
+        FamilyCase("triposr", folder=published_folders.files),
+        FamilyCase("reconstruction", generator=published_folders.an_object),
         FamilyCase("volumegan", (GOLDEN / "volumegan" / "official_tiny.pth").read_bytes, suffix=".pth"),
     )
 }
@@ -31,7 +34,7 @@ def test_every_family_has_a_case():
 @pytest.fixture(scope="module", params=list(CASES))
 def made(request, tmp_path_factory):
     case = CASES[request.param]
-    if case.published is None:
+    if case.published is None and case.folder is None and case.generator is None:
         generator = request.getfixturevalue("tiny_generator")
         case = FamilyCase(case.family, generator=lambda: generator)
     with pytest.MonkeyPatch.context() as patch:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.parity import triposr_models
 from tests.parity.cases import Case, Report
 from tests.parity.eg3d.models import check_model
 from tests.parity.eg3d.parts import check_mapping, check_parts
@@ -44,11 +45,20 @@ def check_volumegan(case: Case, folder: Path, report: Report) -> None:
         check_volumegan_model(case, folder, report)
 
 
+def check_triposr(case: Case, folder: Path, report: Report) -> None:
+    """Check a whole network, or single steps."""
+    if "vit_config" in case.info:
+        triposr_models.check_model(case, folder, report)
+    else:
+        triposr_models.check_parts(case, report)
+
+
 CHECKERS: dict[str, Callable[[Case, Path, Report], None]] = {
     "eg3d": check_eg3d,
     "epigraf": check_epigraf,
     "3dgp": check_threedgp,
     "stylenerf": check_stylenerf,
     "volumegan": check_volumegan,
+    "triposr": check_triposr,
 }
 """Folder of recorded cases -> its checker. Each takes a case, a folder for files, and the report to fill."""

@@ -36,7 +36,7 @@ RENDERING = Table(
         "coarse_samples": Number(2, _SAMPLES, whole=True),
         "fine_samples": Number(0, _SAMPLES, whole=True),
         "spacing": Choice("linear", "disparity"),
-        "jitter": Choice("outward", "intervals", "centered", "grid", "ends"),
+        "jitter": Choice("outward", "intervals", "centered", "grid", "ends", "middles"),
         "marcher": Choice("midpoint", "classical"),
         "last_interval": Either(Number(0, 1e12, above=True), Nothing()),
         "last_interval_end": Either(Number(-_LARGEST, _LARGEST), Nothing()),
@@ -45,11 +45,13 @@ RENDERING = Table(
         "importance": Choice("smoothed", "plain", "bare"),
         "coarse_unit": Choice("world", "ray"),
         "distance_rule": Choice("mean", "sum"),
-        "missed_rays": Choice("largest-near", "largest-far"),
+        "missed_rays": Choice("largest-near", "largest-far", "background"),
         "pixel_grid": Choice("centers", "corners"),
         "limits_along": Choice("ray", "axis"),
+        "ray_length": Either(Number(0, _LARGEST, above=True), Nothing()),
+        "box_share": Number(0, 1, above=True),
     },
-    later=("last_interval_end", "limits_along"),
+    later=("last_interval_end", "limits_along", "ray_length", "box_share"),
 )
 """The fields of `fields.render_config.RenderConfig`."""
 

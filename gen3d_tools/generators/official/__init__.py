@@ -5,6 +5,7 @@
 * `eg3d`: EG3D's pickles.
 * `epigraf_base`: what EpiGRAF's and 3DGP's pickles have in common.
 * `epigraf`, `threedgp`: theirs.
+* `triposr`: what a published TripoSR folder says, as config and settings.
 * `volumegan`: what a published VolumeGAN snapshot says, as config and settings.
 * `stylenerf`: what a published StyleNeRF pickle says, as config and settings.
 * `stylenerf_facts`: every setting of a StyleNeRF pickle by its name, wherever it stands.

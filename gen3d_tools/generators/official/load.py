@@ -1,4 +1,4 @@
-"""Generators straight from published pickles: which module reads which family."""
+"""Generators straight from published files: which module reads which family."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.configs.config_schema import SETTINGS
 from gen3d_tools.checkpoints.configs.schema import check
+from gen3d_tools.checkpoints.native import check_shapes
 from gen3d_tools.checkpoints.official import OfficialModel, read_official
+from gen3d_tools.checkpoints.published_folder import PublishedFolder
 from gen3d_tools.checkpoints.refusing import refusing
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
@@ -25,7 +27,9 @@ from gen3d_tools.generators.official import eg3d as official_eg3d
 from gen3d_tools.generators.official import epigraf as official_epigraf
 from gen3d_tools.generators.official import stylenerf as official_stylenerf
 from gen3d_tools.generators.official import threedgp as official_threedgp
+from gen3d_tools.generators.official import triposr as official_triposr
 from gen3d_tools.generators.official import volumegan as official_volumegan
+from gen3d_tools.generators.reconstructors.triposr import TripoSR
 from gen3d_tools.generators.settings import ModelSettings
 
 Translation = Callable[[OfficialModel], tuple[Any, ModelSettings, dict[str, Tensor]]]
@@ -81,4 +85,39 @@ def generator_from_model(model: OfficialModel) -> Generator:
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
             generator = family.from_config(config.to_dict(), settings)
         generator.load_tensors(tensors, model.family)
+    return generator
+
+
+def describe_folder(path: Path) -> dict[str, Any]:
+    """Say what a published folder is, without its numbers: family, network and settings.
+
+    Raises:
+        CheckpointError: It is refused or broken.
+    """
+    folder = PublishedFolder(path)
+    with refusing(str(path), "no generator can be made of it"):
+        config, settings = official_triposr.from_folder(folder)
+        origin = {"file": folder.weights.name, "converter": _converter()}
+        settings = replace(settings, provenance={**settings.provenance, **origin})
+        check(settings.to_dict(), SETTINGS, "its settings")
+    return {"family": TripoSR.family, "network": config, "settings": settings}
+
+
+def generator_from_folder(path: Path) -> Generator:
+    """Build the generator of a published folder, on the CPU.
+
+    Args:
+        path: Holds `config.yaml` and `model.ckpt`. Nothing in them is run.
+
+    Raises:
+        CheckpointError: It is refused or broken; nothing of it is loaded.
+    """
+    folder, told = PublishedFolder(path), describe_folder(path)
+    settings: ModelSettings = told["settings"]
+    settings = replace(settings, provenance={**settings.provenance, "sha256": folder.digest()})
+    with refusing(str(path), "no generator can be made of it"):
+        with torch.device("meta"):
+            generator = TripoSR.from_config(told["network"], settings)
+        check_shapes(folder.shapes(), generator.state_dict(), str(folder.weights))  # before 1.7 GB are read
+        generator.load_tensors(folder.tensors(), str(folder.weights))
     return generator

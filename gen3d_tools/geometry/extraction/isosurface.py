@@ -148,7 +148,9 @@ def raw_iso_level(iso_level: float, activation: str, shift: float) -> float:
         return iso_level - shift
     if activation == "softplus":
         return iso_level + math.log(-math.expm1(-iso_level)) - shift
-    raise InputError(f"cannot invert the density activation {activation!r}, only softplus and relu")
+    if activation == "exp":
+        return math.log(iso_level) - shift
+    raise InputError(f"cannot invert the density activation {activation!r}, only softplus, relu and exp")
 
 
 def _inner(bordered: Float[np.ndarray, "m m m"]) -> Float[np.ndarray, "m-2 m-2 m-2"]:

@@ -39,8 +39,15 @@ _RAYS = 1 << 12  # worked on at a time: what is known of their ways takes some 1
 _ENDLESS = np.float32(1e30)
 
 
-def compiles(config: RenderConfig) -> bool:
-    """Whether the kernels know a scheme: all but the last interval of VolumeGAN and the samples of StyleNeRF."""
+def compiles(config: RenderConfig, *, letter: bool = False) -> bool:
+    """Whether the kernels know a scheme: all but the last interval of VolumeGAN and the samples of StyleNeRF.
+
+    Args:
+        config: The settings.
+        letter: Whether samples and intervals are wanted as published; TripoSR's intervals are not known there.
+    """
+    if letter and config.ray_length is not None:
+        return False
     return config.last_interval_end is None and config.jitter != "ends" and config.importance != "bare"
 
 

@@ -13,6 +13,7 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.volume.sampling import box_limits, repaired_limits, tight_limits
 
+_SHORTEST = 0.01  # world units; a ray with a shorter way through the box sees the background (TripoSR)
 _STEEPEST = 0.1  # cosine of a ray with the axis; rays that look past the object are not followed without end
 
 
@@ -50,6 +51,9 @@ def reach_of(
         bounds = () if isinstance(config.near, str) or isinstance(config.far, str) else (config.near, config.far)
         reach = tight_limits(origins, directions, field.box_side, *bounds)
         return Reach(*reach, cut=True), replace(config, last_interval=None, last_interval_end=None)
+    if boxed and config.missed_rays == "background":
+        near, far, hit = tight_limits(origins, directions, config.box_share * field.box_side)
+        return Reach(near, far, hit & (far - near > _SHORTEST), cut=False), config
     near, far = exact_limits(field, origins, directions, config)
     return Reach(near, far, torch.ones_like(near, dtype=torch.bool), cut=False), config
 

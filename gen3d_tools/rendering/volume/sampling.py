@@ -76,7 +76,7 @@ def coarse_shares(jitter: Jitter, offsets: Float[Tensor, "*rays samples"]) -> Fl
         jitter: "outward" moves sample k from k/(S-1) onwards by up to a step, so the last one may pass 1;
             "intervals" keeps each within the interval between the midpoints around k/(S-1);
             "centered" moves it by up to half a step either way, so the outermost may pass 0 and 1; "grid" and
-            "ends" leave it there.
+            "ends" leave it there; "middles" puts it in the middle of the k-th of S even shares.
         offsets: Position within the step or interval, in [0, 1); 0.5 is its middle.
     """
     count = offsets.shape[-1]
@@ -85,6 +85,8 @@ def coarse_shares(jitter: Jitter, offsets: Float[Tensor, "*rays samples"]) -> Fl
         return grid + offsets / (count - 1)
     if jitter == "centered":
         return grid + (offsets - 0.5) / (count - 1)
+    if jitter == "middles":
+        return ((torch.arange(count, device=offsets.device, dtype=offsets.dtype) + 0.5) / count).expand_as(offsets)
     if jitter in ("grid", "ends"):
         return grid.expand_as(offsets)
     middles = (grid[1:] + grid[:-1]) / 2

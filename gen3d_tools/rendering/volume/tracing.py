@@ -139,7 +139,10 @@ def _trace(
 
     distances, order = distances.sort(dim=-1)
     raw = raw.gather(-1, order)
-    marched = _march(activate, config, raw, distances, last=True)
+    if config.ray_length is None or config.fine_samples:
+        marched = _march(activate, config, raw, distances, last=True)
+    else:
+        marched = _march_evenly(activate, config.ray_length, raw)
     # Weights go back to the order of evaluation: they are small, sorting all the values would move a lot of memory.
     weights = torch.zeros_like(marched.sample_weights).scatter(-1, order, marched.sample_weights)
     split = torch.split(weights, [piece.shape[-2] for piece in passes], -1)
@@ -200,3 +203,12 @@ def _march(
         last_interval_end=config.last_interval_end,
         last_takes_rest=last and config.background == "last",
     )
+
+
+def _march_evenly(
+    activate: Callable[[Tensor], Tensor], length: float, raw_density: Float[Tensor, "rays samples"]
+) -> MarchedRays:
+    """Weigh samples that each stand for an even share of a length, however long the ray's way is (TripoSR)."""
+    step = length / raw_density.shape[-1]
+    places = torch.arange(raw_density.shape[-1], device=raw_density.device) * step
+    return march_rays(raw_density, places.expand_as(raw_density), activate, marcher="classical", last_interval=step)

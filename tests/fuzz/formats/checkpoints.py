@@ -24,11 +24,14 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.official import threedgp as official_threedgp
 from gen3d_tools.generators.official.load import generator_from_pickle
+from gen3d_tools.generators.reconstructors.base import LatentFree
+from gen3d_tools.generators.reconstructors.triposr import TripoSR
 from gen3d_tools.inversion.results.unfinished import Unfinished
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, load_encoder, save_encoder
 from gen3d_tools.workflows.convert import read_class_names
 from gen3d_tools.workflows.describe import describe_model
+from tests import published_folders
 from tests.checkpoints.hostile_files import bombs, valid_archives, valid_files
 from tests.checkpoints.spoiling import KINDS, ArchiveMutator, Mutator
 from tests.fuzz.harness import Files, Format, only
@@ -91,6 +94,10 @@ def _used(generator: Generator) -> Generator:
     """Ask for what every command asks for: a camera, and a sample's field."""
     assert torch.isfinite(generator.default_camera().cam2world).all()
     generator = generator.eval().requires_grad_(False)
+    if isinstance(generator, LatentFree):
+        if not isinstance(generator, TripoSR):
+            generator.fields(generator.no_latents())[0].raw_density(torch.zeros(2, 3))
+        return generator
     [field] = generator.fields(generator.latents([0]))
     field.raw_density(torch.zeros(2, 3))
     return generator
@@ -125,7 +132,8 @@ def _model_folders() -> list[Files]:
         with tempfile.TemporaryDirectory() as place:
             (Path(place) / PICKLE).write_bytes(data)
             official.append(_folder_of(_generator(Path(place) / PICKLE).save))
-    return [_folder_of(_tiny().save), half, *official]
+    objects = [_folder_of(published_folders.an_object().save), _folder_of(published_folders.network().save)]
+    return [_folder_of(_tiny().save), half, *official, *objects]
 
 
 def _read_model(folder: Path) -> object:
@@ -219,6 +227,13 @@ FORMATS = [
         ],
         read=_convert,
         mutators=PICKLES,
+        refusals=REFUSED,
+    ),
+    Format(
+        name="published-folder",
+        corpus=lambda: [published_folders.files()],
+        read=_read_model,
+        mutators={".yaml": BY_SUFFIX[".txt"], ".ckpt": (spoilt_archive, spoilt_archive, *ANY), "": ANY},
         refusals=REFUSED,
     ),
     Format(name="model-folder", corpus=_model_folders, read=_read_model, refusals=REFUSED),
