@@ -1,8 +1,8 @@
 """The command `gen3d`: assembles the commands and turns errors into one line and an exit code.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 file or model not found; 4 checkpoint refused or broken;
-5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted, 143 and 129 by SIGTERM
-and SIGHUP.
+5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 8 a photo of something that the model does not
+know; 130 interrupted, 143 and 129 by SIGTERM and SIGHUP.
 Nothing here imports torch: `gen3d --help` must answer at once.
 """
 

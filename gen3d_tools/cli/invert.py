@@ -79,6 +79,9 @@ def invert(
             help="Features of the perceptual loss: encoder, lpips-vgg, lpips-alex, none, or a TorchScript file.",
         ),
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Go on with a photo that shows nothing the model knows.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of this command.")] = False,
     out: options.Out = None,
@@ -96,7 +99,9 @@ def invert(
     from gen3d_tools.workflows.invert import PhotoOptions, WorkOptions
     from gen3d_tools.workflows.invert import invert as workflow
 
-    about = PhotoOptions(masks=tuple(mask or ()), background=background, class_name=class_name, camera=camera)
+    about = PhotoOptions(
+        masks=tuple(mask or ()), background=background, class_name=class_name, camera=camera, anyway=anyway
+    )
     work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)
     run_workflow(
         lambda reporter: workflow(

@@ -29,8 +29,9 @@ from gen3d_tools.photos.photo import Photo, load_photo
 from gen3d_tools.workflows.claims import claim_folder
 from gen3d_tools.workflows.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.photo_cameras import read_camera
+from gen3d_tools.workflows.photos.familiarity import check_familiar
 from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, output_folder, output_path
+from gen3d_tools.workflows.runs import Run, model_name, output_folder, output_path
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
 _TICKS = 1000  # of the progress bar
@@ -46,6 +47,7 @@ class PhotoOptions:
     background: str = "auto"
     class_name: str | None = None  # name or index; None = found out
     camera: str | None = None  # yaw,pitch[,fov] or a file; None = found out
+    anyway: bool = False  # go on with a photo that shows nothing the model knows
 
     def check(self, photos: int) -> None:
         """Refuse what cannot be meant, before any work.
@@ -132,6 +134,8 @@ def invert(
     camera = None if about.camera is None else read_camera(about.camera, generator, photos)
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
+    if encoder is not None and not about.anyway:
+        check_familiar(prepared, encoder, model_name(model))
     unfinished = Unfinished(target, _job(run, prepared, settings, camera))
     if dry_run:
         if resume:
@@ -260,11 +264,11 @@ def _details(result: InversionResult) -> dict[str, Any]:
 
 
 def _report(result: InversionResult, target: Path, reporter: Reporter) -> None:
-    """Tell what was found, and how far to trust it."""
+    """Tell how far to trust what was found, then what it is: nobody reads on after a path."""
+    for line in result.warnings:
+        reporter.say(f"warning: {line}")
     before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
     found = _details(result)
     what = f"{found['class'] or 'object'} seen from yaw {found['yaw_deg']:.0f}°, pitch {found['pitch_deg']:.0f}°"
     reporter.made(target, f"{what}; fit {result.fit}: {before:.1f} dB before tuning, {after:.1f} dB after")
-    for line in result.warnings:
-        reporter.say(f"warning: {line}")
     reporter.say(f"side by side: {target / OVERVIEW_NAME}")
