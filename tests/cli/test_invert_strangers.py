@@ -10,8 +10,8 @@ from skimage import data
 from gen3d_tools.errors import OutOfDistributionError
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.media.images import write_image
-from gen3d_tools.workflows import invert as workflow
-from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.invert import run as workflow
+from gen3d_tools.workflows.running.reporting import Reporter
 
 TOY = Path(__file__).parents[2] / "examples/photos/mug.jpg"
 

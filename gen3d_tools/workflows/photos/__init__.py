@@ -1,4 +1,0 @@
-"""What is done with photos before and besides rebuilding them.
-
-* `familiarity`: strangers are told before the work.
-"""
