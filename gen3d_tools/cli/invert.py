@@ -61,6 +61,12 @@ def invert(
             "--background", help="How the object is separated from its background: auto, alpha, border, rembg or none."
         ),
     ] = "auto",
+    align: Annotated[
+        bool, typer.Option("--align", help="Cut the face out first, as face models expect it; see gen3d align.")
+    ] = False,
+    landmarks: options.FaceLandmarks = None,
+    face: options.FaceNumber = None,
+    level: options.FaceLevel = False,
     preset: Annotated[
         str,
         typer.Option("--preset", autocompletion=complete_preset, help="Time against quality: fast, balanced or best."),
@@ -96,11 +102,18 @@ def invert(
 
     Example: `gen3d invert photo.jpg -o result`, then `gen3d video result`
     """
+    from gen3d_tools.workflows.align import FaceOptions
     from gen3d_tools.workflows.invert.run import PhotoOptions, WorkOptions
     from gen3d_tools.workflows.invert.run import invert as workflow
 
+    faces = FaceOptions.asked(align=align, landmarks=landmarks, face=face, level=level)
     about = PhotoOptions(
-        masks=tuple(mask or ()), background=background, class_name=class_name, camera=camera, anyway=anyway
+        masks=tuple(mask or ()),
+        background=background,
+        class_name=class_name,
+        camera=camera,
+        anyway=anyway,
+        align=faces,
     )
     work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)
     run_workflow(

@@ -25,6 +25,7 @@ def invert(
     mask: str | Path | None = None,
     background: Separation = "auto",
     camera: Camera | None = None,
+    refine_camera: bool = False,
     class_name: str | int | None = None,
     settings: InversionSettings | str = "balanced",
     features: str | Path | None = None,
@@ -39,6 +40,7 @@ def invert(
         mask: A picture file, white where the object of `photo` is.
         background: How to find the object otherwise: "auto", "alpha", "border", "rembg" or "none".
         camera: If it is known: one for a single photo, [photos] for several.
+        refine_camera: Take `camera` for a start only, and let stage one move it on.
         class_name: Name or index, if it is known.
         settings: Or the name of a preset: "fast", "balanced", "best".
         features: Perceptual distance: "encoder", "lpips-vgg", "lpips-alex", "none" or a TorchScript file; None takes
@@ -64,6 +66,7 @@ def invert(
         photos[0],
         views=photos[1:],
         camera=camera,
+        refine_camera=refine_camera,
         class_name=label,
         settings=settings,
         encoder=encoder,

@@ -2,5 +2,6 @@
 
 * `background`: what of it is object: transparency, a mask, rembg, or the colours along the border.
 * `framing`: brought to the size of objects in the generator's own pictures.
+* `alignment/`: faces cut out as published generators expect them, with their cameras.
 * `photo`: the result: square, framed, on white.
 """

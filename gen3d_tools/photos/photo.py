@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.media.photos import open_mask, open_photo
+from gen3d_tools.media.photos import OpenedPhoto, open_mask, open_photo
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
 from gen3d_tools.photos.framing import Framing, fits, framed, measure_framing, square
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION
@@ -86,8 +86,29 @@ def load_photo(
     """
     if isinstance(photo, Photo):
         return photo
-    path = Path(photo)
-    opened = open_photo(path)
+    return prepare_photo(open_photo(photo), photo, generator, mask=mask, background=background, framing=framing)
+
+
+def prepare_photo(
+    opened: OpenedPhoto,
+    path: str | Path,
+    generator: Generator,
+    *,
+    mask: str | Path | None = None,
+    background: Separation = "auto",
+    framing: Framing | None = None,
+) -> Photo:
+    """Do what `load_photo` does with a photo that is open already.
+
+    Args:
+        opened: The photo.
+        path: Where it comes from, for people.
+        generator: See `load_photo`, as the other arguments.
+        mask: A picture file.
+        background: How to find the object.
+        framing: Measured before.
+    """
+    path = Path(path)
     framing = framing or measure_framing(generator)
     size, notes = generator.image_resolution or DEFAULT_RESOLUTION, list(opened.notes)
     user_mask = None

@@ -26,6 +26,8 @@ from gen3d_tools.inversion.settings import InversionSettings, Space, preset
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.workflows.align import FaceOptions
+from gen3d_tools.workflows.invert.faces import load_faces
 from gen3d_tools.workflows.invert.familiarity import check_familiar
 from gen3d_tools.workflows.invert.photo_cameras import read_camera
 from gen3d_tools.workflows.running.claims import claim_folder
@@ -48,6 +50,7 @@ class PhotoOptions:
     class_name: str | None = None  # name or index; None = found out
     camera: str | None = None  # yaw,pitch[,fov] or a file; None = found out
     anyway: bool = False  # go on with a photo that shows nothing the model knows
+    align: FaceOptions | None = None  # cut a face out first, and start from the camera of the crop
 
     def check(self, photos: int) -> None:
         """Refuse what cannot be meant, before any work.
@@ -56,6 +59,12 @@ class PhotoOptions:
             InputError: More masks than photos, or no such way to find the object.
         """
         check_separation(self.background)
+        if self.align is not None:
+            self.align.check(photos)
+            if self.masks:
+                raise InputError(
+                    "a mask is the photo's, not that of the crop which --align makes; leave one of them out"
+                )
         if len(self.masks) > photos:
             raise InputError(f"there are {len(self.masks)} masks for {photos} photos; give one each at most")
 
@@ -130,13 +139,17 @@ def invert(
     generator = load_generator(model, device=device)
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
-    prepared = _load_photos(photos, about, generator, label, reporter)
-    camera = None if about.camera is None else read_camera(about.camera, generator, photos)
+    if about.align is None:
+        prepared, start = _load_photos(photos, about, generator, label, reporter), None
+    else:
+        prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
+    camera = start if about.camera is None else read_camera(about.camera, generator, photos)
+    moves = start is not None and about.camera is None
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
     if encoder is not None and not about.anyway:
         check_familiar(prepared, encoder, model_name(model))
-    unfinished = Unfinished(target, _job(run, prepared, settings, camera))
+    unfinished = Unfinished(target, _job(run, prepared, settings, camera) | {"refine_camera": moves})
     if dry_run:
         if resume:
             unfinished.read()
@@ -146,6 +159,7 @@ def invert(
         generator,
         prepared,
         camera=camera,
+        refine_camera=moves,
         class_name=label,
         settings=settings,
         encoder=encoder,
@@ -171,7 +185,8 @@ def _base_option(target: Path, base: BaseModel, model: str) -> str:
 def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:
     """Give everything that was asked for as plain JSON values; photos by their names: a result may be passed on."""
     masks = [mask.name for mask in about.masks]
-    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, **vars(work)}
+    align = None if about.align is None else vars(about.align)
+    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, "align": align, **vars(work)}
 
 
 def _load_photos(
