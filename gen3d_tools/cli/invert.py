@@ -58,7 +58,9 @@ def invert(
     background: Annotated[
         str,
         typer.Option(
-            "--background", help="How the object is separated from its background: auto, alpha, border, rembg or none."
+            "--background",
+            help="How the object is separated from its background: auto, alpha, border, rembg, none, or the .onnx "
+            "file of a network (ISNet, U2Net).",
         ),
     ] = "auto",
     align: Annotated[

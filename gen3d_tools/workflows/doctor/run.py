@@ -35,6 +35,7 @@ MODULES = {"pillow": "PIL", "pymcubes": "mcubes"}  # where a package and its mod
 PURPOSES = {
     "rembg": "removing a photo's background",
     "pillow-heif": "HEIC photos",
+    "onnxruntime": "invert --background FILE.onnx",
     "mrcfile": ".mrc volumes",
 }
 """What each package of the extras is for."""

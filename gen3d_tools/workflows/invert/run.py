@@ -25,7 +25,7 @@ from gen3d_tools.inversion.results.unfinished import Unfinished
 from gen3d_tools.inversion.settings import InversionSettings, Space, preset
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
-from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.photos.photo import Photo, check_separated, load_photo
 from gen3d_tools.workflows.align import FaceOptions
 from gen3d_tools.workflows.invert.faces import load_faces
 from gen3d_tools.workflows.invert.familiarity import check_familiar
@@ -149,6 +149,7 @@ def invert(
     encoder, distance = find_helpers(generator, work.features)
     if encoder is not None and not about.anyway:
         check_familiar(prepared, encoder, model_name(model))
+    check_separated(prepared)
     unfinished = Unfinished(target, _job(run, prepared, settings, camera) | {"refine_camera": moves})
     if dry_run:
         if resume:
