@@ -15,6 +15,7 @@ from gen3d_tools.errors import Gen3DError as Gen3DError
 from gen3d_tools.errors import InputError as InputError
 from gen3d_tools.errors import MissingDependencyError as MissingDependencyError
 from gen3d_tools.errors import NotFoundError as NotFoundError
+from gen3d_tools.errors import OutOfDistributionError as OutOfDistributionError
 from gen3d_tools.errors import OutOfMemoryError as OutOfMemoryError
 from gen3d_tools.fields.field import FunctionField as FunctionField
 from gen3d_tools.fields.field import RadianceField as RadianceField

@@ -6,7 +6,8 @@
     ├── CheckpointError           exit 4   a checkpoint is refused or broken
     ├── MissingDependencyError    exit 5   an optional package or system library is missing
     ├── OutOfMemoryError          exit 6   even the smallest chunk does not fit
-    └── BatchError                exit 7   part of a batch failed, the rest is done
+    ├── BatchError                exit 7   part of a batch failed, the rest is done
+    └── OutOfDistributionError    exit 8   a photo shows nothing that the model knows
 
 Each message is one printable line of at most 2,000 characters: what was found, what was needed, what to try. The
 command line prints that line and leaves with the exit code; a library user catches `Gen3DError`.
@@ -62,3 +63,9 @@ class BatchError(Gen3DError):
     """Part of a batch failed; what succeeded is on disk."""
 
     exit_code = 7
+
+
+class OutOfDistributionError(Gen3DError):
+    """A photo shows nothing that the model knows; nothing was tried."""
+
+    exit_code = 8

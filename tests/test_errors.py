@@ -13,6 +13,7 @@ EXIT_CODES = {
     "MissingDependencyError": 5,
     "OutOfMemoryError": 6,
     "BatchError": 7,
+    "OutOfDistributionError": 8,
 }
 
 

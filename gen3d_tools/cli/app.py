@@ -1,8 +1,8 @@
 """The command `gen3d`: assembles the commands and turns errors into one line and an exit code.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 file or model not found; 4 checkpoint refused or broken;
-5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 130 interrupted, 143 and 129 by SIGTERM
-and SIGHUP.
+5 optional dependency missing; 6 out of memory; 7 part of a batch failed; 8 a photo of something that the model does not
+know; 130 interrupted, 143 and 129 by SIGTERM and SIGHUP.
 Nothing here imports torch: `gen3d --help` must answer at once.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
+from gen3d_tools.cli import align, bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
 from gen3d_tools.cli.terminal.console import print_error, wants_json
 from gen3d_tools.cli.terminal.streams import close_stdout, prepare_streams, print_result
 from gen3d_tools.errors import Gen3DError, InputError
@@ -49,7 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Images, videos and meshes from trained 3D-aware GANs. Try: `gen3d demo`",
 )
-for command in (demo, sample, video, mesh, invert, convert, info, models, classes, doctor, bench):
+for command in (demo, sample, video, mesh, invert, align, convert, info, models, classes, doctor, bench):
     command.register(app)
 
 

@@ -20,10 +20,15 @@ def invert(
     mask: invert_options.Masks = None,
     views: invert_options.Views = None,
     background: invert_options.Background = "auto",
+    align: invert_options.Align = False,
+    landmarks: options.FaceLandmarks = None,
+    face: options.FaceNumber = None,
+    level: options.FaceLevel = False,
     preset: invert_options.Preset = "balanced",
     steps: invert_options.Steps = None,
     space: invert_options.Space = None,
     features: invert_options.Features = None,
+    anyway: invert_options.Anyway = False,
     seed: invert_options.Seed = 0,
     resume: invert_options.Resume = False,
     out: options.Out = None,
@@ -38,10 +43,19 @@ def invert(
 
     Example: `gen3d invert photo.jpg -o result`, then `gen3d video result`
     """
+    from gen3d_tools.workflows.align import FaceOptions
     from gen3d_tools.workflows.invert.run import PhotoOptions, WorkOptions
     from gen3d_tools.workflows.invert.run import invert as workflow
 
-    about = PhotoOptions(masks=tuple(mask or ()), background=background, class_name=class_name, camera=camera)
+    faces = FaceOptions.asked(align=align, landmarks=landmarks, face=face, level=level)
+    about = PhotoOptions(
+        masks=tuple(mask or ()),
+        background=background,
+        class_name=class_name,
+        camera=camera,
+        anyway=anyway,
+        align=faces,
+    )
     work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)
     run_workflow(
         lambda reporter: workflow(

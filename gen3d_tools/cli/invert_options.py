@@ -48,8 +48,13 @@ Views = Annotated[
 Background = Annotated[
     str,
     typer.Option(
-        "--background", help="How the object is separated from its background: auto, alpha, border, rembg or none."
+        "--background",
+        help="How the object is separated from its background: auto, alpha, border, rembg, none, or the .onnx "
+        "file of a network (ISNet, U2Net).",
     ),
+]
+Align = Annotated[
+    bool, typer.Option("--align", help="Cut the face out first, as face models expect it; see gen3d align.")
 ]
 Preset = Annotated[
     str,
@@ -69,5 +74,6 @@ Features = Annotated[
         help="Features of the perceptual loss: encoder, lpips-vgg, lpips-alex, none, or a TorchScript file.",
     ),
 ]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Go on with a photo that shows nothing the model knows.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of this command.")]

@@ -48,6 +48,18 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Keep the outputs of an interrupted run of this command, make the others.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
+FaceLandmarks = Annotated[
+    str | None,
+    typer.Option(
+        "--landmarks",
+        help="Five points in pixels of the photo, as ten numbers x,y or a JSON file: eyes, nose, corners of the mouth; "
+        "left ones first. Default: found by a detector.",
+    ),
+]
+FaceNumber = Annotated[
+    int | None, typer.Option("--face", help="Which of several faces: 1 = the largest. Default: the largest.")
+]
+FaceLevel = Annotated[bool, typer.Option("--level", help="Turn the photo until the eyes are level.")]
 Size = Annotated[int | None, typer.Option("--size", help="Picture side in pixels. Default: the model's, or 256.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Leave out the model's super-resolution.")]
 Yaw = Annotated[

@@ -14,7 +14,7 @@ from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.perception.perceptual import PerceptualDistance, choose_distance
 from gen3d_tools.photos.background import Separation
 from gen3d_tools.photos.framing import measure_framing
-from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.photos.photo import Photo, check_separated, load_photo
 
 
 def invert(
@@ -23,8 +23,9 @@ def invert(
     *,
     views: Sequence[str | Path | Photo] = (),
     mask: str | Path | None = None,
-    background: Separation = "auto",
+    background: Separation | Path = "auto",
     camera: Camera | None = None,
+    refine_camera: bool = False,
     class_name: str | int | None = None,
     settings: InversionSettings | str = "balanced",
     features: str | Path | None = None,
@@ -37,8 +38,10 @@ def invert(
         photo: A picture file, or a `Photo` that is prepared already.
         views: Further photos of the same object; they share the latent.
         mask: A picture file, white where the object of `photo` is.
-        background: How to find the object otherwise: "auto", "alpha", "border", "rembg" or "none".
+        background: How to find the object otherwise: "auto", "alpha", "border", "rembg", "none", or a network's .onnx
+            file.
         camera: If it is known: one for a single photo, [photos] for several.
+        refine_camera: Take `camera` for a start only, and let stage one move it on.
         class_name: Name or index, if it is known.
         settings: Or the name of a preset: "fast", "balanced", "best".
         features: Perceptual distance: "encoder", "lpips-vgg", "lpips-alex", "none" or a TorchScript file; None takes
@@ -58,12 +61,14 @@ def invert(
         own_mask = mask if index == 0 else None
         prepared = load_photo(one, generator, mask=own_mask, background=background, framing=framing)
         photos.append(prepared)
+    check_separated(photos)
     encoder, distance = find_helpers(generator, features)
     return pti.invert(
         generator,
         photos[0],
         views=photos[1:],
         camera=camera,
+        refine_camera=refine_camera,
         class_name=label,
         settings=settings,
         encoder=encoder,

@@ -38,6 +38,7 @@ def invert(
     *,
     views: Sequence[Photo] = (),
     camera: Camera | None = None,
+    refine_camera: bool = False,
     class_name: str | int | None = None,
     settings: InversionSettings | str = "balanced",
     encoder: PhotoEncoder | None = None,
@@ -53,6 +54,7 @@ def invert(
         photo: Prepared, see `Photo`.
         views: Further photos of the same object; they share the latent.
         camera: If it is known, for every photo [photos], or a single one for a single photo. It is kept as it is.
+        refine_camera: Let stage one move `camera` on from where it is.
         class_name: Name or index, if it is known.
         settings: Or the name of a preset: "fast", "balanced", "best".
         encoder: The model's, see `load_encoder`; without one the search takes longer and finds less.
@@ -69,6 +71,7 @@ def invert(
         generator,
         [photo, *views],
         camera=camera,
+        refine_camera=refine_camera,
         class_name=class_name,
         settings=settings if isinstance(settings, InversionSettings) else preset(settings),
         encoder=encoder,
@@ -94,6 +97,7 @@ class Inversion:
         photos: Sequence[Photo],
         *,
         camera: Camera | None = None,
+        refine_camera: bool = False,
         class_name: str | int | None = None,
         settings: InversionSettings,
         encoder: PhotoEncoder | None = None,
@@ -107,6 +111,7 @@ class Inversion:
         self.encoder, self.distance = encoder, distance
         self.progress, self.checkpoint = progress, checkpoint
         self.known_cameras = _one_per_photo(camera, len(photos), generator.device)
+        self.moves_cameras = self.known_cameras is None or refine_camera
         self.config = None if self.known_cameras is None else config_for(self.known_cameras, generator.settings)
         self.classes = _possible_classes(generator, class_name)
         with torch.no_grad():
@@ -159,7 +164,7 @@ class Inversion:
                 self.cameras,
                 self._objective(self.generator.same_ws(start.w), self.settings.stage_one.rays),
                 self.settings,
-                move_camera=self.known_cameras is None and self.settings.stage_one.camera_lr > 0,
+                move_camera=self.moves_cameras and self.settings.stage_one.camera_lr > 0,
             )
         return self.one
 

@@ -36,12 +36,13 @@ class OpenedPhoto:
     """What was put right, one line each."""
 
 
-def open_photo(path: str | Path, *, what: str = "photo") -> OpenedPhoto:
-    """Read a photo upright (EXIF), as 8-bit sRGB, at most `MAX_SIDE` pixels high and wide.
+def open_photo(path: str | Path, *, what: str = "photo", max_side: int = MAX_SIDE) -> OpenedPhoto:
+    """Read a photo upright (EXIF), as 8-bit sRGB.
 
     Args:
         path: The file.
         what: What to call it in errors.
+        max_side: Pixels kept of the longer side.
 
     Raises:
         NotFoundError: There is no such file.
@@ -50,7 +51,7 @@ def open_photo(path: str | Path, *, what: str = "photo") -> OpenedPhoto:
     """
     path = Path(path)
     _check_file(path, what)
-    decoded = decode_picture(path, MAX_SIDE)
+    decoded = decode_picture(path, max_side)
     notes = list(decoded.notes)
     with reading_picture(path):
         if decoded.was_wide and _is_almost_black(decoded.image):
@@ -60,8 +61,8 @@ def open_photo(path: str | Path, *, what: str = "photo") -> OpenedPhoto:
         raise InputError(
             f"{path} has {picture.width} x {picture.height} pixels; at least {MIN_SIDE} each way are needed"
         )
-    if max(decoded.size) > MAX_SIDE:
-        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if max(decoded.size) > max_side:
+        picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=3.0)
         notes.append(f"{path.name} is large; it was shrunk to {picture.width} x {picture.height} pixels")
     alpha = torch.from_numpy(np.asarray(picture.getchannel("A"), np.float32) / 255)[None]
     rgb = from_uint8(np.asarray(picture.convert("RGB")))

@@ -3,5 +3,6 @@
 * `encoder`: the small network that looks at a photo first.
 * `prediction`: what it answers: class, direction, latent, framing.
 * `out_of_distribution`: how far a picture is from what the encoder was trained on.
+* `faces/`: faces and their five points, by a detector that the person has.
 * `perceptual`: perceptual distances between pictures.
 """

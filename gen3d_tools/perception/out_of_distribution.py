@@ -11,6 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+STRANGER_BELOW = 0.3
+"""Familiarity below which a picture is refused before any work. Border and width of the score are calibrated with each
+encoder, so this is the same for all; the card of `weights/shapes` has what it was measured on."""
+
 _SHRINKAGE = 0.05  # share of the mean variance added to every variance, for directions that hardly vary
 
 

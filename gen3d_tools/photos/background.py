@@ -22,8 +22,10 @@ from scipy.cluster.vq import kmeans2
 from scipy.sparse.linalg import cg
 from torch import Tensor
 
-from gen3d_tools.errors import InputError, MissingDependencyError
+from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.media.photos import OpenedPhoto
+from gen3d_tools.photos.mask_confidence import MaskConfidence, judge_mask
+from gen3d_tools.photos.salient_network import mask_by_network
 from gen3d_tools.wording import option
 
 Separation = Literal["auto", "alpha", "border", "rembg", "none"]
@@ -42,17 +44,24 @@ _PATCH = 0.15  # ... and patches of a busy background
 _PINHOLE = 6  # pixels of a hole that noise makes
 
 
-def check_separation(name: str) -> Separation:
-    """Read `--background`.
+def check_separation(name: str) -> Separation | Path:
+    """Read `--background`: a way to separate, or the .onnx file of a network that does.
 
     Raises:
+        NotFoundError: It looks like a file, and there is none.
         InputError: Something else is asked for.
     """
+    if name.strip().lower().endswith(".onnx"):
+        if not Path(name).is_file():
+            raise NotFoundError(f"no network at {name}; give the .onnx file of a salient-object network (ISNet, U2Net)")
+        return Path(name)
     for known in get_args(Separation):
         if name.strip().lower() == known:
             found: Separation = known
             return found
-    raise InputError(f"unknown background {name[:40]!r}; choose from {', '.join(get_args(Separation))}")
+    raise InputError(
+        f"unknown background {name[:40]!r}; choose from {', '.join(get_args(Separation))}, or give a network as .onnx"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +75,25 @@ class Cutout:
     """How much of each pixel is object, in [0, 1]."""
 
     method: str
-    """How it was found: "mask", "alpha", "border", "rembg", or "none" where everything stayed."""
+    """How it was found: "mask", "alpha", "border", "rembg", "onnx", or "none" where everything stayed."""
+
+    confidence: MaskConfidence | None = None
+    """How far a mask from colours can be believed; None for other ones."""
 
 
-def cut_out(photo: OpenedPhoto, method: Separation, mask: Float[Tensor, "1 h w"] | None = None) -> Cutout:
+def cut_out(photo: OpenedPhoto, method: Separation | Path, mask: Float[Tensor, "1 h w"] | None = None) -> Cutout:
     """Find the object and put it on white.
 
     Args:
         photo: The photo as opened.
         method: "auto" takes the first that applies: transparency, a plain border, rembg if it is installed and its
-            network is on disk, any border.
+            network is on disk, any border. A path is that of a network as .onnx.
         mask: The user's; then nothing is looked for.
 
     Raises:
         InputError: The photo has no transparency to take.
-        MissingDependencyError: rembg or its network is missing.
+        MissingDependencyError: rembg, its network or onnxruntime is missing.
+        CheckpointError: The .onnx file is broken, or is no salient-object network.
     """
     rgb, alpha = photo.rgb, photo.alpha
     if mask is not None:
@@ -95,16 +108,20 @@ def cut_out(photo: OpenedPhoto, method: Separation, mask: Float[Tensor, "1 h w"]
         rgb = rgb * alpha + 1 - alpha
     if method == "none":
         return Cutout(rgb, torch.ones_like(rgb[:1]), "none")
+    if isinstance(method, Path):
+        mask = mask_by_network(rgb, method)
+        return Cutout(_on_white(rgb, mask), mask, "onnx")
     plain = has_plain_border(rgb)
     if method == "rembg" or (method == "auto" and not plain and rembg_network() is not None):
         mask = _by_rembg(rgb)
         return Cutout(_on_white(rgb, mask), mask, "rembg")
     mask = by_border(rgb)
+    confidence = judge_mask(rgb, mask, None if plain else by_border)
     if not plain:
-        return Cutout(_on_white(rgb, mask), mask, "border")
+        return Cutout(_on_white(rgb, mask), mask, "border", confidence)
     _, behind = _border_spread(_small(rgb))  # pixel = mask * object + (1 - mask) * behind, with `behind` known
     old = torch.from_numpy(behind).to(rgb)[:, None, None]
-    return Cutout(torch.where(mask > 0, rgb + (1 - mask) * (1 - old), 1.0).clamp(0, 1), mask, "border")
+    return Cutout(torch.where(mask > 0, rgb + (1 - mask) * (1 - old), 1.0).clamp(0, 1), mask, "border", confidence)
 
 
 def has_plain_border(rgb: Float[Tensor, "3 h w"]) -> bool:

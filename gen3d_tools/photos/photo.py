@@ -1,7 +1,8 @@
 """A photo as the inversion sees it: square, framed like the generator's own pictures, on white."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.media.photos import open_mask, open_photo
+from gen3d_tools.media.photos import OpenedPhoto, open_mask, open_photo
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
 from gen3d_tools.photos.framing import Framing, fits, framed, measure_framing, square
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION
@@ -41,6 +42,12 @@ class Photo:
     warnings: tuple[str, ...] = ()
     """What was done to it that a person should know, one line each."""
 
+    uncut: Float[Tensor, "3 _ _"] | None = None
+    """The same square with its background, for pictures that show what was separated; None where nothing was."""
+
+    doubts: tuple[str, ...] = ()
+    """What speaks against the mask, where it was guessed and nobody asked for that way."""
+
     def __post_init__(self) -> None:
         height, width = self.rgb.shape[-2:]
         if height != width or self.mask.shape[-2:] != self.rgb.shape[-2:]:
@@ -64,7 +71,7 @@ def load_photo(
     generator: Generator,
     *,
     mask: str | Path | None = None,
-    background: Separation = "auto",
+    background: Separation | Path = "auto",
     framing: Framing | None = None,
 ) -> Photo:
     """Open a photo, separate its object, and frame it like the generator's own pictures.
@@ -86,8 +93,29 @@ def load_photo(
     """
     if isinstance(photo, Photo):
         return photo
-    path = Path(photo)
-    opened = open_photo(path)
+    return prepare_photo(open_photo(photo), photo, generator, mask=mask, background=background, framing=framing)
+
+
+def prepare_photo(
+    opened: OpenedPhoto,
+    path: str | Path,
+    generator: Generator,
+    *,
+    mask: str | Path | None = None,
+    background: Separation | Path = "auto",
+    framing: Framing | None = None,
+) -> Photo:
+    """Do what `load_photo` does with a photo that is open already.
+
+    Args:
+        opened: The photo.
+        path: Where it comes from, for people.
+        generator: See `load_photo`, as the other arguments.
+        mask: A picture file.
+        background: How to find the object.
+        framing: Measured before.
+    """
+    path = Path(path)
     framing = framing or measure_framing(generator)
     size, notes = generator.image_resolution or DEFAULT_RESOLUTION, list(opened.notes)
     user_mask = None
@@ -98,16 +126,37 @@ def load_photo(
         background = "none"
     cutout = cut_out(opened, background, user_mask)
     notes += _check_object(cutout, path)
+    whole = replace(cutout, rgb=opened.rgb)
     if cutout.method == "none" or framing.is_full or bool((cutout.mask > 0.5).float().mean() > _FULL):
         if cutout.mask.shape[-2] != cutout.mask.shape[-1]:
             notes.append(f"{path.name} is not square; its middle is used")
-        rgb, cover = square(cutout, size)
+        (rgb, cover), (uncut, _) = square(cutout, size), square(whole, size)
     elif fits(cutout, framing):
-        rgb, cover = square(cutout, size)
+        (rgb, cover), (uncut, _) = square(cutout, size), square(whole, size)
     else:
-        rgb, cover = framed(cutout, framing, size)
+        (rgb, cover), (uncut, _) = framed(cutout, framing, size), framed(whole, framing, size)
         notes.append(f"{path.name} was cropped and scaled to the size of the generator's own objects")
-    return Photo(rgb, cover, str(path), tuple(notes))
+    found = cutout.confidence.doubts if cutout.confidence is not None else []
+    if found and background == "border":
+        notes.append(f"{path.name}: the mask is doubtful: {'; '.join(found)}")
+    doubts = tuple(found) if background == "auto" else ()
+    return Photo(rgb, cover, str(path), tuple(notes), None if cutout.method == "none" else uncut, doubts)
+
+
+def check_separated(photos: Sequence[Photo]) -> None:
+    """Refuse photos whose object could not be told from the background.
+
+    Raises:
+        InputError: Names the first such photo, what speaks against its mask, and what to do.
+    """
+    for photo in photos:
+        if photo.doubts:
+            name = Path(photo.source).name or "the photo"
+            raise InputError(
+                f"the object in {name} could not be told from its background by colours: {'; '.join(photo.doubts)}; "
+                f"give a {option('mask')}, a network by {option('background', 'FILE.onnx')}, or go on with this mask by "
+                f"{option('background', 'border')}"
+            )
 
 
 def _check_object(cutout: Cutout, path: Path) -> list[str]:
@@ -130,7 +179,7 @@ def _check_object(cutout: Cutout, path: Path) -> list[str]:
         notes.append(
             f"no background was found in {path.name}; the whole picture is taken for the object, or give a mask"
         )
-    elif cutout.method in ("border", "rembg"):
+    elif cutout.method in _WAYS:
         notes.append(f"{path.name}: the object was found by {_WAYS[cutout.method]}; if it is wrong, give a mask")
     side = int(torch.maximum(inside.any(dim=1).sum(), inside.any(dim=2).sum()))
     if side < _SMALL:
@@ -138,4 +187,4 @@ def _check_object(cutout: Cutout, path: Path) -> list[str]:
     return notes
 
 
-_WAYS = {"border": "the colours along the photo's border", "rembg": "rembg"}
+_WAYS = {"border": "the colours along the photo's border", "rembg": "rembg", "onnx": "the network"}

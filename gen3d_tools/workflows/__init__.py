@@ -3,7 +3,7 @@
 The commands:
 
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
-* `invert/`: photos to 3D.
+* `invert/`, `align`: photos to 3D; faces cut out of photos as generators expect them.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
 

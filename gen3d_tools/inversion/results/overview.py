@@ -36,17 +36,23 @@ def look(field: RadianceField, cameras: Camera, settings: ModelSettings, size: i
     return render(field, cameras, resolution=size, config=config_for(cameras, settings))
 
 
+def _sized(picture: Float[Tensor, "c h w"]) -> Float[Tensor, "c size size"]:
+    """Bring a picture of the photo to the size of the others."""
+    return torch.nn.functional.interpolate(picture[None], (_SIZE, _SIZE), mode="bilinear", antialias=True)[0]
+
+
 def overview(result: InversionResult) -> Float[Tensor, "3 height width"]:
-    """Draw photo, stage one, stage two, three new views and the depth, side by side, with labels."""
+    """Draw photo, mask, stage one, stage two, three new views and the depth, side by side, with labels."""
     settings = result.base.settings
     turned = around(Pivot(result.ws, result.camera, result.class_index), settings, NEW_VIEWS)
     first = look(result.pivot_field, result.camera, settings, _SIZE)
     field = result.field
     second, views = look(field, result.camera, settings, _SIZE), look(field, turned, settings, _SIZE)
-    photo = torch.nn.functional.interpolate(
-        result.photos[0].rgb[None], (_SIZE, _SIZE), mode="bilinear", antialias=True
-    )[0]
+    shown = result.photos[0]
+    photo, mask = (_sized(one) for one in (shown.rgb if shown.uncut is None else shown.uncut, shown.mask))
     depth = depth_picture(second.depth, second.opacity)
-    row = [photo, first.rgb, second.rgb, *views.rgb, depth]
+    row = [photo, mask.expand(3, -1, -1), first.rgb, second.rgb, *views.rgb, depth]
     turns = [f"{turn:+g}°" if abs(turn) < 180 else f"{turn:g}°" for turn in NEW_VIEWS]
-    return contact_sheet([[image.cpu() for image in row]], None, ["photo", "stage 1", "stage 2", *turns, "depth"])
+    return contact_sheet(
+        [[image.cpu() for image in row]], None, ["photo", "mask", "stage 1", "stage 2", *turns, "depth"]
+    )

@@ -35,6 +35,7 @@ MODULES = {"pillow": "PIL", "pymcubes": "mcubes"}  # where a package and its mod
 PURPOSES = {
     "rembg": "removing a photo's background",
     "pillow-heif": "HEIC photos",
+    "onnxruntime": "invert --background FILE.onnx",
     "mrcfile": ".mrc volumes",
 }
 """What each package of the extras is for."""
@@ -191,6 +192,24 @@ def _optional(name: str, purpose: str, fix: str) -> Check:
         return Check(name=name, status=Status.OPTIONAL, found=f"not installed, for {purpose}", fix=fix)
 
 
+def _faces() -> Iterator[Check]:
+    """Say which face detector is here, without loading it."""
+    try:
+        from gen3d_tools.perception.faces.finding import ADVICE, detector_found
+    except (ImportError, OSError):
+        return  # `_packages` has told
+    try:
+        found = detector_found()
+    except Gen3DError as error:
+        yield Check(name="face detector", status=Status.WARNING, found=str(error), fix=ADVICE)
+        return
+    if found:
+        yield Check(name="face detector", status=Status.OK, found=f"{found}; for gen3d align")
+    else:
+        missing = "none, for gen3d align without --landmarks"
+        yield Check(name="face detector", status=Status.OPTIONAL, found=missing, fix=ADVICE)
+
+
 def _ffmpeg() -> Iterator[Check]:
     """Start the program that encodes videos and ask for its encoders."""
     fix = "pip install --force-reinstall imageio-ffmpeg"
@@ -339,6 +358,7 @@ EXAMINATIONS: tuple[Callable[[], Iterator[Check]], ...] = (
     _device,
     _open3d,
     _extras,
+    _faces,
     _ffmpeg,
     _places,
     _weights,

@@ -8,13 +8,15 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import one_line, plain_number
-from gen3d_tools.cameras.formats import cameras_of_labels, load_cameras
+from gen3d_tools.cameras.formats import cameras_of_labels, load_cameras, read_eg3d_labels
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.printable import listed
 from gen3d_tools.texts import decoded, parse_json
 
 _LABEL = 25
 _MAX_BYTES = 2**20
+_MAX_LABELS_BYTES = 2**26
 
 
 def read_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Camera:
@@ -31,11 +33,13 @@ def read_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Came
 
     Raises:
         NotFoundError: It looks like a file, and there is none.
-        InputError: It is neither, or holds other than one camera per photo.
+        InputError: It is neither, holds other than one camera per photo, or labels of other photos.
     """
     angles = _angles(text)
     if angles is None:
         cameras = read_camera_file(Path(text), generator.settings.default_view.fov_y_deg)
+        names = _label_names(Path(text))
+        cameras = _of_photos(cameras, names, photos, text) if names else cameras
     elif len(photos) > 1:
         raise InputError(f"--camera {one_line(text)} is one camera for {len(photos)} photos; give a file with one each")
     else:
@@ -48,6 +52,33 @@ def read_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Came
     if len(cameras) != len(photos):
         raise InputError(f"{one_line(text)} holds {len(cameras)} cameras for {len(photos)} photos; give one each")
     return cameras.to(generator.device)
+
+
+def _label_names(path: Path) -> list[str]:
+    """Give the pictures that the labels of a dataset.json belong to; empty for every other file."""
+    if path.is_dir() or path.stat().st_size > _MAX_LABELS_BYTES:
+        return []
+    try:
+        content = parse_json(path.read_bytes())
+    except (ValueError, OSError):
+        return []
+    return read_eg3d_labels(path)[0] if isinstance(content, dict) and "labels" in content else []
+
+
+def _of_photos(cameras: Camera, names: Sequence[str], photos: Sequence[Path], text: str) -> Camera:
+    """Pick the label of each photo by its name.
+
+    Raises:
+        InputError: The file has no label for one of them.
+    """
+    by_name = {Path(name).name: index for index, name in enumerate(names)}
+    missing = [photo.name for photo in photos if photo.name not in by_name]
+    if missing:
+        raise InputError(
+            f"{one_line(text)} has no label for {missing[0]}; its labels belong to {listed(names)}; give the file that "
+            "was made with this photo, or 25 numbers alone"
+        )
+    return cameras[torch.tensor([by_name[photo.name] for photo in photos])]
 
 
 def _angles(text: str) -> list[float] | None:

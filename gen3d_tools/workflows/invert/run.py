@@ -25,12 +25,15 @@ from gen3d_tools.inversion.results.unfinished import Unfinished
 from gen3d_tools.inversion.settings import InversionSettings, Space, preset
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
-from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.photos.photo import Photo, check_separated, load_photo
+from gen3d_tools.workflows.align import FaceOptions
+from gen3d_tools.workflows.invert.faces import load_faces
+from gen3d_tools.workflows.invert.familiarity import check_familiar
 from gen3d_tools.workflows.invert.photo_cameras import read_camera
 from gen3d_tools.workflows.running.claims import claim_folder
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run, output_folder, output_path
+from gen3d_tools.workflows.running.runs import Run, model_name, output_folder, output_path
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
 _TICKS = 1000  # of the progress bar
@@ -46,6 +49,8 @@ class PhotoOptions:
     background: str = "auto"
     class_name: str | None = None  # name or index; None = found out
     camera: str | None = None  # yaw,pitch[,fov] or a file; None = found out
+    anyway: bool = False  # go on with a photo that shows nothing the model knows
+    align: FaceOptions | None = None  # cut a face out first, and start from the camera of the crop
 
     def check(self, photos: int) -> None:
         """Refuse what cannot be meant, before any work.
@@ -54,6 +59,12 @@ class PhotoOptions:
             InputError: More masks than photos, or no such way to find the object.
         """
         check_separation(self.background)
+        if self.align is not None:
+            self.align.check(photos)
+            if self.masks:
+                raise InputError(
+                    "a mask is the photo's, not that of the crop which --align makes; leave one of them out"
+                )
         if len(self.masks) > photos:
             raise InputError(f"there are {len(self.masks)} masks for {photos} photos; give one each at most")
 
@@ -128,11 +139,18 @@ def invert(
     generator = load_generator(model, device=device)
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
-    prepared = _load_photos(photos, about, generator, label, reporter)
-    camera = None if about.camera is None else read_camera(about.camera, generator, photos)
+    if about.align is None:
+        prepared, start = _load_photos(photos, about, generator, label, reporter), None
+    else:
+        prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
+    camera = start if about.camera is None else read_camera(about.camera, generator, photos)
+    moves = start is not None and about.camera is None
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
-    unfinished = Unfinished(target, _job(run, prepared, settings, camera))
+    if encoder is not None and not about.anyway:
+        check_familiar(prepared, encoder, model_name(model))
+    check_separated(prepared)
+    unfinished = Unfinished(target, _job(run, prepared, settings, camera) | {"refine_camera": moves})
     if dry_run:
         if resume:
             unfinished.read()
@@ -142,6 +160,7 @@ def invert(
         generator,
         prepared,
         camera=camera,
+        refine_camera=moves,
         class_name=label,
         settings=settings,
         encoder=encoder,
@@ -167,7 +186,8 @@ def _base_option(target: Path, base: BaseModel, model: str) -> str:
 def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:
     """Give everything that was asked for as plain JSON values; photos by their names: a result may be passed on."""
     masks = [mask.name for mask in about.masks]
-    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, **vars(work)}
+    align = None if about.align is None else vars(about.align)
+    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, "align": align, **vars(work)}
 
 
 def _load_photos(
@@ -260,11 +280,11 @@ def _details(result: InversionResult) -> dict[str, Any]:
 
 
 def _report(result: InversionResult, target: Path, reporter: Reporter) -> None:
-    """Tell what was found, and how far to trust it."""
+    """Tell how far to trust what was found, then what it is: nobody reads on after a path."""
+    for line in result.warnings:
+        reporter.say(f"warning: {line}")
     before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
     found = _details(result)
     what = f"{found['class'] or 'object'} seen from yaw {found['yaw_deg']:.0f}°, pitch {found['pitch_deg']:.0f}°"
     reporter.made(target, f"{what}; fit {result.fit}: {before:.1f} dB before tuning, {after:.1f} dB after")
-    for line in result.warnings:
-        reporter.say(f"warning: {line}")
     reporter.say(f"side by side: {target / OVERVIEW_NAME}")
