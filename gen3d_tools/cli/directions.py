@@ -6,9 +6,9 @@ import typer
 from rich.table import Table
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.console import print_table, shown, stderr_console
-from gen3d_tools.cli.running import run_query, run_workflow
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.console import print_table, shown, stderr_console
+from gen3d_tools.cli.terminal.running import run_query, run_workflow
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +68,7 @@ def directions(
         return
     from gen3d_tools.workflows.editing.directions import Search
     from gen3d_tools.workflows.editing.directions import find as workflow
-    from gen3d_tools.workflows.runs import RunOptions
+    from gen3d_tools.workflows.running.runs import RunOptions
 
     search = Search(
         method=method, layers=layers, count=count, classes=classes, positive=positive, negative=negative, name=name

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.completion import complete_direction
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.completion import complete_direction
+from gen3d_tools.cli.terminal.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
@@ -46,8 +46,8 @@ def edit(
     Example: `gen3d edit shapes --class house --seeds 3 --direction hue=2 -o edited`, then `gen3d video edited`
     """
     from gen3d_tools.workflows.editing.edit import edit as workflow
-    from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.samples import SampleSelection
+    from gen3d_tools.workflows.running.runs import RunOptions
+    from gen3d_tools.workflows.samples.selection import SampleSelection
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)

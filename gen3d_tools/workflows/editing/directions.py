@@ -18,10 +18,10 @@ from gen3d_tools.media.images import write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.wording import option
-from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.editing.known import parse_layers
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions
+from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 SHEET_NAME = "directions.png"
 AMOUNTS = (-4.0, -2.0, 0.0, 2.0, 4.0)

@@ -24,12 +24,12 @@ from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.workflows.claims import claim_folder
 from gen3d_tools.workflows.editing.known import Move, choose, directions_folder, known_directions, parse_moves
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions
+from gen3d_tools.workflows.running.claims import claim_folder
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.sample import ViewOptions
-from gen3d_tools.workflows.samples import Sample, SampleSelection, make_ws
+from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, make_ws
 
 OVERVIEW_NAME = "overview.png"
 _TURNS = (0.0, 120.0, 240.0)  # degrees from the default view
