@@ -51,5 +51,7 @@ from gen3d_tools.media.video import write_video as write_video
 from gen3d_tools.rendering.renderer import Frames as Frames
 from gen3d_tools.rendering.renderer import render as render
 from gen3d_tools.rendering.renderer import render_frames as render_frames
+from gen3d_tools.workflows.page.show import Shown as Shown
+from gen3d_tools.workflows.page.show import show as show
 
 __version__: str

@@ -229,11 +229,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="model folder or bundled name")
     parser.add_argument("-o", "--out", type=Path, help="the file; by default directions.safetensors in the folder")
-    parser.add_argument("--latents", type=int, default=16, help="held-out latents per class")
-    parser.add_argument("--points", type=int, default=6000, help="points at which shapes are compared")
+    parser.add_argument("--latents", type=int, default=10, help="held-out latents per class")
+    parser.add_argument("--points", type=int, default=2000, help="points at which shapes are compared")
     parser.add_argument("--classes", nargs="*", default=list(CLASSES), help="some of the classes")
     options = parser.parse_args()
     generator = g3.load_generator(options.model, device="cpu")
+    out = options.out or Path(options.model) / "directions.safetensors"
     rows: list[Measured] = []
     print(table([]), flush=True)
     for name in options.classes:
@@ -241,12 +242,11 @@ def main() -> None:
         found = measure(generator, label, regress(generator, label), latents=options.latents, points=options.points)
         print("\n".join(table(found).splitlines()[2:]), flush=True)
         rows += found
-    kept = tuple(row.direction for row in rows if is_true(row))
-    out = options.out or Path(options.model) / "directions.safetensors"
-    whole = Directions(
-        model_sha256=model_digest(generator), num_ws=generator.num_ws, w_dim=generator.config.w_dim, entries=kept
-    )
-    whole.save(out, overwrite=True)
+        kept = tuple(row.direction for row in rows if is_true(row))
+        whole = Directions(
+            model_sha256=model_digest(generator), num_ws=generator.num_ws, w_dim=generator.config.w_dim, entries=kept
+        )
+        whole.save(out, overwrite=True)  # what is measured stays, should the rest be interrupted
     print(f"{out}: {len(kept)} of {len(rows)} directions, {out.stat().st_size / 1000:.0f} kB")
 
 

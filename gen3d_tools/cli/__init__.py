@@ -6,6 +6,6 @@
 
 One module per command:
 
-* `demo`, `sample`, `video`, `mesh`, `invert`, `edit`, `directions`, `convert`: what makes files.
+* `demo`, `sample`, `video`, `mesh`, `invert`, `edit`, `directions`, `page`, `convert`: what makes files.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 """

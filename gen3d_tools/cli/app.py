@@ -27,6 +27,7 @@ from gen3d_tools.cli import (
     invert,
     mesh,
     models,
+    page,
     sample,
     video,
 )
@@ -63,7 +64,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Images, videos and meshes from trained 3D-aware GANs. Try: `gen3d demo`",
 )
-for command in (demo, sample, video, mesh, invert, edit, directions, convert, info, models, classes, doctor, bench):
+for command in (
+    demo,
+    sample,
+    video,
+    mesh,
+    invert,
+    edit,
+    directions,
+    page,
+    convert,
+    info,
+    models,
+    classes,
+    doctor,
+    bench,
+):
     command.register(app)
 
 

@@ -121,6 +121,12 @@ class RadianceField(ABC):
         values, raw = self(points)
         return values[..., :3].clamp(0, 1), self.activate(raw)
 
+    def show(self, *, live: bool = False) -> object:
+        """Show the field in a notebook, as a picture and as a mesh to turn: see `gen3d_tools.show`."""
+        import gen3d_tools
+
+        return gen3d_tools.show(self, live=live)
+
 
 SIGN_CHANGE = 1e-6
 """Level of a field without one: the surface lies where the raw density changes its sign, as that of a signed distance

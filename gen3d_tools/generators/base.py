@@ -229,6 +229,19 @@ class Generator(nn.Module, ABC):
         """Count the trained numbers."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    def show(
+        self,
+        seeds: Sequence[int] | None = None,
+        classes: Sequence[str | int] | None = None,
+        *,
+        truncation_psi: float = 1.0,
+        live: bool = False,
+    ) -> object:
+        """Show samples in a notebook: see `gen3d_tools.show`. Without seeds, seed 0, or the object of a tuned one."""
+        import gen3d_tools
+
+        return gen3d_tools.show(self, seeds=seeds, classes=classes, truncation_psi=truncation_psi, live=live)
+
     def load_tensors(self, tensors: dict[str, Tensor], where: str) -> None:
         """Take over a checkpoint's tensors; strict in names and shapes.
 

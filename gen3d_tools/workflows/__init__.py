@@ -6,6 +6,7 @@ The commands:
 * `invert/`: photos to 3D.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `editing/`: directions in latent space, and samples moved along them.
+* `page/`: everything on one page, and things that show themselves in notebooks.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
 
 What they share:
