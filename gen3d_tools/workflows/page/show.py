@@ -140,7 +140,7 @@ def _live() -> Callable[[object], object]:
     found = None if find_spec(_VIEWER) is None else getattr(import_module(_VIEWER), "show_live", None)
     if found is None:
         raise MissingDependencyError(
-            "this installation has no live viewer; leave live out, a cell shows it all the same"
+            "there is no live viewer here; leave live out, a cell shows it all the same"
         )
     shower: Callable[[object], object] = found
     return shower
