@@ -3,5 +3,5 @@
 * `subjects`: what is to be shown, found and checked before any work.
 * `figures`: pictures, turntables and turning meshes of an object.
 * `run`: the command.
-* `show`: the same in a notebook, without a file.
+* `show`, `live`: the same in a notebook, without a file; or the browser viewer in its cell.
 """

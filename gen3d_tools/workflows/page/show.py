@@ -5,21 +5,20 @@ notebook is saved. Live, the browser viewer draws it instead.
 """
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import trimesh
 
-from gen3d_tools.errors import InputError, MissingDependencyError
+from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.media.page import PageEntry, PageMesh, PagePicture, PageSection, page_text
 from gen3d_tools.rendering.shown import png_of
 from gen3d_tools.workflows.page.figures import FigureSizes, display_mesh, field_picture, figure_mesh, picture
+from gen3d_tools.workflows.page.live import show_live
 from gen3d_tools.workflows.running.reporting import Reporter
 
 MAX_SHOWN = 16
@@ -27,7 +26,6 @@ MAX_SHOWN = 16
 
 _SIZES = FigureSizes(picture=192, lattice=96, faces=12_000, texture=0)
 _PICTURE = 320  # pixels of a field's picture
-_VIEWER = "gen3d_tools.viewer"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def show(
         MissingDependencyError: `live`, and the viewer is not there.
     """
     if live:
-        return _live()(thing)
+        return show_live(thing, seeds, classes, truncation_psi)
     if isinstance(thing, Generator):
         entries, what = _of_generator(thing, seeds, classes, truncation_psi)
     elif isinstance(thing, RadianceField):
@@ -129,18 +127,3 @@ def _of_field(field: RadianceField) -> list[PageEntry]:
         PageMesh(mesh=mesh, caption=f"its surface, {len(mesh.faces):,} faces"),
         PagePicture(png=field_picture(field, _PICTURE), caption="the field"),
     ]
-
-
-def _live() -> Callable[[object], object]:
-    """Find the viewer's way to show one thing in a notebook.
-
-    Raises:
-        MissingDependencyError: This installation has none.
-    """
-    found = None if find_spec(_VIEWER) is None else getattr(import_module(_VIEWER), "show_live", None)
-    if found is None:
-        raise MissingDependencyError(
-            "there is no live viewer here; leave live out, a cell shows it all the same"
-        )
-    shower: Callable[[object], object] = found
-    return shower

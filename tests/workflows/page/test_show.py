@@ -10,6 +10,7 @@ import trimesh
 import gen3d_tools as g3
 from gen3d_tools.errors import InputError, MissingDependencyError
 from gen3d_tools.generators.pivot import Pivot
+from gen3d_tools.workflows.page import live
 from gen3d_tools.workflows.page import show as module
 from gen3d_tools.workflows.page.figures import FigureSizes, display_mesh
 
@@ -73,10 +74,28 @@ def test_a_cell_is_a_page_that_can_be_saved(tmp_path):
 
 
 def test_live_is_refused_in_one_line_where_there_is_no_viewer(monkeypatch):
-    monkeypatch.setattr(module, "_VIEWER", "gen3d_tools.no_such_viewer")
+    monkeypatch.setattr(live, "VIEWER", "gen3d_tools.no_such_viewer")
     with pytest.raises(MissingDependencyError, match="there is no live viewer here") as refused:
         ball().show(live=True)
     assert "\n" not in str(refused.value)
+
+
+def test_live_a_cell_frames_a_viewer_on_this_machine(tiny_generator):
+    pytest.importorskip("viser")
+    pytest.importorskip("gen3d_tools.viewer.browser.server")
+    from urllib.request import urlopen
+
+    shown = tiny_generator.show([3], classes=["cube"], live=True)
+    try:
+        assert shown.url.startswith("http://127.0.0.1:")
+        assert f'src="{shown.url}"' in shown._repr_html_()
+        assert b"<html" in urlopen(shown.url).read().lower()
+        begin = shown.viewer.studio.begin
+        assert (begin.seed, begin.class_index) == (3, 1)
+        with pytest.raises(InputError, match="draws generators and meshes"):
+            ball().show(live=True)
+    finally:
+        shown.close()
 
 
 def test_a_large_mesh_is_shown_with_fewer_faces(monkeypatch):
