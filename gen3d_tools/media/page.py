@@ -107,13 +107,27 @@ def write_page(
 
 
 def page_text(
-    *, title: str, sections: Sequence[PageSection], intro: str = "", commands: Sequence[NextCommand] = ()
+    *,
+    title: str,
+    sections: Sequence[PageSection],
+    intro: str = "",
+    commands: Sequence[NextCommand] = (),
+    in_cell: bool = False,
 ) -> str:
-    """Give the page that `write_page` writes."""
+    """Give the page that `write_page` writes.
+
+    Args:
+        title: See `write_page`; "" has no headline.
+        sections: See `write_page`.
+        intro: See `write_page`.
+        commands: See `write_page`.
+        in_cell: Laid out for the frame of a notebook's cell, without margins.
+    """
     paragraphs = [text.strip() for text in re.split(r"\n\s*\n", intro) if text.strip()]
     names, payloads = count(1), list[str]()
     texts = {
         "title": html.escape(title),
+        "body": ' class="cell"' if in_cell else "",
         "headline": f"<h1>{html.escape(title)}</h1>" if title else "",
         "intro": "\n".join(f'<p class="intro">{html.escape(text)}</p>' for text in paragraphs),
         "sections": "\n".join(_section(section, names, payloads) for section in sections),

@@ -35,7 +35,7 @@ class Shown:
     page: str
     """The whole HTML file."""
     what: str
-    height: int = 560
+    height: int = 480
     """Pixels of the frame."""
 
     def __repr__(self) -> str:
@@ -93,7 +93,7 @@ def show(
         mesh, note = display_mesh(thing)
         what = note or f"{len(mesh.faces):,} faces"
         entries = [PageMesh(mesh=mesh, caption=what)]
-    return Shown(page_text(title="", sections=[PageSection(items=entries)]), what)
+    return Shown(page_text(title="", sections=[PageSection(items=entries)], in_cell=True), what)
 
 
 def _of_generator(
