@@ -3,7 +3,7 @@
 import shlex
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gen3d_tools.errors import InputError
@@ -84,6 +84,8 @@ def page(
         return run
     with run.recording(), tempfile.TemporaryDirectory() as folder:
         sections = [_section(one, choice, sizes, Path(folder) / str(i), reporter) for i, one in enumerate(shown)]
+        if len(sections) == 1:  # the headline says it
+            sections = [replace(sections[0], title="")]
         headline = title or ", ".join(dict.fromkeys(one.title for one in subjects))
         write_page(
             path, title=headline, sections=sections, commands=_commands(shown, options), overwrite=options.replaces
@@ -179,5 +181,5 @@ def _commands(shown: Sequence[_Shown], options: RunOptions) -> list[NextCommand]
         for sample in one.samples[:2]:
             model = options.after(one.subject.name)
             command = f"gen3d mesh {model}{sample.options} --texture 1024 -o {sample.stem}.glb"
-            commands.append(NextCommand(purpose=f"{sample.label} for Blender and others", command=command))
+            commands.append(NextCommand(purpose=f"Take {sample.label} home as a mesh", command=command))
     return commands[:4]
