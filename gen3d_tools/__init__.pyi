@@ -9,6 +9,11 @@ from gen3d_tools.cameras.paths import line as line
 from gen3d_tools.cameras.paths import orbit as orbit
 from gen3d_tools.cameras.paths import spiral as spiral
 from gen3d_tools.cameras.paths import wiggle as wiggle
+from gen3d_tools.editing.directions import Direction as Direction
+from gen3d_tools.editing.directions import Directions as Directions
+from gen3d_tools.editing.directions import load_directions as load_directions
+from gen3d_tools.editing.finding import direction_between as direction_between
+from gen3d_tools.editing.finding import find_directions as find_directions
 from gen3d_tools.errors import BatchError as BatchError
 from gen3d_tools.errors import CheckpointError as CheckpointError
 from gen3d_tools.errors import Gen3DError as Gen3DError
@@ -47,5 +52,7 @@ from gen3d_tools.media.video import write_video as write_video
 from gen3d_tools.rendering.renderer import Frames as Frames
 from gen3d_tools.rendering.renderer import render as render
 from gen3d_tools.rendering.renderer import render_frames as render_frames
+from gen3d_tools.workflows.page.show import Shown as Shown
+from gen3d_tools.workflows.page.show import show as show
 
 __version__: str

@@ -6,6 +6,6 @@
 
 One module per command:
 
-* `demo`, `sample`, `video`, `mesh`, `invert`, `align`, `convert`: what makes files.
+* `demo`, `sample`, `video`, `mesh`, `invert`, `align`, `edit`, `directions`, `page`, `convert`: what makes files.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 """

@@ -124,6 +124,12 @@ class RadianceField(ABC):
         values, raw = self(points)
         return values[..., :3].clamp(0, 1), self.activate(raw)
 
+    def show(self, *, live: bool = False) -> object:
+        """Show the field in a notebook, as a picture and as a mesh to turn: see `gen3d_tools.show`."""
+        import gen3d_tools
+
+        return gen3d_tools.show(self, live=live)
+
 
 @runtime_checkable
 class GradientField(Protocol):

@@ -167,6 +167,14 @@ class Generator(nn.Module, ABC):
         layers = w.expand(self.num_ws - self.own_rows, -1)
         return torch.cat([layers, w.new_zeros(self.own_rows, len(w))])[None]
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give what turns each row of `ws` into styles: the matrices of the affine layers that read it, gains included.
+
+        Returns:
+            One list for each row; empty where nothing reads the row, or the family does not say.
+        """
+        return [[] for _ in range(self.num_ws)]
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; empty for an unconditional generator."""
@@ -273,6 +281,19 @@ class Generator(nn.Module, ABC):
     def num_parameters(self) -> int:
         """Count the trained numbers."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def show(
+        self,
+        seeds: Sequence[int] | None = None,
+        classes: Sequence[str | int] | None = None,
+        *,
+        truncation_psi: float = 1.0,
+        live: bool = False,
+    ) -> object:
+        """Show samples in a notebook: see `gen3d_tools.show`. Without seeds, seed 0, or the object of a tuned one."""
+        import gen3d_tools
+
+        return gen3d_tools.show(self, seeds=seeds, classes=classes, truncation_psi=truncation_psi, live=live)
 
     def load_tensors(self, tensors: dict[str, Tensor], where: str) -> None:
         """Take over a checkpoint's tensors; strict in names and shapes.

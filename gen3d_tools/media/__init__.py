@@ -5,6 +5,6 @@
 * `images`: `write_image`: tensors to picture files and back; depth and normals as colours.
 * `video`: `VideoWriter`: frame by frame, memory does not grow.
 * `sheets`: labelled contact sheets, bare grids.
-* `page`: one HTML file that shows a result anywhere (its template: `demo_page.html`).
+* `page`, `mesh_payload`: one HTML file that shows results (template: `page.html`); its meshes in few bytes.
 * `reading`: videos read back frame by frame, with imageio.
 """

@@ -1,6 +1,6 @@
-"""One HTML file that shows a result anywhere: pictures, videos and a mesh to turn, with nothing to load.
+"""One HTML file that shows results anywhere: pictures, videos and meshes to turn, with nothing to load.
 
-The page itself is `demo_page.html`, a file to read and edit; here its `{{markers}}` are filled in.
+The page itself is `page.html`, a file to read and edit; here its `{{markers}}` are filled in.
 """
 
 import base64
@@ -10,17 +10,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import count
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import trimesh
-from trimesh.visual import ColorVisuals
 
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path
+from gen3d_tools.media.mesh_payload import mesh_payload
 
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -29,7 +28,9 @@ _MEDIA_TYPES = {
     ".mp4": "video/mp4",
     ".webm": "video/webm",
 }
-_STEPS = 65535  # positions are 16-bit: finer than a pixel at any zoom of the viewer
+"""What can be shown, by its suffix."""
+
+_FIRST_MESH = "mesh-1"  # whose caption says how meshes are turned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,34 @@ class PageItem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PagePicture:
+    """A picture that is no file, embedded into the page."""
+
+    png: bytes
+    caption: str
+    wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PageMesh:
+    """A mesh that turns in the page, with its colours or its texture; y up, front along +z."""
+
+    mesh: trimesh.Trimesh
+    caption: str
+
+
+PageEntry = PageItem | PagePicture | PageMesh
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PageSection:
+    """What belongs together on a page, under a heading."""
+
+    items: Sequence[PageEntry]
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NextCommand:
     """A command worth trying next."""
 
@@ -49,14 +78,12 @@ class NextCommand:
     command: str
 
 
-def write_demo_page(
+def write_page(
     path: str | Path,
     *,
     title: str,
-    intro: str,
-    items: Sequence[PageItem],
-    mesh: trimesh.Trimesh,
-    mesh_caption: str,
+    sections: Sequence[PageSection],
+    intro: str = "",
     commands: Sequence[NextCommand] = (),
     overwrite: bool = False,
 ) -> None:
@@ -65,65 +92,82 @@ def write_demo_page(
     Args:
         path: The .html file.
         title: Headline and window title. All texts are plain text: markup in them is shown, not obeyed.
+        sections: Pictures, videos and meshes, in order. Videos play muted, in a loop, while they are seen.
         intro: Paragraphs under the headline, separated by empty lines.
-        items: Pictures and videos, in order. Videos start by themselves, muted, in a loop.
-        mesh: Turns in the page with its vertex colours; y up, front along +z.
-        mesh_caption: What the mesh is.
         commands: Listed at the end.
         overwrite: Whether an existing page may be replaced.
 
     Raises:
-        InputError: An item is no picture or video, the mesh has no faces, or the page exists already.
+        InputError: An item is no picture or video, a mesh has no faces, or the page exists already.
         NotFoundError: An item's file is missing.
     """
-    paragraphs = [text.strip() for text in re.split(r"\n\s*\n", intro) if text.strip()]
-    texts = {
-        "title": html.escape(title),
-        "intro": "\n".join(f'<p class="intro">{html.escape(text)}</p>' for text in paragraphs),
-        "items": "\n".join(_figure(item) for item in items),
-        "mesh_caption": html.escape(mesh_caption),
-        "commands": _command_list(commands),
-        "mesh": json.dumps(mesh_payload(mesh)),  # numbers and base64: nothing that could end the script element
-    }
-    template = resources.files("gen3d_tools.media").joinpath("demo_page.html").read_text(encoding="utf-8")
-    # In one pass, so that a text which looks like a marker stays text.
-    page = re.sub(r"\{\{(\w+)\}\}", lambda marker: texts[marker[1]], template)
+    page = page_text(title=title, sections=sections, intro=intro, commands=commands)
     with atomic_path(Path(path), overwrite=overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def mesh_payload(mesh: trimesh.Trimesh) -> dict[str, Any]:
-    """The mesh in few bytes, as the page's viewer reads it.
+def page_text(
+    *,
+    title: str,
+    sections: Sequence[PageSection],
+    intro: str = "",
+    commands: Sequence[NextCommand] = (),
+    in_cell: bool = False,
+) -> str:
+    """Give the page that `write_page` writes.
 
-    Returns:
-        `positions` (uint16), `normals` (int8, 127 = 1), `colors` (uint8) of each vertex and `faces` (uint32),
-        as base64 of little-endian arrays `[n, 3]`. `origin + scale * positions` has the centre of
-        its bounding box at 0 and its farthest vertex at distance 1.
+    Args:
+        title: See `write_page`; "" has no headline.
+        sections: See `write_page`.
+        intro: See `write_page`.
+        commands: See `write_page`.
+        in_cell: Laid out for the frame of a notebook's cell, without margins.
     """
-    if len(mesh.faces) == 0:
-        raise InputError("the mesh for the page has no faces; lower the iso-level or raise the resolution")
-    if not isinstance(mesh.visual, ColorVisuals):
-        raise InputError("the mesh for the page has a texture or nothing; give one with vertex colours")
-    vertices = np.asarray(mesh.vertices, np.float64)
-    lowest, extent = vertices.min(axis=0), np.ptp(vertices, axis=0)
-    side, radius = extent.max(), np.linalg.norm(vertices - lowest - extent / 2, axis=1).max()
-    return {
-        "origin": [float(value) for value in -extent / 2 / radius],
-        "scale": float(side / radius / _STEPS),
-        "positions": _base64(np.round((vertices - lowest) / side * _STEPS), "<u2"),
-        "normals": _base64(np.round(np.asarray(mesh.vertex_normals) * 127), "i1"),
-        "colors": _base64(np.asarray(mesh.visual.vertex_colors)[:, :3], "u1"),
-        "faces": _base64(np.asarray(mesh.faces), "<u4"),
+    paragraphs = [text.strip() for text in re.split(r"\n\s*\n", intro) if text.strip()]
+    names, payloads = count(1), list[str]()
+    texts = {
+        "title": html.escape(title),
+        "body": ' class="cell"' if in_cell else "",
+        "headline": f"<h1>{html.escape(title)}</h1>" if title else "",
+        "intro": "\n".join(f'<p class="intro">{html.escape(text)}</p>' for text in paragraphs),
+        "sections": "\n".join(_section(section, names, payloads) for section in sections),
+        "commands": _command_list(commands),
+        "meshes": "\n".join(payloads),
     }
+    template = resources.files("gen3d_tools.media").joinpath("page.html").read_text(encoding="utf-8")
+    # In one pass, so that a text which looks like a marker stays text.
+    return re.sub(r"\{\{(\w+)\}\}", lambda marker: texts[marker[1]], template)
 
 
-def _figure(item: PageItem) -> str:
-    kind = _MEDIA_TYPES.get(item.path.suffix.lower())
-    if kind is None:
-        raise InputError(f"cannot show {item.path} on a page; choose one of {', '.join(_MEDIA_TYPES)}")
-    if not item.path.is_file():
-        raise NotFoundError(f"no file at {item.path} to show on the page; check the path")
-    source = f"data:{kind};base64,{base64.b64encode(item.path.read_bytes()).decode()}"
+def _section(section: PageSection, names: "count[int]", payloads: list[str]) -> str:
+    figures = []
+    for item in section.items:
+        if isinstance(item, PageMesh):
+            name = f"mesh-{next(names)}"
+            payload = json.dumps(mesh_payload(item.mesh))  # numbers and base64: nothing that could end the element
+            payloads.append(f'<script type="application/json" id="{name}">{payload}</script>')
+            figures.append(_mesh_figure(name, item.caption))
+        else:
+            figures.append(_figure(item))
+    heading = f"<h2>{html.escape(section.title)}</h2>\n" if section.title else ""
+    body = "\n".join(figures)
+    return f'<section>\n{heading}<div class="grid">\n{body}\n</div>\n</section>'
+
+
+def _mesh_figure(name: str, caption: str) -> str:
+    caption = html.escape(caption)
+    hint = "Drag to turn, click and scroll to zoom, double-click to reset; arrow keys, + and - do the same."
+    hint = f' <span class="hint" hidden>{hint}</span>' if name == _FIRST_MESH else ""
+    return (
+        f'<figure>\n<div class="stage">\n<canvas data-mesh="{name}" tabindex="0" role="img" aria-label="{caption}">'
+        "</canvas>\n<p>The mesh turns here once JavaScript and WebGL are on.</p>\n</div>\n"
+        f"<figcaption>{caption}{hint}</figcaption>\n</figure>"
+    )
+
+
+def _figure(item: PageItem | PagePicture) -> str:
+    kind, data = ("image/png", item.png) if isinstance(item, PagePicture) else _content(item.path)
+    source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     caption = html.escape(item.caption)
     if kind.startswith("video/"):
         media = f'<video src="{source}" aria-label="{caption}" autoplay muted loop playsinline controls></video>'
@@ -131,6 +175,15 @@ def _figure(item: PageItem) -> str:
         media = f'<img src="{source}" alt="{caption}">'
     opening = '<figure class="wide">' if item.wide else "<figure>"
     return f"{opening}\n{media}\n<figcaption>{caption}</figcaption>\n</figure>"
+
+
+def _content(path: Path) -> tuple[str, bytes]:
+    kind = MEDIA_TYPES.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"cannot show {path} on a page; choose one of {', '.join(MEDIA_TYPES)}")
+    if not path.is_file():
+        raise NotFoundError(f"no file at {path} to show on the page; check the path")
+    return kind, path.read_bytes()
 
 
 def _command_list(commands: Sequence[NextCommand]) -> str:
@@ -141,7 +194,3 @@ def _command_list(commands: Sequence[NextCommand]) -> str:
         for entry in commands
     )
     return f"<h2>What to try next</h2>\n<ol>\n{entries}\n</ol>"
-
-
-def _base64(values: np.ndarray, dtype: str) -> str:
-    return base64.b64encode(values.astype(dtype).tobytes()).decode()

@@ -30,7 +30,7 @@ from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference,
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.kernels.compiling.ahead import SecondProcess, second_process
 from gen3d_tools.media.images import write_image
-from gen3d_tools.media.page import NextCommand, PageItem, write_demo_page
+from gen3d_tools.media.page import NextCommand, PageEntry, PageItem, PageMesh, PageSection, write_page
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.photos.photo import load_photo
@@ -257,25 +257,24 @@ def _page(path: Path, places: Mapping[str, Path], plan: DemoPlan, mesh: trimesh.
     blend = f"From {_caption(plan.blend_from)} to {_caption(plan.blend_to)}, in even steps between their latents"
     health = mesh_health(mesh)
     closed = "watertight, " if health.watertight else ""
-    write_demo_page(
+    mesh_caption = f"{_caption(plan.mesh).capitalize()} as a mesh ({closed}{health.faces:,} faces): {plan.mesh_name}."
+    items: list[PageEntry] = [
+        PageMesh(mesh=mesh, caption=mesh_caption),
+        PageItem(path=places[ORBIT_NAME], caption=f"A walk around {_caption(plan.orbit)}: {ORBIT_NAME}"),
+        PageItem(
+            path=places[GRID_NAME], wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
+        ),
+        PageItem(path=places[BLEND_NAME], wide=True, caption=f"{blend}: {BLEND_NAME}"),
+        PageItem(
+            path=places[RESULT_NAME] / OVERVIEW_NAME,
+            wide=True,
+            caption=f"A toy it has never seen, from one photo; class and camera were found out: {RESULT_NAME}",
+        ),
+    ]
+    write_page(
         path,
         title="What gen3d makes",
         intro=INTRO,
-        items=[
-            PageItem(path=places[ORBIT_NAME], caption=f"A walk around {_caption(plan.orbit)}: {ORBIT_NAME}"),
-            PageItem(
-                path=places[GRID_NAME], wide=True, caption=f"A column for each class, a row for each seed: {GRID_NAME}"
-            ),
-            PageItem(path=places[BLEND_NAME], wide=True, caption=f"{blend}: {BLEND_NAME}"),
-            PageItem(
-                path=places[RESULT_NAME] / OVERVIEW_NAME,
-                wide=True,
-                caption=f"A toy it has never seen, from one photo; class and camera were found out: {RESULT_NAME}",
-            ),
-        ],
-        mesh=mesh,
-        mesh_caption=(
-            f"{_caption(plan.mesh).capitalize()} as a mesh ({closed}{health.faces:,} faces): {plan.mesh_name}."
-        ),
+        sections=[PageSection(items=items)],
         commands=NEXT_COMMANDS,
     )

@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
 from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.media.images import write_image
-from gen3d_tools.media.page import NextCommand, PageItem, mesh_payload, write_demo_page
+from gen3d_tools.media.mesh_payload import mesh_payload
+from gen3d_tools.media.page import NextCommand, PageItem, PageMesh, PageSection, write_page
 from gen3d_tools.media.video import VideoWriter
 
 
@@ -55,9 +59,10 @@ def media(folder: Path) -> list[PageItem]:
     ]
 
 
-def write(path: Path, **changes: object) -> str:
-    options = {"title": "A demo", "intro": "Hello.", "items": [], "mesh": coloured_ball(1), "mesh_caption": "A ball"}
-    write_demo_page(path, **{**options, **changes})
+def write(path: Path, *, items=(), mesh=None, mesh_caption="A ball", heading="", **changes: object) -> str:
+    turning = PageMesh(mesh=coloured_ball(1) if mesh is None else mesh, caption=mesh_caption)
+    options = {"title": "A demo", "intro": "Hello.", "sections": [PageSection(items=[turning, *items], title=heading)]}
+    write_page(path, **{**options, **changes})
     return path.read_text(encoding="utf-8")
 
 
@@ -66,7 +71,7 @@ def array(payload: dict[str, object], name: str, dtype: str) -> np.ndarray:
 
 
 def embedded_mesh(page: str) -> dict[str, object]:
-    found = re.search(r'<script type="application/json" id="mesh">(.*?)</script>', page)
+    found = re.search(r'<script type="application/json" id="mesh-1">(.*?)</script>', page)
     assert found is not None
     return json.loads(found[1])
 
@@ -98,13 +103,16 @@ def test_media_are_embedded_byte_for_byte(tmp_path):
 def test_markup_in_texts_is_shown_and_not_obeyed(tmp_path):
     evil = "</title></script><script>alert('x')</script>\"' onload=\"y &amp; {{mesh}}"
     plain = Outline(
-        write(tmp_path / "plain.html", items=media(tmp_path), commands=[NextCommand(purpose="", command="")])
+        write(
+            tmp_path / "plain.html", items=media(tmp_path), heading="x", commands=[NextCommand(purpose="", command="")]
+        )
     )
     items = [PageItem(path=item.path, caption=evil) for item in media_again(tmp_path)]
     page = write(
         tmp_path / "evil.html",
         title=evil,
         intro=evil,
+        heading=evil,
         items=items,
         mesh_caption=evil,
         commands=[NextCommand(purpose=evil, command=evil)],
@@ -163,8 +171,6 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_written(tmp_path):
         write(target, items=[PageItem(path=tmp_path / "none.png", caption="")])
     with pytest.raises(InputError, match="no faces"):
         mesh_payload(trimesh.Trimesh())
-    with pytest.raises(InputError, match="vertex colours"):
-        mesh_payload(trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]], visual=TextureVisuals()))
     assert not target.parent.exists()
 
 
@@ -173,3 +179,56 @@ def test_an_existing_page_stays_unless_told_otherwise(tmp_path):
     with pytest.raises(InputError, match="exists already"):
         write(tmp_path / "a.html", title="Second")
     assert "Second" in write(tmp_path / "a.html", title="Second", overwrite=True)
+
+
+def textured_square() -> trimesh.Trimesh:
+    """A square whose left half is red and whose right half is blue."""
+    picture = np.zeros((8, 8, 3), np.uint8)
+    picture[:, :4, 0] = picture[:, 4:, 2] = 255
+    visual = TextureVisuals(
+        uv=[[0, 0], [1, 0], [1, 1], [0, 1]], material=PBRMaterial(baseColorTexture=Image.fromarray(picture))
+    )
+    corners = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    return trimesh.Trimesh(corners, [[0, 1, 2], [0, 2, 3]], visual=visual, process=False)
+
+
+def test_a_texture_comes_back_from_the_page(tmp_path):
+    payload = embedded_mesh(write(tmp_path / "a.html", mesh=textured_square()))
+    uv = np.frombuffer(base64.b64decode(payload["uv"]), "<u2").reshape(-1, 2) / 65535
+    range_ = np.array(payload["uv_range"])
+    assert np.allclose(range_[:2] + range_[2:] * uv, [[0, 0], [1, 0], [1, 1], [0, 1]], atol=1e-4)
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(payload["texture"].partition(",")[2]))), int)
+    assert np.abs(picture[4, 1] - [255, 0, 0]).max() < 30
+    assert np.abs(picture[4, 6] - [0, 0, 255]).max() < 30
+    assert "colors" not in payload
+
+
+def test_large_textures_become_smaller():
+    mesh = textured_square()
+    mesh.visual.material.baseColorTexture = Image.new("RGB", (4096, 2048))
+    texture = mesh_payload(mesh)["texture"]
+    assert Image.open(io.BytesIO(base64.b64decode(texture.partition(",")[2]))).size == (1024, 512)
+
+
+def test_faces_may_have_colours_and_a_mesh_may_have_none():
+    box = trimesh.creation.box()
+    plain = mesh_payload(box)
+    assert plain["shading"]
+    assert "colors" not in plain
+    box.visual.face_colors = np.arange(48, dtype=np.uint8).reshape(12, 4)
+    payload = mesh_payload(box)
+    colors = np.frombuffer(base64.b64decode(payload["colors"]), np.uint8).reshape(12, 3, 3)
+    assert np.array_equal(colors[:, 0], box.visual.face_colors[:, :3])
+    assert (colors == colors[:, :1]).all()
+
+
+def test_sections_have_headings_and_each_mesh_a_canvas_of_its_own(tmp_path):
+    sections = [
+        PageSection(title=title, items=[PageMesh(mesh=coloured_ball(1), caption=title)]) for title in ("One", "Two")
+    ]
+    write_page(tmp_path / "a.html", title="Two", sections=sections)
+    outline = Outline((tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert [canvas["data-mesh"] for canvas in outline.all("canvas")] == ["mesh-1", "mesh-2"]
+    ids = {script.get("id") for script in outline.all("script")}
+    assert {"mesh-1", "mesh-2"} <= ids
+    assert outline.text["h2"].split() == ["One", "Two"]

@@ -33,7 +33,9 @@ def test_the_wheel_is_pure_and_has_the_version(wheel):
     assert wheel.name == f"gen3d_tools-{gen3d_tools.__version__}-py3-none-any.whl"
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "encoder.safetensors", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "encoder.safetensors", "directions.safetensors", "README.md"]
+)
 def test_the_wheel_carries_the_bundled_model(names, name):
     assert f"gen3d_tools/_weights/shapes/{name}" in names
 

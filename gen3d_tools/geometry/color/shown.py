@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -23,6 +24,20 @@ class Mesh(trimesh.Trimesh):
         size = " x ".join(f"{side:.3g}" for side in np.ptp(np.asarray(self.vertices), axis=0))
         colors = {"vertex": "vertex colours", "face": "face colours", "texture": "a texture"}.get(str(kind_of(self)))
         return f"Mesh({len(self.vertices):,} vertices, {len(self.faces):,} faces, {colors or 'no colours'}, {size})"
+
+    def show(self, viewer: Any = None, *, live: bool = False, **options: Any) -> Any:
+        """Show it in a notebook, to be turned: see `gen3d_tools.show`.
+
+        Args:
+            viewer: One of trimesh's own, to show it there instead, with its `options`.
+            live: See `gen3d_tools.show`.
+            options: For trimesh's viewers.
+        """
+        if viewer is not None:
+            return super().show(viewer=viewer, **options)
+        import gen3d_tools
+
+        return gen3d_tools.show(self, live=live)
 
     def _repr_png_(self) -> bytes | None:
         """Draw it; nothing of an empty one."""

@@ -14,6 +14,13 @@ from zipfile import BadZipFile
 import torch
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.checkpoints.directions import (
+    DIRECTIONS_NAME,
+    DirectionEntry,
+    DirectionHeader,
+    read_directions,
+    write_directions,
+)
 from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.checkpoints.results import BaseModel, StoredResult, write_result
 from gen3d_tools.checkpoints.source import open_source
@@ -193,6 +200,16 @@ def _encoders() -> list[Files]:
     return [_folder_of(write)]
 
 
+def _directions() -> list[Files]:
+    """One of every class, and one of a class with a figure."""
+    entries = (
+        DirectionEntry(name="sefa-1", layers=(0, 1, 2), deviation=0.5, method="sefa"),
+        DirectionEntry(name="size", layers=(3,), deviation=2.0, method="regression", class_index=1, correlation=0.9),
+    )
+    header = DirectionHeader(model_sha256="0" * 64, num_ws=4, w_dim=8, entries=entries)
+    return [_folder_of(lambda folder: write_directions(folder / DIRECTIONS_NAME, header, torch.eye(8)[:2]))]
+
+
 def _states() -> list[Files]:
     """What an interrupted inversion keeps."""
     state = {"stage": 1, "ws": torch.ones(1, 2, 3), "moments": [(torch.zeros(2), 0.5), None], "fit": {"best": 1.5}}
@@ -239,6 +256,7 @@ FORMATS = [
     Format(name="model-folder", corpus=_model_folders, read=_read_model, refusals=REFUSED),
     Format(name="result-folder", corpus=results, read=_read_result, refusals=REFUSED),
     Format(name="encoder", corpus=_encoders, read=load_encoder, refusals=REFUSED),
+    Format(name="directions", corpus=_directions, read=lambda folder: read_directions(only(folder)), refusals=REFUSED),
     Format(
         name="inversion-state",
         corpus=_states,
