@@ -8,6 +8,7 @@
 
 One module per command:
 
+* `view`: what serves a page.
 * `demo`, `sample`, `video`, `mesh`, `invert`, `convert`: what makes files.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 * `command`: how commands read their arguments and show their usage.

@@ -10,6 +10,7 @@
 * `ray_rendering`: which of these engines serves whom.
 * `outputs`: what rays saw, as types.
 * `renderer`: `render`, `render_frames`: pictures from any number of cameras.
+* `strips`: a window of any shape, strip by strip, for who may stop on the way.
 * `compiled_gradients`: the fast way with gradients, for tri-plane fields on CPUs.
 * `differentiable`: pictures with gradients at a fraction of the cost, for inversion.
 * `shown`: pictures as bytes of a PNG, for notebooks.
