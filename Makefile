@@ -25,8 +25,8 @@ test: $(STAMP) ## run the tests
 	@$(PYTEST)
 
 test-bare: $(STAMP) ## find every test, and run those that need them, without system libraries that pip does not bring
-	@$(BIN)/python -m tests.bare all --collect-only -qq
-	@$(BIN)/python -m tests.bare usb -m libraries
+	@$(BIN)/python -m tests.repository.bare all --collect-only -qq
+	@$(BIN)/python -m tests.repository.bare usb -m libraries
 
 fuzz: $(STAMP) ## read spoilt files of every format for SECONDS=600
 	@$(BIN)/python -m tests.fuzz $(SECONDS)

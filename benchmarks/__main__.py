@@ -21,7 +21,7 @@ from rich.table import Table
 
 import gen3d_tools as g3
 from benchmarks import gradients, mesh, model, networks, render, startup, stylenerf, volumes
-from benchmarks.rows import Effort, Row
+from benchmarks.measuring.rows import Effort, Row
 from gen3d_tools.files import atomic_path
 from gen3d_tools.workflows.bench.timing import machine
 

@@ -15,7 +15,7 @@ from gen3d_tools.fields.choices import PlaneAxes
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 from gen3d_tools.geometry.extraction.lattice import sample_lattice
 
 INSIDE = 0.06  # share of the box

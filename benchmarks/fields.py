@@ -18,7 +18,7 @@ from gen3d_tools.fields.choices import PlaneAxes
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 
 STEEPNESS, DEEPEST, EMPTIEST = 400.0, 40.0, -25.0  # raw density per unit of depth, and where it stays
 

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 import gen3d_tools as g3
 from benchmarks.fields import EG3D, fitted_field
+from benchmarks.measuring.rows import Effort, Row, row
 from benchmarks.networks import backbone
 from benchmarks.render import CAMERA
-from benchmarks.rows import Effort, Row, row
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.rendering.compiled_gradients import render_samples, trainable_field
-from gen3d_tools.rendering.compositing import blend, march_rays
+from gen3d_tools.rendering.compiled.gradients import render_samples, trainable_field
 from gen3d_tools.rendering.rays import camera_rays
-from gen3d_tools.rendering.sampling import box_limits, coarse_samples
+from gen3d_tools.rendering.volume.compositing import blend, march_rays
+from gen3d_tools.rendering.volume.sampling import box_limits, coarse_samples
 from gen3d_tools.workflows.bench.plain_backbone import synthesize
 from gen3d_tools.workflows.bench.timing import Timing, measure
 

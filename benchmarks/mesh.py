@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.families import CASES, Case, level_of, make_field
+from benchmarks.measuring.rows import Effort, Row, row
+from benchmarks.measuring.timing import in_own_process, last_json, peak_bytes
 from benchmarks.networks import backbone_timing
-from benchmarks.rows import Effort, Row, row
-from benchmarks.timing import in_own_process, last_json, peak_bytes
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.geometry.extraction.triplane_surface import triplane_surface
 from gen3d_tools.workflows.bench.plain_rays import query

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import gen3d_tools as g3
-from benchmarks import jobs
-from benchmarks.rows import Effort, Row, decibels, largest_difference, row
+from benchmarks.measuring import jobs
+from benchmarks.measuring.rows import Effort, Row, decibels, largest_difference, row
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.rows import Effort, Row, row
+from benchmarks.measuring.rows import Effort, Row, row
 from gen3d_tools.generators.networks.precision import usable_dtype
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.networks.superresolution import SuperResolutionNetwork

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.timing import in_own_process, last_json, peak_bytes
+from benchmarks.measuring.timing import in_own_process, last_json, peak_bytes
 
 PUBLISHED_MEGABYTES = 875
 WANTED_SECONDS, WANTED_MEMORY = 20.0, 1.5  # for reading, on two cores; times the file's size
@@ -21,13 +21,13 @@ def write_file(path: Path, megabytes: int) -> None:
     """Write a snapshot of about this size."""
     import torch
 
-    from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
+    from gen3d_tools.cameras.distributions.named import FixedCamera, GaussianLookAt
     from gen3d_tools.fields.render_config import RenderConfig
     from gen3d_tools.generators.families.eg3d import EG3DConfig, EG3DGenerator
     from gen3d_tools.generators.settings import ModelSettings
-    from tests.official_models import KWARGS
-    from tests.official_pickles import generator_node, persistent
-    from tests.pickle_nodes import Layout, OfficialPickler
+    from tests.support.official_models import KWARGS
+    from tests.support.official_pickles import generator_node, persistent
+    from tests.support.pickle_nodes import Layout, OfficialPickler
 
     settings = ModelSettings(
         render_config=RenderConfig(near=2.25, far=3.3),

@@ -20,17 +20,17 @@ from torch import Tensor
 
 import gen3d_tools as g3
 from benchmarks.fields import CASES, EG3D, FieldCase, fitted_field
+from benchmarks.measuring.rows import Effort, Row, decibels, row
 from benchmarks.networks import backbone_timing
-from benchmarks.rows import Effort, Row, decibels, row
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.fields.compiled import compiled_network
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.rendering.compositing import MarchedRays, add_background, blend, march_rays
 from gen3d_tools.rendering.rays import camera_rays
-from gen3d_tools.rendering.sampling import coarse_samples, importance_samples
+from gen3d_tools.rendering.volume.compositing import MarchedRays, add_background, blend, march_rays
+from gen3d_tools.rendering.volume.sampling import coarse_samples, importance_samples
 from gen3d_tools.workflows.bench.timing import measure
 
 CAMERA = Camera.from_spherical(20.0, 10.0, 2.7, fov_y_deg=24.0)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.rows import Effort, Row
-from benchmarks.timing import child_seconds, in_own_process
+from benchmarks.measuring.rows import Effort, Row
+from benchmarks.measuring.timing import child_seconds, in_own_process
 
 ROUNDS = 5
 _IMPORT_TORCH = ("-c", "import torch")

@@ -12,21 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.rows import Effort, Row, row
+from benchmarks.measuring.rows import Effort, Row, row
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.distributions import FixedCamera
-from gen3d_tools.cameras.stylenerf import stylenerf_camera
+from gen3d_tools.cameras.distributions.named import FixedCamera
+from gen3d_tools.cameras.distributions.stylenerf import stylenerf_camera
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.configs import StyleNerfConfig
 from gen3d_tools.generators.families.stylenerf import StyleNerfGenerator
 from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE
-from gen3d_tools.generators.networks.stylenerf_field import FieldNetwork
-from gen3d_tools.generators.networks.stylenerf_upsampler import UpsampleBlock, UpsampleLayer
+from gen3d_tools.generators.networks.stylenerf.field import FieldNetwork
+from gen3d_tools.generators.networks.stylenerf.upsampler import UpsampleBlock, UpsampleLayer
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.rendering.backdrops import behind
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.rendering.sampling import inverse_cdf_samples
+from gen3d_tools.rendering.volume.sampling import inverse_cdf_samples
 from gen3d_tools.workflows.bench.timing import measure
 
 _POINTS = 1 << 15

@@ -13,18 +13,18 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.rows import Effort, Row, decibels, row
+from benchmarks.measuring.rows import Effort, Row, decibels, row
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.distributions import FixedCamera
+from gen3d_tools.cameras.distributions.named import FixedCamera
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.volume import VolumeField, sample_volume
 from gen3d_tools.generators.families.volumegan import VolumeGANConfig, VolumeGANGenerator, bounds_of, encoding_of
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.geometry.extraction.isosurface import bordered_lattice
-from gen3d_tools.rendering.compositing import march_rays
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.rendering.sampling import importance_samples
+from gen3d_tools.rendering.volume.compositing import march_rays
+from gen3d_tools.rendering.volume.sampling import importance_samples
 from gen3d_tools.workflows.bench.timing import measure
 
 CHUNK_POINTS, CHUNKS = 100_000, 2  # of the published script; how many are timed

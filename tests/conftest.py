@@ -65,7 +65,7 @@ def make_tiny_generator():
     """A class-conditional generator with random weights, small enough for every test."""
     import torch
 
-    from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
+    from gen3d_tools.cameras.distributions.named import FixedCamera, UniformSphere
     from gen3d_tools.fields.render_config import RenderConfig
     from gen3d_tools.generators.families.geometry_aware import GeometryAwareConfig, GeometryAwareGenerator
     from gen3d_tools.generators.settings import ModelSettings

@@ -21,7 +21,7 @@ def names_in(folder: Path) -> list[str]:
 
 def killed(how: str, folder: Path, *arguments: str) -> int:
     """Run writers that are killed; says how many deaths there were."""
-    command = [sys.executable, "-m", "tests.killed_writers", how, str(folder), *arguments]
+    command = [sys.executable, "-m", "tests.support.killed_writers", how, str(folder), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[0])

@@ -13,7 +13,7 @@ from dataset import CLASSES, Z_DIM
 from network import CONFIG, TrainableField
 
 import gen3d_tools
-from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
+from gen3d_tools.cameras.distributions.named import FixedCamera, UniformSphere
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareConfig, GeometryAwareGenerator
 from gen3d_tools.generators.settings import ModelSettings, TrustedViews

@@ -25,7 +25,7 @@ from gen3d_tools.metrics.agreement import compare
 from gen3d_tools.workflows.mesh.options import MeshOptions
 from gen3d_tools.workflows.mesh.preview import REPORT_SIZE, RING_VIEWS, ring, view_config
 from gen3d_tools.workflows.mesh.sample import make_mesh
-from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields
+from gen3d_tools.workflows.samples.selection import Sample, choose_samples, make_fields
 
 SURFACE = MeshOptions(faces=20_000, texture=1024)
 LEAST_IOU, LEAST_PSNR, MOST_SECONDS = 0.985, 26.0, 12.0

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import Numbers, check_frames
-from gen3d_tools.cameras.eg3d import eg3d_look_at
+from gen3d_tools.cameras.distributions.eg3d import eg3d_look_at
 from gen3d_tools.cameras.trajectories import SCRIPT_PATHS
 from gen3d_tools.errors import InputError
 

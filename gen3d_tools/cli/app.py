@@ -16,8 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video, view
-from gen3d_tools.cli.console import print_error, wants_json
-from gen3d_tools.cli.streams import close_stdout, prepare_streams, print_result
+from gen3d_tools.cli.terminal.console import print_error, wants_json
+from gen3d_tools.cli.terminal.streams import close_stdout, prepare_streams, print_result
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.kernels.compiling.ahead import second_process
 from gen3d_tools.wording import options_are_typed

@@ -7,11 +7,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.running import run_workflow
 
 if TYPE_CHECKING:
-    from gen3d_tools.workflows.runs import Run
+    from gen3d_tools.workflows.running.runs import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +48,7 @@ def bench(
 
     Example: `gen3d bench shapes --size 64`
     """
-    from gen3d_tools.cli.console import ConsoleReporter
+    from gen3d_tools.cli.terminal.console import ConsoleReporter
     from gen3d_tools.workflows.bench.run import BenchSize
     from gen3d_tools.workflows.bench.run import bench as workflow
 

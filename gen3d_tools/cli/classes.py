@@ -5,10 +5,10 @@ from typing import Any
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.console import stderr_console
-from gen3d_tools.cli.running import run_query
-from gen3d_tools.cli.streams import print_result
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.console import stderr_console
+from gen3d_tools.cli.terminal.running import run_query
+from gen3d_tools.cli.terminal.streams import print_result
 from gen3d_tools.printable import printable
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.console import ConsoleReporter, print_table, stderr_console
-from gen3d_tools.cli.streams import print_result
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.console import ConsoleReporter, print_table, stderr_console
+from gen3d_tools.cli.terminal.streams import print_result
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.doctor.run import Check, Report

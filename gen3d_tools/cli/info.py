@@ -6,9 +6,9 @@ import typer
 from rich.table import Table
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.console import file_size, print_table, shown
-from gen3d_tools.cli.running import run_query
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.console import file_size, print_table, shown
+from gen3d_tools.cli.terminal.running import run_query
 from gen3d_tools.printable import listed, printable, quoted
 
 _MOST_NOTES = 20

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.completion import complete_class, complete_model, complete_preset
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.completion import complete_class, complete_model, complete_preset
+from gen3d_tools.cli.terminal.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
@@ -93,8 +93,8 @@ def invert(
 
     Example: `gen3d invert photo.jpg -o result`, then `gen3d video result`
     """
-    from gen3d_tools.workflows.invert import PhotoOptions, WorkOptions
-    from gen3d_tools.workflows.invert import invert as workflow
+    from gen3d_tools.workflows.invert.run import PhotoOptions, WorkOptions
+    from gen3d_tools.workflows.invert.run import invert as workflow
 
     about = PhotoOptions(masks=tuple(mask or ()), background=background, class_name=class_name, camera=camera)
     work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)

@@ -5,8 +5,8 @@ from functools import partial
 import typer
 
 from gen3d_tools.cli import mesh_options, options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
@@ -63,8 +63,8 @@ def mesh(
         parse_surface,
     )
     from gen3d_tools.workflows.mesh.run import mesh as workflow
-    from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.samples import SampleSelection
+    from gen3d_tools.workflows.running.runs import RunOptions
+    from gen3d_tools.workflows.samples.selection import SampleSelection
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     shape = MeshOptions(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gen3d_tools.cli.completion import complete_class, complete_model, complete_path
+from gen3d_tools.cli.terminal.completion import complete_class, complete_model, complete_path
 
 Model = Annotated[
     str,

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import GridCommand
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import GridCommand
+from gen3d_tools.cli.terminal.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +44,10 @@ def sample(
 
     Example: `gen3d sample shapes --class car,mug --seeds 0-3 --grid --show rgb,depth,normal`
     """
-    from gen3d_tools.workflows.runs import RunOptions
+    from gen3d_tools.workflows.running.runs import RunOptions
     from gen3d_tools.workflows.sample import ViewOptions
     from gen3d_tools.workflows.sample import sample as workflow
-    from gen3d_tools.workflows.samples import SampleSelection
+    from gen3d_tools.workflows.samples.selection import SampleSelection
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)

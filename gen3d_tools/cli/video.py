@@ -3,8 +3,8 @@
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import GridCommand
-from gen3d_tools.cli.running import run_workflow
+from gen3d_tools.cli.terminal.command import GridCommand
+from gen3d_tools.cli.terminal.running import run_workflow
 
 
 def register(app: typer.Typer) -> None:
@@ -47,9 +47,9 @@ def video(
 
     Example: `gen3d video shapes --class mug --seeds 0-3 --interpolate -o mugs.mp4`
     """
-    from gen3d_tools.workflows.runs import RunOptions
+    from gen3d_tools.workflows.running.runs import RunOptions
     from gen3d_tools.workflows.sample import ViewOptions
-    from gen3d_tools.workflows.samples import SampleSelection
+    from gen3d_tools.workflows.samples.selection import SampleSelection
     from gen3d_tools.workflows.video.run import video as workflow
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)

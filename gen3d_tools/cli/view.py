@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from gen3d_tools.cli import options
-from gen3d_tools.cli.command import Command
-from gen3d_tools.cli.completion import complete_model
-from gen3d_tools.cli.console import ConsoleReporter, set_verbosity
-from gen3d_tools.cli.streams import print_result
-from gen3d_tools.workflows.interrupts import ended_by_signals
+from gen3d_tools.cli.terminal.command import Command
+from gen3d_tools.cli.terminal.completion import complete_model
+from gen3d_tools.cli.terminal.console import ConsoleReporter, set_verbosity
+from gen3d_tools.cli.terminal.streams import print_result
+from gen3d_tools.workflows.running.interrupts import ended_by_signals
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.distributions import FixedCamera
+from gen3d_tools.cameras.distributions.named import FixedCamera
 from gen3d_tools.checkpoints.native import check_tensors, write_folder
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.field import RadianceField

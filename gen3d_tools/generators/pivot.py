@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.distributions import FixedCamera
+from gen3d_tools.cameras.distributions.named import FixedCamera
 from gen3d_tools.errors import InputError
 
 _LEAST_RADIUS = 1e-3  # world units; a camera that looks away from the object still needs a point ahead

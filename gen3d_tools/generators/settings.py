@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gen3d_tools.cameras.distributions import CameraDistribution, FixedCamera, distribution_from_dict
+from gen3d_tools.cameras.distributions.named import CameraDistribution, FixedCamera, distribution_from_dict
 from gen3d_tools.fields.render_config import RenderConfig
 
 if TYPE_CHECKING:

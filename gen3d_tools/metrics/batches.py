@@ -10,10 +10,10 @@ from torch import Tensor
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
-from gen3d_tools.rendering.outputs import RayOutputs
 from gen3d_tools.rendering.ray_rendering import BatchContext, trace_rays
-from gen3d_tools.rendering.reach import exact_limits
-from gen3d_tools.rendering.sampling import RandomNumbers, coarse_shares, place_on_rays, random_numbers
+from gen3d_tools.rendering.volume.outputs import RayOutputs
+from gen3d_tools.rendering.volume.reach import exact_limits
+from gen3d_tools.rendering.volume.sampling import RandomNumbers, coarse_shares, place_on_rays, random_numbers
 
 
 def render_rays_together(

@@ -7,7 +7,7 @@ from torch import Tensor
 from gen3d_tools.fields.backdrop import Backdrop, Layers
 from gen3d_tools.fields.render_config import Background
 from gen3d_tools.memory import in_chunks
-from gen3d_tools.rendering.compositing import add_background, composite
+from gen3d_tools.rendering.volume.compositing import add_background, composite
 
 _POINTS = 1 << 16  # per chunk
 

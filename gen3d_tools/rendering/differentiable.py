@@ -23,12 +23,12 @@ from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import Jitter, RenderConfig
 from gen3d_tools.rendering.backdrops import behind
-from gen3d_tools.rendering.compiled_gradients import trainable_field
-from gen3d_tools.rendering.compiled_rays import compiles
-from gen3d_tools.rendering.compositing import MarchedRays, add_background, march_rays
+from gen3d_tools.rendering.compiled.gradients import trainable_field
+from gen3d_tools.rendering.compiled.rays import compiles
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
-from gen3d_tools.rendering.reach import exact_limits
-from gen3d_tools.rendering.sampling import (
+from gen3d_tools.rendering.volume.compositing import MarchedRays, add_background, march_rays
+from gen3d_tools.rendering.volume.reach import exact_limits
+from gen3d_tools.rendering.volume.sampling import (
     coarse_shares,
     fixed_positions,
     importance_samples,

@@ -23,12 +23,12 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.backdrops import behind
-from gen3d_tools.rendering.compiled_rays import compiles, march_guided, march_published, without_gradients
-from gen3d_tools.rendering.compositing import add_background
-from gen3d_tools.rendering.outputs import RayOutputs, TracedRays, among_missed
-from gen3d_tools.rendering.reach import Reach, reach_of, scene_end
-from gen3d_tools.rendering.sampling import RandomNumbers
-from gen3d_tools.rendering.tracing import batch_of, rows_of, trace
+from gen3d_tools.rendering.compiled.rays import compiles, march_guided, march_published, without_gradients
+from gen3d_tools.rendering.volume.compositing import add_background
+from gen3d_tools.rendering.volume.outputs import RayOutputs, TracedRays, among_missed
+from gen3d_tools.rendering.volume.reach import Reach, reach_of, scene_end
+from gen3d_tools.rendering.volume.sampling import RandomNumbers
+from gen3d_tools.rendering.volume.tracing import batch_of, rows_of, trace
 
 Sampling = Literal["default", "published", "reference"]
 """Where samples lie: "default" by our own scheme, nearest to the converged picture; "published" by the family's, with

@@ -16,8 +16,8 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.rendering.ray_rendering import Sampling, render_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates, upper_left
-from gen3d_tools.rendering.sampling import RandomNumbers, random_numbers
 from gen3d_tools.rendering.shown import png_of
+from gen3d_tools.rendering.volume.sampling import RandomNumbers, random_numbers
 
 DEFAULT_RESOLUTION = 256
 """Pixels along each side of a picture of a field without super-resolution."""

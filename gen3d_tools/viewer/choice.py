@@ -11,7 +11,7 @@ from torch import Tensor
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import distinct_names
-from gen3d_tools.workflows.samples import Sample, check_psi, choose_samples, make_ws
+from gen3d_tools.workflows.samples.selection import Sample, check_psi, choose_samples, make_ws
 
 MAX_SEED = 2**32 - 1
 DICE = 100_000

@@ -11,7 +11,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.viewer.browser.guard import is_local
 from gen3d_tools.viewer.browser.server import Viewer, free_port
 from gen3d_tools.viewer.studio import open_studio
-from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.running.reporting import Reporter
 
 DEFAULT_PORT = 8080
 DEFAULT_HOST = "127.0.0.1"

@@ -3,17 +3,12 @@
 The commands:
 
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
-* `invert`, `photo_cameras`: photos to 3D; what `--camera` may say.
+* `invert/`: photos to 3D.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
 
 What they share:
 
-* `samples`: which samples a command is about.
-* `claims`: what is checked of a run's outputs before any work.
-* `interrupts`: how a run ends before its time.
-* `runs`: where outputs go, and the record beside them.
-* `reporting`: how progress is told.
-* `sheets`: pictures of many samples as one labelled sheet.
-* `camera_files`: pictures of one object with the cameras that took them: sets for nerfstudio and COLMAP.
+* `samples/`: which samples a command is about, and what is made of many.
+* `running/`: where outputs go and what is checked of them, the record beside them, progress, an early end.
 """

@@ -15,9 +15,9 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.official.load import generator_from_pickle
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.texts import decoded, parse_json
-from gen3d_tools.workflows.claims import claim_folder
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, output_path
+from gen3d_tools.workflows.running.claims import claim_folder
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, output_path
 
 _MAX_NAMES_BYTES = 2**20
 _CHECK_SEED = 0

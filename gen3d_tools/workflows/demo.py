@@ -35,10 +35,10 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.photos.photo import load_photo
 from gen3d_tools.rendering.renderer import render, render_frames
-from gen3d_tools.workflows.claims import check_ours, check_record_free
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, free_folder, output_path
-from gen3d_tools.workflows.samples import Sample, choose_samples, make_fields, make_ws
+from gen3d_tools.workflows.running.claims import check_ours, check_record_free
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, free_folder, output_path
+from gen3d_tools.workflows.samples.selection import Sample, choose_samples, make_fields, make_ws
 from gen3d_tools.workflows.warm import begin_meshes
 
 GRID_NAME = "grid.png"

@@ -18,12 +18,12 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.rendering.ray_rendering import Sampling
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
-from gen3d_tools.workflows.camera_files import CameraFile, check_cameras_out, plan_camera_file
-from gen3d_tools.workflows.claims import claim
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions
-from gen3d_tools.workflows.samples import Sample, SampleSelection, check_psi, make_fields
-from gen3d_tools.workflows.sheets import check_grid, samples_sheet, settle_grid
+from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, RunOptions
+from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
+from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, check_psi, make_fields
+from gen3d_tools.workflows.samples.sheets import check_grid, samples_sheet, settle_grid
 
 KINDS = ("rgb", "depth", "normal")
 GRID_NAME = "grid.png"

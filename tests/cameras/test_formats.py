@@ -20,7 +20,7 @@ from gen3d_tools.cameras.formats import (
     write_camera_path,
 )
 from gen3d_tools.errors import InputError, NotFoundError
-from tests.camera_sets import write_colmap, write_transforms
+from tests.support.camera_sets import write_colmap, write_transforms
 
 FRONT_OPENGL = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]]  # unrotated: looks along -z, up is +y
 FLAT_FRONT = [number for row in FRONT_OPENGL for number in row]

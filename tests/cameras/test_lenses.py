@@ -11,7 +11,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.colmap import read_colmap
 from gen3d_tools.cameras.formats import load_cameras, write_camera_path
 from gen3d_tools.errors import InputError
-from tests.camera_sets import write_colmap, write_transforms
+from tests.support.camera_sets import write_colmap, write_transforms
 
 TURNED = Camera.from_spherical([10.0, 70.0, 200.0], 20.0, 2.0, fov_y_deg=[30.0, 40.0, 50.0])
 ZEROS = {"k1": 0, "k2": 0.0, "k3": 0, "k4": 0, "p1": 0, "p2": 0, "distortion_params": [0, 0.0], "is_fisheye": False}

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
-from gen3d_tools.cameras.eg3d import eg3d_intrinsics, eg3d_look_at
+from gen3d_tools.cameras.distributions.eg3d import eg3d_intrinsics, eg3d_look_at
 from gen3d_tools.cameras.paths import (
     PATHS,
     eg3d_video_path,

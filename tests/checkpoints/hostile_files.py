@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import torch
 
 from tests.checkpoints.spoiling import ArchiveMutator, Mutator, text
-from tests.official_archives import archive_bytes, snapshot
-from tests.official_pickles import official_bytes, omega_node, persistent
-from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
+from tests.support.official_archives import archive_bytes, snapshot
+from tests.support.official_pickles import official_bytes, omega_node, persistent
+from tests.support.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
 
 
 def valid_files() -> list[bytes]:

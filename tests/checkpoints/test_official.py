@@ -12,8 +12,8 @@ from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.checkpoints.source import is_pickle
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from tests.checkpoints.hostile_files import valid_files
-from tests.official_pickles import easy_dict, official_bytes, persistent
-from tests.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
+from tests.support.official_pickles import easy_dict, official_bytes, persistent
+from tests.support.pickle_nodes import Call, Global, Instance, Layout, dumps, storage_blob
 
 KWARGS = {"z_dim": 8, "w_dim": 16, "rendering_kwargs": {"ray_start": 2.25, "ray_end": "auto", "white_back": True}}
 CONFIG = {

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt, UniformSphere
-from gen3d_tools.cameras.priors import PosePrior, Spread
+from gen3d_tools.cameras.distributions.named import FixedCamera, GaussianLookAt, UniformSphere
+from gen3d_tools.cameras.distributions.priors import PosePrior, Spread
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.configs.config_schema import DISTRIBUTIONS, MODEL, RENDERING, SETTINGS
 from gen3d_tools.checkpoints.configs.schema import (

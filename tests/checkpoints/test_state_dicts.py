@@ -9,8 +9,8 @@ import torch
 
 from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.errors import CheckpointError
-from tests.official_archives import archive_bytes, snapshot
-from tests.official_models import GOLDEN
+from tests.support.official_archives import archive_bytes, snapshot
+from tests.support.official_models import GOLDEN
 
 TENSORS = {
     "nerfmlp.fv.const": torch.arange(16.0).reshape(1, 2, 2, 2, 2),

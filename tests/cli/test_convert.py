@@ -11,9 +11,9 @@ from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.workflows.convert import read_class_names
-from tests.official_models import KWARGS, eg3d_bytes, eg3d_tensors, recorded_bytes
-from tests.official_pickles import official_bytes
-from tests.pickle_nodes import Global, Instance, Layout
+from tests.support.official_models import KWARGS, eg3d_bytes, eg3d_tensors, recorded_bytes
+from tests.support.official_pickles import official_bytes
+from tests.support.pickle_nodes import Global, Instance, Layout
 
 FAST = ("--size", 16)
 

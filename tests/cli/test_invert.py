@@ -17,7 +17,7 @@ from gen3d_tools.inversion.results.unfinished import STATE_NAME
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.media.images import read_image, write_image
-from gen3d_tools.workflows import invert as workflow
+from gen3d_tools.workflows.invert import run as workflow
 
 KNOWN = ("--class", "cube", "--camera", "35,22", "--model", "tiny", "--steps", 4)
 FILES = ["config.json", DIFFERENCE_NAME, "overview.png", "photo.png", "run.json"]

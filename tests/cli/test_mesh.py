@@ -175,9 +175,9 @@ def test_progress_counts_lattice_points_over_all_samples(tiny_folder, tmp_path):
     from contextlib import contextmanager
 
     from gen3d_tools.workflows.mesh.run import MeshOptions, mesh
-    from gen3d_tools.workflows.reporting import Reporter
-    from gen3d_tools.workflows.runs import RunOptions
-    from gen3d_tools.workflows.samples import SampleSelection
+    from gen3d_tools.workflows.running.reporting import Reporter
+    from gen3d_tools.workflows.running.runs import RunOptions
+    from gen3d_tools.workflows.samples.selection import SampleSelection
 
     seen = []
 

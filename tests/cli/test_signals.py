@@ -119,7 +119,7 @@ def contents(folder):
 def test_a_batch_that_is_killed_and_resumed_ends_in_the_same_files(tmp_path, tiny_folder):
     """GEN3D_SAMPLES and GEN3D_KILLS ask for more of it."""
     much = os.environ.get("GEN3D_SAMPLES", "40"), os.environ.get("GEN3D_KILLS", "4")
-    command = [sys.executable, "-m", "tests.killed_batches", str(tiny_folder), str(tmp_path), *much]
+    command = [sys.executable, "-m", "tests.support.killed_batches", str(tiny_folder), str(tmp_path), *much]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{much[0]} files, killed at [")

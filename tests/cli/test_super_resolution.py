@@ -6,12 +6,12 @@ import imageio.v3 as imageio
 import pytest
 import torch
 
-from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
+from gen3d_tools.cameras.distributions.named import FixedCamera, GaussianLookAt
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.families.eg3d import EG3DConfig, EG3DGenerator
 from gen3d_tools.generators.settings import ModelSettings
-from tests.official_pickles import official_bytes
 from tests.parity.cases import discover
+from tests.support.official_pickles import official_bytes
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import load_cameras, write_camera_path
-from tests.camera_sets import write_transforms
+from tests.support.camera_sets import write_transforms
 
 SMALL = ("--size", 16)
 SHORT = ("--seconds", 0.4, "--fps", 10)  # 4 frames

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from tests.official_pickles import official_bytes
+from tests.support.official_pickles import official_bytes
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FAMILY = {"epigraf": "epigraf", "3dgp": "threedgp"}

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
-from gen3d_tools.cameras.priors import PosePrior, Spread, fixed
+from gen3d_tools.cameras.distributions.named import FixedCamera, UniformSphere
+from gen3d_tools.cameras.distributions.priors import PosePrior, Spread, fixed
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.eg3d import EG3DConfig, EG3DGenerator

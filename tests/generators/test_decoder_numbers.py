@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 
 DECODERS = [
     Decoder(8, [16, 16], 5, lr_multiplier=0.5, density_gain=30.0),

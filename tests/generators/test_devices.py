@@ -19,7 +19,7 @@ from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.renderer import normals, render
 from tests.generators.small_families import FAMILIES
-from tests.pretended_device import DeviceError, Pretended, pretended_device
+from tests.support.pretended_device import DeviceError, Pretended, pretended_device
 
 DEVICES = ["pretended", pytest.param("cuda", marks=pytest.mark.gpu)]
 PICTURE_ERROR = 10 ** (-50 / 20)  # root mean square of 50 dB

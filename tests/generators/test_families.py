@@ -8,8 +8,8 @@ import pytest
 from gen3d_tools.generators.loading import FAMILIES
 from gen3d_tools.generators.official import threedgp as official_threedgp
 from tests.generators.family_template import FamilyCase, FamilyTests, make
-from tests.official_models import GOLDEN, eg3d_bytes, recorded_bytes
-from tests.stylenerf_generators import stylenerf_bytes
+from tests.support.official_models import GOLDEN, eg3d_bytes, recorded_bytes
+from tests.support.stylenerf_generators import stylenerf_bytes
 
 CASES = {
     case.family: case

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gen3d_tools.cameras.camera import stack_cameras
-from gen3d_tools.cameras.distributions import FixedCamera, UniformSphere
+from gen3d_tools.cameras.distributions.named import FixedCamera, UniformSphere
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.generators.families.epigraf import EpigrafConfig, EpigrafGenerator
@@ -20,7 +20,7 @@ from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
-from tests.stylenerf_generators import build
+from tests.support.stylenerf_generators import build
 
 SETTINGS = InversionSettings().changed(
     resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, locality_points=64

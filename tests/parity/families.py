@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.parity import stylenerf_models, stylenerf_parts
 from tests.parity.cases import Case, Report
-from tests.parity.eg3d_models import check_model
-from tests.parity.eg3d_parts import check_mapping, check_parts
-from tests.parity.plane_families import check_epigraf, check_threedgp
-from tests.parity.volumegan_models import check_model as check_volumegan_model
-from tests.parity.volumegan_models import check_official as check_volumegan_file
-from tests.parity.volumegan_scripts import check_script as check_volumegan_script
+from tests.parity.eg3d.models import check_model
+from tests.parity.eg3d.parts import check_mapping, check_parts
+from tests.parity.planes.families import check_epigraf, check_threedgp
+from tests.parity.stylenerf import models as stylenerf_models
+from tests.parity.stylenerf import parts as stylenerf_parts
+from tests.parity.volumegan.models import check_model as check_volumegan_model
+from tests.parity.volumegan.models import check_official as check_volumegan_file
+from tests.parity.volumegan.scripts import check_script as check_volumegan_script
 
 
 def check_eg3d(case: Case, folder: Path, report: Report) -> None:

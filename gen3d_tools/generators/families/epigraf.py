@@ -16,8 +16,8 @@ from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.configs import EpigrafConfig, PlaneConfig
 from gen3d_tools.generators.families.epigraf_base import PlaneGenerator, PlaneSynthesis
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
-from gen3d_tools.generators.networks.sphere_network import SampleSphere, SphereNetwork
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.sphere_network import SampleSphere, SphereNetwork
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 
 

@@ -21,7 +21,7 @@ from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.configs import NoiseMode, PlaneConfig
 from gen3d_tools.generators.families.triplane import TriplaneGenerator
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, SynthesisNetwork, truncate
 from gen3d_tools.generators.settings import ModelSettings
 

@@ -30,8 +30,8 @@ from gen3d_tools.generators.families.stylenerf_networks import (
 )
 from gen3d_tools.generators.latents import free_latents
 from gen3d_tools.generators.networks.stylegan2 import MappingNetwork, truncate
-from gen3d_tools.generators.networks.stylenerf_field import FieldNetwork
-from gen3d_tools.generators.networks.stylenerf_upsampler import PointColors, SampleUpsampler
+from gen3d_tools.generators.networks.stylenerf.field import FieldNetwork
+from gen3d_tools.generators.networks.stylenerf.upsampler import PointColors, SampleUpsampler
 from gen3d_tools.generators.settings import ModelSettings
 
 AXES = (2, 0, 1)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.mlp import FrequencyEncoding
 from gen3d_tools.generators.configs import StyleNerfConfig, doubled_resolutions
-from gen3d_tools.generators.networks.stylenerf_field import FieldShape
-from gen3d_tools.generators.networks.stylenerf_upsampler import LayerStyle, UpsampleStack
+from gen3d_tools.generators.networks.stylenerf.field import FieldShape
+from gen3d_tools.generators.networks.stylenerf.upsampler import LayerStyle, UpsampleStack
 from gen3d_tools.generators.settings import ModelSettings
 
 _MAX_OCTAVES = 24

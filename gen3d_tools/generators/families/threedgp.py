@@ -12,16 +12,16 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.conventions import YawZero
+from gen3d_tools.cameras.distributions.priors import PosePrior
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.cameras.priors import PosePrior
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.configs import PlaneConfig, ThreeDGPConfig
 from gen3d_tools.generators.families.epigraf_base import PlaneGenerator, PlaneSynthesis
 from gen3d_tools.generators.latents import latent_z
-from gen3d_tools.generators.networks.camera_generator import CameraBounds, CameraGenerator
-from gen3d_tools.generators.networks.depth_adaptor import DepthAdaptor
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.camera_generator import CameraBounds, CameraGenerator
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.depth_adaptor import DepthAdaptor
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.generators.settings import ModelSettings
 

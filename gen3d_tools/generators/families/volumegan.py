@@ -18,9 +18,9 @@ from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.volume import Bounds, PositionalEncoding, VolumeField, within_bounds
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.configs import VolumeGANConfig
-from gen3d_tools.generators.networks.feature_volume import FeatureVolume, PointMLP
-from gen3d_tools.generators.networks.neural_renderer import NeuralRenderer, SampleNeuralRenderer
-from gen3d_tools.generators.networks.scaled_layers import ScaledLinear, WeightScale
+from gen3d_tools.generators.networks.volumegan.feature_volume import FeatureVolume, PointMLP
+from gen3d_tools.generators.networks.volumegan.neural_renderer import NeuralRenderer, SampleNeuralRenderer
+from gen3d_tools.generators.networks.volumegan.scaled_layers import ScaledLinear, WeightScale
 from gen3d_tools.generators.settings import ModelSettings
 
 MAX_RESOLUTION = 2048

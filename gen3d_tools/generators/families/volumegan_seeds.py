@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.families.volumegan import VolumeGANGenerator
-from gen3d_tools.generators.networks.neural_renderer import FirstImage
-from gen3d_tools.generators.networks.scaled_layers import ModulatedPixels, ScaledLinear
+from gen3d_tools.generators.networks.volumegan.neural_renderer import FirstImage
+from gen3d_tools.generators.networks.volumegan.scaled_layers import ModulatedPixels, ScaledLinear
 
 
 def script_latents(generator: VolumeGANGenerator, seed: int, count: int) -> Float[Tensor, "count z_dim"]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.cameras.distributions import CameraDistribution, FixedCamera, GaussianLookAt, UniformSphere
+from gen3d_tools.cameras.distributions.named import CameraDistribution, FixedCamera, GaussianLookAt, UniformSphere
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.choices import PlaneAxes

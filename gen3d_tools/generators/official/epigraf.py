@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import Tensor
 
+from gen3d_tools.cameras.distributions.priors import PosePrior, Spread, fixed
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.cameras.priors import PosePrior, Spread, fixed
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.backdrop import FAR_AWAY
 from gen3d_tools.fields.render_config import Background, RenderConfig
 from gen3d_tools.generators.configs import EpigrafConfig
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
-from gen3d_tools.generators.networks.epigraf_decoder import DIRECTION_PERIOD
+from gen3d_tools.generators.networks.epigraf.decoder import DIRECTION_PERIOD
 from gen3d_tools.generators.official.epigraf_base import (
     LICENCE,
     activated_iso_level,

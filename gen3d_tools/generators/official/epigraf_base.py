@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.cameras.distributions import FixedCamera
+from gen3d_tools.cameras.distributions.named import FixedCamera
+from gen3d_tools.cameras.distributions.priors import PosePrior
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.cameras.priors import PosePrior
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.choices import DensityActivation

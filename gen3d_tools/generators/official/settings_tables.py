@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.cameras.priors import Shape, Spread
+from gen3d_tools.cameras.distributions.priors import Shape, Spread
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.networks.layers import low_pass_filter
 from gen3d_tools.printable import listed, quoted

@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import Tensor
 
-from gen3d_tools.cameras.distributions import FixedCamera
-from gen3d_tools.cameras.priors import PosePrior, Spread, fixed
+from gen3d_tools.cameras.distributions.named import FixedCamera
+from gen3d_tools.cameras.distributions.priors import PosePrior, Spread, fixed
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.configs import StyleNerfConfig
-from gen3d_tools.generators.networks.stylenerf_enlarging import UPSAMPLE_MODES
+from gen3d_tools.generators.networks.stylenerf.enlarging import UPSAMPLE_MODES
 from gen3d_tools.generators.official.epigraf_base import (
     activated_iso_level,
     class_names,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gen3d_tools.cameras.conventions import LEVEL
+from gen3d_tools.cameras.distributions.priors import PosePrior, Shape, Spread, fixed
 from gen3d_tools.cameras.poses import Pose
-from gen3d_tools.cameras.priors import PosePrior, Shape, Spread, fixed
 from gen3d_tools.checkpoints.native import check_tensors
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.cameras.distributions import FixedCamera
-from gen3d_tools.cameras.priors import PosePrior, fixed
+from gen3d_tools.cameras.distributions.named import FixedCamera
+from gen3d_tools.cameras.distributions.priors import PosePrior, fixed
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.backdrop import FAR_AWAY

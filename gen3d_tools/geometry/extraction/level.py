@@ -27,7 +27,7 @@ from gen3d_tools.fields.field import SIGN_CHANGE, RadianceField, chunked
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.ray_rendering import render_rays
 from gen3d_tools.rendering.rays import rays_through
-from gen3d_tools.rendering.sampling import tight_limits
+from gen3d_tools.rendering.volume.sampling import tight_limits
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The light along one ray, from raw densities to what each sample stops of it, and gradients back (numba).
 
-The arithmetic is that of `rendering/compositing.py`: an interval of length l and density s has the optical thickness
+The arithmetic is that of `volume/compositing.py`: an interval of length l and density s has the optical thickness
 s l and lets exp(-s l) of the light through; `lights[k]` is what reaches interval k. Gradients follow the light from
 its end: with A_k = dL/d lights[k] and g_k = dL/d (light stopped by interval k),
 dL/d thickness_k = lights[k + 1] (g_k - A_{k+1}) and A_k = g_k (1 - e^-thickness_k) + A_{k+1} e^-thickness_k.

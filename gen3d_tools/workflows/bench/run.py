@@ -28,11 +28,11 @@ from gen3d_tools.rendering.renderer import render
 from gen3d_tools.workflows.bench import plain_rays as plain
 from gen3d_tools.workflows.bench.plain_backbone import synthesize
 from gen3d_tools.workflows.bench.timing import Timing, Work, machine, measure
-from gen3d_tools.workflows.claims import claim
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions, output_folder, output_path
+from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, RunOptions, output_folder, output_path
 from gen3d_tools.workflows.sample import check_size
-from gen3d_tools.workflows.samples import choose_samples, make_ws
+from gen3d_tools.workflows.samples.selection import choose_samples, make_ws
 
 FILE_NAME = "bench.json"
 CHUNKS = 2  # of the plain lattice that are timed; the rest costs the same per point

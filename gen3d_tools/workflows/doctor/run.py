@@ -22,7 +22,7 @@ from typing import Any
 
 from gen3d_tools.errors import Gen3DError, MissingDependencyError
 from gen3d_tools.system_libraries import import_open3d, library_fix
-from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.running.reporting import Reporter
 
 PACKAGE = "gen3d-tools"
 MODEL = "shapes"

@@ -20,8 +20,8 @@ from gen3d_tools.media.images import encode_pixels, from_uint8, to_uint8, write_
 from gen3d_tools.workflows.mesh.options import NOTES_FOLDER, SHEET_NAME, Files, written_files
 from gen3d_tools.workflows.mesh.preview import STRIP_SIZE
 from gen3d_tools.workflows.mesh.sample import MadeMesh, MeshTask, make_sample
-from gen3d_tools.workflows.runs import Run
-from gen3d_tools.workflows.sheets import samples_sheet
+from gen3d_tools.workflows.running.runs import Run
+from gen3d_tools.workflows.samples.sheets import samples_sheet
 
 _ALREADY = "there already"
 

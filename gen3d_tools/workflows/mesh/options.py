@@ -18,7 +18,7 @@ from gen3d_tools.geometry.formats.point_cloud import check_points
 from gen3d_tools.geometry.processing.cleanup import check_keep
 from gen3d_tools.geometry.processing.decimation import check_faces
 from gen3d_tools.geometry.processing.smoothing import check_rounds
-from gen3d_tools.workflows.samples import Sample
+from gen3d_tools.workflows.samples.selection import Sample
 
 DEFAULT_FORMAT = "glb"
 AUTO_LEVEL = "auto"

@@ -21,7 +21,7 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.metrics.agreement import on_white, without_backdrop
 from gen3d_tools.rendering.renderer import render, render_frames
-from gen3d_tools.workflows.reporting import Reporter
+from gen3d_tools.workflows.running.reporting import Reporter
 
 RING_VIEWS = 8
 REPORT_SIZE = 256  # pixels along each side of the pictures that are compared

@@ -4,7 +4,6 @@ from dataclasses import asdict
 
 from gen3d_tools.files import check_writable
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.workflows.claims import claim
 from gen3d_tools.workflows.mesh.batch import make_all
 from gen3d_tools.workflows.mesh.options import (
     SHEET_NAME,
@@ -21,9 +20,10 @@ from gen3d_tools.workflows.mesh.options import (
     written_files,
 )
 from gen3d_tools.workflows.mesh.sample import MeshTask
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run, RunOptions
-from gen3d_tools.workflows.samples import SampleSelection, check_psi
+from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, RunOptions
+from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
 
 __all__ = [
     "MeshOptions",

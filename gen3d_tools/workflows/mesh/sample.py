@@ -37,9 +37,9 @@ from gen3d_tools.workflows.mesh.preview import (
     view_config,
     write_preview,
 )
-from gen3d_tools.workflows.reporting import Reporter
-from gen3d_tools.workflows.runs import Run
-from gen3d_tools.workflows.samples import make_fields
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run
+from gen3d_tools.workflows.samples.selection import make_fields
 
 REPORTS = ("level", "cleanup", "repair", "decimation")
 """What the mesher notes in a mesh's metadata."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.workflows.samples import Sample
+from gen3d_tools.workflows.samples.selection import Sample
 
 MAX_GRID = 32
 _NAMED = 5  # samples of a way that are named

@@ -9,9 +9,9 @@ from pathlib import Path
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.formats import camera_path_timing, load_cameras, write_camera_path
 from gen3d_tools.errors import InputError, NotFoundError
-from gen3d_tools.workflows.photo_cameras import read_camera_file
-from tests.camera_sets import write_colmap, write_transforms
+from gen3d_tools.workflows.invert.photo_cameras import read_camera_file
 from tests.fuzz.harness import Files, Format, only
+from tests.support.camera_sets import write_colmap, write_transforms
 
 
 def _written(write: Callable[[Path], object]) -> Files:

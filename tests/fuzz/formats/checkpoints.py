@@ -33,7 +33,7 @@ from tests.checkpoints.hostile_files import bombs, valid_archives, valid_files
 from tests.checkpoints.spoiling import KINDS, ArchiveMutator, Mutator
 from tests.fuzz.harness import Files, Format, only
 from tests.fuzz.mutators import ANY, BY_SUFFIX, bit_flips
-from tests.official_models import eg3d_bytes, recorded_bytes
+from tests.support.official_models import eg3d_bytes, recorded_bytes
 
 PICKLE, ARCHIVE = "network.pkl", "network.pth"
 REFUSED = (CheckpointError, NotFoundError)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gen3d_tools.cameras.distributions import FixedCamera, GaussianLookAt
+from gen3d_tools.cameras.distributions.named import FixedCamera, GaussianLookAt
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.families.eg3d import EG3DConfig, EG3DGenerator

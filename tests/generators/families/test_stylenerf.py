@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gen3d_tools.cameras.stylenerf import stylenerf_camera
+from gen3d_tools.cameras.distributions.stylenerf import stylenerf_camera
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.mlp import FrequencyEncoding
 from gen3d_tools.generators.families.stylenerf import frozen_background
 from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.generators.networks.stylenerf_enlarging import UPSAMPLE_MODES
+from gen3d_tools.generators.networks.stylenerf.enlarging import UPSAMPLE_MODES
 from gen3d_tools.rendering.renderer import normals, render
-from tests.stylenerf_generators import build
+from tests.support.stylenerf_generators import build
 
 CAMERA = stylenerf_camera(0.2, 1.45)
 VARIANTS = {

@@ -12,7 +12,7 @@ from gen3d_tools.generators.families.volumegan_seeds import script_latents
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.official.volumegan import from_arguments
 from gen3d_tools.rendering.renderer import render
-from tests.official_models import GOLDEN
+from tests.support.official_models import GOLDEN
 
 CAMERA = {
     "num_steps": 12,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gen3d_tools.generators.networks.camera_generator import CameraBounds, CameraGenerator
-from gen3d_tools.generators.networks.depth_adaptor import DepthAdaptor
+from gen3d_tools.generators.networks.epigraf.camera_generator import CameraBounds, CameraGenerator
+from gen3d_tools.generators.networks.epigraf.depth_adaptor import DepthAdaptor
 
 BOUNDS = CameraBounds(low=(-1.5, 0.8, 10.0, -3.0, 0.0, 0.0), high=(1.5, 2.3, 45.0, 3.0, math.pi, 0.2))
 PRIOR = torch.tensor([[0.3, 1.2, 0.0, 20.0, 1.0, 0.5, 1.0, 0.1], [-1.0, 2.0, 0.0, 40.0, 1.1, -2.0, 3.0, 0.0]])

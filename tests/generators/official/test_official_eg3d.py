@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gen3d_tools.cameras.distributions import GaussianLookAt, UniformSphere
-from gen3d_tools.cameras.eg3d import eg3d_look_at
+from gen3d_tools.cameras.distributions.eg3d import eg3d_look_at
+from gen3d_tools.cameras.distributions.named import GaussianLookAt, UniformSphere
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.fields.triplane import PLANE_AXES

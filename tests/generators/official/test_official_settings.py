@@ -13,8 +13,8 @@ import torch
 from gen3d_tools.checkpoints.official import read_official
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.generators.official.load import generator_from_model
-from tests.official_models import eg3d_bytes, recorded_bytes
-from tests.stylenerf_generators import official_name, stylenerf_bytes
+from tests.support.official_models import eg3d_bytes, recorded_bytes
+from tests.support.stylenerf_generators import official_name, stylenerf_bytes
 
 COUNT = 80
 STRANGE = [

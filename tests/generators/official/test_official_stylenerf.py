@@ -8,8 +8,8 @@ import torch
 
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.generators.loading import load_generator
-from tests.official_pickles import omega_node
-from tests.stylenerf_generators import CAMERA, RENDERER, arguments, build, stylenerf_bytes, tensors
+from tests.support.official_pickles import omega_node
+from tests.support.stylenerf_generators import CAMERA, RENDERER, arguments, build, stylenerf_bytes, tensors
 
 SNAPSHOT = Path(__file__).parents[2] / "golden" / "stylenerf" / "tiny_snapshot.pkl"
 

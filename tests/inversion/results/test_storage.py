@@ -21,7 +21,7 @@ from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.media.images import read_image
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.photo import Photo
-from gen3d_tools.workflows.runs import model_digest
+from gen3d_tools.workflows.running.runs import model_digest
 
 
 def invented_result(folder):

@@ -120,8 +120,8 @@ def test_what_it_compiles_serves_every_field():
     from gen3d_tools.fields.compiled import compiled_network
     from gen3d_tools.kernels.compile_ahead import compile_rays
     from gen3d_tools.kernels.rays.guided import follow_range
-    from gen3d_tools.rendering.compiled_rays import march_guided
-    from gen3d_tools.rendering.reach import Reach
+    from gen3d_tools.rendering.compiled.rays import march_guided
+    from gen3d_tools.rendering.volume.reach import Reach
 
     compile_rays()
     compiled = set(follow_range.signatures)

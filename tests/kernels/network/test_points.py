@@ -10,7 +10,7 @@ import torch
 from gen3d_tools.fields.compiled import compiled_network, raw_density_of, triplane_numbers
 from gen3d_tools.fields.field import FunctionField
 from gen3d_tools.kernels.rays.silhouette import possible_tiles
-from gen3d_tools.rendering.sampling import tight_limits
+from gen3d_tools.rendering.volume.sampling import tight_limits
 from tests.kernels.conftest import KINDS, Kind, make_field
 
 

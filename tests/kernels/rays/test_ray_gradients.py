@@ -17,11 +17,11 @@ from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.networks.decoder import Decoder
-from gen3d_tools.generators.networks.epigraf_decoder import PlaneDecoder
+from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
-from gen3d_tools.rendering.compiled_gradients import render_samples, trainable_field
-from gen3d_tools.rendering.compositing import blend, march_rays
+from gen3d_tools.rendering.compiled.gradients import render_samples, trainable_field
 from gen3d_tools.rendering.rays import camera_rays
+from gen3d_tools.rendering.volume.compositing import blend, march_rays
 from tests.kernels.conftest import on_threads
 
 SIZE, SIDE, SAMPLES = 9, 4, 11
@@ -277,9 +277,9 @@ class Wide(nn.Module):
     ],
 )
 def test_what_is_not_covered_is_said_once(change, reason, caplog, monkeypatch):
-    from gen3d_tools.rendering import compiled_gradients
+    from gen3d_tools.rendering.compiled import gradients
 
-    monkeypatch.setattr(compiled_gradients, "_told", set())
+    monkeypatch.setattr(gradients, "_told", set())
     field = change(make_field("one layer", 0))
     with caplog.at_level("INFO", logger="gen3d_tools"):
         assert trainable_field(field) is None
@@ -304,7 +304,7 @@ from dataclasses import replace
 import torch
 sys.path.insert(0, {root!r})
 from tests.kernels.rays.test_ray_gradients import MARCHERS, Rays, compiled, make_field, make_rays
-from gen3d_tools.rendering.compiled_gradients import trainable_field
+from gen3d_tools.rendering.compiled.gradients import trainable_field
 
 torch.set_num_threads(int(sys.argv[2]))
 field = make_field("two layers", 1)
@@ -333,7 +333,7 @@ import json, resource, sys
 from dataclasses import replace
 import torch
 import gen3d_tools as g3
-from benchmarks.timing import peak_bytes
+from benchmarks.measuring.timing import peak_bytes
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField

@@ -13,7 +13,7 @@ from gen3d_tools.workflows.mesh.options import (
     parse_level,
     plan_files,
 )
-from gen3d_tools.workflows.samples import Sample
+from gen3d_tools.workflows.samples.selection import Sample
 
 MUG, CAR = Sample(3, 0, "mug"), Sample(1, 1, "car")
 

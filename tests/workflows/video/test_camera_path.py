@@ -13,7 +13,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.video.camera_path import plan_motion, untrusted_views
-from tests.camera_sets import write_transforms
+from tests.support.camera_sets import write_transforms
 
 
 def around(count, radius=2.7):

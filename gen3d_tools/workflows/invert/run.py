@@ -1,0 +1,270 @@
+"""`gen3d invert`: photos in, a result folder out that every command takes for a model."""
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.checks import MAX_SEED
+from gen3d_tools.checkpoints.results import BaseModel
+from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
+from gen3d_tools.files import atomic_path
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.latents import class_index
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.tuned import find_base
+from gen3d_tools.inversion.api import find_helpers
+from gen3d_tools.inversion.progress import StepReport
+from gen3d_tools.inversion.pti import Inversion
+from gen3d_tools.inversion.results.result import InversionResult
+from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
+from gen3d_tools.inversion.results.unfinished import Unfinished
+from gen3d_tools.inversion.settings import InversionSettings, Space, preset
+from gen3d_tools.photos.background import check_separation
+from gen3d_tools.photos.framing import measure_framing
+from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.workflows.invert.photo_cameras import read_camera
+from gen3d_tools.workflows.running.claims import claim_folder
+from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, output_folder, output_path
+
+_STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
+_TICKS = 1000  # of the progress bar
+MAX_STEPS = 100_000  # of both stages; the best preset takes 360
+_FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm", ".glb", ".gltf", ".obj", ".ply", ".stl"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """How photos are prepared, and what is known about them."""
+
+    masks: tuple[Path, ...] = ()  # for the first photos, in order
+    background: str = "auto"
+    class_name: str | None = None  # name or index; None = found out
+    camera: str | None = None  # yaw,pitch[,fov] or a file; None = found out
+
+    def check(self, photos: int) -> None:
+        """Refuse what cannot be meant, before any work.
+
+        Raises:
+            InputError: More masks than photos, or no such way to find the object.
+        """
+        check_separation(self.background)
+        if len(self.masks) > photos:
+            raise InputError(f"there are {len(self.masks)} masks for {photos} photos; give one each at most")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions:
+    """How much work is done."""
+
+    preset: str = "balanced"
+    steps: int | None = None  # of both stages; None = the preset's
+    space: str | None = None  # "w" or "w+"; None = the preset's
+    seed: int = 0
+    features: str | None = None  # perceptual distance; None = the best at hand
+
+    def settings(self) -> InversionSettings:
+        """Give the settings that are meant.
+
+        Raises:
+            InputError: An option has a value that it cannot have.
+        """
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"a seed must lie between 0 and {MAX_SEED}, got {self.seed}")
+        if self.steps is not None and self.steps > MAX_STEPS:
+            raise InputError(f"steps is {self.steps}; it must lie in 2..{MAX_STEPS}, a few hundred are enough")
+        changes: dict[str, Any] = {"seed": self.seed}
+        if self.space is not None:
+            if self.space not in get_args(Space):
+                raise InputError(f"space is {self.space[:20]!r}; it must be {' or '.join(get_args(Space))}")
+            changes["space"] = self.space
+        settings = preset(self.preset).changed(**changes)
+        return settings if self.steps is None else settings.with_steps(self.steps)
+
+
+def invert(
+    photos: Sequence[Path],
+    *,
+    model: str = "shapes",
+    about: PhotoOptions | None = None,
+    work: WorkOptions | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Rebuild the object of a photo, or of several photos of it, in 3D.
+
+    Args:
+        photos: Picture files; several show the same object and share its latent.
+        model: Whatever `load_generator` takes, but a result.
+        about: How the photos are prepared, and what is known about them.
+        work: How much work is done.
+        out: The result folder; None makes one in `gen3d-out`.
+        device: "auto", "cpu", "cuda", ...
+        resume: Go on with an interrupted run of the same command.
+        overwrite: Replace an earlier result.
+        dry_run: Check everything and say what would be done, without doing it.
+        reporter: Takes messages and progress.
+
+    Raises:
+        Gen3DError: See the tree in `gen3d_tools.errors`.
+        Interrupted: Ctrl-C, or another signal that ends programs; the message says what was kept.
+    """
+    about, work, reporter = about or PhotoOptions(), work or WorkOptions(), reporter or Reporter()
+    settings = work.settings()
+    about.check(len(photos))
+    target = output_path(out) or output_folder("invert", model, [photos[0].stem])
+    claim_folder(target, overwrite=overwrite)
+    if target.suffix.lower() in _FILE_SUFFIXES and not str(out).endswith(("/", "\\")):
+        raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
+    generator = load_generator(model, device=device)
+    base = base_reference(check_base(generator))
+    label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
+    prepared = _load_photos(photos, about, generator, label, reporter)
+    camera = None if about.camera is None else read_camera(about.camera, generator, photos)
+    run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
+    encoder, distance = find_helpers(generator, work.features)
+    unfinished = Unfinished(target, _job(run, prepared, settings, camera))
+    if dry_run:
+        if resume:
+            unfinished.read()
+        run.add(target, f"a result of {settings.stage_one.steps} + {settings.stage_two.steps} steps")
+        return run
+    task = Inversion(
+        generator,
+        prepared,
+        camera=camera,
+        class_name=label,
+        settings=settings,
+        encoder=encoder,
+        distance=distance,
+        checkpoint=unfinished.write,
+    )
+    if resume:
+        _resume(task, unfinished)
+    _work(task, unfinished, run, target, base, overwrite=overwrite)
+    unfinished.remove()
+    return run.finish(next_command=f"gen3d video {shlex.quote(str(target))}{_base_option(target, base, model)}")
+
+
+def _base_option(target: Path, base: BaseModel, model: str) -> str:
+    """What to type after the result so that its base is found; nothing for a bundled model, or one beside it."""
+    try:
+        find_base(target, base)
+    except Gen3DError:
+        return f" --base {shlex.quote(model)}"
+    return ""
+
+
+def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:
+    """Give everything that was asked for as plain JSON values; photos by their names: a result may be passed on."""
+    masks = [mask.name for mask in about.masks]
+    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, **vars(work)}
+
+
+def _load_photos(
+    photos: Sequence[Path], about: PhotoOptions, generator: Generator, label: int | None, reporter: Reporter
+) -> list[Photo]:
+    """Prepare every photo, and say what was done to it."""
+    framing, background = measure_framing(generator, label), check_separation(about.background)
+    masks = [*about.masks, *[None] * (len(photos) - len(about.masks))]
+    prepared = []
+    for photo, mask in zip(photos, masks, strict=True):
+        prepared.append(load_photo(photo, generator, mask=mask, background=background, framing=framing))
+        for line in prepared[-1].warnings:
+            reporter.say(line)
+    return prepared
+
+
+def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera: Camera | None) -> dict[str, Any]:
+    """Say what a state belongs to; another photo, model or option is another job."""
+    features = run.options["features"]
+    if features is not None and Path(features).is_file():
+        with Path(features).open("rb") as file:
+            features = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "photos": [photo.digest for photo in photos],
+        "model": run.model_sha256,
+        "class": run.options["class_name"],
+        "camera": None if camera is None else camera.to_eg3d_label().tolist(),
+        "settings": settings.to_dict(),
+        "features": features,
+    }
+
+
+def _resume(task: Inversion, unfinished: Unfinished) -> None:
+    """Go on where an interrupted run was.
+
+    Raises:
+        CheckpointError: What it kept is not what this version keeps.
+    """
+    state = unfinished.read()
+    try:
+        task.load_state(state)
+    except Gen3DError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{unfinished.path} was kept by another version, or is broken; leave --resume out to start afresh"
+        ) from error
+
+
+def _work(task: Inversion, unfinished: Unfinished, run: Run, target: Path, base: BaseModel, *, overwrite: bool) -> None:
+    """Run to the end, with a bar, and write the result; whatever happens, what there is is kept."""
+    reporter = run.reporter
+    try:
+        with reporter.progress("inverting", _TICKS) as done, between_steps() as stop_if_asked:
+
+            def tell(step: StepReport) -> None:
+                stop_if_asked()
+                done(round(_TICKS * step.share))
+                reporter.describe(f"{_STAGES[step.stage]} {step.done}/{step.steps}, loss {step.loss:.4f}")
+
+            task.progress = tell
+            task.run()
+        result = task.result()
+        with atomic_path(target, overwrite=overwrite) as temporary:
+            temporary.mkdir(parents=True)
+            write_files(result, temporary, base)
+            run.note(target)
+            run.details |= _details(result)
+            run.write_inside(temporary)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted{unfinished.keep(task.state())}", number=signal_of(error)) from error
+    except Gen3DError as error:
+        raise type(error)(f"{error}{unfinished.keep(task.state())}") from error
+    if unfinished.problem:
+        reporter.say(f"the work could not be kept for --resume on the way: {unfinished.problem}")
+    _report(result, target, reporter)
+
+
+def _details(result: InversionResult) -> dict[str, Any]:
+    """Give what was found as plain JSON values."""
+    view = result.base.settings.default_view
+    yaw, pitch, _ = (float(one) for one in result.camera.spherical(view.target))
+    return {
+        "class": result.class_name,
+        "yaw_deg": yaw,
+        "pitch_deg": pitch,
+        "metrics": result.metrics,
+        "warnings": [*result.warnings, *(line for photo in result.photos for line in photo.warnings)],
+    }
+
+
+def _report(result: InversionResult, target: Path, reporter: Reporter) -> None:
+    """Tell what was found, and how far to trust it."""
+    before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
+    found = _details(result)
+    what = f"{found['class'] or 'object'} seen from yaw {found['yaw_deg']:.0f}°, pitch {found['pitch_deg']:.0f}°"
+    reporter.made(target, f"{what}; fit {result.fit}: {before:.1f} dB before tuning, {after:.1f} dB after")
+    for line in result.warnings:
+        reporter.say(f"warning: {line}")
+    reporter.say(f"side by side: {target / OVERVIEW_NAME}")

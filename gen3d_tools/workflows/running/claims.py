@@ -1,0 +1,206 @@
+"""What is checked of a run's outputs before any work: the same in a dry run, in a run, and in one that is resumed."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.files import check_all_writable, check_writable, listed
+from gen3d_tools.records import Proof, Record, first_record, read_record, records_in
+from gen3d_tools.workflows.running.runs import Run, RunOptions
+
+_CHOICE = ("seeds", "classes")
+"""Options that choose samples, and change none of them."""
+
+
+def claim(
+    run: Run,
+    paths: Sequence[Path],
+    target: Path,
+    options: RunOptions,
+    *,
+    apart: bool = True,
+    notes: Sequence[Path] = (),
+) -> set[Path]:
+    """Check that a run may write its outputs, and find those that need not be made again.
+
+    Args:
+        run: Its options are complete: they say what the outputs are.
+        paths: Every file or folder that it will write.
+        target: The folder that all of them are in, or the one file that is named; others are beside it.
+        options: Whether existing outputs are replaced, or kept where they are whole.
+        apart: Each output depends on its own sample alone, whatever others are chosen.
+        notes: Files of ours that a run that is not finished has kept for itself.
+
+    Returns:
+        The outputs that a record of the same work proves whole; empty unless the run is to be resumed.
+
+    Raises:
+        InputError: Something is in the way, or was made by other work.
+        Gen3DError: A place does not accept files.
+    """
+    run.place_record(target, folder=target not in paths)
+    run.resumable = len(paths) > 1
+    _check_names(paths)
+    check_record_free(run)
+    existing = [path for path in paths if os.path.lexists(path)]
+    if options.resume:
+        whole = _find_whole(run, existing, apart=apart, overwrite=options.overwrite)
+    else:
+        whole = {}
+        if existing and not options.overwrite and len(paths) > 1:
+            _refuse(run, existing, paths, apart=apart)
+    if options.replaces:
+        check_ours(run, [path for path in existing if path != target and path not in whole])
+    check_all_writable([path for path in paths if path not in whole], overwrite=options.replaces)
+    if options.resume:
+        whole |= _find_whole(run, [note for note in notes if note.is_file()], apart=apart, overwrite=True)
+    for proofs in whole.values():
+        run.files |= proofs
+    return set(whole)
+
+
+def claim_folder(target: Path, *, overwrite: bool) -> None:
+    """Check that a run may write a folder that is one output.
+
+    Raises:
+        InputError: Something is in the way.
+        Gen3DError: The place does not accept files.
+    """
+    check_writable(target, overwrite=overwrite, kind="folder")
+
+
+def check_record_free(run: Run) -> None:
+    """Refuse to write where another program has a file by the name of our record.
+
+    Raises:
+        InputError: There is one.
+    """
+    path = first_record(run.folder, run.stem)
+    if os.path.lexists(path) and read_record(path) is None:
+        raise InputError(f"{path} is in the way of the record, and not ours; give another name with -o, or move it")
+
+
+def check_ours(run: Run, existing: Sequence[Path]) -> None:
+    """Refuse to replace files that nobody has named and no run has made; folders are looked into on their own.
+
+    Raises:
+        InputError: There are such files.
+    """
+    records = records_in(run.folder)
+    made = {name for record in records for name in record.files}
+    strange = [path for path in existing if not path.is_dir() and _name(run, path) not in made]
+    if strange:
+        raise InputError(
+            f"{run.folder} holds what no recorded run has made ({listed([path.name for path in strange])}), so it "
+            "stays, also with --overwrite; move it, or give another name with -o"
+        )
+
+
+def _name(run: Run, path: Path) -> str:
+    """Give an output's name in the record."""
+    return Path(os.path.relpath(path, run.folder)).as_posix()
+
+
+def _check_names(paths: Sequence[Path]) -> None:
+    """Refuse outputs of one name.
+
+    Raises:
+        InputError: Two samples would go into one file.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            raise InputError(
+                f"two of the samples would both be written to {path}; choose them in commands of their own"
+            )
+        seen.add(path)
+
+
+def _refuse(run: Run, existing: Sequence[Path], paths: Sequence[Path], *, apart: bool) -> None:
+    """Say how many outputs exist, and what can be done.
+
+    Raises:
+        InputError: Always.
+    """
+    resumable = any(_same_work(run, record, apart=apart) for record in records_in(run.folder))
+    rest = "--resume makes the rest, " if resumable and len(existing) < len(paths) else ""
+    if len(existing) == 1:
+        found = f"{existing[0]} exists already, 1 of {len(paths)} outputs"
+    else:
+        names = listed([path.name for path in existing])
+        found = f"{len(existing)} of {len(paths)} outputs exist already in {run.folder} ({names})"
+    raise InputError(f"{found}: {rest}--overwrite makes all again, another name with -o keeps what is there")
+
+
+def _find_whole(run: Run, existing: Sequence[Path], *, apart: bool, overwrite: bool) -> dict[Path, dict[str, Proof]]:
+    """Find the outputs that a record of the same work proves, with their proofs.
+
+    Raises:
+        InputError: One of them is of other work, or of none that is known, and may not be replaced.
+    """
+    found = records_in(run.folder)
+    same = [record for record in found if _same_work(run, record, apart=apart)]
+    whole = {}
+    for path in existing:
+        name = _name(run, path)
+        for record in same:
+            if proofs := _proofs(record, path, name):
+                whole[path] = proofs
+    strange = [path for path in existing if path not in whole]
+    if strange and not overwrite:
+        _refuse_strange(run, strange, found, same, apart=apart)
+    return whole
+
+
+def _refuse_strange(
+    run: Run, strange: Sequence[Path], found: Sequence[Record], same: Sequence[Record], *, apart: bool
+) -> None:
+    """Say why existing outputs cannot be taken for the run's own.
+
+    Raises:
+        InputError: Always.
+    """
+    names = listed([path.name for path in strange])
+    if not same and found:
+        changed = sorted({key for record in found for key in _differences(run, record, apart=apart)})
+        raise InputError(
+            f"{names} in {run.folder} were made with different {' and '.join(changed)}; repeat that command, or give "
+            "another name with -o"
+        )
+    raise InputError(
+        f"{names} in {run.folder} cannot be resumed: no record proves that this command made them as they are; "
+        "--overwrite makes them again"
+    )
+
+
+def _proofs(record: Record, path: Path, name: str) -> dict[str, Proof]:
+    """Give the proofs of a file, or of all files in a folder; empty where one is missing or does not fit."""
+    if path.is_dir():
+        on_disk = [f"{name}/{one.relative_to(path).as_posix()}" for one in path.rglob("*") if not one.is_dir()]
+        recorded = [one for one in record.files if one.startswith(f"{name}/")]
+        if sorted(on_disk) != sorted(recorded):
+            return {}
+    else:
+        recorded = [name]
+    proofs = {one: proof for one in recorded if (proof := record.files.get(one)) is not None}
+    whole = len(proofs) == len(recorded) and all(proof.fits(record.folder / one) for one, proof in proofs.items())
+    return proofs if whole else {}
+
+
+def _same_work(run: Run, record: Record, *, apart: bool) -> bool:
+    return not _differences(run, record, apart=apart)
+
+
+def _differences(run: Run, record: Record, *, apart: bool) -> list[str]:
+    """Name in what the work of a record differs from that of a run."""
+    mine: dict[str, Any] = json.loads(json.dumps(run.options))
+    options = record.content.get("options")
+    theirs = options if isinstance(options, dict) else {}
+    keys = {*mine, *theirs} - set(_CHOICE if apart else ())
+    changed = [key for key in sorted(keys) if mine.get(key) != theirs.get(key)]
+    if record.content.get("command") != run.command:
+        return ["command"]
+    return (["model"] if record.content.get("model_sha256") != run.model_sha256 else []) + changed

@@ -1,0 +1,277 @@
+"""One run of a command: where its outputs go, what is checked before any work, and the record kept beside them."""
+
+import json
+import os
+import platform
+import re
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gen3d_tools.errors import BatchError, Gen3DError, InputError, NotFoundError
+from gen3d_tools.files import atomic_path, check_writable, shorten, told_of_outputs
+from gen3d_tools.generators.source import find_source
+from gen3d_tools.records import (
+    PROGRAM,
+    RECORD_NAME,
+    Log,
+    Proof,
+    choose_record,
+    logs_in,
+    proofs_of,
+    read_log,
+    stem_of_log,
+)
+from gen3d_tools.workflows.running.interrupts import Interrupted, signal_of
+from gen3d_tools.workflows.running.reporting import Reporter
+
+OUTPUT_ROOT = Path("gen3d-out")
+_MAX_STEM_BYTES = 180
+_MAX_FOLDER_BYTES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What every command is told about its run."""
+
+    out: str | Path | None = None  # a file (by its suffix) or a folder; None = a new folder in `gen3d-out`
+    device: str = "auto"  # or "cpu", "cuda", ...
+    overwrite: bool = False  # replace existing outputs
+    resume: bool = False  # keep the outputs that a record proves whole, and make the others
+    dry_run: bool = False  # check everything and say what would be written, without doing it
+    base: str | None = None  # the model that a result was tuned from, where it is neither bundled nor beside it
+
+    def after(self, model: str) -> str:
+        """Write the model as it is typed after the name of a command, with its base."""
+        return shlex.quote(model) + ("" if self.base is None else f" --base {shlex.quote(self.base)}")
+
+    @property
+    def file(self) -> Path | None:
+        """The one output file, if one is named: it has a suffix, is no folder, and no slash is at its end."""
+        path = output_path(self.out)
+        if path is None or not path.suffix or str(self.out).endswith(("/", "\\")) or os.path.isdir(path):
+            return None
+        return path
+
+    def target(self, command: str, model: str, parts: Sequence[str] = ()) -> Path:
+        """Give the file or folder that is named, or choose a folder in `gen3d-out`."""
+        return output_path(self.out) or output_folder(command, model, parts, resume=self.resume)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether writers may replace what stands there: all of it is checked before any work."""
+        return self.overwrite or self.resume
+
+
+@dataclass
+class Run:
+    """What one command did. `finish` turns it into the record on disk and on stdout."""
+
+    command: str
+    model: str
+    options: dict[str, Any]
+    started: float = field(default_factory=time.monotonic)
+    outputs: list[Path] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    summary: list[dict[str, str]] = field(default_factory=list)  # for people: a table's rows
+    in_table: bool = False  # what the outputs are is said in the table at the end
+    failures: dict[str, str] = field(default_factory=dict)  # what of a batch failed, and why
+    next_command: str = ""
+    dry_run: bool = False  # outputs are a plan: nothing was computed, nothing is on disk
+    reporter: Reporter = field(default_factory=Reporter)
+    files: dict[str, Proof] = field(default_factory=dict)  # what is on disk, by name relative to the record
+    folder: Path = Path()  # of the record
+    stem: str = ""  # what the record's name begins with; empty in a folder of outputs
+    whole: bool = True  # whether the run has come to its end
+    resumable: bool = False  # whether its command takes --resume, and there is more than one output
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the run began."""
+        return time.monotonic() - self.started
+
+    @cached_property
+    def model_sha256(self) -> str | None:
+        """The digest of the model's numbers."""
+        return model_digest(self.model) if self.model else None
+
+    def add(self, path: Path, line: str = "", **details: Any) -> None:
+        """Note an output that is complete on disk, or would be, in a dry run, and tell the user."""
+        self.note(path, **details)
+        self.reporter.made(path, "" if self.in_table else line, planned=self.dry_run)
+
+    def note(self, path: Path, **details: Any) -> None:
+        """Note an output without a word."""
+        self.outputs.append(path)
+        if details:
+            self.details.setdefault("outputs", {})[path.name] = details
+
+    def record(self) -> dict[str, Any]:
+        """Give the run as plain JSON values."""
+        return {
+            "command": self.command,
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "options": self.options,
+            "dry_run": self.dry_run,
+            "outputs": [str(path) for path in self.outputs],
+            "files": {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in self.files.items()},
+            "details": self.details,
+            "failed": self.failures,
+            "whole": self.whole,
+            "seconds": round(self.seconds, 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {
+                PROGRAM: version("gen3d-tools"),
+                "torch": version("torch"),
+                "python": platform.python_version(),
+            },
+        }
+
+    def check_failures(self) -> None:
+        """Say that part of the batch failed, if it did.
+
+        Raises:
+            BatchError: Names what failed and why the first of it did.
+        """
+        if self.failures:
+            first = next(iter(self.failures.values()))
+            names = ", ".join(self.failures)
+            raise BatchError(f"{len(self.failures)} failed: {names}; the rest is written. The first one: {first}")
+
+    def place_record(self, target: Path, *, folder: bool) -> None:
+        """Say where the record goes: into the folder of outputs, or next to the one file."""
+        self.folder = target if folder else target.parent
+        self.stem = "" if folder else shorten(target.stem, _MAX_STEM_BYTES)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Keep a log of everything that the block writes; should it be interrupted, the record is left behind."""
+        for left in logs_in(self.folder):
+            recover(left)
+        log, content = Log(self.folder, self.stem), self.record()
+
+        def tell(path: Path, temporary: Path) -> None:
+            for name, proof in proofs_of(temporary, Path(os.path.relpath(path, self.folder)).as_posix()).items():
+                log.add(name, proof, content)
+                self.files[name] = proof
+
+        try:
+            with told_of_outputs(tell):
+                yield
+        except BaseException as error:
+            self.whole = False
+            begun = log.begun
+            if begun:
+                with suppress(Gen3DError, OSError):  # then the log stays, which says the same
+                    self._write_record(log)
+            if isinstance(error, KeyboardInterrupt) and self.resumable and begun:
+                kept = "what is finished is kept, repeat the command with --resume to make the rest"
+                raise Interrupted(f"interrupted; {kept}", number=signal_of(error)) from error
+            raise
+        self._write_record(log)
+
+    def _write_record(self, log: Log) -> None:
+        names = set(self.files)
+        path, superseded = choose_record(self.folder, self.stem, names, log.path)
+        _write_json(path, self.record())
+        for record in superseded:
+            if record.path != path:
+                record.path.unlink(missing_ok=True)
+        log.remove()
+
+    def finish(self, *, next_command: str = "") -> "Run":
+        """End the run.
+
+        Args:
+            next_command: What to suggest to the user.
+        """
+        self.next_command = next_command
+        return self
+
+    def write_inside(self, folder: Path) -> None:
+        """Write the record into a folder that is one output, before it gets its name."""
+        self.files = {
+            child.relative_to(folder).as_posix(): Proof.of(child)
+            for child in sorted(folder.rglob("*"))
+            if child.is_file()
+        }
+        _write_json(folder / RECORD_NAME, self.record())
+
+
+def recover(log: Path) -> None:
+    """Make a record of the log of a run that was killed; the log of one that lives stays."""
+    found = read_log(log)
+    if found is None:
+        return
+    files = {name: proof for name, proof in found.files.items() if proof is not None and found.proves(name)}
+    path, superseded = choose_record(log.parent, stem_of_log(log), set(files), log)
+    listed = {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in files.items()}
+    outputs = [str(log.parent / name) for name in files]
+    if files:
+        _write_json(path, {**found.content, "outputs": outputs, "files": listed, "whole": False})
+        for record in superseded:
+            if record.path != path:
+                record.path.unlink(missing_ok=True)
+    log.unlink(missing_ok=True)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def model_digest(source: str) -> str:
+    """Compute the SHA-256 of a model's tensors, of a result's difference, or of the pickle it is."""
+    return find_source(source).digest()
+
+
+def model_name(source: str) -> str:
+    """Give a short name for outputs: the last part of a path or repository id."""
+    return re.sub(r"[^\w.-]+", "-", Path(source).resolve().name if Path(source).exists() else source.split("/")[-1])
+
+
+def output_path(out: str | Path | None) -> Path | None:
+    """Read where outputs are to go.
+
+    Raises:
+        InputError: It is empty.
+    """
+    if out is not None and not str(out).strip():
+        raise InputError("-o is empty; give a file or folder, or leave it out for a new folder in gen3d-out")
+    return None if out is None else Path(out)
+
+
+def output_folder(command: str, model: str, parts: Sequence[str] = (), *, resume: bool = False) -> Path:
+    """Choose a folder `gen3d-out/<command>-<model>-<parts>`: a new one, numbered when taken; to resume, the last one.
+
+    Raises:
+        NotFoundError: There is nothing to resume.
+    """
+    return free_folder("-".join([command, model_name(model), *(part for part in parts if part)]), resume=resume)
+
+
+def free_folder(name: str, *, resume: bool = False) -> Path:
+    """Choose a folder in `gen3d-out`: one that does not exist yet, numbered when the name is taken; or the last taken.
+
+    Raises:
+        NotFoundError: There is nothing to resume.
+    """
+    name = shorten(re.sub(r"[^\w.,-]+", "-", name), _MAX_FOLDER_BYTES)
+    candidate, number, last = OUTPUT_ROOT / name, 1, None
+    while candidate.exists():
+        number, last = number + 1, candidate
+        candidate = OUTPUT_ROOT / f"{name}-{number}"
+    if resume and last is None:
+        raise NotFoundError(f"there is nothing to resume: no {candidate}; leave --resume out")
+    candidate = last if resume and last is not None else candidate
+    if not candidate.exists():
+        check_writable(candidate)
+    return candidate

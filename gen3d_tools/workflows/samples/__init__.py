@@ -1,0 +1,6 @@
+"""Samples of a model: which ones a command is about, and what is made of many.
+
+* `selection`: seeds, classes, files of latents to samples, and samples to fields.
+* `sheets`: pictures of many samples as one labelled sheet.
+* `camera_files`: pictures of one object with the cameras that took them: sets for nerfstudio and COLMAP.
+"""
