@@ -63,28 +63,26 @@ class Jobs:
         Raises:
             InputError: One of that name is under way.
         """
-        if anew:
-            self.cancel(what, wait=True)
         job = Job(what, self._page)
-        thread = threading.Thread(target=self._run, args=(job, work), name=f"gen3d-{what}", daemon=True)
         with self._lock:
             if self._closed:
                 return
-            if what in self._running:
+            earlier = self._running.get(what)
+            if earlier is not None and not anew:
                 raise InputError(f"{what} is under way already; wait for it, or cancel it")
+            after = None if earlier is None else earlier[1]
+            if earlier is not None:
+                earlier[0].cancelled.set()
+            thread = threading.Thread(target=self._run, args=(job, work, after), name=f"gen3d-{what}", daemon=True)
             self._running[what] = job, thread
         self._page.show_progress(what, 0.0)
         thread.start()
 
-    def cancel(self, what: str, *, wait: bool = False) -> None:
+    def cancel(self, what: str) -> None:
         """Ask a job to end; nothing happens if there is none."""
         found = self._running.get(what)
-        if found is None:
-            return
-        job, thread = found
-        job.cancelled.set()
-        if wait and thread is not threading.current_thread():
-            thread.join()
+        if found is not None:
+            found[0].cancelled.set()
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -107,8 +105,11 @@ class Jobs:
             if thread is not threading.current_thread():
                 thread.join(10)
 
-    def _run(self, job: Job, work: Callable[[Job], None]) -> None:
+    def _run(self, job: Job, work: Callable[[Job], None], after: threading.Thread | None) -> None:
         try:
+            if after is not None:
+                after.join()
+            job.check()
             work(job)
         except Cancelled:
             pass
@@ -116,5 +117,8 @@ class Jobs:
             self._failed(error)
         finally:
             with self._lock:
-                self._running.pop(job.what, None)
-            self._page.show_progress(job.what, None)
+                is_last = self._running.get(job.what, (None,))[0] is job
+                if is_last:
+                    del self._running[job.what]
+            if is_last:
+                self._page.show_progress(job.what, None)

@@ -13,7 +13,11 @@ from typing import Any
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
+from gen3d_tools.viewer.actions.camera_path import PathActions
+from gen3d_tools.viewer.actions.photo import PhotoActions
 from gen3d_tools.viewer.actions.sheet import SHEET, ContactSheet
+from gen3d_tools.viewer.actions.surface import Surface
+from gen3d_tools.viewer.actions.take_home import TakeHome
 from gen3d_tools.viewer.choice import Choice, History, base_ws, check_choice, first_choice, throw_dice
 from gen3d_tools.viewer.drawing.look import Look
 from gen3d_tools.viewer.drawing.painter import Drawn, Painter, Scene, Wanted
@@ -45,6 +49,10 @@ class Session:
         self.history = History()
         self.jobs = Jobs(page, self.failed)
         self.painter = Painter(self.scene_of, self._show, self.failed, studio.turns)
+        self.path = PathActions(self)
+        self.photo = PhotoActions(self)
+        self.surface = Surface(self)
+        self.take_home = TakeHome(self)
         self._lock = threading.RLock()
         self.view = EMPTY
         if studio.begin is not None:
@@ -100,8 +108,7 @@ class Session:
             if wanted == self.choice:
                 return
             (self.history.add if step else self.history.replace)(wanted)
-        self._draw()
-        self.page.refresh()
+        self.changed()
 
     def choose_model(self, name: str) -> None:
         """Look at another model, from where it is seen best.
@@ -114,8 +121,7 @@ class Session:
         with self._lock:
             self.history.add(first_choice(self.models[name], name))
         self.look_from(default_view(self.generator, self.view))
-        self._draw()
-        self.page.refresh()
+        self.changed()
 
     def choose_class(self, name: str) -> None:
         """Look at another class.
@@ -140,7 +146,12 @@ class Session:
             return
         if found.model != before:
             self.look_from(default_view(self.generator, self.view))
+        self.changed()
+
+    def changed(self) -> None:
+        """Show another object everywhere: the picture, the mesh, the controls."""
         self._draw()
+        self.surface.update()
         self.page.refresh()
 
     def show(self, **changes: Any) -> None:
@@ -222,3 +233,5 @@ class Session:
 
     def _show(self, drawn: Drawn) -> None:
         self.page.show_picture(drawn.pixels, sharp=drawn.sharp)
+        if drawn.sharp:
+            self.page.refresh()  # the command line says from where

@@ -25,6 +25,7 @@ SMALLER = {
 # Commands that are only parsed, and why.
 PARSED_ONLY = {
     "demo": "tests/cli/test_demo.py runs it",
+    "view": "tests/viewer/test_server.py runs it",
     "convert": "tests/cli/test_convert.py runs it with pickles that come with the tests",
     r".*\.(pkl|pth)\b": "needs a published file",
     r".*models/mine": "needs a model that somebody has trained",

@@ -4,7 +4,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float, Int
 
-from gen3d_tools.geometry.color.vertex_colors import colors_of, texture_of
+from gen3d_tools.geometry.color.vertex_colors import colors_of
 from gen3d_tools.geometry.formats.export import SUFFIXES, read_mesh
 from gen3d_tools.geometry.processing.decimation import decimate
 
@@ -28,10 +28,7 @@ def display_mesh(mesh: trimesh.Trimesh, faces: int = DISPLAY_FACES) -> tuple[tri
     before = len(mesh.faces)
     if before <= faces:
         return mesh, ""
-    colors = None if texture_of(mesh) is not None else colors_of(mesh)
-    if texture_of(mesh) is not None:
-        colors = np.asarray(mesh.visual.to_color().vertex_colors)
-    small = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
+    small = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors_of(mesh), process=False)
     if before > _CLUSTERED:
         small = _clustered(small, _CLUSTERED)
     if len(small.faces) > faces:

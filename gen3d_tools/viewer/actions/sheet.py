@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from gen3d_tools.viewer.choice import Choice
 from gen3d_tools.viewer.drawing.look import pixels_of, strips
+from gen3d_tools.viewer.drawing.pace import in_turns
 from gen3d_tools.viewer.jobs import Job
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ class ContactSheet:
         session = self._session
         scene = session.scene_of(choice)
         camera = session.view.camera().to(scene.field.device)
-        for picture in strips(scene.field, camera, session.look, scene.settings, _SIDE, 1.0, sharp=False):
-            self._job.check()
-            if picture is not None:
-                pixels = pixels_of(scene.field, picture, camera, session.look, 1.0)
+        work = strips(scene.field, camera, session.look, scene.settings, _SIDE, 1.0, sharp=False)
+        picture = in_turns(work, session.studio.turns)
+        assert picture is not None, "nobody drops it"
+        pixels = pixels_of(scene.field, picture, camera, session.look, 1.0)
         drawn = Image.fromarray(pixels)
         ImageDraw.Draw(drawn).text((4, 2), str(choice.seed), fill=_INK)
         return np.asarray(drawn)

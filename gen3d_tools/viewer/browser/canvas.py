@@ -107,7 +107,8 @@ class Canvas:
             x, y = event.screen_pos
             clicked(float(x), float(y))
 
-        self._clicked = self.client.scene.on_click()(took)
+        self._clicked = took
+        self.client.scene.on_click()(took)  # type: ignore[arg-type]  # viser awaits what is a coroutine
 
     def _added(self, name: str, overlay: Overlay) -> Any:
         mesh = overlay.mesh
@@ -115,7 +116,7 @@ class Canvas:
         scene = self.client.scene
         if overlay.style == "wireframe":
             return scene.add_mesh_simple(name, vertices, faces, color=_WIRE, wireframe=True, cast_shadow=False)
-        if overlay.style == "shaded" or (colors_of(mesh) is None and mesh.visual.kind != "texture"):
+        if overlay.style == "shaded" or colors_of(mesh) is None:
             return scene.add_mesh_simple(
                 name, vertices, faces, color=_CLAY, side="double", cast_shadow=False, receive_shadow=False
             )

@@ -7,6 +7,7 @@ from typing import Any
 import viser
 
 from gen3d_tools.generators.latents import distinct_names
+from gen3d_tools.viewer.actions.photo import PRESETS
 from gen3d_tools.viewer.choice import MAX_SEED
 from gen3d_tools.viewer.drawing.look import BACKGROUNDS, KINDS, SIZES
 from gen3d_tools.viewer.session import Session
@@ -72,7 +73,7 @@ class ObjectTab(Tab):
             lambda psi: session.choose(psi=float(psi)),
         )
         self.click(
-            gui.add_button("Contact sheet", icon="grid-dots", hint="Twelve seeds side by side; click on one."),
+            gui.add_button("Contact sheet", icon=viser.Icon.GRID_DOTS, hint="Twelve seeds side by side; click on one."),
             session.show_sheet,
         )
         with gui.add_folder("Blend with another seed", expand_by_default=False):
@@ -154,7 +155,7 @@ class LookTab(Tab):
             gui.add_checkbox("Without super-resolution", False, hint="What the rays see."),
             lambda raw: session.show(raw=bool(raw)),
         )
-        self.click(gui.add_button("Reset the view", icon="home"), session.reset_view)
+        self.click(gui.add_button("Reset the view", icon=viser.Icon.HOME), session.reset_view)
 
     def refresh(self) -> None:
         """Show the session's look."""
@@ -164,3 +165,28 @@ class LookTab(Tab):
             self._size.value = AS_WINDOW if look.size is None else str(look.size)
             self._exact.value, self._raw.value = look.exact, look.raw
             self._raw.visible = self.session.generator.super_resolves
+
+
+class PhotoPart(Tab):
+    """The object of a photo."""
+
+    def __init__(self, session: Session, gui: viser.GuiApi) -> None:
+        super().__init__(session, gui)
+        gui.add_markdown(
+            "The object of a photo, in 3D: in front of a plain background, whole, and of a class that the model knows."
+        )
+        self._preset = self.on(
+            gui.add_dropdown("Effort", PRESETS, initial_value=session.photo.preset), session.photo.choose_preset
+        )
+        upload = gui.add_upload_button("Choose a photo", icon=viser.Icon.PHOTO_UP, mime_type="image/*")
+
+        async def uploaded(event: Any) -> None:
+            photo = event.target.value
+            session.act(lambda: session.photo.take(photo.name, photo.content))
+
+        upload.on_upload(uploaded)
+
+    def refresh(self) -> None:
+        """Show the session's choice."""
+        with self.setting():
+            self._preset.value = self.session.photo.preset

@@ -3,7 +3,10 @@
 import math
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from types import TracebackType
+
+from gen3d_tools.rendering.strips import WindowPicture
 
 SMALLEST, LARGEST, STEP = 96, 256, 16
 """Shorter sides of pictures while the camera moves, pixels."""
@@ -79,3 +82,23 @@ class Turns:
                 self._waiting.popleft().set()
             else:
                 self._taken = False
+
+
+def in_turns(
+    work: Iterator[WindowPicture | None], turns: Turns, dropped: Callable[[], bool] = lambda: False
+) -> WindowPicture | None:
+    """Draw a picture strip by strip, each in its turn.
+
+    Args:
+        work: Of `rendering.strips`.
+        turns: Shared by all sessions.
+        dropped: Asked between strips whether the picture is no longer wanted.
+
+    Returns:
+        The picture; None if it was dropped.
+    """
+    while True:
+        with turns:
+            done = next(work)
+        if done is not None or dropped():
+            return done

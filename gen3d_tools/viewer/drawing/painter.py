@@ -8,9 +8,8 @@ behind at most, and its size follows the machine.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +17,9 @@ from jaxtyping import UInt8
 
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.settings import ModelSettings
-from gen3d_tools.rendering.strips import WindowPicture
 from gen3d_tools.viewer.choice import Choice
 from gen3d_tools.viewer.drawing.look import Look, pixels_of, strips
-from gen3d_tools.viewer.drawing.pace import Pace, Turns
+from gen3d_tools.viewer.drawing.pace import Pace, Turns, in_turns
 from gen3d_tools.viewer.drawing.window import View
 
 STILL = 0.12
@@ -102,6 +100,11 @@ class Painter:
             self._paused, self._quick, self._sharp = paused, None, None
             self._tell_news()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the sharp picture of what is wanted has been shown."""
+        return self._wanted is not None and self._sharp == self._wanted
+
     def start(self) -> None:
         """Begin to draw in a thread."""
         self._thread = threading.Thread(target=self._run, name="gen3d-painter", daemon=True)
@@ -172,7 +175,7 @@ class Painter:
         camera, aspect = wanted.view.camera().to(scene.field.device), wanted.view.aspect
         side, begun = self._sharp_side(wanted) if sharp else self.pace.moving, self._clock()
         work = strips(scene.field, camera, wanted.look, scene.settings, side, aspect, sharp=sharp)
-        picture = self._finish(work, lambda: self._is_old(wanted, sharp=sharp))
+        picture = in_turns(work, self._turns, lambda: self._is_old(wanted, sharp=sharp))
         if picture is None:
             return None
         with self._turns:
@@ -180,16 +183,6 @@ class Painter:
         if picture.points is not None and not (sharp and wanted.look.exact):  # else it says nothing of quick ones
             self.pace.measured(side, self._clock() - begun)
         return Drawn(pixels, wanted, sharp)
-
-    def _finish(self, work: Iterator[Any], is_old: Callable[[], bool]) -> WindowPicture | None:
-        """Do strip after strip, each in its turn."""
-        while True:
-            with self._turns:
-                done: WindowPicture | None = next(work)
-            if done is not None:
-                return done
-            if is_old():
-                return None
 
     def _is_old(self, wanted: Wanted, *, sharp: bool) -> bool:
         """Whether something else is wanted by now, so that a picture need not be finished."""
