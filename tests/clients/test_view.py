@@ -54,6 +54,7 @@ class Visit:
         self.page.wait_for_selector("canvas")
         wait(self.page, lambda: set(viewer.sessions) - known)
         [self.session] = set(viewer.sessions) - known
+        self.session.act(lambda: self.session.show(size=HEIGHT))  # however busy the machine is
         self.settle()
 
     def settle(self):

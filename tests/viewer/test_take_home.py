@@ -74,7 +74,7 @@ def test_from_another_distance_the_command_takes_the_camera_file(session, tmp_pa
     name, camera = taken(session, session.take_home.camera)
     (tmp_path / name).write_bytes(camera)
     run(session.take_home.command(), tmp_path, monkeypatch)
-    error = iio.imread(tmp_path / "cube-0003" / "00000.png").astype(int) - iio.imread(content)
+    error = iio.imread(next((tmp_path / "pictures").rglob("00000.png"))).astype(int) - iio.imread(content)
     assert np.abs(error).mean() < 0.1
 
 

@@ -162,7 +162,7 @@ def picture_command(session: "Session", choice: Choice, view: View, size: int) -
     words += ["--raw"] if look.raw else []
     stem = shlex.quote(choice.sample(generator).stem)
     if angles is None:
-        return " ".join(["gen3d video", *words, "--path view.json --format frames -o", f"{stem}/"])
+        return " ".join(["gen3d video", *words, "--path view.json --format frames -o pictures/"])
     yaw, pitch = angles
     default = generator.default_view
     words += [f"--yaw {yaw:.6g} --pitch {pitch:.6g}"]
