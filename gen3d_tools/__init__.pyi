@@ -9,6 +9,11 @@ from gen3d_tools.cameras.paths import line as line
 from gen3d_tools.cameras.paths import orbit as orbit
 from gen3d_tools.cameras.paths import spiral as spiral
 from gen3d_tools.cameras.paths import wiggle as wiggle
+from gen3d_tools.editing.directions import Direction as Direction
+from gen3d_tools.editing.directions import Directions as Directions
+from gen3d_tools.editing.directions import load_directions as load_directions
+from gen3d_tools.editing.finding import direction_between as direction_between
+from gen3d_tools.editing.finding import find_directions as find_directions
 from gen3d_tools.errors import BatchError as BatchError
 from gen3d_tools.errors import CheckpointError as CheckpointError
 from gen3d_tools.errors import Gen3DError as Gen3DError

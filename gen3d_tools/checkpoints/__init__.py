@@ -10,6 +10,7 @@ Our own folders:
 
 * `native`: `config.json` and `model.safetensors`, read and written.
 * `results`, `weight_delta`: a tuned model as the difference from its base.
+* `directions`: named directions in a model's latent space, in one file.
 * `configs/`: JSON of strangers, and the range of every value in a config.
 
 Published files:

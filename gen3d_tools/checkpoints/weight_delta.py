@@ -76,6 +76,11 @@ def encode_difference(
     return Difference(tuple(names), torch.from_numpy(data), torch.cat(scales) if scales else torch.zeros(0))
 
 
+def no_difference() -> Difference:
+    """Give the difference of a model that nobody has tuned."""
+    return encode_difference({}, {})
+
+
 @torch.no_grad()
 def add_difference(tensors: Mapping[str, Tensor], difference: Difference, where: str) -> None:
     """Add a difference to the tensors of its base model, in place.

@@ -7,6 +7,6 @@
 One module per command:
 
 * `view`: what serves a page.
-* `demo`, `sample`, `video`, `mesh`, `invert`, `convert`: what makes files.
+* `demo`, `sample`, `video`, `mesh`, `invert`, `edit`, `directions`, `convert`: what makes files.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 """

@@ -15,7 +15,22 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video, view
+from gen3d_tools.cli import (
+    bench,
+    classes,
+    convert,
+    demo,
+    directions,
+    doctor,
+    edit,
+    info,
+    invert,
+    mesh,
+    models,
+    sample,
+    video,
+    view,
+)
 from gen3d_tools.cli.terminal.console import print_error, wants_json
 from gen3d_tools.cli.terminal.streams import close_stdout, prepare_streams, print_result
 from gen3d_tools.errors import Gen3DError, InputError
@@ -49,7 +64,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Images, videos and meshes from trained 3D-aware GANs. Try: `gen3d demo`",
 )
-for command in (demo, view, sample, video, mesh, invert, convert, info, models, classes, doctor, bench):
+for command in (
+    demo,
+    view,
+    sample,
+    video,
+    mesh,
+    invert,
+    edit,
+    directions,
+    convert,
+    info,
+    models,
+    classes,
+    doctor,
+    bench,
+):
     command.register(app)
 
 

@@ -70,6 +70,11 @@ def _result_rows(result: dict[str, Any] | None) -> list[tuple[str, str]]:
         return []
     metrics, camera = result["metrics"] or {}, result["camera"]
     view = f"yaw {camera['yaw_deg']:.0f}°, pitch {camera['pitch_deg']:.0f}°, fov {camera['fov_y_deg']:.1f}°"
+    if result.get("edit"):
+        return [
+            ("result of", f"an edit of {_edited(result['edit'])}, with {printable(result['base'])}"),
+            ("camera", view),
+        ]
     found = f"{printable(result['class_name'] or 'object')} in {listed(result['photos'] or ['a photo'], 5)}"
     rows = [
         ("result of", f"an inversion with {printable(result['base'])}"),
@@ -80,6 +85,14 @@ def _result_rows(result: dict[str, Any] | None) -> list[tuple[str, str]]:
         before, after = _psnr(metrics, "stage_one"), _psnr(metrics, "stage_two")
         rows.append(("fit", f"{printable(metrics['fit'])}: {before} before tuning, {after} after"))
     return rows + [("note", line) for line in (result["warnings"] or [])[:_MOST_NOTES]]
+
+
+def _edited(edit: Any) -> str:
+    """Say what was edited, and how, as far as the report of a file of anybody's has it."""
+    facts = edit if isinstance(edit, dict) else {}
+    moves = [one for one in facts.get("directions") or [] if isinstance(one, dict)]
+    named = [f"{one.get('name')} {one['amount']:+g}" for one in moves if isinstance(one.get("amount"), int | float)]
+    return f"{printable(str(facts.get('of')))} ({listed(named, 5) or 'nothing'})"
 
 
 def _psnr(metrics: dict[str, Any], stage: str) -> str:

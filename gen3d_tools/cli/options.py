@@ -73,6 +73,11 @@ CamerasOut = Annotated[
     ),
 ]
 
+DirectionFiles = Annotated[
+    list[str] | None,
+    typer.Option("--directions", metavar="FILE", help="File of directions beside the model's own; may be repeated."),
+]
+
 # Of `gen3d video`.
 CameraPath = Annotated[
     str,

@@ -114,6 +114,14 @@ class Generator(nn.Module, ABC):
         layers = w.expand(self.num_ws - self.own_rows, -1)
         return torch.cat([layers, w.new_zeros(self.own_rows, len(w))])[None]
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give what turns each row of `ws` into styles: the matrices of the affine layers that read it, gains included.
+
+        Returns:
+            One list for each row; empty where nothing reads the row, or the family does not say.
+        """
+        return [[] for _ in range(self.num_ws)]
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; empty for an unconditional generator."""

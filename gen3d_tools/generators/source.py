@@ -4,6 +4,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.checkpoints.hub import download
@@ -15,6 +16,9 @@ from gen3d_tools.generators.configs import CONFIGS
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.printable import quoted
+
+if TYPE_CHECKING:  # imports torch
+    from gen3d_tools.checkpoints.results import BaseModel
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -93,6 +97,20 @@ def base_source(source: Source, base: str | Path | None = None) -> Source:
 
     named = None if base is None else find_source(base)
     return find_base(source.path, base_model(read_result_config(source.path, source.config)), named)
+
+
+def reference(source: Source) -> "BaseModel":
+    """Refer to a model on disk, or to the one that a result was tuned from: by its name, and by its digest.
+
+    Raises:
+        CheckpointError: The config of a result is refused.
+    """
+    from gen3d_tools.checkpoints.results import BaseModel, base_model, read_result_config
+
+    if source.kind == "result":
+        return base_model(read_result_config(source.path, source.config))
+    name = source.path.name if Path(source.name).is_absolute() else source.name
+    return BaseModel(source=name, sha256=source.digest())
 
 
 def model_config(source: Source, base: str | Path | None = None) -> ModelConfig:

@@ -5,6 +5,7 @@ The commands:
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
 * `invert/`: photos to 3D.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
+* `editing/`: directions in latent space, and samples moved along them.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
 
 What they share:

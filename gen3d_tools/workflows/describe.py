@@ -102,7 +102,7 @@ def _describe_result(source: Source, base_name: str | Path | None) -> ModelInfo:
         raise CheckpointError(f"{source.path}: {error}") from error
     yaw, pitch, radius = (float(one) for one in camera.spherical(base.settings.default_view.target))
     view = {"yaw_deg": yaw, "pitch_deg": pitch, "radius": radius, "fov_y_deg": float(camera.fov_y_deg)}
-    report = {key: stored.report.get(key) for key in ("photos", "class_name", "metrics", "warnings", "storage")}
+    report = {key: stored.report.get(key) for key in ("photos", "class_name", "metrics", "warnings", "storage", "edit")}
     return replace(
         base,
         name=model_name(source.name),

@@ -42,6 +42,19 @@ def complete_class(ctx: Any, incomplete: str) -> list[str]:
     return [f"{done}{comma}{name}" for name in names if name.lower().startswith(begun.lower())]
 
 
+def complete_direction(ctx: Any, incomplete: str) -> list[str]:
+    """Names of the directions of the model that is typed before, ready for an amount."""
+    from gen3d_tools.workflows.editing.listing import directions_record
+
+    typed: list[str] = ctx.meta.get(TYPED, [])
+    try:
+        rows = directions_record(_model_of(ctx.info_name, typed), base=_value_of(typed, "--base"))["directions"]
+    except Exception:  # whatever is wrong with the model, the command will say; a shell asks for words only
+        return []
+    names = dict.fromkeys(row["name"] for row in rows)
+    return [f"{name}=" for name in names if name.startswith(incomplete)]
+
+
 def _model_of(command: str | None, typed: list[str]) -> str:
     """Give the model: the value of `--model`, which `gen3d invert` has, else the first word."""
     named = _value_of(typed, "--model") or _value_of(typed, "-m")

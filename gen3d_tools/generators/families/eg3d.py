@@ -63,6 +63,12 @@ class EG3DGenerator(TriplaneGenerator):
         """2 log2(R) - 2 for planes of resolution R."""
         return int(self.backbone.synthesis.num_ws)
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices of the planes' network; the super-resolution reads the last row too."""
+        read = self.backbone.synthesis.style_weights()
+        read[-1] += self.superresolution.style_weights()
+        return read
+
     @property
     def image_resolution(self) -> int:
         """Side of the pictures the super-resolution gives."""

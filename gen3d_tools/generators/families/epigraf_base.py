@@ -71,6 +71,10 @@ class PlaneGenerator(TriplaneGenerator):
         """2 log2(R) - 2 for planes of resolution R."""
         return int(self.synthesis.tri_plane_decoder.num_ws)
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices of the planes' network; see `Generator.style_weights`."""
+        return self.synthesis.tri_plane_decoder.style_weights()
+
     @property
     def image_resolution(self) -> int:
         """Side of the pictures it was trained for."""

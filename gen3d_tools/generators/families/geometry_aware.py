@@ -94,6 +94,10 @@ class GeometryAwareGenerator(TriplaneGenerator):
         """4 L for L resolutions: 2 L - 1 convolutions, 2 L in the extra blocks, and the last torgb."""
         return int(self.backbone.synthesis.num_ws)
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices of the planes' network; see `Generator.style_weights`."""
+        return self.backbone.synthesis.style_weights()
+
     def map(
         self,
         z: Float[Tensor, "b z_dim"],

@@ -89,6 +89,13 @@ class StyleNerfGenerator(Generator):
         """One row per layer, and those of latents that are no styles."""
         return sum(self.style_rows) + self.own_rows
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices of all four networks; rows that are no styles have none."""
+        planes = [] if self.plane_blocks is None else self.plane_blocks.style_weights()
+        background = [] if self.background is None else self.background.style_weights()
+        read = [*planes, *self.foreground.style_weights(), *background, *self.upsampler.style_weights()]
+        return [*read, *([] for _ in range(self.own_rows))]
+
     @property
     def image_resolution(self) -> int | None:
         """Side of the pictures that the upsampler gives."""

@@ -142,6 +142,10 @@ class VolumeGANGenerator(Generator):
         """One latent per layer at points, then those of the 2-D network."""
         return self.config.num_ws
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices of the volume, of the layers at points, and of the 2-D network."""
+        return [*self.nerfmlp.style_weights(), *self.synthesis.style_weights()]
+
     @property
     def image_resolution(self) -> int:
         """Side of the pictures that the 2-D network gives."""

@@ -102,6 +102,13 @@ class FullyConnected(nn.Module):
         return self.weight * gain, self.bias * self.lr_multiplier
 
 
+def affine_weight(layer: nn.Module) -> Float[Tensor, "channels w_dim"]:
+    """Give the matrix by which a modulated layer of StyleGAN2 makes its styles of `w`, its gain included."""
+    affine = layer.get_submodule("affine")
+    assert isinstance(affine, FullyConnected)
+    return affine.tensors()[0]
+
+
 def modulated_conv2d(
     x: Float[Tensor, "b in_channels h w"],
     weight: Float[Tensor, "out_channels in_channels k k"],

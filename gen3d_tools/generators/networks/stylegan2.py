@@ -19,6 +19,7 @@ from gen3d_tools.generators.networks.layers import (
     FullyConnected,
     SynthesisLayer,
     ToRGB,
+    affine_weight,
     constant,
     normal,
     normalize_second_moment,
@@ -145,6 +146,11 @@ class SynthesisBlock(nn.Module):
         )
         self.torgb = ToRGB(out_channels, image_channels, w_dim=w_dim, conv_clamp=conv_clamp)
 
+    def style_weights(self) -> list[Float[Tensor, "_ w_dim"]]:
+        """Give the affine matrices of its rows: those of its convolutions, then torgb's."""
+        layers = [self.conv0, self.conv1, self.torgb] if self.num_convs == 2 else [self.conv1, self.torgb]
+        return [affine_weight(layer) for layer in layers]
+
     def forward(
         self,
         x: Tensor | None,
@@ -219,6 +225,16 @@ class SynthesisNetwork(nn.Module):
         """Yield each block's name, resolution and module, in order."""
         for name in self.block_names:
             yield name, int(name[1:]), cast(SynthesisBlock, self.get_submodule(name))
+
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices that read each row."""
+        read: list[list[Tensor]] = [[] for _ in range(self.num_ws)]
+        start = 0
+        for _, _, block in self.blocks():
+            for row, weight in enumerate(block.style_weights(), start):
+                read[row].append(weight)
+            start += block.num_convs
+        return read
 
     def forward(
         self,

@@ -72,6 +72,10 @@ class SuperResolutionNetwork(nn.Module):
             first, second, w_dim=w_dim, resolution=size, image_channels=3, up=2, conv_clamp=clamp
         )
 
+    def style_weights(self) -> list[Float[Tensor, "_ w_dim"]]:
+        """Give the affine matrices of its layers; all of them read the same row."""
+        return [*self.block0.style_weights(), *self.block1.style_weights()]
+
     def forward(
         self,
         features: Float[Tensor, "b channels n n"],

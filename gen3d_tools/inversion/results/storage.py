@@ -20,7 +20,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.pivot import Pivot
-from gen3d_tools.generators.source import find_source
+from gen3d_tools.generators.source import find_source, reference
 from gen3d_tools.inversion.results.overview import around, look, overview
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.media.images import write_image
@@ -101,7 +101,7 @@ def check_base(generator: Generator) -> Source:
 
 def base_reference(base: Source) -> BaseModel:
     """Say which model a result was tuned from: its name, and the digest by which it is known again."""
-    return BaseModel(source=base.path.name if Path(base.name).is_absolute() else base.name, sha256=base.digest())
+    return reference(base)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.fields.mlp import Dense, Encoding, Perceptron
-from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, FullyConnected
+from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, FullyConnected, affine_weight
 
 _EPSILON = 1e-8
 
@@ -136,6 +136,11 @@ class FieldNetwork(nn.Module):
         self.sigma_out = head(1)
         self.feat_out = head(shape.features + 3 * shape.rgb_beside_features)
         self.to_rgb = None if shape.rgb_beside_features else FeatureColor(shape.features)
+
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrix that reads each of its rows; a free field has none."""
+        layers = [self.fc_in, *self.blocks, self.sigma_out, self.feat_out] if self.shape.styled else []
+        return [[affine_weight(layer)] for layer in layers]
 
     def fold(
         self,

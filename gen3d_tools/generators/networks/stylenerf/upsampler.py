@@ -23,6 +23,7 @@ from gen3d_tools.generators.networks.layers import (
     LRELU_SLOPE,
     FullyConnected,
     ToRGB,
+    affine_weight,
     low_pass_filter,
     upsample_image,
     wants_gradient,
@@ -224,6 +225,18 @@ class UpsampleStack(nn.Module):
         """Yield the blocks in order."""
         for resolution in self.resolutions:
             yield cast(UpsampleBlock, self.get_submodule(f"b{resolution}"))
+
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices that read each row."""
+        read: list[list[Tensor]] = [[] for _ in range(self.num_ws)]
+        start = 0
+        for block in self.blocks():
+            convolutions = [block.conv0, block.conv1] if block.num_convs == 2 else [block.conv1]
+            for row, layer in enumerate(convolutions, start):
+                read[row].append(affine_weight(layer))
+            start += block.num_convs
+            read[-1 if self.shared_rgb_row else start].append(affine_weight(block.torgb))
+        return read
 
     def forward(
         self,

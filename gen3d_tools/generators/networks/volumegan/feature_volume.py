@@ -108,6 +108,15 @@ class PointMLP(nn.Module):
         self.fg_density = ScaledLinear(width, 1)
         self.fg_color = ScaledLinear(width, channels)
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices that read each row; the volume reads the first one."""
+        read: list[list[Tensor]] = []
+        for layer in self.fg_mlps:
+            assert isinstance(layer, ModulatedPixels)
+            read.append([layer.style.used_weight()])
+        read[0].append(self.fv.mapping_network.weight)
+        return read
+
     def fold(self, ws: Float[Tensor, "layers w_dim"], color: tuple[Tensor, Tensor] | None = None) -> PointNetwork:
         """The network of one sample as plain matrices, its values mapped from nominally [-1, 1] to [0, 1].
 
@@ -138,4 +147,4 @@ class PointMLP(nn.Module):
 def _used(layer: ScaledLinear) -> tuple[Float[Tensor, "outputs inputs"], Float[Tensor, " outputs"]]:
     """The numbers that a linear layer multiplies and adds."""
     assert layer.bias is not None
-    return layer.weight * layer.scale.factor(layer.weight.shape[1]), layer.bias * layer.scale.lr
+    return layer.used_weight(), layer.bias * layer.scale.lr

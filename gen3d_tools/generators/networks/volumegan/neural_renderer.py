@@ -101,6 +101,16 @@ class NeuralRenderer(nn.Module):
         """Latents it is given. The first is read by nothing; each output shares its own with the next block."""
         return 2 * (self.blocks + 1)
 
+    def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
+        """Give the affine matrices that read each row."""
+        read: list[list[Tensor]] = [[] for _ in range(self.num_ws)]
+        for b in range(1, self.blocks + 1):
+            for name, row in ((f"layer{2 * b - 1}", 2 * b - 1), (f"layer{2 * b}", 2 * b), (f"output{b}", 2 * b + 1)):
+                layer = self.get_submodule(name)
+                assert isinstance(layer, ModulatedPixels)
+                read[row].append(layer.style.used_weight())
+        return read
+
     def first(self, x: Float[Tensor, "b channels n n"]) -> Float[Tensor, "b 3 n n"]:
         """The image before any block."""
         return x[:, :3] if self.rgb_init_res is None else self.rgb_init_res(x)

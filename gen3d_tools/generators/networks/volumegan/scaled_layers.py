@@ -76,9 +76,13 @@ class ScaledLinear(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / scale.lr)
         self.bias = nn.Parameter(torch.full((outputs,), bias_init / scale.lr)) if bias else None
 
+    def used_weight(self) -> Float[Tensor, "outputs inputs"]:
+        """Give the matrix that inputs are multiplied by, its factor included."""
+        return self.weight * self.scale.factor(self.weight.shape[1])
+
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Apply the layer to the last axis."""
-        y = F.linear(x, self.weight * self.scale.factor(self.weight.shape[1]))
+        y = F.linear(x, self.used_weight())
         if self.bias is not None:
             y = y + self.bias * self.scale.lr
         return apply_activation(y, self.activation) * activation_gain(self.activation)
