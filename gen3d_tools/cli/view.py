@@ -37,6 +37,7 @@ def view(
         str, typer.Option("--host", help="Address to listen on. The default is reached from this machine alone.")
     ] = "127.0.0.1",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    directions: options.DirectionFiles = None,
     base: options.Base = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
@@ -57,6 +58,7 @@ def view(
             host=host,
             port=port,
             open_page=open_page,
+            directions=directions or (),
             base=base,
             device=device,
             reporter=ConsoleReporter(quiet=quiet),

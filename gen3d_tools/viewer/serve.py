@@ -26,6 +26,7 @@ def view(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     open_page: bool = False,
+    directions: Sequence[str] = (),
     base: str | None = None,
     device: str = "auto",
     reporter: Reporter | None = None,
@@ -41,6 +42,7 @@ def view(
         host: The address to listen on; 127.0.0.1 is reached from this machine alone.
         port: The first one to try.
         open_page: Open the page in this machine's browser.
+        directions: Files of directions, of the first model.
         base: The model that results were tuned from; see `load_generator`.
         device: Of the models.
         reporter: Takes messages.
@@ -54,7 +56,9 @@ def view(
     if not names:
         raise InputError("there is nothing to view; name a model, a result or a mesh file, such as shapes")
     free_port(host, port)  # better said before the models are read than after
-    studio = open_studio(names, seeds=seeds, classes=classes, base=base, device=device, reporter=reporter)
+    studio = open_studio(
+        names, seeds=seeds, classes=classes, directions=directions, base=base, device=device, reporter=reporter
+    )
     viewer = Viewer(studio, host, port)
     try:
         for line in _told(viewer, port):

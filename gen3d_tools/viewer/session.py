@@ -14,6 +14,7 @@ from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.viewer.actions.camera_path import PathActions
+from gen3d_tools.viewer.actions.edits import Edits, Offered
 from gen3d_tools.viewer.actions.photo import PhotoActions
 from gen3d_tools.viewer.actions.sheet import SHEET, ContactSheet
 from gen3d_tools.viewer.actions.surface import Surface
@@ -49,6 +50,9 @@ class Session:
         self.history = History()
         self.jobs = Jobs(page, self.failed)
         self.painter = Painter(self.scene_of, self._show, self.failed, studio.turns)
+        self.directions = dict(studio.directions)
+        """By model, as `models`."""
+        self.edits = Edits(self)
         self.path = PathActions(self)
         self.photo = PhotoActions(self)
         self.surface = Surface(self)
@@ -131,7 +135,9 @@ class Session:
         """
         index = class_index(name, self.generator.class_names)
         seed = 0 if self.choice.seed is None else self.choice.seed
-        self.choose(step=True, class_index=index, seed=seed)
+        kept = {one.name for one in self.offered(self.choice.model).of(index)}
+        edits = tuple((name, amount) for name, amount in self.choice.edits if name in kept)
+        self.choose(step=True, class_index=index, seed=seed, edits=edits)
 
     def throw_dice(self) -> None:
         """Look at any other seed."""
@@ -221,10 +227,14 @@ class Session:
             logger.error("page %d: %s", self.number, message, exc_info=logger.isEnabledFor(logging.DEBUG))
         self.page.tell(message, failed=True)
 
+    def offered(self, model: str) -> Offered:
+        """The directions of a model."""
+        return self.directions.get(model, Offered())
+
     def scene_of(self, choice: Choice) -> Scene:
         """Make an object."""
         generator = self.models[choice.model]
-        [field] = generator.fields(base_ws(generator, choice))
+        [field] = generator.fields(self.offered(choice.model).move(base_ws(generator, choice), choice))
         return Scene(field, generator.settings)
 
     def _draw(self) -> None:

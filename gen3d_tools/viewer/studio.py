@@ -10,6 +10,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.rendering.renderer import render
+from gen3d_tools.viewer.actions.edits import Offered, offer
 from gen3d_tools.viewer.actions.overlays import MESH_SUFFIXES, display_mesh, read_mesh
 from gen3d_tools.viewer.choice import Choice, base_ws, first_choice
 from gen3d_tools.viewer.drawing.pace import Turns
@@ -25,6 +26,8 @@ class Studio:
     """By the name that pages show, in the order they were given."""
     meshes: dict[str, trimesh.Trimesh] = field(default_factory=dict)
     """Small enough for browsers."""
+    directions: dict[str, Offered] = field(default_factory=dict)
+    """Of models that have some."""
     begin: Choice | None = None
     """What sessions begin with; None without a model."""
     device: str = "auto"
@@ -36,6 +39,7 @@ def open_studio(
     *,
     seeds: str | None = None,
     classes: str | None = None,
+    directions: Sequence[str] = (),
     base: str | None = None,
     device: str = "auto",
     reporter: Reporter | None = None,
@@ -46,6 +50,7 @@ def open_studio(
         names: Models, results and mesh files, as typed.
         seeds: The first of them is looked at first.
         classes: The first of them is.
+        directions: Files of directions, of the first model.
         base: The model that results were tuned from; see `load_generator`.
         device: Of the models.
         reporter: Is told of meshes that are shown with fewer faces.
@@ -56,9 +61,12 @@ def open_studio(
     reporter = reporter or Reporter()
     files = [name for name in names if Path(name).suffix.lower() in MESH_SUFFIXES]
     models: dict[str, Generator] = {}
+    offered: dict[str, Offered] = {}
     for name in names:
         if name not in files:
-            models[_free(model_name(name), models)] = load_generator(name, device=device, base=base)
+            called = _free(model_name(name), models)
+            models[called] = load_generator(name, device=device, base=base)
+            offered[called] = offer(models[called], name, directions if not offered else (), base)
     meshes: dict[str, trimesh.Trimesh] = {}
     for name in files:
         shown, note = display_mesh(read_mesh(Path(name)))
@@ -66,13 +74,13 @@ def open_studio(
             reporter.say(f"{name}: {note}")
         meshes[_free(Path(name).name, meshes)] = shown
     if not models:
-        if seeds is not None or classes is not None:
-            raise InputError("seeds and classes are a model's, and only meshes are named; leave them out")
+        if seeds is not None or classes is not None or directions:
+            raise InputError("seeds, classes and directions are a model's, and only meshes are named; leave them out")
         return Studio({}, meshes, device=device)
     first = next(iter(models))
     begin = first_choice(models[first], first, seeds, classes)
     _warm(models[first], begin)
-    return Studio(models, meshes, begin, device)
+    return Studio(models, meshes, offered, begin, device)
 
 
 def _free(name: str, taken: dict[str, object] | dict[str, Generator] | dict[str, trimesh.Trimesh]) -> str:

@@ -18,6 +18,7 @@ from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.inversion.results.unfinished import Unfinished
+from gen3d_tools.viewer.actions.edits import offer
 from gen3d_tools.viewer.choice import first_choice
 from gen3d_tools.viewer.drawing.window import default_view
 from gen3d_tools.viewer.jobs import Job
@@ -98,6 +99,7 @@ class PhotoActions:
         tuned = load_generator(folder, device=session.studio.device, base=model)
         name = folder.name
         session.models[name] = tuned
+        session.directions[name] = offer(tuned, str(folder), base=model)
         session.history.add(first_choice(tuned, name))
         session.look_from(default_view(tuned, session.view))
         session.page.tell(f"the result is {folder}: a model for every command")

@@ -4,12 +4,13 @@ import json
 import shlex
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gen3d_tools.cameras.camera import stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path
+from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.geometry.formats.export import write_mesh
@@ -156,18 +157,24 @@ def picture_command(session: "Session", choice: Choice, view: View, size: int) -
     angles = angles_of(view, generator)
     if look.background != "model's own" or look.kind not in KINDS:
         raise InputError("no option says the background or the opacity; take the Python lines")
-    words = [choice.after(generator), "--size", str(size)]
+    plain = replace(choice, edits=())
+    first, model = "", plain.after(generator)
+    if edits := [f"--direction {shlex.quote(f'{name}={amount:g}')}" for name, amount in choice.edits if amount]:
+        first = " ".join(["gen3d edit", model, *edits, "-o edited && "])
+        bundled = generator.source in bundled_models()
+        model = "edited" if bundled else f"edited --base {shlex.quote(generator.source)}"
+    words = [model, "--size", str(size)]
     words += [] if look.kind == "colour" else ["--show", KINDS[look.kind]]
     words += ["--exact"] if look.exact else []
     words += ["--raw"] if look.raw else []
     stem = shlex.quote(choice.sample(generator).stem)
     if angles is None:
-        return " ".join(["gen3d video", *words, "--path view.json --format frames -o pictures/"])
+        return first + " ".join(["gen3d video", *words, "--path view.json --format frames -o pictures/"])
     yaw, pitch = angles
     default = generator.default_view
     words += [f"--yaw {yaw:.6g} --pitch {pitch:.6g}"]
     words += [] if abs(view.fov_deg - default.fov_y_deg) < 1e-4 else [f"--fov {view.fov_deg:.6g}"]
-    return " ".join(["gen3d sample", *words, "-o", f"{stem}.png"])
+    return first + " ".join(["gen3d sample", *words, "-o", f"{stem}.png"])
 
 
 def python_lines(session: "Session", choice: Choice, view: View, size: int) -> str:
@@ -195,7 +202,13 @@ def python_lines(session: "Session", choice: Choice, view: View, size: int) -> s
     first, end = choice.mixed
     if first < end:
         lines.append(f"ws[:, {first}:{end}] = {of(choice.style_seed)}[:, {first}:{end}]")
-    lines += [f"ws = directions[{name!r}].apply(ws, {amount!r})" for name, amount in choice.edits if amount]
+    if any(amount for _, amount in choice.edits):
+        lines.append(session.offered(choice.model).lines)
+    lines += [
+        f"ws = directions.named({one!r}, {choice.class_index}).apply(ws, {amount!r})"
+        for one, amount in choice.edits
+        if amount
+    ]
     lines.append("[field] = generator.fields(ws)")
     place = ", ".join(repr(tuple(round(number, 6) for number in vector)) for vector in (view.position, view.look_at))
     lines.append(f"camera = g3.Camera.look_at({place}, {view.up!r}, fov_y_deg={view.fov_deg:.6g})")

@@ -59,9 +59,18 @@ def may_connect(origin: str | None, reached_as: str | None, host: str) -> bool:
     return name in {host.lower(), *(_LOCAL if is_local(host) else ())}
 
 
-def keep_strangers_out(server: GuardedServer, host: str) -> None:
-    """Close connections from pages of others, and those beyond `MAX_SESSIONS`."""
+def keep_strangers_out(server: GuardedServer, host: str) -> Callable[[int], bool]:
+    """Close connections from pages of others, and those beyond `MAX_SESSIONS`.
+
+    Args:
+        server: Whose.
+        host: The address that it listens on.
+
+    Returns:
+        Whether a client, by its number, was refused; its messages may have been quicker than the end.
+    """
     connections = server._websock_server
+    refused: set[int] = set()
 
     async def check(connection: Any) -> None:
         socket = connections._live_connections.get(connection.client_id)
@@ -69,13 +78,16 @@ def keep_strangers_out(server: GuardedServer, host: str) -> None:
             return
         headers = socket.request.headers
         if not may_connect(headers.get("Origin"), headers.get("Host"), host):
+            refused.add(connection.client_id)
             logger.warning("refused a page of another host")
             await socket.close(_REFUSED, "this page is of another host")
         elif len(connections._live_connections) > MAX_SESSIONS:
+            refused.add(connection.client_id)
             logger.warning("refused a page: %d are open", MAX_SESSIONS)
             await socket.close(_REFUSED, f"{MAX_SESSIONS} pages are open already")
 
     connections._client_connect_cb.insert(0, check)
+    return refused.__contains__
 
 
 def bound_uploads(gui: viser.GuiApi, refused: Callable[[str], None], largest: int = MAX_UPLOAD) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import viser
 
 from gen3d_tools.generators.latents import distinct_names
+from gen3d_tools.viewer.actions.edits import FARTHEST
 from gen3d_tools.viewer.actions.photo import PRESETS
 from gen3d_tools.viewer.choice import MAX_SEED
 from gen3d_tools.viewer.drawing.look import BACKGROUNDS, KINDS, SIZES
@@ -102,7 +103,29 @@ class ObjectTab(Tab):
                 ),
                 lambda ends: session.choose(mixed=(int(ends[0]), int(ends[1]))),
             )
+        self._edit = gui.add_folder("Edit", expand_by_default=False)
+        with self._edit:
+            self._undo = self.click(gui.add_button("Undo all", color="gray"), session.edits.clear)
+        self._sliders: dict[str, Any] = {}
         self._names: tuple[str, ...] = ()
+
+    def _show_sliders(self) -> None:
+        """Make a slider for each direction that the object has."""
+        edits = self.session.edits
+        names = tuple(one.name for one in edits.offered)
+        if names != tuple(self._sliders):
+            for slider in self._sliders.values():
+                slider.remove()
+            with self._edit:
+                self._sliders = {name: self._slider(name) for name in names}
+            self._edit.visible = bool(names)
+        for name, slider in self._sliders.items():
+            slider.value = float(min(max(edits.amount(name), -FARTHEST), FARTHEST))
+
+    def _slider(self, name: str) -> Any:
+        edits = self.session.edits
+        slider = self.gui.add_slider(name, -FARTHEST, FARTHEST, 0.1, 0.0, hint="Standard deviations.")
+        return self.on(slider, lambda amount: edits.set(name, float(amount)))
 
     def _step(self, button: str) -> None:
         if button == DICE:
@@ -128,6 +151,7 @@ class ObjectTab(Tab):
             self._psi.value = min(max(choice.psi, 0.0), 1.5)
             self._second.value, self._blend.value = choice.second_seed, choice.blend
             self._style.value = choice.style_seed
+            self._show_sliders()
             if generator.num_ws - generator.own_rows > 1:
                 self._mixed.value = choice.mixed
 

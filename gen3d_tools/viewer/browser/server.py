@@ -6,6 +6,7 @@ import logging
 import math
 import socket
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,8 @@ class Viewer:
         console.quiet, before = True, console.quiet  # viser draws on stdout, which is for results
         self._restore: Callable[[], None] = lambda: setattr(console, "quiet", before)
         self.server = GuardedServer(host, self.port, label="gen3d", verbose=False)
-        keep_strangers_out(self.server, host)
+        self._is_refused = keep_strangers_out(self.server, host)
+        warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)  # pages go when they like
         self.server.scene.set_up_direction("+y")
         self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         self.server.on_client_connect(self._opened)
@@ -104,6 +106,8 @@ class Viewer:
         self._restore()
 
     def _opened(self, client: viser.ClientHandle) -> None:
+        if self._is_refused(client.client_id):
+            return
         page = Canvas(client)
         session = Session(self.studio, page, next(self._numbers))
         view = page.view(client.camera)
