@@ -57,7 +57,9 @@ class Client:
         self.bytes += len(data)
         content = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(data[16 : 16 + size]))
         messages = content["messages"]
-        self.pictures += sum(one["type"] == "BackgroundImageMessage" for one in messages)
+        self.pictures += sum(
+            one["type"] == "BackgroundImageMessage" and one["rgb_data"] is not None for one in messages
+        )
         return messages
 
     async def wait_for_pictures(self, count, seconds=60):

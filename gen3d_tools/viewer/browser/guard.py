@@ -90,17 +90,17 @@ def keep_strangers_out(server: GuardedServer, host: str) -> Callable[[int], bool
     return refused.__contains__
 
 
-def bound_uploads(gui: viser.GuiApi, refused: Callable[[str], None], largest: int = MAX_UPLOAD) -> None:
+def bound_uploads(gui: Any, refused: Callable[[str], None], largest: int = MAX_UPLOAD) -> None:
     """Take in no more of a file than is allowed; viser would keep whatever a page sends.
 
     Args:
-        gui: Of a page.
+        gui: viser's, of a page.
         refused: Told why a file is not taken.
         largest: Bytes.
     """
     link, begin, go_on = gui._websock_interface, gui._handle_file_transfer_start, gui._handle_file_transfer_part
 
-    def start(client: Any, message: messages.FileTransferStartUpload) -> None:
+    def start(client: Any, message: Any) -> None:
         states = gui._current_file_upload_states
         if not 0 <= message.size_bytes <= largest or not 0 <= message.part_count <= largest:
             refused(f"the file has {message.size_bytes:,} bytes; at most {largest:,} are taken")
@@ -109,7 +109,7 @@ def bound_uploads(gui: viser.GuiApi, refused: Callable[[str], None], largest: in
         else:
             begin(client, message)
 
-    def part(client: Any, message: messages.FileTransferPart) -> None:
+    def part(client: Any, message: Any) -> None:
         state = gui._current_file_upload_states.get(message.transfer_uuid)
         if state is not None and state["transferred_bytes"] + len(message.content) > state["total_bytes"]:
             gui._current_file_upload_states.pop(message.transfer_uuid, None)

@@ -43,6 +43,17 @@ class Tab:
         handle.on_click(pressed)
         return handle
 
+    def upload(self, button: Any, action: Callable[[str, bytes], object]) -> Any:
+        """Do something with the name and content of a file; viser would keep it as long as the page is open."""
+
+        async def uploaded(event: Any) -> None:
+            file = event.target.value
+            button._impl.value = type(file)("", b"")
+            self.session.act(lambda: action(file.name, file.content))
+
+        button.on_upload(uploaded)
+        return button
+
     @contextmanager
     def setting(self) -> Iterator[None]:
         """Set values in the block without sending them."""
@@ -202,13 +213,8 @@ class PhotoPart(Tab):
         self._preset = self.on(
             gui.add_dropdown("Effort", PRESETS, initial_value=session.photo.preset), session.photo.choose_preset
         )
-        upload = gui.add_upload_button("Choose a photo", icon=viser.Icon.PHOTO_UP, mime_type="image/*")
-
-        async def uploaded(event: Any) -> None:
-            photo = event.target.value
-            session.act(lambda: session.photo.take(photo.name, photo.content))
-
-        upload.on_upload(uploaded)
+        button = gui.add_upload_button("Choose a photo", icon=viser.Icon.PHOTO_UP, mime_type="image/*")
+        self.upload(button, session.photo.take)
 
     def refresh(self) -> None:
         """Show the session's choice."""

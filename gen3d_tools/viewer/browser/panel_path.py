@@ -40,12 +40,7 @@ class PathTab(Tab):
             upload = gui.add_upload_button(
                 "Load", icon=viser.Icon.UPLOAD, mime_type=".json", hint="Of nerfstudio, or any that gen3d video takes."
             )
-
-        async def uploaded(event: Any) -> None:
-            content = event.target.value.content
-            session.act(lambda: path.load(content))
-
-        upload.on_upload(uploaded)
+            self.upload(upload, lambda _, content: path.load(content))
 
     def _set_loop(self, loop: bool) -> None:
         self.session.path.keys.loop = bool(loop)
