@@ -22,15 +22,12 @@ from gen3d_tools.viewer.actions.take_home import TakeHome
 from gen3d_tools.viewer.choice import Choice, History, base_ws, check_choice, first_choice, throw_dice
 from gen3d_tools.viewer.drawing.look import Look
 from gen3d_tools.viewer.drawing.painter import Drawn, Painter, Scene, Wanted
-from gen3d_tools.viewer.drawing.window import View, default_view
+from gen3d_tools.viewer.drawing.window import View, around, default_view
 from gen3d_tools.viewer.jobs import Jobs
 from gen3d_tools.viewer.page import Overlay, Page
 from gen3d_tools.viewer.studio import Studio
 
 logger = logging.getLogger(__name__)
-
-EMPTY = View(position=(0.0, 0.0, 3.0), look_at=(0.0, 0.0, 0.0), fov_deg=30.0)
-"""From where meshes are seen, where there is no model."""
 
 
 class Session:
@@ -58,7 +55,7 @@ class Session:
         self.surface = Surface(self)
         self.take_home = TakeHome(self)
         self._lock = threading.RLock()
-        self.view = EMPTY
+        self.view = around(studio.meshes.values())
         if studio.begin is not None:
             self.history.add(studio.begin)
             self.view = default_view(self.generator)
@@ -205,7 +202,7 @@ class Session:
 
     def reset_view(self) -> None:
         """Look from where the model is seen best."""
-        self.look_from(default_view(self.generator, self.view) if self.models else EMPTY)
+        self.look_from(default_view(self.generator, self.view) if self.models else around(self.studio.meshes.values()))
 
     # What happens
 

@@ -88,8 +88,8 @@ class Visit:
         self.context.close()
 
 
-def wait(page, happened):
-    end = time.monotonic() + PATIENCE
+def wait(page, happened, seconds=PATIENCE):
+    end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "it took too long"
         page.wait_for_timeout(50)
@@ -195,7 +195,7 @@ def test_a_photo_is_inverted_and_then_looked_at(browser, tiny_folder, tmp_path, 
     visit.session.photo.preset = "fast"
     visit.page.get_by_text("From a photo").click()
     visit.page.locator("input[type=file]").first.set_input_files(tmp_path / "cup.png")
-    wait(visit.page, lambda: visit.session.generator.pivot is not None)
+    wait(visit.page, lambda: visit.session.generator.pivot is not None, 5 * PATIENCE)
     visit.settle()
     assert visit.psnr() > 35
     visit.close()

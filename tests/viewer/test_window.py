@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import trimesh
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.geometry.color.rasterize import render_mesh
 from gen3d_tools.viewer.drawing.look import window_size
-from gen3d_tools.viewer.drawing.window import View, angles_of, default_view, fov_of_square, fov_of_window
+from gen3d_tools.viewer.drawing.window import View, angles_of, around, default_view, fov_of_square, fov_of_window
 
 
 @pytest.mark.parametrize("aspect", [0.4, 1.0, 1.8])
@@ -48,3 +50,14 @@ def test_what_no_browser_shows_is_refused(wrong):
     view = {"position": (0.0, 0.0, 3.0), "look_at": (0.0, 0.0, 0.0), "fov_deg": 30.0} | wrong
     with pytest.raises(InputError):
         View(**view).checked()
+
+
+def test_meshes_alone_are_seen_whole_wherever_they_are():
+    box = trimesh.creation.box(extents=(40.0, 2.0, 6.0)).apply_translation((100.0, 5.0, -30.0))
+    view = around([box])
+    assert view.look_at == pytest.approx((100.0, 5.0, -30.0), abs=1e-3)
+    seen = render_mesh(box, view.camera(), 64).mask[0]
+    assert seen.max() == 1
+    assert seen[[0, -1]].max() == seen[:, [0, -1]].max() == 0  # nothing of it touches the picture's edge
+    assert float(view.camera().spherical(view.look_at)[2]) == pytest.approx(78.25, abs=0.1)  # |(20, 1, 3)| / sin 15
+    assert around([]).look_at == (0.0, 0.0, 0.0)

@@ -25,8 +25,6 @@ class Panel:
         self._bars: dict[str, tuple[Any, Any, Any]] = {}
         self._session, self._page = session, page
         self._lock = threading.RLock()
-        with gui.add_folder("Under way", visible=False) as self._under_way:
-            pass
         tabs = gui.add_tab_group()
         parts: list[Callable[[], None]] = []
         if session.models:
@@ -42,6 +40,8 @@ class Panel:
                 parts.append(PathTab(session, gui).refresh)
             with tabs.add_tab("Save"):
                 parts.append(SaveTab(session, gui).refresh)
+        with gui.add_folder("Under way", visible=False) as self._under_way:
+            pass
         self._parts = parts
         page.on_refresh, page.on_progress = self.refresh, self.progress
 

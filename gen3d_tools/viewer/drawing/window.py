@@ -1,8 +1,12 @@
 """From where a session looks, and the window it looks through."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+import trimesh
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
@@ -13,6 +17,7 @@ Vector = tuple[float, float, float]
 MAX_SIDE = 8192
 """Pixels of a window's side that a browser is believed."""
 
+_MESH_FOV_DEG = 30.0  # vertical field of view where meshes alone are seen
 _ON_SPHERE = 1e-3  # relative difference of distances that nobody sees
 _UPRIGHT = 1e-3  # sine of a roll that nobody sees
 
@@ -102,6 +107,20 @@ def default_view(generator: Generator, view: View | None = None) -> View:
     """Give the view that shows a model best, through the window of another one."""
     found = view_of(generator.default_camera(), generator.default_view.target)
     return found if view is None else replace(found, width=view.width, height=view.height)
+
+
+def around(meshes: Iterable[trimesh.Trimesh]) -> View:
+    """Give a view that sees all of some meshes, from above on their left.
+
+    Args:
+        meshes: In world units, y up; without any, the cube of side 2 is seen.
+    """
+    corners = np.concatenate([np.asarray(mesh.bounds) for mesh in meshes] or [np.array([[-1.0] * 3, [1.0] * 3])])
+    low, high = corners.min(0), corners.max(0)
+    middle, radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-6)
+    distance = radius / math.sin(math.radians(_MESH_FOV_DEG / 2))
+    camera = Camera.from_spherical(30.0, 20.0, distance, fov_y_deg=_MESH_FOV_DEG, target=_vector(middle))
+    return view_of(camera, _vector(middle))
 
 
 def angles_of(view: View, generator: Generator) -> tuple[float, float] | None:
