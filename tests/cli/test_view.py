@@ -10,11 +10,17 @@ import pytest
 RUN = "import sys; sys.argv = ['gen3d', *sys.argv[1:]]\nfrom gen3d_tools.cli.app import main\nmain()"
 
 
+def heard() -> None:
+    """Hear Ctrl-C, which programs in the background of a shell do not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_the_page_is_and_ends_at_once(tiny_folder, tmp_path, number):
     command = [sys.executable, "-c", RUN, "view", str(tiny_folder), "--port", "0", "--device", "cpu"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, preexec_fn=heard, **pipes) as process:
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
         assert b"<!doctype html>" in urllib.request.urlopen(address).read()
