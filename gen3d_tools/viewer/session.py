@@ -19,7 +19,7 @@ from gen3d_tools.viewer.actions.photo import PhotoActions
 from gen3d_tools.viewer.actions.sheet import SHEET, ContactSheet
 from gen3d_tools.viewer.actions.surface import Surface
 from gen3d_tools.viewer.actions.take_home import TakeHome
-from gen3d_tools.viewer.choice import Choice, History, base_ws, check_choice, first_choice, throw_dice
+from gen3d_tools.viewer.choice import Choice, History, check_choice, first_choice, throw_dice
 from gen3d_tools.viewer.drawing.look import Look
 from gen3d_tools.viewer.drawing.painter import Drawn, Painter, Scene, Wanted
 from gen3d_tools.viewer.drawing.window import View, around, default_view
@@ -230,9 +230,7 @@ class Session:
 
     def scene_of(self, choice: Choice) -> Scene:
         """Make an object."""
-        generator = self.models[choice.model]
-        [field] = generator.fields(self.offered(choice.model).move(base_ws(generator, choice), choice))
-        return Scene(field, generator.settings)
+        return self.studio.scene(self.models[choice.model], choice, self.offered(choice.model))
 
     def _draw(self) -> None:
         if self.history.seen:

@@ -1,8 +1,9 @@
-"""What all sessions of a server share: models, meshes, and turns on the processor. Nothing of it changes."""
+"""What all sessions of a server share: models, meshes, objects that several look at, and turns on the processor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import trimesh
 
@@ -14,6 +15,7 @@ from gen3d_tools.viewer.actions.edits import Offered, offer
 from gen3d_tools.viewer.actions.overlays import MESH_SUFFIXES, display_mesh, read_mesh
 from gen3d_tools.viewer.choice import Choice, base_ws, first_choice
 from gen3d_tools.viewer.drawing.pace import Turns
+from gen3d_tools.viewer.drawing.painter import Scene
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import model_name
 
@@ -32,6 +34,22 @@ class Studio:
     """What sessions begin with; None without a model."""
     device: str = "auto"
     turns: Turns = field(default_factory=Turns)
+    _scenes: WeakValueDictionary[tuple[int, Choice], Scene] = field(default_factory=WeakValueDictionary)
+
+    def scene(self, generator: Generator, choice: Choice, offered: Offered) -> Scene:
+        """Make an object, or give the one that another session looks at: its planes and their layout are large.
+
+        Args:
+            generator: Its model.
+            choice: Which one.
+            offered: The model's directions.
+        """
+        key = id(generator), choice
+        found = self._scenes.get(key)
+        if found is None:
+            [made] = generator.fields(offered.move(base_ws(generator, choice), choice))
+            found = self._scenes.setdefault(key, Scene(made, generator.settings))
+        return found
 
 
 def open_studio(

@@ -1,5 +1,7 @@
 """A session without a browser: what happens to it, and what it asks of its page."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,8 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.viewer.drawing.look import BESIDE
 from gen3d_tools.viewer.drawing.window import default_view
-from tests.viewer.recording_page import session_of, still
+from gen3d_tools.viewer.session import Session
+from tests.viewer.recording_page import RecordingPage, session_of, still
 
 pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
 
@@ -118,6 +121,18 @@ def test_sessions_do_not_see_each_other(tiny_generator):
     assert (other.choice.seed, other.look.kind, len(other.page.pictures)) == (0, "colour", before)
     one.close()
     assert other.models
+    other.close()
+
+
+def test_sessions_that_look_at_one_object_share_its_planes_until_nobody_does(session):
+    other = Session(session.studio, RecordingPage())
+    scene = other.scene_of(session.choice)
+    assert session.scene_of(session.choice) is scene
+    kept = weakref.ref(scene)
+    assert session.scene_of(replace(session.choice, seed=5)) is not scene
+    del scene
+    gc.collect()
+    assert kept() is None
     other.close()
 
 
