@@ -31,7 +31,7 @@ test-bare: $(STAMP) ## find every test, and run those that need them, without sy
 fuzz: $(STAMP) ## read spoilt files of every format for SECONDS=600
 	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
-test-clients: $(STAMP) ## open our meshes with Blender, model-viewer and Khronos' validator (installs what is missing)
+test-clients: $(STAMP) ## open meshes and pages with Blender, model-viewer, Chromium and Khronos' validator (installs what is missing)
 	@sh tests/clients/install.sh
 	@$(BIN)/python -m pytest tests/clients -m clients
 

@@ -7,5 +7,6 @@
 One module per command:
 
 * `demo`, `sample`, `video`, `mesh`, `invert`, `align`, `edit`, `directions`, `page`, `convert`: what makes files.
+* `view`: what serves a page.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 """

@@ -31,6 +31,7 @@ from gen3d_tools.cli import (
     page,
     sample,
     video,
+    view,
 )
 from gen3d_tools.cli.terminal.console import print_error, wants_json
 from gen3d_tools.cli.terminal.streams import close_stdout, prepare_streams, print_result
@@ -67,6 +68,7 @@ app = typer.Typer(
 )
 for command in (
     demo,
+    view,
     sample,
     video,
     mesh,

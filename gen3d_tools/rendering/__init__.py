@@ -6,6 +6,7 @@
 * `backdrops`: what lies behind the field.
 * `ray_rendering`: which of these engines serves whom.
 * `renderer`: `render`, `render_frames`: pictures from any number of cameras.
+* `strips`: a window of any shape, strip by strip, for who may stop on the way.
 * `differentiable`: pictures with gradients at a fraction of the cost, for inversion.
 * `shown`: pictures as bytes of a PNG, for notebooks.
 """

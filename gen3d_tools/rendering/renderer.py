@@ -156,7 +156,9 @@ def render_frames(
             seen = _ray_picture(
                 field, cameras[index], side, config, generator, sampling, chunk_rays, supersample, channels, share
             )
-            frame = _frames(seen) if upscaler is None else _enlarged(seen, upscaler, resolution, generator, sampling)
+            frame = (
+                named_channels(seen) if upscaler is None else enlarged(seen, upscaler, resolution, generator, sampling)
+            )
         yield frame if missed_depth is None else _with_missed(frame, missed_depth)
 
 
@@ -208,13 +210,13 @@ def _ray_picture(
     return picture if supersample == 1 else _shrink(picture, supersample)
 
 
-def _frames(picture: Float[Tensor, "6 n n"]) -> Frames:
+def named_channels(picture: Float[Tensor, "6 n n"]) -> Frames:
     """Name the channels: colour, distance, depth, opacity."""
     rgb, distance, depth, opacity = (part.contiguous() for part in torch.split(picture, [3, 1, 1, 1]))
     return Frames(rgb.clamp(0, 1), depth, opacity, distance)
 
 
-def _enlarged(
+def enlarged(
     seen: Float[Tensor, "channels n n"],
     upscaler: SuperResolution,
     resolution: int,
@@ -226,7 +228,7 @@ def _enlarged(
     image, published_raw = upscaler(values, generator)
     final = torch.cat([_resized(image, resolution), _resized(geometry, resolution)])
     raw = torch.cat([values[:3] if sampling == "default" else published_raw, geometry])
-    return replace(_frames(final), raw=_frames(raw))
+    return replace(named_channels(final), raw=named_channels(raw))
 
 
 def _resized(picture: Float[Tensor, "c n n"], resolution: int) -> Float[Tensor, "c {resolution} {resolution}"]:

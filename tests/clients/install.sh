@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the programs that open our meshes, those that are missing alone: apt's blender, chromium, nodejs and npm, and
+# Installs the programs that open our meshes and pages, those that are missing alone: apt's blender, chromium, nodejs and npm, and
 # the packages of package.json. A node from elsewhere serves as well as Debian's, and is left as it is.
 set -eu
 cd "$(dirname "$0")"
@@ -29,3 +29,8 @@ fi
 echo "Installing with npm into tests/clients/node_modules, where they are missing:"
 sed -n '/"dependencies"/,/}/s/^ *"\(.*\)": "\(.*\)".*/    \1 \2/p' package.json
 npm install --no-audit --no-fund --silent
+
+PLAYWRIGHT=1.65.2
+echo "Installing with pip into the environment, where it is missing: playwright $PLAYWRIGHT"
+python=../../.venv/bin/python
+"$python" -m pip --disable-pip-version-check install -qq "playwright==$PLAYWRIGHT"

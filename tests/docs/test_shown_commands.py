@@ -26,6 +26,7 @@ SMALLER = {
 PARSED_ONLY = {
     "demo": "tests/cli/test_demo.py runs it",
     "page": "tests/cli/test_page.py runs it",
+    "view": "tests/viewer/test_server.py runs it",
     "convert": "tests/cli/test_convert.py runs it with pickles that come with the tests",
     r".*\.(pkl|pth)\b": "needs a published file",
     r"invert .*\\.onnx": "needs a network that a person has: tests/photos/test_separation.py writes some",

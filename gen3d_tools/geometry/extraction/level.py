@@ -77,15 +77,49 @@ def choose_level(field: RadianceField, *, views: int = VIEWS, pixels: int = PIXE
     if field.iso_level == SIGN_CHANGE and _changes_sign(field):
         level = max(float(field.activate(torch.zeros(1))), SIGN_CHANGE)
         return LevelChoice(level=level, suggested=level, silhouette_iou=None, reason="the raw density changes its sign")
-    origins, directions = _ring_rays(field, views, pixels)
-    near, far, hit = tight_limits(origins, directions, field.box_side)
-    origins, directions, near, far = origins[hit], directions[hit], near[hit], far[hit]
-    config = replace(field.render_config, near="box", far="box", spacing="linear")
-    densest, opaque = _look_through(field, config, origins, directions, near, far)
+    densest, opaque = _ring_of_views(field, views, pixels)
     share = opaque.float().mean().item()
     if not _SMALLEST_SHARE < share < 1 - _SMALLEST_SHARE:
         return _keep(field, f"no silhouette to compare with, {share:.0%} of the rays are opaque; the model's own")
     return _best_level(field, densest.cpu().double().numpy(), opaque.cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Silhouettes:
+    """How well the silhouettes of all levels agree with the rendered one."""
+
+    densest: Float[Tensor, " rays"]
+    """Largest density on each ray of a ring of views."""
+    opaque: Bool[Tensor, " rays"]
+    """Whether more than half of the ray's light is stopped."""
+
+    def iou(self, level: float) -> float | None:
+        """Give the silhouette IoU of a level; None where there is no silhouette to compare with.
+
+        Args:
+            level: Density (after activation) at the surface.
+        """
+        if not _SMALLEST_SHARE < self.opaque.float().mean().item() < 1 - _SMALLEST_SHARE:
+            return None
+        inside = self.densest >= level
+        return float((inside & self.opaque).sum() / (inside | self.opaque).sum())
+
+
+@torch.no_grad()
+def silhouettes(field: RadianceField, *, views: int = VIEWS, pixels: int = PIXELS) -> Silhouettes:
+    """Look through a field from a ring of views, once for all levels; see `choose_level`."""
+    return Silhouettes(*_ring_of_views(field, views, pixels))
+
+
+def _ring_of_views(
+    field: RadianceField, views: int, pixels: int
+) -> tuple[Float[Tensor, " rays"], Bool[Tensor, " rays"]]:
+    """Largest density on each ray through the box, and whether more than half of its light is stopped."""
+    origins, directions = _ring_rays(field, views, pixels)
+    near, far, hit = tight_limits(origins, directions, field.box_side)
+    origins, directions, near, far = origins[hit], directions[hit], near[hit], far[hit]
+    config = replace(field.render_config, near="box", far="box", spacing="linear")
+    return _look_through(field, config, origins, directions, near, far)
 
 
 def _changes_sign(field: RadianceField) -> bool:

@@ -1,0 +1,140 @@
+"""Key frames, the way through them, and its film."""
+
+import json
+from dataclasses import replace
+
+import imageio.v3 as iio
+import pytest
+import torch
+
+from gen3d_tools.cameras.formats import write_camera_path
+from gen3d_tools.errors import InputError
+from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, read_path
+from gen3d_tools.viewer.drawing.window import View
+from tests.viewer.recording_page import session_of
+
+pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
+
+FRONT = View(position=(0.0, 0.0, 2.7), look_at=(0.0, 0.0, 0.0), fov_deg=20.0)
+SIDE = replace(FRONT, position=(2.7, 0.0, 0.0))
+ABOVE = replace(FRONT, position=(0.0, 2.0, 2.0), fov_deg=30.0)
+
+
+@pytest.fixture
+def session(tiny_generator):
+    session = session_of(tiny_generator)
+    yield session
+    session.close()
+
+
+def test_the_way_passes_its_key_frames_at_even_times():
+    keys = KeyFrames([FRONT, SIDE, ABOVE], seconds=2.0)
+    cameras = keys.cameras(fps=10.5)
+    assert len(cameras) == 21
+    for place, view in ((0, FRONT), (10, SIDE), (20, ABOVE)):
+        torch.testing.assert_close(cameras[place].position, view.camera().position, atol=1e-5, rtol=0)
+        assert float(cameras[place].fov_y_deg) == pytest.approx(view.fov_deg, abs=1e-3)
+
+
+def test_one_key_frame_is_no_way():
+    with pytest.raises(InputError, match="two key frames"):
+        KeyFrames([FRONT]).cameras()
+
+
+def test_key_frames_change_places_and_go():
+    keys = KeyFrames([FRONT, SIDE, ABOVE])
+    assert keys.move(2, -1) == 1
+    assert keys.views == [FRONT, ABOVE, SIDE]
+    assert keys.move(0, -1) == 0
+    keys.remove(1)
+    assert keys.views == [FRONT, SIDE]
+    for wrong in (-1, 2):
+        with pytest.raises(InputError, match="no key frame"):
+            keys.remove(wrong)
+
+
+def test_there_is_an_end_to_key_frames_and_seconds():
+    keys = KeyFrames([FRONT] * MOST_KEY_FRAMES)
+    with pytest.raises(InputError, match="remove some"):
+        keys.add(SIDE)
+    for wrong in (0.0, float("nan"), 1e6):
+        with pytest.raises(InputError):
+            keys.set_seconds(wrong)
+
+
+def test_a_saved_way_is_one_of_nerfstudio_and_comes_back(session):
+    for view in (FRONT, SIDE, ABOVE):
+        session.moved(view)
+        session.path.add()
+    session.path.keys.set_seconds(1.0)
+    session.path.save()
+    name, content = session.page.files[-1]
+    assert name == "camera-path.json"
+    assert len(json.loads(content)["camera_path"]) == 30
+    session.path.load(content)
+    session.jobs.wait()
+    assert session.page.failures == []
+    back = session.path.keys
+    assert back.seconds == pytest.approx(1.0)
+    torch.testing.assert_close(back.cameras()[-1].position, ABOVE.camera().position, atol=1e-3, rtol=0)
+
+
+def test_a_long_way_is_thinned_and_that_is_said(tmp_path):
+    write_camera_path(tmp_path / "path.json", KeyFrames([FRONT, SIDE], seconds=10.0).cameras())
+    thinned, note = read_path((tmp_path / "path.json").read_bytes(), FRONT)
+    assert len(thinned.views) == MOST_KEY_FRAMES
+    assert "300" in note
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"camera_path": [{"camera_to_world": [1]}]}'])
+def test_a_file_that_holds_no_cameras_is_a_notice(session, content):
+    session.path.load(content)
+    session.jobs.wait()
+    assert len(session.page.failures) == 1
+    assert "/tmp" not in session.page.failures[0]
+
+
+def test_a_turn_is_a_closed_round(session):
+    session.path.turn()
+    cameras = session.path.keys.cameras(fps=8)
+    radii = cameras.position.norm(dim=-1)
+    torch.testing.assert_close(radii, radii[:1].expand_as(radii), atol=0.2, rtol=0)
+    assert session.path.keys.loop
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_path, kind):
+    for view in (FRONT, SIDE):
+        session.moved(view)
+        session.path.add()
+    session.path.keys.set_seconds(0.2)
+    session.path.film(kind, 256)
+    session.jobs.wait()
+    assert session.page.failures == []
+    name, content = session.page.files[-1]
+    assert name.endswith(f"-0000.{kind}")
+    (tmp_path / name).write_bytes(content)
+    frames = iio.imread(tmp_path / name)
+    assert frames.shape[1:] == (256, 256, 3)
+    assert len(frames) == (6 if kind == "mp4" else 5)
+
+
+def test_a_cancelled_film_sends_nothing(session):
+    session.path.turn()
+    session.path.film("mp4", 256)
+    session.jobs.cancel("Film")
+    session.jobs.wait()
+    assert session.page.files == []
+    assert session.page.failures == []
+
+
+def test_a_preview_moves_the_page_along_the_way(session):
+    session.path.keys.views, session.path.keys.seconds = [FRONT, SIDE], 0.3
+    before = len(session.page.views)
+    session.path.preview()
+    session.jobs.wait()
+    assert len(session.page.views) > before + 1
+    with pytest.raises(InputError):
+        session.path.go(5)
+    session.path.go(1)
+    assert session.page.views[-1].position == SIDE.position
