@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, video
+from gen3d_tools.cli import bench, classes, convert, demo, doctor, info, invert, mesh, models, sample, train, video
 from gen3d_tools.cli.console import print_error, wants_json
 from gen3d_tools.cli.streams import close_stdout, prepare_streams, print_result
 from gen3d_tools.errors import Gen3DError, InputError
@@ -49,7 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Images, videos and meshes from trained 3D-aware GANs. Try: `gen3d demo`",
 )
-for command in (demo, sample, video, mesh, invert, convert, info, models, classes, doctor, bench):
+for command in (demo, sample, video, mesh, invert, train, convert, info, models, classes, doctor, bench):
     command.register(app)
 
 

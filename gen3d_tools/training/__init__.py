@@ -1,0 +1,1 @@
+"""3D generators from folders of pictures (EG3D, EpiGRAF, 3DGP, Shen & Wang)."""
