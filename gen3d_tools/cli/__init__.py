@@ -8,7 +8,7 @@
 
 One module per command:
 
-* `demo`, `sample`, `video`, `mesh`, `invert`, `convert`: what makes files.
+* `demo`, `sample`, `video`, `mesh`, `invert`, `train`, `convert`: what makes files.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 * `command`: how commands read their arguments and show their usage.
 * `completion`: values that the shell completes, without torch.

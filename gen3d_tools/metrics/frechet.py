@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.perception.encoder import PhotoEncoder
 
 NAME = "FD-encoder"
 
@@ -27,18 +25,17 @@ class FeatureStatistics:
     count: int
 
 
-@torch.no_grad()
-def encoder_statistics(encoder: PhotoEncoder, batches: Iterable[Float[Tensor, "b 3 n n"]]) -> FeatureStatistics:
-    """Mean and covariance of the encoder's embedding of pictures in [0, 1].
+def feature_statistics(features: Iterable[Float[Tensor, "b numbers"]]) -> FeatureStatistics:
+    """Mean and covariance of features, given batch by batch: for FD-encoder the embeddings of pictures.
 
     Raises:
         InputError: Fewer than two pictures.
     """
-    features = [encoder(batch).embedding.double().cpu().numpy() for batch in batches]
-    rows = np.concatenate(features) if features else np.empty((0, 0))
+    parts = [batch.detach().double().cpu().numpy() for batch in features]
+    rows = np.concatenate(parts) if parts else np.empty((0, 0))
     if len(rows) < 2:
         raise InputError(f"a distance of distributions needs at least 2 pictures, got {len(rows)}")
-    return FeatureStatistics(rows.mean(0), np.cov(rows, rowvar=False, bias=True), len(rows))
+    return FeatureStatistics(rows.mean(0), np.cov(rows, rowvar=False, bias=True).reshape(2 * rows.shape[1:]), len(rows))
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:

@@ -1,7 +1,7 @@
-"""One step of training: every phase in its turn, in rounds, over all processes (Goodfellow et al. 2014, algorithm 1)."""
+"""One phase of a step, in rounds, over all processes (Goodfellow et al. 2014, algorithm 1)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -96,43 +96,6 @@ def run_phase(
         nn.utils.clip_grad_norm_(network.parameters(), grad_clip)
     optimiser.step()
     network.requires_grad_(False)
-
-
-def run_step(
-    contest: Contest,
-    rounds: Callable[[Phase, int], Sequence[tuple[RealBatch, Request, Draws]]],
-    *,
-    iteration: int,
-    kimg: float,
-    processes: Processes | None = None,
-    reduction: Reduction = "mean",
-    grad_clip: float | None = None,
-) -> Gathered:
-    """Run the phases that are due.
-
-    Args:
-        contest: Networks and optimisers.
-        rounds: From a phase and its place in the step to this process's rounds.
-        iteration: Steps done before; all phases are due at 0.
-        kimg: Thousands of real pictures seen before.
-        processes: See `run_phase`.
-        reduction: See `run_phase`.
-        grad_clip: See `run_phase`.
-    """
-    gathered = Gathered()
-    for place, phase in enumerate(contest.objective.schedule()):
-        if iteration % phase.every == 0:
-            run_phase(
-                contest,
-                phase,
-                rounds(phase, place),
-                kimg=kimg,
-                gathered=gathered,
-                processes=processes,
-                reduction=reduction,
-                grad_clip=grad_clip,
-            )
-    return gathered
 
 
 def broken_tensor(networks: Iterable[tuple[str, nn.Module]]) -> str | None:

@@ -4,6 +4,7 @@ The commands:
 
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
 * `invert`, `photo_cameras`: photos to 3D; what `--camera` may say.
+* `train`: pictures to a generator.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
 

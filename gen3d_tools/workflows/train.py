@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.loading import choose_device
 from gen3d_tools.metrics.frechet import NAME as FD_NAME
-from gen3d_tools.metrics.frechet import FeatureStatistics, encoder_statistics
+from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics
 from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.training.data.dataset import PictureSet, open_pictures
 from gen3d_tools.training.data.features import ENCODER_MODEL
@@ -286,5 +286,7 @@ def _real_statistics(pictures: PictureSet) -> tuple[PhotoEncoder, FeatureStatist
     if encoder is None:
         return None
     count = min(pictures.count, _REAL_PICTURES)
-    read: Callable[[int], Any] = lambda start: pictures.images(start, min(start + _SCORE_BATCH, count))  # noqa: E731
-    return encoder, encoder_statistics(encoder, (read(start) for start in range(0, count, _SCORE_BATCH)))
+    starts = range(0, count, _SCORE_BATCH)
+    with torch.no_grad():
+        read = (pictures.images(start, min(start + _SCORE_BATCH, count)) for start in starts)
+        return encoder, feature_statistics(encoder(batch).embedding for batch in read)

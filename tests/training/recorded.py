@@ -24,11 +24,14 @@ class Recorded:
 
     def __init__(self, name: str) -> None:
         self.info = json.loads((folder() / f"{name}.json").read_text(encoding="utf-8"))
-        self.tensors = {key: value for key, value in load_file(folder() / f"{name}.safetensors").items()}
+        self.tensors = load_file(folder() / f"{name}.safetensors")
 
     def __getitem__(self, key: str) -> torch.Tensor:
         value = self.tensors[key]
         return value.float() if value.is_floating_point() and value.dtype != torch.float64 else value
+
+    def get(self, key: str) -> torch.Tensor | None:
+        return self[key] if key in self.tensors else None
 
     def __contains__(self, key: str) -> bool:
         return key in self.tensors

@@ -116,7 +116,7 @@ def patch_round(case: Recorded, phase: str, index: int, rows: slice) -> tuple[Re
     start = f"in.{phase}."
 
     def given(name):
-        return case[f"{start}{name}"] if f"{start}{name}" in case else None
+        return case.get(f"{start}{name}")
 
     onehot = given("c")[rows] if given("c").shape[1] else None
     real_onehot = case["in.real_c"][rows] if case["in.real_c"].shape[1] else None

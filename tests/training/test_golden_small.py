@@ -10,9 +10,9 @@ import torch
 from gen3d_tools.metrics.flatness import depth_histograms, non_flatness
 from gen3d_tools.training.averaging import ema_beta
 from gen3d_tools.training.blurring import blurred, smoothed_depth
+from gen3d_tools.training.data.order import window_order
 from gen3d_tools.training.losses.distillation import sample_weights
 from gen3d_tools.training.optimisers import lazy_adam, sanitise_gradients
-from gen3d_tools.training.data.order import window_order
 from gen3d_tools.training.patches import PatchConfig, Patches, crop_patches, draw_patches, patch_coordinates
 from gen3d_tools.training.schedules import candidate_probabilities, linear, swap_probability
 from tests.training.recorded import Recorded, cases

@@ -1,11 +1,13 @@
 """Whole steps of the published code: losses, gradients, and parameters afterwards."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from gen3d_tools.training.discriminators.body import BodyConfig
 from gen3d_tools.training.discriminators.dual import DualDiscriminator
-from gen3d_tools.training.losses.density import density_loss
+from gen3d_tools.training.losses.density import monotonic, variation
 from gen3d_tools.training.objectives.base import RealBatch
 from gen3d_tools.training.objectives.dual import DualObjective
 from gen3d_tools.training.objectives.patchwise import PatchObjective
@@ -15,7 +17,7 @@ from gen3d_tools.training.synthesis import dual
 from gen3d_tools.training.synthesis.fakes import Fakes, Request
 from tests.parity.cases import GOLDEN
 from tests.training.recorded import Recorded, cases, check_gradients, load_strictly, relative, subsampled
-from tests.training.replayed import Replayed, generator_of, patch_networks, patch_round, patch_sections
+from tests.training.replayed import Replayed, patch_networks, patch_round, patch_sections
 
 
 class RecordedCameras(PatchObjective):
@@ -315,32 +317,11 @@ def test_density_regularisation(name, kind, tmp_path):
     for index, scalar in enumerate(scalars):
         told = case["in.c"] if float(case[scalar]) >= 0.9 else case["in.c"].roll(1, 0)
         ws = generator.map(case["in.z"], None, told)
-        density_draws = iter([uniform[index]])
-        shifts = iter([normal[-1]])
-
-        def raw_density(points, ws=ws):
-            return dual.raw_density(generator, ws, points, draws)
-
-        if kind == "l1":
-            parts = [
-                density_loss(
-                    "l1",
-                    raw_density,
-                    lambda n: next(density_draws),
-                    lambda n: next(shifts),
-                    weight=0.25,
-                    distance=0.004,
-                    box_side=1.6,
-                )
-            ]
+        raw_density = partial(dual.raw_density, generator, ws, draws=draws)
+        points = uniform[index] * 2 - 1
+        if kind != "l1" and index == 0:
+            total = total + monotonic(raw_density, points, 1.6, detached=kind.endswith("detach"))
         else:
-            from gen3d_tools.training.losses.density import monotonic, variation
-
-            points = next(density_draws) * 2 - 1
-            if index == 0:
-                parts = [monotonic(raw_density, points, 1.6, detached=kind.endswith("detach"))]
-            else:
-                parts = [0.25 * variation(raw_density, points, next(shifts) * 1.6 / 256)]
-        total = total + sum(parts)
+            total = total + 0.25 * variation(raw_density, points, normal[-1] * (0.004 if kind == "l1" else 1.6 / 256))
     (total * 4).backward()
     assert count_norms(generator, case, f"gradnorm.{kind}.", 6e-2 if kind == "l1" else 1e-3) > 10

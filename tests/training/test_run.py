@@ -125,7 +125,7 @@ def test_a_run_is_not_written_over(pictures, tmp_path):
     train(pictures, folder, options("run.kimg=0.016"))
     with pytest.raises(InputError, match="add --resume"):
         train(pictures, folder, options("run.kimg=0.016"))
-    with pytest.raises(InputError, match="patches.beta_end is 0.5, the run was begun with 0.8"):
+    with pytest.raises(InputError, match=r"patches\.beta_end is 0\.5, the run was begun with 0\.8"):
         train(pictures, folder, options("patches.beta_end=0.5", resume=True))
 
 

@@ -56,7 +56,7 @@ def build_generator(recipe: Recipe, class_names: tuple[str, ...]) -> Generator:
     config_type, family = _FAMILIES[recipe.family]
     distribution = camera_distribution(recipe)
     try:
-        render = RenderConfig(**recipe.rendering)
+        render = RenderConfig(**{name: _or_none(name, value) for name, value in recipe.rendering.items()})
         config = _network_config(recipe, config_type, render, distribution, len(class_names))
         generator = family.from_config(config, _settings(recipe, render, distribution, class_names))
     except (CheckpointError, TypeError) as error:
@@ -64,6 +64,11 @@ def build_generator(recipe: Recipe, class_names: tuple[str, ...]) -> Generator:
     if isinstance(generator, PlaneGenerator):
         planes.prepare(generator)
     return generator
+
+
+def _or_none(name: str, value: Any) -> Any:
+    """TOML has no null: a closing interval that is "none" is left out."""
+    return None if name.startswith("last_interval") and value == "none" else value
 
 
 def build_discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Module:

@@ -16,7 +16,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.media.images import depth_picture, write_image
 from gen3d_tools.media.sheets import tile
-from gen3d_tools.metrics.frechet import FeatureStatistics, encoder_statistics, frechet_distance
+from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics, frechet_distance
 from gen3d_tools.perception.encoder import PhotoEncoder
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.training.draws import Draws
@@ -98,8 +98,8 @@ def score(
     seed: int = 0,
 ) -> float:
     """FD-encoder of random samples from training cameras against real pictures."""
-    statistics = encoder_statistics(encoder, _pictures(generator, samples, resolution, seed))
-    return frechet_distance(real, statistics)
+    made = (encoder(batch).embedding for batch in _pictures(generator, samples, resolution, seed))
+    return frechet_distance(real, feature_statistics(made))
 
 
 def _pictures(generator: Generator, samples: int, resolution: int, seed: int) -> Iterator[Float[Tensor, "b 3 n n"]]:

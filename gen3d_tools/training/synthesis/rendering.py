@@ -18,6 +18,7 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import rays_through
+from gen3d_tools.rendering.reach import scene_end
 from gen3d_tools.rendering.sampling import random_numbers
 
 RaySampling = Literal["fast", "reference"]
@@ -43,7 +44,8 @@ def render_pixels(
         density_noise: Standard deviation of noise on raw densities (EpiGRAF, appendix; needs `jitter`).
 
     Returns:
-        Values in [0, 1], the colour first, and the mean distance along each ray.
+        Values in [0, 1], the colour first, and the mean distance along each ray; light that nothing stops has gone to
+        the scene's end.
     """
     # Kernel calls are long enough that a loop over the pictures costs nothing beside them.
     seen = [
@@ -62,14 +64,17 @@ def _render(
     density_noise: float,
 ) -> tuple[Float[Tensor, "channels n n"], Float[Tensor, "1 n n"]]:
     config: RenderConfig = field.render_config
+    origins, directions = rays_through(camera.cam2world, camera.intrinsics, pixels)
+    side = round(len(pixels) ** 0.5)
+    end = rearrange(scene_end(field, config, origins), "(y x) -> 1 y x", y=side)
     if sampling == "fast" and not density_noise:
         view = render_differentiable(field, camera, pixels, threshold=0.0, generator=jitter)
-        return view.values, view.distance
-    origins, directions = rays_through(camera.cam2world, camera.intrinsics, pixels)
+        return view.values, view.distance + (1 - view.opacity) * end
     numbers = None
     if jitter is not None:
         numbers = random_numbers(config, len(origins), jitter, origins.device, density_noise=density_noise)
     seen = trace_rays(field, origins, directions, sampling="reference", numbers=numbers, pixels=pixels)
-    side = round(len(pixels) ** 0.5)
     values = rearrange(seen.values, "(y x) c -> c y x", y=side)
-    return values, rearrange(seen.distance, "(y x) -> 1 y x", y=side)
+    distance, opacity = (rearrange(one, "(y x) -> 1 y x", y=side) for one in (seen.distance, seen.opacity))
+    missed = (1 - opacity) * end if config.distance_rule == "sum" else torch.zeros_like(distance)
+    return values, distance + missed
