@@ -25,7 +25,7 @@ class FeatureStatistics:
     count: int
 
 
-def feature_statistics(features: Iterable[Float[Tensor, "b numbers"]]) -> FeatureStatistics:
+def feature_statistics(features: Iterable[Float[Tensor, "_ _"]]) -> FeatureStatistics:
     """Mean and covariance of features, given batch by batch: for FD-encoder the embeddings of pictures.
 
     Raises:

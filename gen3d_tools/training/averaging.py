@@ -25,5 +25,5 @@ def update_average(average: nn.Module, current: nn.Module, beta: float) -> None:
     """Move the average's parameters towards the current ones; buffers are copied."""
     for kept, fresh in zip(average.parameters(), current.parameters(), strict=True):
         kept.copy_(fresh.lerp(kept, beta))
-    for kept, fresh in zip(average.buffers(), current.buffers(), strict=True):
-        kept.copy_(fresh)
+    for buffer, newer in zip(average.buffers(), current.buffers(), strict=True):
+        buffer.copy_(newer)

@@ -47,7 +47,8 @@ class Processes:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.count
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        sizes = [tensor.numel() for tensor in tensors]
+        for tensor, part in zip(tensors, torch.split(flat, sizes), strict=True):
             tensor.copy_(part.reshape(tensor.shape))
 
     def share(self, *networks: nn.Module) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gen3d_tools.errors import Gen3DError
 from gen3d_tools.training.draws import Draws
-from gen3d_tools.training.objectives.base import Objective, Phase, RealBatch
+from gen3d_tools.training.objectives.base import Network, Objective, Phase, RealBatch
 from gen3d_tools.training.optimisers import sanitise_gradients
 from gen3d_tools.training.processes import Processes
 from gen3d_tools.training.synthesis.fakes import Request
@@ -27,9 +27,9 @@ class Contest:
     """What a step changes."""
 
     objective: Objective
-    optimisers: Mapping[Literal["G", "D"], torch.optim.Optimizer]
+    optimisers: Mapping[Network, torch.optim.Optimizer]
 
-    def network(self, which: Literal["G", "D"]) -> nn.Module:
+    def network(self, which: Network) -> nn.Module:
         """Generator or discriminator."""
         return self.objective.generator if which == "G" else self.objective.discriminator
 
@@ -78,15 +78,15 @@ def run_phase(
         TrainingDivergedError: All of a loss is no number.
     """
     network, optimiser = contest.network(phase.network), contest.optimisers[phase.network]
-    for which in ("G", "D"):
-        contest.network(which).requires_grad_(which == phase.network)
+    contest.network("G").requires_grad_(phase.network == "G")
+    contest.network("D").requires_grad_(phase.network == "D")
     optimiser.zero_grad(set_to_none=True)
     total = len(rounds) if reduction == "mean" else 1
     for real, request, draws in rounds:
         loss, stats = contest.objective.loss(phase.name, real, request, draws, kimg)
         if not loss.isfinite():
             raise TrainingDivergedError(_divergence(phase, contest))
-        (loss * phase.every / total).backward()
+        (loss * phase.every / total).backward()  # type: ignore[no-untyped-call]
         gathered.add(stats)
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     if processes is not None:

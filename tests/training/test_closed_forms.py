@@ -97,7 +97,7 @@ def test_deviation_of_equal_samples_is_nothing_and_groups_are_strided():
 
 def test_views_of_one_object_never_share_a_statistic():
     views, count = 3, 4
-    owner = view_major(torch.arange(count).reshape(1, count, 1, 1, 1).expand(views, -1, 1, 1, 1))[:, 0, 0, 0]
+    owner = view_major(torch.arange(float(count)).reshape(1, count, 1, 1, 1).expand(views, -1, 1, 1, 1))[:, 0, 0, 0]
     strided = owner.reshape(4, -1)  # a column is a group
     assert all(len(set(column.tolist())) == 4 for column in strided.T)
 

@@ -52,7 +52,8 @@ class ResidualBlock(nn.Module):
         if self.fromrgb is not None:
             x = self.fromrgb(x)
         shortcut: Tensor = self.skip(x)
-        return shortcut + self.conv1(self.conv0(x), vector)
+        result: Tensor = shortcut + self.conv1(self.conv0(x), vector)
+        return result
 
 
 class Epilogue(nn.Module):

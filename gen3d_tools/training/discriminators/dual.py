@@ -49,7 +49,7 @@ class ImageDiscriminator(nn.Module):
         x = images
         for r in self.sides:
             x = self.get_submodule(f"b{r}")(x)
-        logits, _ = self.b4(x, None if self.mapping is None else self.mapping(label))
+        logits: Tensor = self.b4(x, None if self.mapping is None else self.mapping(label))[0]
         return logits
 
 
@@ -69,7 +69,8 @@ class DualDiscriminator(ImageDiscriminator):
             raw_images: What the rays saw, in [-1, 1].
             label: Conditioning, such as 25 camera numbers.
         """
-        return self(torch.cat([images, resized(raw_images, images.shape[-1])], 1), label)
+        logits: Tensor = self(torch.cat([images, resized(raw_images, images.shape[-1])], 1), label)
+        return logits
 
 
 def resized(images: Float[Tensor, "b channels n n"], side: int) -> Float[Tensor, "b channels {side} {side}"]:

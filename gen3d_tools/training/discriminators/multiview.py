@@ -10,13 +10,12 @@ The paper does not say how the views enter. Two readings:
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 
-def view_major(views: Float[Tensor, "views b channels n n"]) -> Float[Tensor, "views*b channels n n"]:
+def view_major(views: Float[Tensor, "views b channels n n"]) -> Float[Tensor, "pictures channels n n"]:
     """Views as a batch for the mode "mean": picture `v b + i` is view v of object i.
 
     Minibatch statistics take every (b/4)-th sample, so that for b a multiple of 4 no group holds an object twice.
@@ -24,12 +23,12 @@ def view_major(views: Float[Tensor, "views b channels n n"]) -> Float[Tensor, "v
     return views.flatten(0, 1)
 
 
-def per_object(losses: Float[Tensor, " views*b"], views: int) -> Float[Tensor, " b"]:
+def per_object(losses: Float[Tensor, " pictures"], views: int) -> Float[Tensor, " b"]:
     """Mean of each object's losses over its views."""
     return losses.reshape(views, -1).mean(0)
 
 
-def packed(views: Float[Tensor, "views b channels n n"]) -> Float[Tensor, "b views*channels n n"]:
+def packed(views: Float[Tensor, "views b channels n n"]) -> Float[Tensor, "b packed n n"]:
     """Views side by side in the channels for the mode "pack"."""
     return rearrange(views, "v b c h w -> b (v c) h w")
 
@@ -59,11 +58,6 @@ def packable_classes(labels: Sequence[int] | np.ndarray, views: int) -> list[int
     return [int(label) for label, count in zip(found, counts, strict=True) if count >= views]
 
 
-def repeated_labels(label: Float[Tensor, "b classes"] | None, views: int) -> Float[Tensor, "views*b classes"] | None:
+def repeated_labels(label: Float[Tensor, "b classes"] | None, views: int) -> Float[Tensor, "pictures classes"] | None:
     """Labels of `view_major` pictures."""
     return None if label is None else label.repeat(views, 1)
-
-
-def stacked_views(pictures: Sequence[Tensor]) -> Float[Tensor, "views b channels n n"]:
-    """One tensor of the pictures of each view."""
-    return torch.stack(list(pictures))

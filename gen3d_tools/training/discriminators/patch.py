@@ -70,7 +70,8 @@ class AngleEncoder(nn.Module):
         """Encode yaw and pitch, radians."""
         turn = 2 * math.pi
         shares = angles[:, :2].sign() * angles[:, :2].abs().remainder(turn) / turn
-        return self.fourier_encoder(_ANGLE_PERIOD * shares).flatten(1)
+        encoded: Tensor = self.fourier_encoder(_ANGLE_PERIOD * shares)
+        return encoded.flatten(1)
 
 
 class HeadMapping(LabelMapping):
@@ -167,7 +168,8 @@ class PatchDiscriminator(nn.Module):
         x = images
         for r in self.sides:
             x = self.get_submodule(f"b{r}")(x, vector)
-        return self.b4(x, self._label(embedded, class_onehot, angles))
+        logits, flat = self.b4(x, self._label(embedded, class_onehot, angles))
+        return logits, flat
 
     def _label(self, embedded: Tensor, class_onehot: Tensor | None, angles: Tensor | None) -> Tensor | None:
         """What the logit is conditioned on."""

@@ -18,6 +18,7 @@ from gen3d_tools.training.schedules import blur_sigma
 from gen3d_tools.training.synthesis.fakes import Request
 
 Stats = Mapping[str, Tensor]
+Network = Literal["G", "D"]
 
 W_AVERAGE_DECAY = 0.998
 """Of the running mean of w (Karras et al. 2019, section 4)."""
@@ -28,7 +29,7 @@ class Phase:
     """What one network learns from; a regulariser that comes every k-th step counts k times (Karras et al. 2020)."""
 
     name: str
-    network: Literal["G", "D"]
+    network: Network
     every: int = 1
 
 

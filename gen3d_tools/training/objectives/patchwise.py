@@ -1,7 +1,5 @@
 """EpiGRAF and 3DGP: a game of patches, with depth, distilled features and a learned camera distribution in 3DGP."""
 
-from typing import cast
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -136,7 +134,7 @@ class PatchObjective(Objective):
             "signs/real": signs(real_logits),
             "loss/D": of_fakes + of_reals,
         }
-        return cast(Tensor, loss), {**stats, **distilled}
+        return loss, {**stats, **distilled}
 
     def _penalty(self, real: RealBatch, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         images, patches = self._real_patches(real, draws, kimg)

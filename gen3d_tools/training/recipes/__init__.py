@@ -5,5 +5,4 @@ A recipe is a TOML file. Each value is written as `{ is = ..., from = "where it 
 
 * `sections`: what a recipe says, section by section.
 * `recipe`: files and `--set` to a recipe; the source of every value.
-* `building`: the networks that a recipe describes.
 """

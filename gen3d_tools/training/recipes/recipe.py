@@ -188,7 +188,7 @@ def _build(
             if not _fits(value, hints[key]):
                 raise InputError(f"{section}.{key} is {quoted(value)}; needed is {_wanted(hints[key])}")
         typed[section] = kind(**given)
-    free = {section: dict(values.get(section, {})) for section in _FREE}
+    free: dict[str, Any] = {section: dict(values.get(section, {})) for section in _FREE}
     recipe = Recipe(
         name=name, small=small, family=about["family"], about=about["about"], sources=sources, **free, **typed
     )

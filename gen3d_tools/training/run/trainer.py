@@ -3,22 +3,22 @@
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
 
 import torch
-from torch import Tensor
+from torch import nn
 
+from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.errors import InputError
 from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.averaging import ema_beta, update_average
 from gen3d_tools.training.data.dataset import PictureSet
 from gen3d_tools.training.data.order import entries_at
 from gen3d_tools.training.draws import Draws
-from gen3d_tools.training.objectives.base import Phase, RealBatch
+from gen3d_tools.training.objectives.base import Network, Phase, RealBatch
 from gen3d_tools.training.optimisers import lazy_adam
 from gen3d_tools.training.processes import Processes
-from gen3d_tools.training.recipes.building import build_discriminator, build_generator, build_objective
 from gen3d_tools.training.recipes.recipe import Recipe
+from gen3d_tools.training.run.building import build_discriminator, build_generator, build_objective
 from gen3d_tools.training.step import Contest, Gathered, run_phase
 from gen3d_tools.training.synthesis.fakes import Request
 
@@ -81,13 +81,14 @@ class Trainer:
                     "--set cameras.source=prior"
                 )
 
-    def _optimisers(self, schedule: Sequence[Phase]) -> dict[str, torch.optim.Optimizer]:
+    def _optimisers(self, schedule: Sequence[Phase]) -> dict[Network, torch.optim.Optimizer]:
         section = self.recipe.optimisation
-        made: dict[str, torch.optim.Optimizer] = {}
-        for which, network, rate in (
+        made: dict[Network, torch.optim.Optimizer] = {}
+        rates: tuple[tuple[Network, nn.Module, float], ...] = (
             ("G", self.generator, section.g_lr),
             ("D", self.discriminator, section.d_lr),
-        ):
+        )
+        for which, network, rate in rates:
             interval = max((phase.every for phase in schedule if phase.network == which), default=1)
             made[which] = lazy_adam(
                 network.parameters(),
@@ -176,11 +177,11 @@ def moved(request: Request, device: torch.device) -> Request:
     """The same request on another device."""
     if device.type == "cpu":
         return request
-    changes = {}
-    for one in fields(request):
-        value = getattr(request, one.name)
-        if isinstance(value, Tensor):
-            changes[one.name] = value.to(device)
-        elif value is not None:
-            changes[one.name] = type(value).from_parameters(value.parameters.to(device), value.yaw_zero)
-    return replace(request, **changes)
+    poses = request.poses
+    return Request(
+        request.z.to(device),
+        None if request.class_onehot is None else request.class_onehot.to(device),
+        poses=None if poses is None else Pose.from_parameters(poses.parameters.to(device), poses.yaw_zero),
+        labels=None if request.labels is None else request.labels.to(device),
+        told_angles=None if request.told_angles is None else request.told_angles.to(device),
+    )
