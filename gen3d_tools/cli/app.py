@@ -30,6 +30,7 @@ from gen3d_tools.cli import (
     models,
     page,
     sample,
+    train,
     video,
     view,
 )
@@ -77,6 +78,7 @@ for command in (
     edit,
     directions,
     page,
+    train,
     convert,
     info,
     models,

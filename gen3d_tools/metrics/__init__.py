@@ -2,6 +2,7 @@
 
 * `pictures`: distances between pictures: PSNR, SSIM.
 * `agreement`: a mesh against its field, from the same cameras: silhouette, depth, colour.
+* `frechet`: distance of two sets of pictures on the bundled encoder's features: FD-encoder.
 * `flatness`: how flat a generator's objects are (3DGP's non-flatness score).
 
 For comparisons with published numbers, to the letter:

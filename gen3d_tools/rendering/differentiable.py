@@ -50,6 +50,9 @@ class View:
     """Colour first, nominally 0..1, on the field's background; behind it the features for a super-resolution."""
     opacity: Float[Tensor, "1 n n"]
     """Share of light stopped by the field, 0..1."""
+    distance: Float[Tensor, "1 n n"]
+    """Sum of the samples' distances along the ray, world units, by the light that each stops; with an interval that
+    closes the ray all light is stopped, and this is the mean."""
 
     @property
     def rgb(self) -> Float[Tensor, "3 n n"]:
@@ -96,17 +99,18 @@ def render_differentiable(
         placed = laid_out.place(config, width, starts, towards, coarse, numbers[1:])
         found = laid_out.render(config, width, threshold, starts, towards, *placed)
         values, opacity, light = found.values, found.opacity, found.transmittance_before_last
+        distance = found.distance_sum
     else:
         with torch.no_grad():
             placed = _place(field, activate, config, starts, towards, coarse, numbers[1:])
-        values, marched = _blend(field, activate, config, starts, towards, *placed, threshold)
+        values, distance, marched = _blend(field, activate, config, starts, towards, *placed, threshold)
         opacity, light = marched.opacity, marched.transmittance_before_last
     channels = values.shape[-1]
-    everywhere = values.new_zeros(len(origins), channels + 2)
+    everywhere = values.new_zeros(len(origins), channels + 3)
     everywhere[:, -1] = 1.0  # light left where nothing was met
-    seen = torch.cat([values, opacity[:, None], light[:, None]], -1)
+    seen = torch.cat([values, distance[:, None], opacity[:, None], light[:, None]], -1)
     everywhere = everywhere.index_put((hit,), seen)
-    values, opacity, light = everywhere[:, :-2], everywhere[:, -2], everywhere[:, -1]
+    values, distance, opacity, light = everywhere[:, :-3], *everywhere[:, -3:].unbind(-1)
     values = add_background(values, opacity, config.background)
     if field.backdrop is not None:
         seen_behind = behind(field.backdrop, config.background, origins, directions, pixels)
@@ -114,7 +118,8 @@ def render_differentiable(
         shining = light[:, None] * (seen_behind - 0.5)
         values = torch.cat([values[:, :shared] + shining, values[:, shared:]], -1)
     side = round(len(pixels) ** 0.5)
-    return View(rearrange(values, "(y x) c -> c y x", y=side), rearrange(opacity, "(y x) -> 1 y x", y=side))
+    opacity, distance = (rearrange(one, "(y x) -> 1 y x", y=side) for one in (opacity, distance))
+    return View(rearrange(values, "(y x) c -> c y x", y=side), opacity, distance)
 
 
 def sample_pixels(
@@ -236,7 +241,7 @@ def _blend(
     distances: Float[Tensor, "rays samples"],
     raw: Float[Tensor, "rays samples"],
     threshold: float,
-) -> tuple[Float[Tensor, "rays channels"], MarchedRays]:
+) -> tuple[Float[Tensor, "rays channels"], Float[Tensor, " rays"], MarchedRays]:
     """Evaluate what matters with gradients and blend it."""
     with torch.no_grad():
         matters = _march(activate, config, raw, distances, last=True).sample_weights > threshold
@@ -248,7 +253,7 @@ def _blend(
     weights = marched.sample_weights[ray, sample]
     blended = features.new_zeros(len(origins), features.shape[-1]).index_add(0, ray, weights[:, None] * features)
     weight_sum = features.new_zeros(len(origins)).index_add(0, ray, weights)
-    return field.shade(blended, weight_sum), marched
+    return field.shade(blended, weight_sum), (marched.sample_weights * distances).sum(-1), marched
 
 
 def _points(

@@ -34,6 +34,7 @@ PARSED_ONLY = {
     r".*models/ffhq": "needs published weights",
     r"video portrait": "needs published weights",
     r".*models/mine": "needs a model that somebody has trained",
+    "train .*": "tests/training/test_run.py runs it with pictures of its own",
     "invert .*--resume": "needs an interrupted run: tests/cli/test_invert.py",
     "mesh .*--format npz,mrc": "needs an optional package",
 }

@@ -51,8 +51,14 @@ class EpigrafGenerator(PlaneGenerator):
         for one in ws:
             image = self.synthesize(one[None], dtype=dtype)
             field = self.field(split_planes(image[:, : 3 * self.config.plane_channels])[0])
-            made.append(replace(field, backdrop=self.backdrop(one, image[0])))
+            made.append(self.with_backdrop(field, one, image[0]))
         return made
+
+    def with_backdrop(
+        self, field: TriplaneField, ws: Float[Tensor, "num_ws w_dim"], image: Float[Tensor, "channels h w"]
+    ) -> TriplaneField:
+        """Put what lies behind one sample behind its field; see `backdrop`."""
+        return replace(field, backdrop=self.backdrop(ws, image))
 
     def backdrop(self, ws: Float[Tensor, "num_ws w_dim"], image: Float[Tensor, "channels h w"]) -> Backdrop | None:
         """What lies behind one sample.

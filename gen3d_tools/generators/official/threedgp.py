@@ -77,6 +77,9 @@ def from_official(model: OfficialModel) -> tuple[ThreeDGPConfig, ModelSettings, 
     }
     config = ThreeDGPConfig.from_dict(values)
     tensors = network_tensors(model, MEAN_CAMERA, {})
+    progress = f"{_DEPTH_ADAPTOR}.progress_coef"
+    if progress in tensors:  # published training writes a plain number there once its schedules run
+        tensors[progress] = tensors[progress].reshape(-1)
     with refusals("the config"):
         use = _settings(config, settings, camera, tensors)
     return config, use, tensors

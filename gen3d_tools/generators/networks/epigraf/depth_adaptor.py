@@ -66,10 +66,15 @@ class DepthAdaptor(nn.Module):
 
     def forward(self, depth: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Adapt depth in world units, as distances along the rays; the result is nominally -1 (near) .. 1 (far)."""
+        answers = self.answers(depth)
+        return torch.stack(answers).mean(0) if self.strategy == "mean" else answers[-1]
+
+    def answers(self, depth: Float[Tensor, "b 1 h w"]) -> list[Float[Tensor, "b 1 h w"]]:
+        """Give the normalised depth itself, then what each convolution makes of it; training chooses among them."""
         near = self.near + self.near_plane_offset_raw.sigmoid() * self.near_offset_fraction * (self.far - self.near)
         x = 2 * (depth - (self.far + near) / 2) / (self.far - near + 1e-12)
         answers = [x]
         for layer in self.layers:
             x = layer(x)
             answers.append(self.head(x))
-        return torch.stack(answers).mean(0) if self.strategy == "mean" else answers[-1]
+        return answers

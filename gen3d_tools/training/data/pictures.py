@@ -1,0 +1,105 @@
+"""Files to pixels: colour pictures and depth maps of one size, bounded and refused by name."""
+
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.media.opening import FORMATS, MAX_PIXELS, reading_picture
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+DEPTH_SUFFIX = "_depth.png"
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture to learn from; depth maps and hidden files are not."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not name.lower().endswith(DEPTH_SUFFIX) and not hidden
+
+
+def depth_name(name: str) -> str:
+    """Where the depth map of a picture lies."""
+    return str(PurePosixPath(name).with_suffix("")) + DEPTH_SUFFIX
+
+
+def decode_colour(data: bytes, where: Path, side: int | None, resolution: int) -> UInt8[np.ndarray, "3 r r"]:
+    """Decode a picture, on white where it is transparent, and shrink it to the resolution.
+
+    Args:
+        data: Bytes of the file.
+        where: What messages call it.
+        side: Pixels along a side that all pictures have; None for the first, which decides.
+        resolution: Pixels along a side of the result.
+
+    Raises:
+        InputError: It is no picture, broken, not square, or of another size.
+    """
+    with reading_picture(where), Image.open(BytesIO(data), formats=_known()) as file:
+        check_size(file.size, where, side, resolution)
+        file.load()
+        picture: Image.Image = file
+        if "A" in file.getbands() or "transparency" in file.info:
+            clear = file.convert("RGBA")
+            white = Image.new("RGBA", clear.size, "white")
+            picture = Image.alpha_composite(white, clear)
+        picture = picture.convert("RGB")
+        if picture.width != resolution:
+            picture = picture.resize((resolution, resolution), Image.Resampling.LANCZOS)
+        return np.asarray(picture).transpose(2, 0, 1).copy()
+
+
+def check_size(size: tuple[int, int], where: Path, side: int | None, resolution: int) -> None:
+    """Refuse a picture that does not fit the others.
+
+    Raises:
+        InputError: It is not square, smaller than the resolution, or of another size than the first.
+    """
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{where} has {width} x {height} pixels, more than a camera makes; shrink it first")
+    if width != height:
+        raise InputError(f"{where} is {width} x {height}; pictures must be square, so crop them first")
+    if side is not None and width != side:
+        raise InputError(f"{where} is {width} x {height}, the first picture is {side} x {side}; bring all to one size")
+    if width < resolution:
+        raise InputError(f"{where} is {width} x {height}, smaller than the resolution {resolution}; lower --resolution")
+
+
+def size_of(data: bytes, where: Path) -> tuple[int, int]:
+    """Width and height, from the file's header."""
+    with reading_picture(where), Image.open(BytesIO(data), formats=_known()) as file:
+        return file.size
+
+
+def decode_depth(data: bytes, where: Path, side: int, resolution: int) -> UInt16[np.ndarray, "r r"]:
+    """Decode a depth map: 16 bits as they are, 8 bits times 256; larger is farther.
+
+    Args:
+        data: Bytes of the file.
+        where: What messages call it.
+        side: Pixels along a side of its picture.
+        resolution: Pixels along a side of the result.
+
+    Raises:
+        InputError: It is no picture, broken, or of another size than its picture.
+    """
+    with reading_picture(where), Image.open(BytesIO(data), formats=("PNG",)) as file:
+        if file.size != (side, side):
+            raise InputError(f"{where} is {file.width} x {file.height}, its picture {side} x {side}; they must agree")
+        file.load()
+        levels = np.asarray(file)
+    levels = levels[..., 0] if levels.ndim == 3 else levels
+    wide = levels.astype(np.int64) * (256 if levels.dtype == np.uint8 else 1)
+    if resolution != side:
+        small = Image.fromarray(wide.astype(np.float32)).resize((resolution, resolution), Image.Resampling.BOX)
+        wide = np.asarray(small).round().astype(np.int64)
+    return wide.clip(0, 65535).astype(np.uint16)
+
+
+def _known() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]

@@ -1,0 +1,8 @@
+"""How to train, as data: `epigraf`, `3dgp`, `geometry-aware` and `eg3d`, each as published and in a small form.
+
+A recipe is a TOML file. Each value is written as `{ is = ..., from = "where it comes from" }`; the tables below
+`small` replace values for a CPU.
+
+* `sections`: what a recipe says, section by section.
+* `recipe`: files and `--set` to a recipe; the source of every value.
+"""

@@ -1,0 +1,246 @@
+"""Recipes from TOML, with overrides, and with the source of every value."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from typing import Any, get_args, get_origin, get_type_hints
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.printable import printable, quoted
+from gen3d_tools.training.patches import PatchConfig
+from gen3d_tools.training.recipes.sections import (
+    AugmentationSection,
+    CamerasSection,
+    DataSection,
+    DiscriminatorSection,
+    LossSection,
+    OptimisationSection,
+    RunSection,
+)
+
+_TYPED: dict[str, type] = {
+    "patches": PatchConfig,
+    "discriminator": DiscriminatorSection,
+    "losses": LossSection,
+    "cameras": CamerasSection,
+    "optimisation": OptimisationSection,
+    "augmentation": AugmentationSection,
+    "data": DataSection,
+    "run": RunSection,
+}
+_FREE = ("generator", "rendering", "prior")
+"""Sections that become configs of the generator, which checks them."""
+_ONLY = "recipe"  # the table that says which family this is
+
+Section = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that a training run is told."""
+
+    name: str
+    small: bool
+    family: str
+    about: str
+    generator: Section
+    """Values of the family's network config."""
+    rendering: Section
+    """Values of `RenderConfig`."""
+    prior: Section
+    """Where cameras are assumed to be."""
+    patches: PatchConfig
+    discriminator: DiscriminatorSection
+    losses: LossSection
+    cameras: CamerasSection
+    optimisation: OptimisationSection
+    augmentation: AugmentationSection
+    data: DataSection
+    run: RunSection
+    sources: Mapping[str, str]
+    """Where each value comes from, by its dotted name."""
+
+    def to_dict(self) -> dict[str, Section]:
+        """Every value, section by section, as plain JSON values."""
+        typed = {
+            name: {f.name: getattr(getattr(self, name), f.name) for f in fields(kind)} for name, kind in _TYPED.items()
+        }
+        free = {name: dict(getattr(self, name)) for name in _FREE}
+        return {**free, **typed}
+
+    def explain(self) -> list[tuple[str, str, str]]:
+        """Name, value and source of every value."""
+        rows = []
+        for section, values in self.to_dict().items():
+            for key, value in values.items():
+                name = f"{section}.{key}"
+                rows.append((name, _shown(value), self.sources.get(name, "default of gen3d_tools")))
+        return rows
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    folder = resources.files("gen3d_tools.training.recipes")
+    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
+
+
+def load_recipe(
+    name: str, *, small: bool = False, changes: Sequence[str] = (), resolution: int | None = None
+) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        name: One of `recipe_names`.
+        small: Its form for a CPU.
+        changes: What is set otherwise, such as "patches.beta_end=0.8".
+        resolution: Pixels along a side of the pictures, instead of the recipe's.
+
+    Raises:
+        InputError: There is no such recipe, no such value, or a value does not fit.
+    """
+    table = _table(name)
+    values: dict[str, Section] = {}
+    sources: dict[str, str] = {}
+    _add(values, sources, {key: value for key, value in table.items() if key not in (_ONLY, "small")})
+    if small:
+        _add(values, sources, table["small"])
+    if resolution is not None:
+        _set(values, sources, "data", "resolution", resolution, "--resolution")
+        _set(values, sources, "generator", "image_resolution", resolution, "--resolution", known_only=True)
+    for change in changes:
+        section, key, value = _parse(change)
+        _set(values, sources, section, key, value, "--set")
+    return _build(name, small, table[_ONLY], values, sources)
+
+
+@cache
+def _table(name: str) -> dict[str, Any]:
+    if name not in recipe_names():
+        close = difflib.get_close_matches(name, recipe_names(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"there is no recipe {quoted(name)}{hint}; known are {', '.join(recipe_names())}")
+    text = resources.files("gen3d_tools.training.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _add(values: dict[str, Section], sources: dict[str, str], table: Mapping[str, Any]) -> None:
+    for section, entries in table.items():
+        for key, entry in entries.items():
+            values.setdefault(section, {})[key] = entry["is"]
+            sources[f"{section}.{key}"] = entry["from"]
+
+
+def _parse(change: str) -> tuple[str, str, Any]:
+    """Read "section.key=value"; the value as TOML has it, or a text."""
+    name, equals, text = change.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not equals or not dot or not key:
+        raise InputError(f"cannot read {quoted(change)}; write it as section.key=value, such as patches.beta_end=0.8")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    return section, key, None if value == "none" and key != "features" and section in _TYPED else value
+
+
+def _set(
+    values: dict[str, Section],
+    sources: dict[str, str],
+    section: str,
+    key: str,
+    value: Any,
+    source: str,
+    *,
+    known_only: bool = False,
+) -> None:
+    known = _known(section, values)
+    if key not in known:
+        if known_only:
+            return
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"; did you mean {section}.{close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+        raise InputError(f"a recipe has no value {printable(f'{section}.{key}')}{hint}")
+    values.setdefault(section, {})[key] = value
+    sources[f"{section}.{key}"] = source
+
+
+def _known(section: str, values: Mapping[str, Section]) -> list[str]:
+    if section in _TYPED:
+        return [field.name for field in fields(_TYPED[section])]
+    if section in _FREE:
+        return list(values.get(section, {}))
+    raise InputError(f"a recipe has no section {quoted(section)}; known are {', '.join([*_FREE, *_TYPED])}")
+
+
+def _build(
+    name: str, small: bool, about: Mapping[str, str], values: Mapping[str, Section], sources: Mapping[str, str]
+) -> Recipe:
+    typed: dict[str, Any] = {}
+    for section, kind in _TYPED.items():
+        given = values.get(section, {})
+        hints = get_type_hints(kind)
+        for key, value in given.items():
+            if key not in hints:
+                raise InputError(f"the recipe {name} sets {section}.{key}, which there is not")
+            if not _fits(value, hints[key]):
+                raise InputError(f"{section}.{key} is {quoted(value)}; needed is {_wanted(hints[key])}")
+        typed[section] = kind(**given)
+    free: dict[str, Any] = {section: dict(values.get(section, {})) for section in _FREE}
+    recipe = Recipe(
+        name=name, small=small, family=about["family"], about=about["about"], sources=sources, **free, **typed
+    )
+    _check(recipe)
+    return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse values that do not go together."""
+    optimisation, group = recipe.optimisation, recipe.discriminator.group
+    if optimisation.batch < 1 or optimisation.round < 1 or optimisation.batch % optimisation.round:
+        found = f"batch {optimisation.batch}, round {optimisation.round}"
+        raise InputError(f"optimisation.batch must be a multiple of optimisation.round, got {found}")
+    if optimisation.round % group:
+        raise InputError(
+            f"optimisation.round is {optimisation.round}, it must be a multiple of discriminator.group ({group})"
+        )
+    if recipe.discriminator.kind == "patch" and recipe.patches.side > recipe.data.resolution:
+        raise InputError(
+            f"patches.side is {recipe.patches.side}, larger than the pictures ({recipe.data.resolution}); lower it"
+        )
+    if (
+        recipe.discriminator.kind == "patch"
+        and recipe.patches.least_scale < recipe.patches.side / recipe.data.resolution
+    ):
+        least = recipe.patches.side / recipe.data.resolution
+        raise InputError(
+            f"patches.least_scale is {recipe.patches.least_scale:g}; below {least:g} a patch shows less than there is"
+        )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is not None and arguments and origin.__name__ == "Literal":
+        return value in arguments
+    if arguments:
+        return any(_fits(value, one) for one in arguments)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return value is None if hint is type(None) else isinstance(value, hint)
+
+
+def _wanted(hint: Any) -> str:
+    arguments = get_args(hint)
+    if not arguments:
+        return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(hint, "nothing")
+    return " or ".join(_wanted(one) if isinstance(one, type) or get_args(one) else str(one) for one in arguments)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,142 @@
+"""What a recipe says, section by section. Published values and their sources stand in the TOML files beside this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gen3d_tools.training.losses.adversarial import AdversarialLoss
+from gen3d_tools.training.losses.density import DensityRegulariser
+from gen3d_tools.training.losses.distillation import DistillationLoss
+from gen3d_tools.training.patches import PatchConfig
+
+__all__ = [
+    "AugmentationSection",
+    "CamerasSection",
+    "DataSection",
+    "DiscriminatorSection",
+    "LossSection",
+    "OptimisationSection",
+    "PatchConfig",
+    "RunSection",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorSection:
+    """Who judges."""
+
+    kind: Literal["patch", "dual", "image"] = "patch"
+    channel_base: int = 32768
+    channel_max: int = 512
+    clamp: float | None = None  # of convolutions' outputs
+    group: int = 4  # samples of a minibatch statistic
+    modulation: int = 512  # width of the vector that a patch's place becomes; 0 = channels are not modulated by it
+    table_width: int = 256
+    label_has_patch: bool = True
+    camera_conditioned: bool = False
+    camera_dropout: float = 0.0
+    views: int = 1  # pictures of each object, for "image"
+    view_mode: Literal["mean", "pack"] = "mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSection:
+    """What is minimised. Weights of 0 leave a term out."""
+
+    adversarial: AdversarialLoss = "non_saturating"
+    logit_limit: float | None = None
+    r1_gamma: float | Literal["auto"] = "auto"
+    r1_every: int = 16
+    blur_sigma: float = 10.0  # pixels of the discriminator's inputs
+    blur_kimg: float = 200.0
+    density_noise: float = 0.0  # standard deviation, added to raw densities at first
+    density_noise_kimg: float = 5000.0
+    distillation_weight: float = 0.0
+    distillation: DistillationLoss = "l2"
+    distillation_kimg: float = 100_000.0
+    density_weight: float = 0.0
+    density: DensityRegulariser = "l1"
+    density_every: int = 4
+    density_distance: float = 0.004  # world units
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamerasSection:
+    """Where fakes are seen from, and what the networks are told of it."""
+
+    source: Literal["prior", "labels"] = "prior"
+    emd_angles: float = 0.0
+    emd_radius: float = 0.0
+    emd_fov: float = 0.0
+    emd_look_at: float = 0.0
+    emd_samples: int = 64
+    emd_kimg: float = 10_000.0
+    force_mean: float = 0.0
+    force_mean_samples: int = 256
+    slope_angles: float = 0.0
+    slope_radius: float = 0.0
+    slope_fov: float = 0.0
+    slope_look_at: float = 0.0
+    slope_samples: int = 256
+    swap_final: float = 0.5  # how often the mapping network is told another sample's camera in the end
+    swap_kimg: float = 1000.0
+    depth_kimg: float = 10_000.0  # until the depth adaptor's deeper answers are preferred
+
+    @property
+    def emd(self) -> bool:
+        """Whether the prior's spread is kept."""
+        return any((self.emd_angles, self.emd_radius, self.emd_fov, self.emd_look_at))
+
+    @property
+    def slope(self) -> bool:
+        """Whether slopes of the camera generator are kept near 1."""
+        return any((self.slope_angles, self.slope_radius, self.slope_fov, self.slope_look_at))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimisationSection:
+    """How the networks move."""
+
+    batch: int = 64  # real pictures of a step
+    round: int = 8  # pictures that a process works on at a time
+    g_lr: float = 0.0025
+    d_lr: float = 0.002
+    beta1: float = 0.0
+    beta2: float = 0.99
+    grad_clip: float | None = None  # largest norm of the generator's gradient
+    ema_kimg: float = 20.0  # half-life of the average
+    ema_ramp: float | None = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSection:
+    """Adaptive discriminator augmentation (Karras et al. 2020, ADA)."""
+
+    enabled: bool = False
+    target: float = 0.6  # mean sign of real logits that is aimed at
+    speed_kimg: float = 500.0  # thousands of pictures in which the strength may go from 0 to 1
+    every: int = 4  # steps between adjustments
+    mirror: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSection:
+    """What of the pictures is used."""
+
+    resolution: int = 256  # pictures of another size are resized to it
+    mirror: bool = True
+    classes: bool = True  # read the classes of dataset.json where it has some
+    depth: bool = False
+    features: str = "none"  # "none", "encoder", or a .npy or .safetensors file
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSection:
+    """How long, and what is written on the way."""
+
+    kimg: float = 25_000.0
+    seed: int = 0
+    tick_kimg: float = 4.0  # between two lines of the log
+    snapshot_kimg: float = 100.0
+    sheet_kimg: float = 100.0
+    score_kimg: float = 0.0  # between two measurements of FD-encoder; 0 = never
+    score_samples: int = 512

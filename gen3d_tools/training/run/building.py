@@ -1,0 +1,229 @@
+"""From a recipe to networks, freshly initialised, and the objective that they play for."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from gen3d_tools.cameras.distributions.named import (
+    CameraDistribution,
+    FixedCamera,
+    UniformSphere,
+    distribution_from_dict,
+)
+from gen3d_tools.cameras.distributions.priors import PosePrior, Spread
+from gen3d_tools.errors import CheckpointError, InputError
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.configs import EG3DConfig, EpigrafConfig, GeometryAwareConfig, ThreeDGPConfig
+from gen3d_tools.generators.families.eg3d import EG3DGenerator
+from gen3d_tools.generators.families.epigraf import EpigrafGenerator
+from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
+from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.network_config import NetworkConfig
+from gen3d_tools.generators.official.epigraf_base import activated_iso_level, fixed_view, trusted_views
+from gen3d_tools.generators.settings import ModelSettings, TrustedViews
+from gen3d_tools.training.augmentation.augment import Augmentation
+from gen3d_tools.training.discriminators.body import BodyConfig
+from gen3d_tools.training.discriminators.dual import DualDiscriminator, ImageDiscriminator
+from gen3d_tools.training.discriminators.patch import PatchDiscriminator
+from gen3d_tools.training.losses.gradient_penalty import auto_gamma
+from gen3d_tools.training.objectives.base import Objective
+from gen3d_tools.training.objectives.dual import DualObjective
+from gen3d_tools.training.objectives.multiview import MultiviewObjective
+from gen3d_tools.training.objectives.patchwise import PatchObjective
+from gen3d_tools.training.recipes.recipe import Recipe
+from gen3d_tools.training.synthesis import planes
+
+_FAMILIES: dict[str, tuple[type[NetworkConfig], type[Generator]]] = {
+    "epigraf": (EpigrafConfig, EpigrafGenerator),
+    "threedgp": (ThreeDGPConfig, ThreeDGPGenerator),
+    "geometry_aware": (GeometryAwareConfig, GeometryAwareGenerator),
+    "eg3d": (EG3DConfig, EG3DGenerator),
+}
+_CAMERA_NUMBERS = 25
+
+
+def build_generator(recipe: Recipe, class_names: tuple[str, ...]) -> Generator:
+    """Make the generator with fresh weights.
+
+    Args:
+        recipe: Sizes, rendering and cameras.
+        class_names: Classes of the data.
+
+    Raises:
+        InputError: Values of the recipe do not go together.
+    """
+    config_type, family = _FAMILIES[recipe.family]
+    distribution = camera_distribution(recipe)
+    try:
+        render = RenderConfig(**{name: _or_none(name, value) for name, value in recipe.rendering.items()})
+        config = _network_config(recipe, config_type, render, distribution, len(class_names))
+        generator = family.from_config(config, _settings(recipe, render, distribution, class_names))
+    except (CheckpointError, TypeError) as error:
+        raise InputError(f"the recipe {recipe.name} does not describe a generator: {error}") from error
+    if isinstance(generator, PlaneGenerator):
+        planes.prepare(generator)
+    return generator
+
+
+def _or_none(name: str, value: Any) -> Any:
+    """TOML has no null: a closing interval that is "none" is left out."""
+    return None if name.startswith("last_interval") and value == "none" else value
+
+
+def build_discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Module:
+    """Make the discriminator with fresh weights.
+
+    Args:
+        recipe: Sizes.
+        num_classes: Classes of the data.
+        feature_dim: Width of the features that are distilled; 0 = none.
+    """
+    section, resolution = recipe.discriminator, recipe.data.resolution
+    channels = {"patch": 3 + recipe.data.depth, "dual": 6, "image": 3}[section.kind]
+    if section.kind == "image" and section.view_mode == "pack":
+        channels *= section.views
+    config = BodyConfig(
+        image_channels=channels,
+        channel_base=section.channel_base,
+        channel_max=section.channel_max,
+        clamp=section.clamp,
+        group=section.group,
+    )
+    if section.kind == "dual":
+        label = _CAMERA_NUMBERS if section.camera_conditioned else 0
+        return DualDiscriminator(config, resolution=resolution, label_dim=label)
+    if section.kind == "image":
+        return ImageDiscriminator(config, resolution=resolution, label_dim=num_classes)
+    return PatchDiscriminator(
+        config,
+        side=recipe.patches.side,
+        extra_blocks=int(math.log2(resolution / recipe.patches.side)),
+        num_classes=num_classes,
+        camera_conditioned=section.camera_conditioned,
+        feature_dim=feature_dim if recipe.losses.distillation_weight else 0,
+        table_width=section.table_width,
+        modulation=section.modulation,
+        label_has_patch=section.label_has_patch,
+        camera_dropout=section.camera_dropout,
+    )
+
+
+def build_objective(
+    recipe: Recipe, generator: Generator, discriminator: nn.Module, augmentation: Augmentation | None
+) -> Objective:
+    """Put generator and discriminator against each other."""
+    losses, cameras = recipe.losses, recipe.cameras
+    if losses.r1_gamma == "auto":
+        losses = replace(losses, r1_gamma=auto_gamma(recipe.data.resolution, recipe.optimisation.batch))
+    if isinstance(generator, PlaneGenerator):
+        assert isinstance(discriminator, PatchDiscriminator)
+        return PatchObjective(
+            generator,
+            discriminator,
+            losses,
+            cameras,
+            judged=recipe.discriminator,
+            patches=recipe.patches,
+            augmentation=augmentation,
+            sampling="reference" if recipe.rendering.get("coarse_unit") == "ray" else "fast",
+        )
+    if isinstance(generator, EG3DGenerator):
+        assert isinstance(discriminator, DualDiscriminator)
+        return DualObjective(generator, discriminator, losses, cameras, augmentation=augmentation)
+    assert isinstance(generator, GeometryAwareGenerator)
+    assert isinstance(discriminator, ImageDiscriminator)
+    return MultiviewObjective(
+        generator, discriminator, losses, cameras, judged=recipe.discriminator, resolution=recipe.data.resolution
+    )
+
+
+def camera_distribution(recipe: Recipe) -> CameraDistribution:
+    """Where the recipe assumes cameras to be.
+
+    Raises:
+        InputError: The section `prior` does not describe a distribution.
+    """
+    try:
+        if "kind" in recipe.prior:
+            return distribution_from_dict(recipe.prior)
+        spreads = {name: Spread(**values) for name, values in recipe.prior.items()}
+        return PosePrior(**spreads, yaw_zero="x" if recipe.family == "epigraf" else "z")
+    except (CheckpointError, TypeError) as error:
+        raise InputError(f"the section prior of the recipe {recipe.name} is no distribution: {error}") from error
+
+
+def _network_config(
+    recipe: Recipe, kind: type[NetworkConfig], render: RenderConfig, distribution: CameraDistribution, classes: int
+) -> NetworkConfig:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in recipe.generator.items()
+    }
+    if kind is not EG3DConfig:
+        values["num_classes"] = classes
+    if isinstance(distribution, PosePrior):
+        mean = distribution.mean_pose()
+        values["mean_camera"] = tuple(float(number) for number in mean.angles)
+    if kind is ThreeDGPConfig and isinstance(distribution, PosePrior):
+        values |= _bounds(distribution)
+        values["mean_camera"] = (*values["mean_camera"], float(mean.fov_deg), float(mean.radius))
+        values["depth_adaptor"] = bool(values.get("depth_adaptor", False)) and recipe.data.depth
+        values["depth_near"], values["depth_far"] = render.near, render.far
+    return kind(**values)
+
+
+def _bounds(prior: PosePrior) -> Mapping[str, tuple[float, ...]]:
+    """Ends of the ranges that the camera generator keeps to."""
+    spreads = (
+        prior.yaw,
+        prior.pitch,
+        prior.fov_deg,
+        prior.look_at_yaw,
+        prior.look_at_pitch,
+        prior.look_at_radius,
+    )
+    ends = [(one.low, one.high) if one.shape == "uniform_area" else one.range() for one in spreads]
+    return {"camera_low": tuple(low for low, _ in ends), "camera_high": tuple(high for _, high in ends)}
+
+
+def _settings(
+    recipe: Recipe, render: RenderConfig, distribution: CameraDistribution, class_names: tuple[str, ...]
+) -> ModelSettings:
+    shift = float(recipe.generator.get("density_shift", -1.0))
+    return ModelSettings(
+        render_config=render,
+        camera_distribution=distribution,
+        default_view=_default_view(distribution),
+        trusted_views=_trusted(distribution),
+        iso_level=activated_iso_level("softplus", shift),
+        class_names=class_names,
+        provenance={"source": f"gen3d train, recipe {recipe.name}{' small' if recipe.small else ''}"},
+        licence="that of the pictures it learned from",
+    )
+
+
+def _default_view(distribution: CameraDistribution) -> FixedCamera:
+    if isinstance(distribution, FixedCamera):
+        return distribution
+    if isinstance(distribution, PosePrior):
+        return fixed_view(distribution.mean_pose())
+    target = distribution.target
+    camera = distribution.mean()
+    yaw, pitch, radius = (float(value) for value in camera.spherical(torch.tensor(target).to(camera.position)))
+    return FixedCamera(
+        yaw_deg=yaw, pitch_deg=pitch, radius=radius, fov_y_deg=float(distribution.fov_y_deg), target=target
+    )
+
+
+def _trusted(distribution: CameraDistribution) -> TrustedViews:
+    if isinstance(distribution, PosePrior):
+        return trusted_views(distribution)
+    if isinstance(distribution, UniformSphere):
+        values = asdict(distribution)
+        return TrustedViews(**{name: values[name] for name in asdict(TrustedViews())})
+    return TrustedViews()

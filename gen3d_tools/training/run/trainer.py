@@ -1,0 +1,187 @@
+"""Networks and counters of a run, and the step that changes them."""
+
+import copy
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from gen3d_tools.cameras.poses import Pose
+from gen3d_tools.errors import InputError
+from gen3d_tools.training.augmentation.augment import Augmentation
+from gen3d_tools.training.averaging import ema_beta, update_average
+from gen3d_tools.training.data.dataset import PictureSet
+from gen3d_tools.training.data.order import entries_at
+from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.objectives.base import Network, Phase, RealBatch
+from gen3d_tools.training.optimisers import lazy_adam
+from gen3d_tools.training.processes import Processes
+from gen3d_tools.training.recipes.recipe import Recipe
+from gen3d_tools.training.run.building import build_discriminator, build_generator, build_objective
+from gen3d_tools.training.step import Contest, Gathered, run_phase
+from gen3d_tools.training.synthesis.fakes import Request
+
+_INITIAL = 1_000_003  # key of the initial weights' random numbers
+
+
+class Trainer:
+    """Everything that learning changes.
+
+    Attributes:
+        iteration: Steps done.
+        images: Real pictures seen.
+        seconds: Time spent in each phase since it was last taken.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pictures: PictureSet,
+        *,
+        device: torch.device | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.recipe, self.pictures = recipe, pictures
+        self.device = device or torch.device("cpu")
+        self.processes = processes or Processes()
+        self._check()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.run.seed + _INITIAL)
+            self.generator = build_generator(recipe, pictures.labels.class_names)
+            width = 0 if pictures.features is None else pictures.features.shape[1]
+            self.discriminator = build_discriminator(recipe, pictures.num_classes, width)
+        self.generator.to(self.device)
+        self.discriminator.to(self.device)
+        self.processes.share(self.generator, self.discriminator)
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.augmentation = Augmentation(recipe.augmentation) if recipe.augmentation.enabled else None
+        objective = build_objective(recipe, self.generator, self.discriminator, self.augmentation)
+        self.contest = Contest(objective, self._optimisers(objective.schedule()))
+        self.conditions = pictures.conditions()
+        self.iteration = self.images = 0
+        self.seconds: dict[str, float] = {}
+        self._signs: list[float] = []
+
+    def _check(self) -> None:
+        rounds = self.recipe.optimisation.batch // self.recipe.optimisation.round
+        if rounds % self.processes.count:
+            raise InputError(
+                f"{rounds} rounds of {self.recipe.optimisation.round} pictures cannot be shared by "
+                f"{self.processes.count} processes; change optimisation.batch or optimisation.round"
+            )
+        if self.recipe.cameras.source == "labels":
+            labels = self.pictures.labels
+            needed, found = ("labels of 25 camera numbers", labels.cameras)
+            if self.recipe.family != "eg3d":
+                needed, found = "camera_angles", labels.angles
+            if found is None:
+                raise InputError(
+                    f"the recipe {self.recipe.name} needs {needed} in dataset.json; add them, or use a prior: "
+                    "--set cameras.source=prior"
+                )
+
+    def _optimisers(self, schedule: Sequence[Phase]) -> dict[Network, torch.optim.Optimizer]:
+        section = self.recipe.optimisation
+        made: dict[Network, torch.optim.Optimizer] = {}
+        rates: tuple[tuple[Network, nn.Module, float], ...] = (
+            ("G", self.generator, section.g_lr),
+            ("D", self.discriminator, section.d_lr),
+        )
+        for which, network, rate in rates:
+            interval = max((phase.every for phase in schedule if phase.network == which), default=1)
+            made[which] = lazy_adam(
+                network.parameters(),
+                lr=rate,
+                betas=(section.beta1, section.beta2),
+                interval=interval if interval > 1 else None,
+            )
+        return made
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real pictures seen."""
+        return self.images / 1000
+
+    def step(self) -> Gathered:
+        """Do one step.
+
+        Raises:
+            TrainingDivergedError: A loss is no number.
+        """
+        section, kimg, gathered = self.recipe.optimisation, self.kimg, Gathered()
+        started = time.perf_counter()
+        real = self._real_rounds()
+        self._spent("data", started)
+        for place, phase in enumerate(self.contest.objective.schedule()):
+            if self.iteration % phase.every:
+                continue
+            started = time.perf_counter()
+            rounds = [(batch, *self._made_of(place, number, len(batch))) for number, batch in real]
+            run_phase(
+                self.contest,
+                phase,
+                rounds,
+                kimg=kimg,
+                gathered=gathered,
+                processes=self.processes,
+                grad_clip=section.grad_clip,
+            )
+            self._spent(phase.name, started)
+        self.generator.requires_grad_(False)
+        update_average(
+            self.average,
+            self.generator,
+            ema_beta(self.images, section.batch, section.ema_kimg, section.ema_ramp),
+        )
+        self.iteration += 1
+        self.images += section.batch
+        self._adapt(gathered)
+        return gathered
+
+    def _real_rounds(self) -> list[tuple[int, RealBatch]]:
+        """This process's rounds of real pictures, with their numbers among all rounds of the step."""
+        section = self.recipe.optimisation
+        per_process = section.batch // section.round // self.processes.count
+        first = self.processes.rank * per_process
+        entries = entries_at(self.images, section.batch, len(self.pictures), self.recipe.run.seed)
+        rounds = []
+        for number in range(first, first + per_process):
+            rows = entries[number * section.round : (number + 1) * section.round]
+            rounds.append((number, self.pictures.batch(rows).to(self.device)))
+        return rounds
+
+    def _made_of(self, place: int, number: int, count: int) -> tuple[Request, Draws]:
+        """What the fakes of a round are made of; the random numbers are named by step, phase and round."""
+        draws = Draws(self.recipe.run.seed, self.iteration, place, number)
+        request = self.contest.objective.request(draws, count, self.conditions, self.kimg)
+        return moved(request, self.device), draws
+
+    def _adapt(self, gathered: Gathered) -> None:
+        """Let the augmentation's strength follow the discriminator."""
+        if self.augmentation is None:
+            return
+        signs = gathered.values.get("signs/real", [])
+        if signs:
+            self._signs.append(float(torch.cat(signs).mean()))
+        if self.iteration % self.recipe.augmentation.every == 0 and self._signs:
+            mean = self.processes.average_number(sum(self._signs) / len(self._signs))
+            self.augmentation.adapt(mean, len(self._signs) * self.recipe.optimisation.batch)
+            self._signs.clear()
+
+    def _spent(self, what: str, started: float) -> None:
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started
+
+
+def moved(request: Request, device: torch.device) -> Request:
+    """The same request on another device."""
+    if device.type == "cpu":
+        return request
+    poses = request.poses
+    return Request(
+        request.z.to(device),
+        None if request.class_onehot is None else request.class_onehot.to(device),
+        poses=None if poses is None else Pose.from_parameters(poses.parameters.to(device), poses.yaw_zero),
+        labels=None if request.labels is None else request.labels.to(device),
+        told_angles=None if request.told_angles is None else request.told_angles.to(device),
+    )

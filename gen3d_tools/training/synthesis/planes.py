@@ -1,0 +1,102 @@
+"""EpiGRAF and 3DGP in training: patches of pictures, and with depth what an estimator would say of them."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.cameras.poses import Pose
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.configs import NoiseMode
+from gen3d_tools.generators.families.epigraf import EpigrafGenerator
+from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
+from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.patches import Patches, patch_pixels
+from gen3d_tools.training.schedules import candidate_probabilities
+from gen3d_tools.training.synthesis.fakes import Fakes, Request
+from gen3d_tools.training.synthesis.rendering import RaySampling, render_pixels
+
+NEAR_PLANE_START = -3.0
+"""Where the depth adaptor's near plane begins: sigmoid(-3) / 4 = 1.2 % of the range further (3DGP)."""
+
+
+def fakes(
+    generator: PlaneGenerator,
+    request: Request,
+    patches: Patches,
+    side: int,
+    draws: Draws,
+    *,
+    kimg: float,
+    depth_kimg: float = 10_000.0,
+    density_noise: float = 0.0,
+    sampling: RaySampling = "fast",
+) -> Fakes:
+    """Make the patches of a round.
+
+    Args:
+        generator: EpiGRAF or 3DGP.
+        request: What they are made of.
+        patches: Which parts of the pictures.
+        side: Pixels along a side.
+        draws: Noise, jitter, and the choice of the depth adaptor's answer.
+        kimg: Thousands of real pictures seen.
+        depth_kimg: Until the depth adaptor's deeper answers are preferred.
+        density_noise: Standard deviation, on raw densities.
+        sampling: See `render_pixels`.
+    """
+    poses = rendered_poses(generator, request)
+    ws = generator.map_angles(request.z, request.class_onehot, request.told_angles)
+    fields = fields_in_training(generator, ws, draws)
+    pixels = patch_pixels(patches, side)
+    values, distance = render_pixels(
+        fields, poses.camera(), pixels, sampling=sampling, jitter=draws.jitter, density_noise=density_noise
+    )
+    images = values[:, :3] * 2 - 1
+    if isinstance(generator, ThreeDGPGenerator) and generator.synthesis.depth_adaptor is not None:
+        images = torch.cat([images, adapted(generator, distance, draws, kimg, depth_kimg)], 1)
+    return Fakes(images, angles=poses.angles, ws=ws)
+
+
+def rendered_poses(generator: PlaneGenerator, request: Request) -> Pose:
+    """The cameras that are rendered: the prior's, moved by the camera generator where there is one."""
+    poses = request.poses
+    if poses is None:
+        raise ValueError("this family needs poses")
+    if isinstance(generator, ThreeDGPGenerator) and generator.synthesis.camera_adaptor is not None:
+        return generator.posterior_poses(poses, request.z, request.class_onehot)
+    return poses
+
+
+def fields_in_training(
+    generator: PlaneGenerator, ws: Float[Tensor, "b num_ws w_dim"], draws: Draws
+) -> list[TriplaneField]:
+    """Synthesise the planes of all samples at once, with fresh noise."""
+    mode: NoiseMode = "none" if draws.jitter is None else "random"
+    image = generator.synthesize(ws, noise_mode=mode, generator=draws.noise_for(ws.device))
+    fields = [generator.field(planes) for planes in generator.split_planes(image)]
+    if isinstance(generator, EpigrafGenerator) and generator.config.background != "none":
+        return [
+            generator.with_backdrop(field, one, channels)
+            for field, one, channels in zip(fields, ws, image, strict=True)
+        ]
+    return fields
+
+
+def adapted(
+    generator: ThreeDGPGenerator, distance: Float[Tensor, "b 1 n n"], draws: Draws, kimg: float, depth_kimg: float
+) -> Float[Tensor, "b 1 n n"]:
+    """One of the depth adaptor's answers for each sample; only that one gets gradients (3DGP, section 3.1)."""
+    adaptor = generator.synthesis.depth_adaptor
+    assert adaptor is not None
+    answers = torch.stack(adaptor.answers(distance))
+    probabilities = candidate_probabilities(kimg, len(answers), depth_kimg)
+    chosen = draws.candidates(probabilities, len(distance)).to(distance.device)
+    return answers[chosen, torch.arange(len(distance), device=distance.device)]
+
+
+@torch.no_grad()
+def prepare(generator: PlaneGenerator) -> None:
+    """Set what training starts from and plain initialisation does not: the depth adaptor's near plane."""
+    if isinstance(generator, ThreeDGPGenerator) and generator.synthesis.depth_adaptor is not None:
+        generator.synthesis.depth_adaptor.near_plane_offset_raw.fill_(NEAR_PLANE_START)

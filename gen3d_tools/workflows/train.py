@@ -1,0 +1,292 @@
+"""`gen3d train`: a 3D generator from a folder of pictures."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.generators.loading import choose_device
+from gen3d_tools.metrics.frechet import NAME as FD_NAME
+from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics
+from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
+from gen3d_tools.training.data.dataset import PictureSet, open_pictures
+from gen3d_tools.training.data.features import ENCODER_MODEL
+from gen3d_tools.training.processes import Processes
+from gen3d_tools.training.recipes.recipe import Recipe, load_recipe
+from gen3d_tools.training.run import looks
+from gen3d_tools.training.run.page import write_page
+from gen3d_tools.training.run.record import Log
+from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
+from gen3d_tools.training.run.trainer import Trainer
+from gen3d_tools.training.step import Gathered, broken_tensor
+from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run
+
+LATEST = "latest"
+_REAL_PICTURES = 2048
+_SCORE_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What a run is told besides its pictures."""
+
+    recipe: str = "3dgp"
+    small: bool = False
+    resolution: int | None = None
+    changes: Sequence[str] = ()
+    minutes: float | None = None
+    resume: bool = False
+    device: str = "auto"
+
+    def load(self) -> Recipe:
+        """Read the recipe with everything that is set otherwise."""
+        return load_recipe(self.recipe, small=self.small, changes=self.changes, resolution=self.resolution)
+
+
+def train(
+    pictures: str | Path,
+    out: str | Path,
+    options: TrainOptions | None = None,
+    *,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Train a generator; the newest snapshot is the model folder `latest` in `out`.
+
+    Args:
+        pictures: A folder or a .zip of square pictures of one size, with or without a dataset.json.
+        out: The run's folder. It must be new, unless the run is resumed.
+        options: Recipe, time, device.
+        reporter: Takes messages and progress.
+
+    Raises:
+        InputError: The pictures, the recipe or an option do not fit.
+        TrainingDivergedError: Numbers became NaN; the last snapshot stays.
+        Interrupted: Somebody ended the run; a snapshot was written.
+    """
+    options, reporter = options or TrainOptions(), reporter or Reporter()
+    folder, recipe = Path(out), options.load()
+    if options.minutes is not None and not options.minutes > 0:
+        raise InputError(f"minutes is {options.minutes:g}, it must be more than 0")
+    _check_folder(folder, options.resume, recipe)
+    device = choose_device(options.device)
+    processes = Processes.join(device)
+    try:
+        return _train(Path(pictures), folder, recipe, options, device, processes, reporter)
+    finally:
+        processes.leave()
+
+
+def _train(
+    pictures: Path,
+    folder: Path,
+    recipe: Recipe,
+    options: TrainOptions,
+    device: torch.device,
+    processes: Processes,
+    reporter: Reporter,
+) -> Run:
+    data = open_pictures(pictures, recipe.data)
+    reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
+    trainer = Trainer(recipe, data, device=device, processes=processes)
+    run = Run("train", "", {"pictures": str(pictures), "recipe": recipe.name, "small": recipe.small}, reporter=reporter)
+    watch = _Watch(trainer, folder, run, options.minutes)
+    watch.start(resume=options.resume)
+    with reporter.progress("training", round(recipe.run.kimg * 1000)) as done, between_steps() as stop_if_asked:
+        try:
+            while not watch.over:
+                done(trainer.images)
+                stop_if_asked()
+                watch.take(trainer.step())
+        except KeyboardInterrupt as interrupt:
+            watch.keep("interrupted")
+            again = f"gen3d train {shlex.quote(str(pictures))} -o {shlex.quote(str(folder))} --resume"
+            message = f"interrupted; the run is kept, go on with {again} and the same options"
+            raise Interrupted(message, number=signal_of(interrupt)) from interrupt
+        except Gen3DError as error:
+            watch.fail(str(error))
+            raise
+    watch.keep("finished")
+    run.add(folder / LATEST, f"the generator after {trainer.kimg:,.1f} thousand pictures")
+    run.next_command = f"gen3d video {shlex.quote(str(folder / LATEST))}"
+    return run
+
+
+def _check_folder(folder: Path, resume: bool, recipe: Recipe) -> None:
+    """Say before any work whether the run may live there."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, a run needs a folder; give another name")
+    begun = (folder / STATE_NAME).exists()
+    if resume:
+        told, stored = recipe.to_dict(), read_facts(folder)["recipe"]
+        for section, values in told.items():
+            for key, value in values.items():
+                found = stored.get(section, {}).get(key)
+                if section != "run" and _plain(found) != _plain(value):
+                    raise InputError(
+                        f"{section}.{key} is {value}, the run was begun with {found}; give the same options to resume"
+                    )
+    elif begun:
+        raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; give a new folder to the run")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+class _Watch:
+    """Counts ticks, writes log, snapshots, sheets and the page; only the leading process writes."""
+
+    def __init__(self, trainer: Trainer, folder: Path, run: Run, minutes: float | None) -> None:
+        self.trainer, self.folder, self.run, self.minutes = trainer, folder, run, minutes
+        self.section = trainer.recipe.run
+        self.log = Log(folder)
+        self.gathered = Gathered()
+        self.cameras: dict[str, Any] = {}
+        self.before = 0.0  # seconds of earlier sessions
+        self.began = self.ticked = time.monotonic()
+        self.ticked_images = 0
+        self.scored: tuple[PhotoEncoder, FeatureStatistics] | None = None
+
+    @property
+    def leads(self) -> bool:
+        return self.trainer.processes.leads
+
+    @property
+    def seconds(self) -> float:
+        """Time that the run has taken, earlier sessions included."""
+        return self.before + time.monotonic() - self.began
+
+    @property
+    def over(self) -> bool:
+        """Whether the pictures or the minutes are used up."""
+        late = self.minutes is not None and time.monotonic() - self.began >= 60 * self.minutes
+        return self.trainer.processes.agree(late) or self.trainer.images >= self.section.kimg * 1000
+
+    def start(self, *, resume: bool) -> None:
+        """Begin the run's folder, or go on where its snapshot is."""
+        if resume:
+            self.before = float(read_state(self.trainer, self.folder)["seconds"])
+        self.ticked_images = self.trainer.images
+        if self.leads:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.log.go_on(self.trainer.iteration)
+            for path in (self.folder / looks.SHEETS).glob("*.png"):
+                if int(path.stem) > self.trainer.images:
+                    path.unlink()
+        if self.section.score_kimg and self.leads:
+            self.scored = _real_statistics(self.trainer.pictures)
+
+    def take(self, gathered: Gathered) -> None:
+        """Take the figures of a step, and write what is due."""
+        for name, values in gathered.values.items():
+            self.gathered.values[name] += values
+        if self._due(self.section.tick_kimg):
+            self._tick()
+        if self._due(self.section.sheet_kimg) and self.leads:
+            self._look()
+        if self._due(self.section.snapshot_kimg):
+            self._snapshot()
+            self._page("running")
+
+    def _due(self, kimg: float) -> bool:
+        """Whether the last step went past a multiple of so many thousand pictures."""
+        if kimg <= 0:
+            return False
+        images, batch = self.trainer.images, self.trainer.recipe.optimisation.batch
+        return images // round(kimg * 1000) > (images - batch) // round(kimg * 1000)
+
+    def _tick(self) -> None:
+        now, trainer = time.monotonic(), self.trainer
+        spent = sum(trainer.seconds.values()) or 1.0
+        means = self.gathered.means()
+        line: dict[str, Any] = {
+            "iteration": trainer.iteration,
+            "kimg": trainer.kimg,
+            "seconds": round(self.seconds, 2),
+            "pictures_per_second": round((trainer.images - self.ticked_images) / max(now - self.ticked, 1e-9), 3),
+            "shares": {name: round(part / spent, 3) for name, part in trainer.seconds.items()},
+            **means,
+            **trainer.contest.objective.current(trainer.kimg),
+        }
+        if trainer.augmentation is not None:
+            line["augmentation"] = trainer.augmentation.strength
+        if self.scored is not None and self._due(self.section.score_kimg):
+            encoder, real = self.scored
+            line[FD_NAME] = looks.score(
+                trainer.average,
+                real,
+                encoder,
+                samples=self.section.score_samples,
+                resolution=trainer.recipe.data.resolution,
+            )
+        if self.leads:
+            self.log.add(line)
+        loss = ", ".join(f"{name} {means[f'loss/{name}']:.2f}" for name in ("G", "D") if f"loss/{name}" in means)
+        self.run.reporter.describe(f"training at {line['pictures_per_second']:.0f} pictures/s, {loss}")
+        self.gathered, self.ticked, self.ticked_images = Gathered(), now, trainer.images
+        trainer.seconds.clear()
+
+    def _look(self) -> None:
+        looks.write_sheet(self.trainer.average, self.folder, self.trainer.images, self.trainer.recipe.data.resolution)
+        self.cameras = looks.camera_histograms(self.trainer.average, self.section.seed)
+
+    def _snapshot(self) -> None:
+        """Write the state and the model folder, unless numbers are broken: then the last good ones stay.
+
+        Raises:
+            Gen3DError: A tensor holds NaN or infinity, or the disk is full.
+        """
+        if not self.leads:
+            return
+        trainer = self.trainer
+        networks = [("generator", trainer.generator), ("discriminator", trainer.discriminator)]
+        broken = broken_tensor([*networks, ("average", trainer.average)])
+        if broken is not None:
+            raise Gen3DError(f"tensor {broken} holds NaN or infinity; the last snapshot before it is kept")
+        write_state(trainer, self.folder, {"seconds": self.seconds})
+        model = trainer.average
+        provenance = {**model.settings.provenance, "thousand_pictures": round(trainer.kimg, 3)}
+        model.settings = replace(model.settings, provenance=provenance)
+        model.save(self.folder / LATEST, overwrite=True)
+
+    def _page(self, status: str) -> None:
+        if not self.leads:
+            return
+        trainer, hours = self.trainer, self.seconds / 3600
+        line = f"{status}; {trainer.kimg:,.1f} thousand pictures, {trainer.iteration:,} steps, {hours:.2f} hours"
+        write_page(
+            self.folder, trainer.recipe, self.log, status=line, cameras=self.cameras, refresh=status == "running"
+        )
+
+    def keep(self, status: str) -> None:
+        """Write everything at the end of a session."""
+        if self.leads and self.trainer.iteration:
+            self._look()
+        self._snapshot()
+        self._page(status)
+
+    def fail(self, reason: str) -> None:
+        """Say on the page why the run stopped."""
+        if self.leads and self.folder.is_dir():
+            self._page(f"stopped: {reason}")
+
+
+def _real_statistics(pictures: PictureSet) -> tuple[PhotoEncoder, FeatureStatistics] | None:
+    """Features of real pictures, for the distance; None where the bundled encoder is missing."""
+    encoder = load_encoder(ENCODER_MODEL)
+    if encoder is None:
+        return None
+    count = min(pictures.count, _REAL_PICTURES)
+    starts = range(0, count, _SCORE_BATCH)
+    with torch.no_grad():
+        read = (pictures.images(start, min(start + _SCORE_BATCH, count)) for start in starts)
+        return encoder, feature_statistics(encoder(batch).embedding for batch in read)

@@ -1,0 +1,88 @@
+"""Recorded training cases: everything a test needs to replay them."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from tests.parity.cases import GOLDEN
+
+
+def folder() -> Path:
+    inside = GOLDEN / "training"
+    return inside if inside.is_dir() else GOLDEN
+
+
+def cases(*starts: str) -> list[str]:
+    """Names of the recorded cases that begin with one of the words."""
+    return [path.stem for path in sorted(folder().glob("*.json")) if path.stem.startswith(starts)]
+
+
+class Recorded:
+    """One case."""
+
+    def __init__(self, name: str) -> None:
+        self.info = json.loads((folder() / f"{name}.json").read_text(encoding="utf-8"))
+        self.tensors = load_file(folder() / f"{name}.safetensors")
+
+    def __getitem__(self, key: str) -> torch.Tensor:
+        value = self.tensors[key]
+        return value.float() if value.is_floating_point() and value.dtype != torch.float64 else value
+
+    def get(self, key: str) -> torch.Tensor | None:
+        return self[key] if key in self.tensors else None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.tensors
+
+    def under(self, prefix: str) -> dict[str, torch.Tensor]:
+        return {key[len(prefix) :]: self[key] for key in self.tensors if key.startswith(prefix)}
+
+    def discriminator(self) -> dict[str, torch.Tensor]:
+        return self.under("params.D.") or self.under("params.")
+
+
+def subsampled(tensor: torch.Tensor, longest: int = 1500) -> torch.Tensor:
+    """Every k-th entry of long tensors, as the recorded gradients are stored."""
+    flat = tensor.detach().flatten()
+    return flat[:: -(-len(flat) // longest)] if len(flat) > longest else flat
+
+
+def load_strictly(module: torch.nn.Module, tensors: dict[str, torch.Tensor], unused=()) -> None:
+    """Load a published state dict; only filters and layers that nothing reads may be left over."""
+    own = module.state_dict()
+    missing = [name for name in own if name not in tensors]
+    surplus = [
+        name
+        for name in tensors
+        if name not in own and not name.endswith("resample_filter") and not any(part in name for part in unused)
+    ]
+    assert not missing
+    assert not surplus
+    module.load_state_dict({name: tensors[name] for name in own})
+
+
+def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Largest difference as a share of the expected numbers' spread."""
+    spread = max(float(expected.double().std(unbiased=False)), float(expected.double().abs().mean()), 1e-12)
+    return float((found.detach().double() - expected.double()).abs().max()) / spread
+
+
+def check_gradients(module: torch.nn.Module, recorded: Recorded, prefix: str, tolerance: float = 1e-4) -> int:
+    """Compare gradient norms of every recorded parameter, and entries where they are stored; gives how many."""
+    checked = 0
+    for name, parameter in module.named_parameters():
+        key = next((f"{prefix}{root}{name}" for root in ("", "D.") if f"{prefix}{root}{name}" in recorded), None)
+        if key is None:
+            continue
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        norm = float(recorded[key])
+        assert abs(float(gradient.norm()) - norm) <= tolerance * norm + 1e-9, (key, float(gradient.norm()), norm)
+        checked += 1
+        entries = key.replace("gradnorm.", "grad.")
+        if entries in recorded:
+            found, expected = subsampled(gradient)[: len(recorded[entries])], recorded[entries]
+            largest = float(expected.abs().max())
+            assert float((found - expected).abs().max()) <= 10 * tolerance * largest + 1e-9, name
+    return checked

@@ -1,0 +1,37 @@
+"""Several processes do together what one does alone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.training.tiny import write_pictures
+
+ROOT = Path(__file__).parents[2]
+
+
+def gradients(tmp_path, processes):
+    pictures = tmp_path / "pictures"
+    if not pictures.exists():
+        write_pictures(pictures)
+    out = tmp_path / f"{processes}.safetensors"
+    start = [sys.executable]
+    if processes > 1:
+        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    script = ROOT / "tests" / "training" / "two_processes.py"
+    subprocess.run([*start, str(script), str(pictures), str(out)], check=True, cwd=ROOT, env=environment)
+    return load_file(out)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradients_of_one(tmp_path):
+    alone, together = (gradients(tmp_path, count) for count in (1, 2))
+    assert alone.keys() == together.keys()
+    assert len(alone) > 30
+    for name, gradient in alone.items():
+        largest = float(gradient.abs().max())
+        assert float((gradient - together[name]).abs().max()) <= 1e-5 * max(largest, 1.0), name

@@ -1,0 +1,182 @@
+"""Whole tiny runs: they learn something, go on where they stopped to the same numbers, and stop cleanly."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.training.data.dataset import open_pictures
+from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
+from gen3d_tools.training.run.snapshots import read_state, write_state
+from gen3d_tools.training.run.trainer import Trainer
+from gen3d_tools.workflows.train import LATEST, TrainOptions, train
+from tests.training.tiny import SMALLER, changes, tiny_recipe, write_pictures
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("data") / "pictures")
+
+
+def trainer_of(name, pictures, *more):
+    recipe = tiny_recipe(name, *more)
+    return Trainer(recipe, open_pictures(pictures, recipe.data))
+
+
+def weights(trainer):
+    networks = (trainer.generator, trainer.average, trainer.discriminator)
+    return [value.clone() for network in networks for value in network.state_dict().values()]
+
+
+def test_thirty_steps_are_fifteen_and_fifteen(pictures, tmp_path):
+    whole = trainer_of("3dgp", pictures)
+    for _ in range(30):
+        whole.step()
+    half = trainer_of("3dgp", pictures)
+    for _ in range(15):
+        half.step()
+    write_state(half, tmp_path, {"seconds": 1.0})
+    resumed = trainer_of("3dgp", pictures)
+    assert read_state(resumed, tmp_path) == {"seconds": 1.0}
+    for _ in range(15):
+        resumed.step()
+    assert resumed.images == whole.images == 30 * 8
+    assert all(torch.equal(a, b) for a, b in zip(weights(resumed), weights(whole), strict=True))
+
+
+@pytest.mark.parametrize("name", ["epigraf", "3dgp", "geometry-aware"])
+def test_every_recipe_moves_all_that_it_trains(pictures, name):
+    trainer = trainer_of(name, pictures, "optimisation.batch=4")
+    before = {key: value.clone() for key, value in trainer.generator.named_parameters()}
+    figures = [trainer.step().means() for _ in range(2)]
+    still = [key for key, value in trainer.generator.named_parameters() if torch.equal(value, before[key])]
+    # Adam's first moment is off: a parameter stays only where it has no gradient at all.
+    assert all("noise" in key or "depth_adaptor" in key or "look_at" in key for key in still), still
+    assert all(value == value for row in figures for value in row.values())
+
+
+def test_three_dgp_learns_from_depth_features_and_cameras(pictures):
+    trainer = trainer_of("3dgp", pictures, "losses.distillation_weight=1.0", "data.features=encoder")
+    trainer.images = 8000
+    figures = trainer.step().means()
+    assert {"loss/distillation", "cameras/emd", "cameras/force_mean", "loss/r1"} <= set(figures)
+    assert trainer.discriminator.b8.conv0.weight.grad is not None
+
+
+def test_views_of_one_are_the_ordinary_game(pictures):
+    """One view: the mean over views and packing are the same network input, so the losses agree."""
+    losses = []
+    for mode in ("mean", "pack"):
+        trainer = trainer_of(
+            "geometry-aware",
+            pictures,
+            "discriminator.views=1",
+            f"discriminator.view_mode={mode}",
+            "optimisation.batch=4",
+        )
+        losses.append(trainer.step().means()["loss/D"])
+    assert losses[0] == losses[1]
+
+
+def test_planes_are_computed_once_for_all_views(pictures):
+    trainer = trainer_of("geometry-aware", pictures, "discriminator.views=3", "optimisation.batch=4")
+    calls = []
+    trainer.generator.backbone.synthesis.register_forward_hook(lambda *_: calls.append(1))
+    trainer.step()
+    assert len(calls) == 3  # Gmain, Greg, Dmain
+
+
+def options(*more, **others):
+    return TrainOptions(
+        recipe="epigraf", small=True, resolution=16, changes=changes("epigraf", *more), device="cpu", **others
+    )
+
+
+def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
+    folder = tmp_path / "run"
+    train(pictures, folder, options("run.kimg=0.08", "run.sheet_kimg=0.04"))
+    generator = load_generator(folder / LATEST, device="cpu")
+    assert generator.class_names == ("kind 0", "kind 1")
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.search(r"https?://", page)
+    assert "{{" not in page
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [line["kimg"] for line in lines] == [0.016, 0.032, 0.048, 0.064, 0.08]
+    assert {"loss/G", "loss/D", "scores/real", "pictures_per_second", "shares"} <= set(lines[-1])
+
+
+def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(pictures, whole, options("run.kimg=0.08"))
+    train(pictures, parts, options("run.kimg=0.04"))
+    train(pictures, parts, options("run.kimg=0.08", resume=True))
+    first, second = ((folder / LATEST / "model.safetensors").read_bytes() for folder in (whole, parts))
+    assert first == second
+    logs = [[json.loads(x)["loss/D"] for x in (f / "log.jsonl").read_text().splitlines()] for f in (whole, parts)]
+    assert logs[0] == logs[1]
+
+
+def test_a_run_is_not_written_over(pictures, tmp_path):
+    folder = tmp_path / "run"
+    train(pictures, folder, options("run.kimg=0.016"))
+    with pytest.raises(InputError, match="add --resume"):
+        train(pictures, folder, options("run.kimg=0.016"))
+    with pytest.raises(InputError, match=r"patches\.beta_end is 0\.5, the run was begun with 0\.8"):
+        train(pictures, folder, options("patches.beta_end=0.5", resume=True))
+
+
+def test_numbers_that_break_keep_the_last_snapshot_and_name_the_tensor(pictures, tmp_path, monkeypatch):
+    folder, step = tmp_path / "run", Trainer.step
+
+    def breaking(self):
+        if self.iteration == 7:
+            with torch.no_grad():
+                self.generator.mapping.fc0.weight[0, 0] = float("nan")
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", breaking)
+    with pytest.raises(Gen3DError, match=r"tensor generator\.mapping\.fc0\.weight holds NaN"):
+        train(pictures, folder, options("run.kimg=0.2"))
+    monkeypatch.undo()
+    assert load_generator(folder / LATEST, device="cpu")
+    assert "stopped: the loss of phase Gall is no number" in (folder / "index.html").read_text(encoding="utf-8")
+    train(pictures, folder, options("run.kimg=0.08", resume=True))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("small", [False, True])
+def test_every_value_of_a_recipe_has_a_source(name, small):
+    recipe = load_recipe(name, small=small)
+    for section, values in recipe.to_dict().items():
+        for key in values:
+            assert recipe.sources.get(f"{section}.{key}", "default")
+    assert set(SMALLER) == set(recipe_names())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("patches.beta_ned=1", "did you mean patches.beta_end"),
+        ("patch.side=8", "no section 'patch'"),
+        ("patches.side=many", "needed is a whole number"),
+        ("patches.side", "write it as section.key=value"),
+        ("optimisation.round=6", "multiple"),
+        ("patches.side=128", "larger than the pictures"),
+        ("patches.least_scale=0.01", "shows less than there is"),
+    ],
+)
+def test_a_wrong_value_is_one_line(change, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe("3dgp", small=True, changes=[change])
+
+
+def test_published_values_are_those_of_the_papers():
+    recipe = load_recipe("epigraf")
+    assert (recipe.patches.side, recipe.patches.beta_end, recipe.patches.anneal_kimg) == (64, 0.8, 10_000)
+    assert (recipe.optimisation.batch, recipe.losses.r1_every, recipe.optimisation.ema_kimg) == (64, 16, 20)
+    assert load_recipe("eg3d").losses.density_weight == 0.25
+    assert load_recipe("3dgp").cameras.force_mean == 10
