@@ -23,14 +23,12 @@ class LatentFree(Generator):
         """One sentence for those who ask for a seed, a class or a latent."""
         raise NotImplementedError
 
-    def map(
+    def mapped(
         self,
         z: Float[Tensor, "b z_dim"],
-        class_onehot: Float[Tensor, "b classes"] | None = None,
-        camera_cond: Float[Tensor, "b 25"] | None = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
-    ) -> Float[Tensor, "b num_ws w_dim"]:
+        class_onehot: Float[Tensor, "b classes"] | None,
+        camera_cond: Float[Tensor, "b 25"] | None,
+    ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
         """Refuse: nothing is drawn from latents.
 
         Raises:

@@ -10,6 +10,7 @@ from gen3d_tools.generators.configs import NoiseMode
 from gen3d_tools.generators.families.epigraf import EpigrafGenerator
 from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
+from gen3d_tools.generators.families.triplane import split_planes
 from gen3d_tools.training.draws import Draws
 from gen3d_tools.training.patches import Patches, patch_pixels
 from gen3d_tools.training.schedules import candidate_probabilities
@@ -74,7 +75,8 @@ def fields_in_training(
     """Synthesise the planes of all samples at once, with fresh noise."""
     mode: NoiseMode = "none" if draws.jitter is None else "random"
     image = generator.synthesize(ws, noise_mode=mode, generator=draws.noise_for(ws.device))
-    fields = [generator.field(planes) for planes in generator.split_planes(image)]
+    planes = split_planes(image[:, : 3 * generator.config.plane_channels])
+    fields = [generator.field(one) for one in planes]
     if isinstance(generator, EpigrafGenerator) and generator.config.background != "none":
         return [
             generator.with_backdrop(field, one, channels)
