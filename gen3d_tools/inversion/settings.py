@@ -43,14 +43,14 @@ def _since_0_3(default: int, *, before: int) -> Any:
 class SearchSettings(_Checked):
     """Short starts from several classes and cameras, of which the best goes on."""
 
-    starts: int = _positive(4)  # of those looked at, the best that are refined; 1 = trust the first
+    starts: int = _positive(6)  # pairs of class and camera that are refined; 1 = trust the first
     latents: int = _since_0_3(3, before=1)  # first latents of each pair: the encoder's, and others around it
     lr: float = 0.15  # learning rate of the latent, in standard deviations
     camera_lr: float = 0.15  # ... and of the camera, relative to it
-    steps: int = 6
+    steps: int = 8
     resolution: int = _positive(32)
     keep: int = _positive(2)  # starts that are refined further before one is chosen
-    keep_steps: int = 8
+    keep_steps: int = 12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,13 +89,6 @@ def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tin
     assert float(loss) < 0.1
 
 
-def test_a_results_fields_are_made_once(tiny_generator):
-    result = _worked(tiny_generator, [_photo(tiny_generator)]).result()
-    assert result.field is result.field
-    assert result.pivot_field is result.pivot_field
-    assert result.field is not result.pivot_field
-
-
 def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
     states = []
     photo = _photo(tiny_generator)

@@ -1,9 +1,9 @@
 """Where stage one starts: likely classes, cameras and first latents are tried at low resolution, the best are refined.
 
 An encoder names pairs of class and camera; without one they are all classes, seen by cameras of the generator's own
-distribution. From one start alone the descent ends in this valley or that by chance. So every pair has several first
-latents, all are looked at, some take a few steps, and what comes closest to the photo goes on. Nothing here is
-random: starts and rays are the same for every seed.
+distribution. Every pair has several first latents, all are looked at, and the nearest to the photo is the pair's start.
+Where there are several pairs, their starts take a few steps, and what comes closest to the photo goes on. Nothing here
+is random: starts and rays are the same for every seed.
 """
 
 import itertools
@@ -101,7 +101,9 @@ class Search:
         if len(starts) == 1 or self.settings.search.starts == 1:
             return starts[0]
         small = target.shrunk(self.settings.search.resolution)
-        starts = _several(self._looked_at(starts, small), self.settings.search.starts)
+        starts = _best_of_pairs(self._looked_at(starts, small))[: self.settings.search.starts]
+        if len(starts) == 1:
+            return starts[0]
         keep = min(self.settings.search.keep, len(starts))
         steps = len(starts) * self.settings.search.steps + keep * self.settings.search.keep_steps
         refined = [self._refine(one, small, camera is None, self.settings.search.steps, steps) for one in starts]
@@ -223,13 +225,12 @@ class Search:
         return replace(candidate, w=run.ws()[0, 0], camera=run.cameras()[0], loss=run.judge())
 
 
-def _several(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """The nearest to the photo of every pair of class and camera, nearest first; of a single pair, the nearest two."""
+def _best_of_pairs(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The nearest to the photo of every pair of class and camera, nearest first."""
     pairs: dict[tuple[int | None, int], Candidate] = {}
-    ranked = _best(candidates, len(candidates))
-    for one in ranked:
+    for one in _best(candidates, len(candidates)):
         pairs.setdefault((one.class_index, id(one.camera)), one)
-    return list(pairs.values())[:count] if len(pairs) > 1 else ranked[: min(count, 2)]
+    return list(pairs.values())
 
 
 def _best(candidates: Sequence[Candidate], count: int) -> list[Candidate]:

@@ -119,3 +119,17 @@ def test_the_start_that_is_nearest_to_the_photo_goes_on_whatever_the_seed(tiny_g
     other, _ = _found(tiny_generator, encoder, 1)
     assert torch.equal(best.w, other.w)
     assert torch.equal(best.camera.cam2world, other.camera.cam2world)
+
+
+def test_of_a_single_pair_the_nearest_first_latent_goes_on_without_a_step(tiny_generator, search):
+    camera = tiny_generator.default_camera()
+    [one] = search.candidates(PHOTO, [1], camera)
+    with torch.no_grad():
+        field = tiny_generator.fields(tiny_generator.latents([0], [0]))[0]
+    target = target_of(PHOTO, field, search.settings)
+    looked = search._looked_at(search._first_latents(one), target.shrunk(32))
+    found = search.find(PHOTO, target, [1], camera)
+    nearest = min(looked, key=lambda each: each.loss)
+    assert found.loss == nearest.loss
+    assert torch.equal(found.w, nearest.w)
+    assert search.done == 0
