@@ -34,30 +34,24 @@ def _positive(default: int) -> Any:
     return field(default=default, metadata={"least": 1})
 
 
-def _since_0_3(default: int, *, before: int) -> Any:
-    """A setting of at least 1 that results of earlier versions do not name; they were made as with `before`."""
-    return field(default=default, metadata={"least": 1, "before": before})
-
-
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings(_Checked):
     """Short starts from several classes and cameras, of which the best goes on."""
 
-    starts: int = _positive(4)  # of those looked at, the best that are refined; 1 = trust the first
-    latents: int = _since_0_3(3, before=1)  # first latents of each pair: the encoder's, and others around it
+    starts: int = _positive(6)  # pairs of class and camera to try; 1 = trust the first
     lr: float = 0.15  # learning rate of the latent, in standard deviations
     camera_lr: float = 0.15  # ... and of the camera, relative to it
-    steps: int = 6
+    steps: int = 12
     resolution: int = _positive(32)
-    keep: int = _positive(2)  # starts that are refined further before one is chosen
-    keep_steps: int = 8
+    keep: int = _positive(3)  # pairs that are refined further before one is chosen
+    keep_steps: int = 24
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageOneSettings(_Checked):
     """Stage one: the latent and the camera."""
 
-    steps: int = 36  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
+    steps: int = 60  # published: 450 (PTI), 500 (its EG3D port), 400 (with pose optimisation)
     # "w+": one latent per layer. In two photos the input view was at 32.7 and 34.7 dB with it, novel views at 22.9 and
     # 29.9; with "w" 30.3 and 34.0, and 24.8 and 31.8.
     space: Space = "w"
@@ -74,7 +68,7 @@ class StageOneSettings(_Checked):
     optimise_noise: bool = True  # noise maps of the planes; they are discarded afterwards, as published
     noise_lr: float = 0.01  # their peak learning rate, as published
     noise_regularisation: float = 1e5
-    rays: int = _positive(1200)  # rays per step and photo
+    rays: int = _positive(1800)  # rays per step and photo
     stop_distance: float = 0.0  # stop once the distance is below this
     camera_lr: float = 0.06  # learning rate of radians and shares, relative to lr; 0 keeps the camera
     camera_only: float = 0.0  # share of the steps that move the camera alone
@@ -122,7 +116,7 @@ class LocalitySettings(_Checked):
 class StageTwoSettings(_Checked):
     """Stage two: the generator."""
 
-    steps: int = 32  # published: 350
+    steps: int = 50  # published: 350
     lr: float = 5e-4  # published: 3e-4
     lr_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
     # The result is the average of the weights after every step, each weighed by this power of its number (Shamir &
@@ -130,7 +124,7 @@ class StageTwoSettings(_Checked):
     # those: in ten hard photos novel views changed by -0.33 to +1.85 dB with them and lr 1e-3, by +0.02 to +1.88 dB
     # with averages and this lr.
     average: float = 3.0
-    rays: int = _positive(1200)
+    rays: int = _positive(1800)
     stop_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
     stop_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
     locality: LocalitySettings = LocalitySettings()
@@ -201,9 +195,8 @@ class InversionSettings(_Checked):
         """
         try:
             if "stage_one" not in values:
-                earlier = {f"search_{name}": value for name, value in _earlier(SearchSettings).items()}
-                _check_names(earlier | dict(values), SHORT_NAMES)
-                return cls().changed(**earlier | dict(values))
+                _check_names(values, SHORT_NAMES)
+                return cls().changed(**values)
             made: InversionSettings = _from_table(cls, values)
             return made
         except (InputError, TypeError) as error:
@@ -212,7 +205,6 @@ class InversionSettings(_Checked):
 
 def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
     defaults = kind()
-    values = _earlier(kind) | dict(values) if isinstance(values, Mapping) else values
     _check_names(values, [one.name for one in fields(kind)])
     return kind(
         **{
@@ -220,11 +212,6 @@ def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
             for name, value in values.items()
         }
     )
-
-
-def _earlier(kind: type[Any]) -> dict[str, Any]:
-    """What settings that earlier versions do not name were there."""
-    return {one.name: one.metadata["before"] for one in fields(kind) if "before" in one.metadata}
 
 
 def _check_names(values: Mapping[str, Any], names: Any) -> None:
@@ -283,7 +270,9 @@ _SHORT_NAMES = {(_TABLES[path[:-1]], path[-1]): name for name, path in SHORT_NAM
 PRESETS: dict[PresetName, InversionSettings] = {
     # Few steps do not make up for what large ones break: novel views of three photos changed by -0.02 to +0.04 dB with
     # this lr2 (before averaging), those of two of them by -0.5 and +0.1 dB with 1e-3.
-    "fast": InversionSettings().changed(steps1=24, steps2=16, lr2=3e-4, search_starts=2, search_keep=1),
+    "fast": InversionSettings().changed(
+        steps1=40, steps2=24, lr2=3e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1
+    ),
     "balanced": InversionSettings(),
     # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes some 250 s of
     # one processor core, "balanced" 22 s.
@@ -295,10 +284,6 @@ PRESETS: dict[PresetName, InversionSettings] = {
         coarse_samples=64,
         fine_samples=48,
         locality_points=4096,
-        search_starts=6,
-        search_steps=12,
-        search_keep=3,
-        search_keep_steps=24,
         stop2_psnr=40.0,
     ),
 }

@@ -95,7 +95,7 @@ def test_a_mesh_is_taken_from_a_field_there(name, device):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["geometry_aware", "epigraf-plane"])
+@pytest.mark.parametrize("name", ["geometry_aware", "eg3d", "epigraf-plane"])
 def test_both_stages_of_an_inversion_run_there(name, device, monkeypatch):
     if device.type == "meta":  # a list of names of devices is in the way
         monkeypatch.setattr(import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_, **__: None)

@@ -89,13 +89,6 @@ def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tin
     assert float(loss) < 0.1
 
 
-def test_a_results_fields_are_made_once(tiny_generator):
-    result = _worked(tiny_generator, [_photo(tiny_generator)]).result()
-    assert result.field is result.field
-    assert result.pivot_field is result.pivot_field
-    assert result.field is not result.pivot_field
-
-
 def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
     states = []
     photo = _photo(tiny_generator)
@@ -238,18 +231,9 @@ def test_the_flat_settings_of_earlier_results_are_read():
     table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
 
     flat = _flat(table)
-    assert len(flat) == 56
+    assert len(flat) == 55
     settings = InversionSettings.from_dict(flat)
     assert settings.to_dict() == table
     assert (settings.stage_two.locality.weight, settings.stage_one.stop_distance) == (1.5, 0.25)
     with pytest.raises(CheckpointError, match="lr2 unknown or missing"):
         InversionSettings.from_dict({name: one for name, one in flat.items() if name != "lr2"})
-
-
-def test_results_of_versions_without_a_setting_are_read_as_they_were_made():
-    """Before 0.3 a search had the encoder's latent alone; reports do not name it."""
-    table = preset("fast").changed(search_latents=1).to_dict()
-    flat = {name: one for name, one in _flat(table).items() if name != "search_latents"}
-    del table["search"]["latents"]
-    assert InversionSettings.from_dict(table).search.latents == 1
-    assert InversionSettings.from_dict(flat).search.latents == 1

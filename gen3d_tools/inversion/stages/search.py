@@ -1,9 +1,6 @@
-"""Where stage one starts: likely classes, cameras and first latents are tried at low resolution, the best are refined.
+"""Class and camera of a photo that nobody named: likely pairs are tried at low resolution, the best are refined.
 
-An encoder names pairs of class and camera; without one they are all classes, seen by cameras of the generator's own
-distribution. From one start alone the descent ends in this valley or that by chance. So every pair has several first
-latents, all are looked at, some take a few steps, and what comes closest to the photo goes on. Nothing here is
-random: starts and rays are the same for every seed.
+An encoder names the pairs; without one they are all classes, seen by cameras of the generator's own distribution.
 """
 
 import itertools
@@ -32,7 +29,6 @@ from gen3d_tools.rendering.differentiable import onset_width
 _LIKELY = 0.02  # classes and directions below this probability are not tried
 _MODES = 3  # directions per class
 _FRAMING_DOUBT = (0.08, 0.03, 0.03, 4.0)  # framing below this is within the encoder's error: the photo is framed
-_BEHIND = 1.25  # starts whose loss is this many times the best one's are given up
 _PRIOR_CAMERAS = 24  # of the generator's distribution, where no encoder names directions
 
 
@@ -71,7 +67,8 @@ class Search:
     ) -> None:
         self.generator, self.encoder, self.report = generator, encoder, report
         self.settings, self.config = settings, config
-        # Short runs from afar: full speed at once, and a camera that moves more freely than in stage one.
+        # Short runs from afar: full speed at once, and a camera that moves more freely than in stage one. The seed is
+        # always the same: where stage one starts is no matter of chance.
         self.quick = settings.changed(
             seed=0,
             lr1=settings.search.lr,
@@ -97,27 +94,20 @@ class Search:
             classes: Those that come into question.
             camera: If it is known.
         """
-        starts = [start for one in self.candidates(photo, classes, camera) for start in self._first_latents(one)]
-        if len(starts) == 1 or self.settings.search.starts == 1:
-            return starts[0]
+        starts = self.candidates(photo, classes, camera)
         small = target.shrunk(self.settings.search.resolution)
-        starts = _several(self._looked_at(starts, small), self.settings.search.starts)
+        if len(starts) > self.settings.search.starts:
+            starts = sorted(self._looked_at(starts, small), key=lambda one: one.loss)
+        starts = starts[: self.settings.search.starts]
+        if len(starts) == 1:
+            return starts[0]
         keep = min(self.settings.search.keep, len(starts))
         steps = len(starts) * self.settings.search.steps + keep * self.settings.search.keep_steps
         refined = [self._refine(one, small, camera is None, self.settings.search.steps, steps) for one in starts]
-        best = [one for one in _best(refined, keep) if one.loss <= _BEHIND * _best(refined, 1)[0].loss]
-        if len(best) == 1:
-            return best[0]
-        finer = [self._refine(one, small, camera is None, self.settings.search.keep_steps, steps) for one in best]
-        return _best(self._looked_at(finer, target.shrunk(2 * self.settings.search.resolution)), 1)[0]
-
-    def _first_latents(self, candidate: Candidate) -> list[Candidate]:
-        """The candidate with its own latent, and with others between it and the middle of its class."""
-        count, mean = self.settings.search.latents, self.prior(candidate.class_index).mean
-        if self.encoder is None:  # it has the middle already
-            return [candidate]
-        shares = [1 - index / (count + 1) for index in range(count)]
-        return [replace(candidate, w=mean + share * (candidate.w - mean)) for share in shares]
+        best = sorted(refined, key=lambda one: one.loss)[:keep]
+        larger = target.shrunk(2 * self.settings.search.resolution)
+        finer = [self._refine(one, larger, camera is None, self.settings.search.keep_steps, steps) for one in best]
+        return min(finer, key=lambda one: one.loss)
 
     def candidates(self, photo: Photo, classes: Sequence[int | None], camera: Camera | None) -> list[Candidate]:
         """Give pairs of class and camera, likeliest first."""
@@ -221,20 +211,6 @@ class Search:
             self.done += 1
             self.report(self.done, all_steps, loss)
         return replace(candidate, w=run.ws()[0, 0], camera=run.cameras()[0], loss=run.judge())
-
-
-def _several(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """The nearest to the photo of every pair of class and camera, nearest first; of a single pair, the nearest two."""
-    pairs: dict[tuple[int | None, int], Candidate] = {}
-    ranked = _best(candidates, len(candidates))
-    for one in ranked:
-        pairs.setdefault((one.class_index, id(one.camera)), one)
-    return list(pairs.values())[:count] if len(pairs) > 1 else ranked[: min(count, 2)]
-
-
-def _best(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """The nearest to the photo, nearest first."""
-    return sorted(candidates, key=lambda one: one.loss)[:count]
 
 
 def picture_side(camera: Camera, box_side: float) -> float:

@@ -82,6 +82,12 @@ def test_a_result_comes_back_as_a_generator_of_its_object(result, saved):
     assert psnr(untuned, pictures[1]) < 35
 
 
+def test_the_fields_of_a_result_are_made_once(result):
+    assert result.field is result.field
+    assert result.pivot_field is result.pivot_field
+    assert result.field is not result.pivot_field
+
+
 def test_it_loads_in_a_fresh_process_and_from_another_folder(result, saved):
     code = f"import gen3d_tools as g3, sys; g = g3.load_generator({str(saved)!r}); print(g.pivot.ws.sum().item())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=saved)

@@ -86,36 +86,21 @@ def test_the_picture_covers_what_the_lens_says():
     assert picture_side(Camera.look_at((0, 0, 1), (0, 0, 5), fov_y_deg=20.0), 1.5) == 1.5
 
 
-def test_first_latents_lie_between_the_encoders_and_the_middle_of_the_class(search):
-    one = search.candidates(PHOTO, [0, 1], None)[0]
-    mean = search.prior(one.class_index).mean
-    found = search._first_latents(one)
-    assert [float((start.w - mean).norm() / (one.w - mean).norm()) for start in found] == pytest.approx([1, 0.75, 0.5])
-    assert all(start.camera is one.camera for start in found)
-
-
-def _found(generator, encoder, seed):
-    """What a short search finds, and the lists that it looked at."""
-    settings = InversionSettings().changed(
-        w_samples=20, seed=seed, search_resolution=8, search_steps=1, search_keep_steps=1, search_starts=3
-    )
-    search, lists = Search(generator, settings, encoder, lambda *_: None), []
-    look = search._looked_at
-
-    def noted(starts, target):
-        lists.append(look(starts, target))
-        return lists[-1]
-
-    search._looked_at = noted
+def test_the_start_is_the_same_whatever_the_seed(tiny_generator, encoder):
     with torch.no_grad():
-        field = generator.fields(generator.latents([0], [0]))[0]
-    return search.find(PHOTO, target_of(PHOTO, field, settings), [0, 1], None), lists
-
-
-def test_the_start_that_is_nearest_to_the_photo_goes_on_whatever_the_seed(tiny_generator, encoder, search):
-    best, (first, last) = _found(tiny_generator, encoder, 0)
-    assert len(first) == 3 * len(search.candidates(PHOTO, [0, 1], None))
-    assert best.loss == min(one.loss for one in last)
-    other, _ = _found(tiny_generator, encoder, 1)
-    assert torch.equal(best.w, other.w)
-    assert torch.equal(best.camera.cam2world, other.camera.cam2world)
+        field = tiny_generator.fields(tiny_generator.latents([0], [0]))[0]
+    found = []
+    for seed in (0, 1):
+        settings = InversionSettings().changed(
+            w_samples=20,
+            seed=seed,
+            search_starts=2,
+            search_keep=1,
+            search_resolution=8,
+            search_steps=1,
+            search_keep_steps=1,
+        )
+        search = Search(tiny_generator, settings, encoder, lambda *_: None)
+        found.append(search.find(PHOTO, target_of(PHOTO, field, settings), [0, 1], None))
+    assert torch.equal(found[0].w, found[1].w)
+    assert torch.equal(found[0].camera.cam2world, found[1].camera.cam2world)
