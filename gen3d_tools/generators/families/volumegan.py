@@ -143,6 +143,11 @@ class VolumeGANGenerator(Generator):
         return self.config.num_ws
 
     @property
+    def shared_w(self) -> bool:
+        """Whether the published option `repeat_w` is on."""
+        return self.config.shared_w
+
+    @property
     def image_resolution(self) -> int:
         """Side of the pictures that the 2-D network gives."""
         return self.config.resolution
