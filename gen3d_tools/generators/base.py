@@ -162,10 +162,15 @@ class Generator(nn.Module, ABC):
         """Rows at the end of `ws` that no mapping network gives: standard-normal latents of a scene's own."""
         return 0
 
-    def same_ws(self, w: Float[Tensor, " w_dim"]) -> Float[Tensor, "1 num_ws w_dim"]:
-        """Give one latent to every layer; rows of a scene's own are zero, their mean."""
+    @property
+    def shared_w(self) -> bool:
+        """Whether the mapping network gives one latent for all layers; else it gives each layer its own."""
+        return True
+
+    def same_ws(self, w: Float[Tensor, "*rows w_dim"]) -> Float[Tensor, "1 num_ws w_dim"]:
+        """Give one latent to every layer, or each its own of as many; rows of a scene's own are zero, their mean."""
         layers = w.expand(self.num_ws - self.own_rows, -1)
-        return torch.cat([layers, w.new_zeros(self.own_rows, len(w))])[None]
+        return torch.cat([layers, w.new_zeros(self.own_rows, w.shape[-1])])[None]
 
     def style_weights(self) -> list[list[Float[Tensor, "_ w_dim"]]]:
         """Give what turns each row of `ws` into styles: the matrices of the affine layers that read it, gains included.

@@ -115,7 +115,7 @@ class Inversion:
         self.config = None if self.known_cameras is None else config_for(self.known_cameras, generator.settings)
         self.classes = _possible_classes(generator, class_name)
         with torch.no_grad():
-            field = self.generator.fields(generator.same_ws(self._prior(self.classes[0]).mean))[0]
+            field = self.generator.fields(generator.same_ws(self._prior(self.classes[0]).start))[0]
         self.targets = [target_of(photo, field, settings) for photo in photos]
         self.start: Candidate | None = None
         self.cameras: Camera | None = None
@@ -160,7 +160,7 @@ class Inversion:
             self.one = StageOne(
                 self.generator,
                 self._prior(start.class_index),
-                start.w[None],
+                start.w,
                 self.cameras,
                 self._objective(self.generator.same_ws(start.w), self.settings.stage_one.rays),
                 self.settings,
@@ -205,7 +205,8 @@ class Inversion:
                 for field in (made.pivot_field, made.field)
             )
         prior = self._prior(start.class_index)
-        metrics = score(self.photos[0], prior, ws, start.class_index, first, second, self.encoder, self.distance)
+        layers = ws[:, : self.generator.num_ws - self.generator.own_rows]
+        metrics = score(self.photos[0], prior, layers, start.class_index, first, second, self.encoder, self.distance)
         return replace(made, metrics=metrics, warnings=warnings_for(metrics))
 
     def state(self) -> State:
@@ -235,7 +236,8 @@ class Inversion:
         if other:
             raise InputError(f"the state to resume was taken with other {' and '.join(other)}; start afresh without it")
         cameras = Camera.from_eg3d_label(state["cameras"].to(self.base.device))
-        self.start = Candidate(state["class_index"], state["w"].to(self.base.device), cameras[0])
+        w = state["w"].reshape(-1, state["w"].shape[-1]).to(self.base.device)
+        self.start = Candidate(state["class_index"], w, cameras[0])
         self.cameras = cameras
         if state["stage_one"] is not None:
             self.first_stage().load_state(state["stage_one"])

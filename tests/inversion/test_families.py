@@ -20,6 +20,7 @@ from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays, pixel_coordinates
+from tests.generators.families.test_volumegan import small_volumegan
 from tests.support.stylenerf_generators import build
 
 SETTINGS = InversionSettings().changed(
@@ -77,13 +78,12 @@ def _epigraf(background, kind=EpigrafGenerator):
 
 def _both_stages(generator):
     prior = latent_prior(generator, None, SETTINGS.stage_one.w_samples)
-    ws = prior.mean.expand(1, generator.num_ws, -1)
-    field = generator.fields(ws)[0]
+    field = generator.fields(generator.same_ws(prior.start))[0]
     photo = Photo(torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0)), torch.ones(1, 10, 10))
     target = target_of(photo, field, SETTINGS)
     objective = Objective([target], SETTINGS, None, SETTINGS.stage_one.rays, 1.0)
     cameras = stack_cameras([generator.default_camera()])
-    one = StageOne(generator, prior, prior.mean[None], cameras, objective, SETTINGS, move_camera=True)
+    one = StageOne(generator, prior, prior.start, cameras, objective, SETTINGS, move_camera=True)
     while not one.finished:
         one.step()
     two = StageTwo(generator, one.ws(), one.cameras(), objective, SETTINGS, None)
@@ -170,3 +170,29 @@ def test_latents_of_a_scenes_own_are_optimised_too():
         assert ws[0, -1, :4].abs().sum() > 0
         rows_differ = not torch.equal(ws[0, 0], ws[0, 1])
         assert rows_differ == (space == "w+")
+
+
+@pytest.mark.parametrize("space", ["w", "w+"])
+def test_layers_that_have_latents_of_their_own_start_at_their_own_means(space):
+    generator = small_volumegan(shared_w=False)
+    prior = latent_prior(generator, None, SETTINGS.stage_one.w_samples)
+    assert len(prior.layers) == generator.num_ws
+    mapped = generator.latents(range(40))
+    assert prior.strangeness(mapped.mean(0)).max() < prior.strangeness(mapped[0]).min()
+    field = generator.fields(generator.same_ws(prior.start))[0]
+    photo = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.ones(1, 16, 16))
+    objective = Objective([target_of(photo, field, SETTINGS)], SETTINGS, None, 64, 1.0)
+    cameras = stack_cameras([generator.default_camera()])
+    settings = SETTINGS.changed(space=space)
+    one = StageOne(generator, prior, prior.start, cameras, objective, settings, move_camera=False)
+    torch.testing.assert_close(one.ws()[0], torch.stack([layer.mean for layer in prior.layers]))
+    for _ in range(3):
+        one.step()
+    assert torch.equal(one.w(), one.ws()[0])
+    assert (one.ws()[0] != prior.start).any(1).sum() >= generator.num_ws - 1  # one row is read by nothing
+
+
+def test_a_volume_goes_through_both_stages():
+    one, two, _ = _both_stages(small_volumegan())
+    assert torch.equal(one.ws()[0, 0], one.ws()[0, 1])
+    assert all(loss == loss for loss in one.losses + two.losses)

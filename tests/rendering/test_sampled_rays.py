@@ -1,5 +1,6 @@
 """Rays through fields that are asked at points: a lattice of their densities says where, and they say what is there."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -138,3 +139,11 @@ def test_a_region_holds_what_is_reached_with_cells_no_larger_than_the_detail():
 def test_families_without_planes_are_sampled_fields():
     assert isinstance(make_ball(), SampledField)
     assert not isinstance(FunctionField(raw_density_fn=_ball), SampledField)
+
+
+def test_a_density_that_does_not_change_along_a_step_is_no_hole():
+    fog = make_ball(raw_density_fn=lambda points: torch.full(points.shape[:-1], 1.7), near=2.3, far=3.7)
+    with torch.no_grad():
+        seen = render_rays(fog, *_rays())
+    torch.testing.assert_close(seen.opacity, torch.full_like(seen.opacity, 1 - math.exp(-1.7 * 1.4)), atol=1e-3, rtol=0)
+    assert torch.isfinite(seen.values).all()

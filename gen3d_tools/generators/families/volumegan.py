@@ -142,6 +142,11 @@ class VolumeGANGenerator(Generator):
         return [*self.nerfmlp.style_weights(), *self.synthesis.style_weights()]
 
     @property
+    def shared_w(self) -> bool:
+        """Whether the published option `repeat_w` is on."""
+        return self.config.shared_w
+
+    @property
     def image_resolution(self) -> int:
         """Side of the pictures that the 2-D network gives."""
         return self.config.resolution

@@ -1,6 +1,6 @@
 """What latents of a class look like, and coordinates in which an optimiser walks among them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,26 @@ class LatentPrior:
     """Rows are the unit principal axes, widest first."""
     spreads: Float[Tensor, " w_dim"]
     """Standard deviation along each axis, none below a hundredth of the first."""
+    layers: "tuple[LatentPrior, ...]" = ()
+    """Where each layer has latents of its own: theirs, one after the other, of which the first is as here."""
+
+    @property
+    def start(self) -> Float[Tensor, "rows w_dim"]:
+        """The mean: of one latent for all layers, or of that of each."""
+        return torch.stack([layer.mean for layer in self.layers or (self,)])
+
+    def rows_at(self, coordinates: Float[Tensor, "rows w_dim"], kind: Basis) -> Float[Tensor, "rows w_dim"]:
+        """Give the latents at coordinates; the inverse of `coordinates_of`."""
+        if not self.layers:
+            return self.mean + coordinates @ self.basis(kind)
+        rows = zip(self.layers, coordinates, strict=True)
+        return torch.stack([layer.mean + row @ layer.basis(kind) for layer, row in rows])
+
+    def coordinates_of(self, w: Float[Tensor, "rows w_dim"], kind: Basis) -> Float[Tensor, "rows w_dim"]:
+        """Give the coordinates of the latents of layers, each about its own mean if they have such."""
+        if not self.layers:
+            return self.coordinates(w, kind)
+        return torch.stack([layer.coordinates(row, kind) for layer, row in zip(self.layers, w, strict=True)])
 
     def basis(self, kind: Basis) -> Float[Tensor, "w_dim w_dim"]:
         """Rows are the steps that coordinates count: standard deviations along the axes, or units of `w`."""
@@ -38,9 +58,9 @@ class LatentPrior:
         offset = w - self.mean
         return offset @ self.axes.T / self.spreads if kind == "spread" else offset
 
-    def strangeness(self, w: Float[Tensor, "*b w_dim"]) -> Float[Tensor, "*b"]:
+    def strangeness(self, w: Float[Tensor, "rows w_dim"]) -> Float[Tensor, " rows"]:
         """Root mean square of the standardised coordinates: about 1 for latents that the mapping network gives."""
-        return self.coordinates(w, "spread").square().mean(-1).sqrt()
+        return self.coordinates_of(w, "spread").square().mean(-1).sqrt()
 
 
 @torch.no_grad()
@@ -53,8 +73,16 @@ def latent_prior(generator: Generator, class_index: int | None, samples: int = 6
         samples: How many latents.
     """
     z = np.random.RandomState(STATISTICS_SEED).randn(samples, generator.config.z_dim)
-    w = map_z(generator, torch.from_numpy(z).float(), class_index)[:, 0]
-    mean = w.mean(0)
+    ws = map_z(generator, torch.from_numpy(z).float(), class_index)
+    if generator.shared_w:
+        return _measured(ws[:, 0])
+    first, *others = (_measured(ws[:, row]) for row in range(generator.num_ws - generator.own_rows))
+    return replace(first, layers=(first, *others))
+
+
+def _measured(w: Float[Tensor, "samples w_dim"]) -> LatentPrior:
+    """Measure the distribution of latents."""
+    samples, mean = len(w), w.mean(0)
     offsets = w - mean
     _, singular, axes = torch.linalg.svd(offsets, full_matrices=True)
     spreads = F.pad(singular, (0, len(axes) - len(singular))) / samples**0.5

@@ -37,7 +37,8 @@ class Candidate:
     """A class, a first latent and a first camera."""
 
     class_index: int | None
-    w: Float[Tensor, " w_dim"]
+    w: Float[Tensor, "rows w_dim"]
+    """One for all layers, or each layer's own."""
     camera: Camera
     """A single camera."""
     probability: float = 1.0
@@ -114,7 +115,7 @@ class Search:
         if self.encoder is None:
             cameras = [camera] if camera is not None else list(self._prior_cameras())
             pairs = itertools.product(classes, cameras)
-            return [Candidate(label, self.prior(label).mean, one) for label, one in pairs]
+            return [Candidate(label, self.prior(label).start, one) for label, one in pairs]
         found: list[Candidate] = []
         for label, chance in self._likely_classes(photo, classes):
             found += self._seen_by(self.encoder, photo, label, chance, camera)
@@ -148,7 +149,7 @@ class Search:
         """What the encoder makes of a photo, if it shows this class."""
         assumed = None if label is None else torch.tensor([label], device=self.generator.device)
         prediction = encoder(photo.rgb[None].to(self.generator.device), assumed)
-        w = map_z(self.generator, prediction.z, label)[0, 0]
+        w = map_z(self.generator, prediction.z, label)[0, : len(self.prior(label).start)]
         if camera is not None:
             return [Candidate(label, w, camera, chance)]
         yaws, shares = prediction.yaw_modes(_MODES)
@@ -199,7 +200,7 @@ class Search:
         run = StageOne(
             self.generator,
             self.prior(candidate.class_index),
-            candidate.w[None],
+            candidate.w,
             stack_cameras([candidate.camera]),
             self._objective(field, candidate.camera, target),
             self.quick,
@@ -210,7 +211,7 @@ class Search:
             loss = run.step()
             self.done += 1
             self.report(self.done, all_steps, loss)
-        return replace(candidate, w=run.ws()[0, 0], camera=run.cameras()[0], loss=run.judge())
+        return replace(candidate, w=run.w(), camera=run.cameras()[0], loss=run.judge())
 
 
 def picture_side(camera: Camera, box_side: float) -> float:

@@ -59,9 +59,9 @@ class StageOne:
             self.generator = copy.deepcopy(generator)
             self.noise = release_noise(self.generator, self.random)
         own = generator.own_rows
-        rows = generator.num_ws - own if settings.stage_one.space == "w+" else 1
-        self.basis = prior.basis(settings.stage_one.basis)
-        coordinates = prior.coordinates(start.detach(), settings.stage_one.basis).expand(rows, -1)
+        apart = settings.stage_one.space == "w+" or bool(prior.layers)
+        rows = generator.num_ws - own if apart else 1
+        coordinates = prior.coordinates_of(start.detach(), settings.stage_one.basis).expand(rows, -1)
         # Latents of the scene's own are their coordinates themselves. They start at their mean.
         self.coordinates = torch.cat([coordinates, coordinates.new_zeros(own, len(prior.mean))]).requires_grad_()
         self.fit = CameraFit(cameras)
@@ -88,15 +88,23 @@ class StageOne:
         """The latent so far."""
         coordinates = self.coordinates.detach() if coordinates is None else coordinates
         own = self.generator.own_rows
-        layers, rest = coordinates[: len(coordinates) - own], coordinates[len(coordinates) - own :]
-        w = self.prior.mean + layers @ self.basis
-        return torch.cat([w.expand(self.generator.num_ws - own, -1), rest])[None]
+        w = self._layers(coordinates)
+        return torch.cat([w.expand(self.generator.num_ws - own, -1), coordinates[len(coordinates) - own :]])[None]
+
+    def w(self) -> Float[Tensor, "rows w_dim"]:
+        """The latent so far that a search goes on with: one for all layers, or each layer's own."""
+        return self._layers(self.coordinates.detach())[: len(self.prior.start)]
+
+    def _layers(self, coordinates: Tensor) -> Float[Tensor, "rows w_dim"]:
+        """The latents of the layers, without those of the scene's own."""
+        layers = coordinates[: len(coordinates) - self.generator.own_rows]
+        return self.prior.rows_at(layers, self.settings.stage_one.basis)
 
     def _standard(self) -> Float[Tensor, "rows w_dim"]:
         """The coordinates in standard deviations, which those of the scene's own latents are."""
         own = self.generator.own_rows
         layers, rest = torch.split(self.ws(self.coordinates)[0], [self.generator.num_ws - own, own])
-        return torch.cat([self.prior.coordinates(layers, "spread"), rest])
+        return torch.cat([self.prior.coordinates_of(layers, "spread"), rest])
 
     def cameras(self) -> Camera:
         """The cameras so far, [photos]."""

@@ -24,9 +24,12 @@ def mean_density(a, b, smooth):  # type: ignore[no-untyped-def]
         return f32(0)
     if smooth and high - low < f32(8):
         return (softplus(a) + f32(4) * softplus(f32(0.5) * (a + b)) + softplus(b)) / f32(6)
-    positive_low, positive_high = max(low, f32(0)), max(high, f32(0))
-    share = (positive_high - positive_low + f32(1e-20)) / (high - low + f32(1e-20))  # of the step, with density
-    return f32(0.5) * (positive_low + positive_high) * share
+    if low >= f32(0):
+        return f32(0.5) * (low + high)
+    if high <= f32(0):
+        return f32(0)
+    share = high / max(high - low, f32(1e-12))  # of the step, with density
+    return f32(0.5) * high * share
 
 
 @compiled(forceinline=True)

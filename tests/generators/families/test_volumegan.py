@@ -31,6 +31,27 @@ RELU = {"clamp_mode": "relu"}
 GIVEN = {"resolution": 256, "rgb_init_res_out": False, "ps_cfg": CAMERA, "hs_cfg": RELU, "vr_cfg": RELU}
 
 
+def small_volumegan(**changes):
+    """The published settings at a small size, with random weights."""
+    config, settings = from_arguments(GIVEN)
+    sizes = {
+        "z_dim": 8,
+        "mapping_width": 8,
+        "mapping_layers": 2,
+        "volume_resolution": 8,
+        "volume_base_channels": 8,
+        "volume_channels": 4,
+        "point_width": 8,
+        "feature_channels": 8,
+        "render_resolution": 8,
+        "resolution": 16,
+        "channel_max": 8,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VolumeGANGenerator(replace(config, **(sizes | changes)), settings).eval().requires_grad_(False)
+
+
 @pytest.fixture(scope="module")
 def generator():
     return load_generator(GOLDEN / "volumegan" / "official_tiny.pth", device="cpu")
