@@ -80,6 +80,17 @@ def invert(
         str | None,
         typer.Option("--space", help="Latent space: w+ fits closer, w stays more plausible. Default: the preset's."),
     ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option("--tune", help="Weights that stage two moves: all, decoder or late. Default: the preset's."),
+    ] = None,
+    conditioning: Annotated[
+        str | None,
+        typer.Option(
+            "--conditioning",
+            help="Camera that latents are conditioned on, for models that are: front, or the photo's. Default: front.",
+        ),
+    ] = None,
     features: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +128,15 @@ def invert(
         anyway=anyway,
         align=faces,
     )
-    work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)
+    work = WorkOptions(
+        preset=preset,
+        steps=steps,
+        space=space,
+        seed=seed,
+        features=features,
+        tune=tune,
+        conditioning=conditioning,
+    )
     run_workflow(
         lambda reporter: workflow(
             [*photos, *(views or ())],

@@ -18,7 +18,7 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.progress import StepReport
-from gen3d_tools.inversion.pti import Inversion
+from gen3d_tools.inversion.pti import Inversion, check_settings
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.results.unfinished import Unfinished
@@ -78,6 +78,8 @@ class WorkOptions:
     space: str | None = None  # "w" or "w+"; None = the preset's
     seed: int = 0
     features: str | None = None  # perceptual distance; None = the best at hand
+    tune: str | None = None  # "all", "decoder" or "late"; None = the preset's
+    conditioning: str | None = None  # "front" or "photo"; None = the preset's
 
     def settings(self) -> InversionSettings:
         """Give the settings that are meant.
@@ -94,6 +96,7 @@ class WorkOptions:
             if self.space not in get_args(Space):
                 raise InputError(f"space is {self.space[:20]!r}; it must be {' or '.join(get_args(Space))}")
             changes["space"] = self.space
+        changes |= {name: value for name in ("tune", "conditioning") if (value := getattr(self, name)) is not None}
         settings = preset(self.preset).changed(**changes)
         return settings if self.steps is None else settings.with_steps(self.steps)
 
@@ -145,6 +148,7 @@ def invert(
         prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
     camera = start if about.camera is None else read_camera(about.camera, generator, photos)
     moves = start is not None and about.camera is None
+    check_settings(generator, settings, camera)
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
     if encoder is not None and not about.anyway:
