@@ -22,7 +22,7 @@ from gen3d_tools.inversion.pti import Inversion, check_settings
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.results.unfinished import Unfinished
-from gen3d_tools.inversion.settings import InversionSettings, Space, preset
+from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Space, Tune, preset
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, check_separated, load_photo
@@ -36,6 +36,7 @@ from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, model_name, output_folder, output_path
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
+_WORDS = {"space": get_args(Space), "tune": get_args(Tune), "conditioning": get_args(Conditioning)}
 _TICKS = 1000  # of the progress bar
 MAX_STEPS = 100_000  # of both stages; the best preset takes 360
 _FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm", ".glb", ".gltf", ".obj", ".ply", ".stl"}
@@ -92,11 +93,12 @@ class WorkOptions:
         if self.steps is not None and self.steps > MAX_STEPS:
             raise InputError(f"steps is {self.steps}; it must lie in 2..{MAX_STEPS}, a few hundred are enough")
         changes: dict[str, Any] = {"seed": self.seed}
-        if self.space is not None:
-            if self.space not in get_args(Space):
-                raise InputError(f"space is {self.space[:20]!r}; it must be {' or '.join(get_args(Space))}")
-            changes["space"] = self.space
-        changes |= {name: value for name in ("tune", "conditioning") if (value := getattr(self, name)) is not None}
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                if value not in words:
+                    raise InputError(f"{name} is {value[:20]!r}; it must be {' or '.join(words)}")
+                changes[name] = value
         settings = preset(self.preset).changed(**changes)
         return settings if self.steps is None else settings.with_steps(self.steps)
 
