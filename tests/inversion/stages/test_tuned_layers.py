@@ -48,6 +48,7 @@ def test_every_family_has_a_decoder_and_late_layers_that_are_fewer(family):
     assert not any("mapping" in name or ".b4." in name for name in late)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", ["all", "late", "decoder"])
 def test_only_the_layers_that_are_meant_move_and_a_state_goes_on(eg3d, tune):
     work = inversion(eg3d, tune=tune)
@@ -71,6 +72,7 @@ def test_layers_that_a_generator_lacks_are_refused():
         tuned_names(generator, "late")
 
 
+@pytest.mark.slow
 def test_latents_are_conditioned_on_the_front_or_on_the_photo_s_camera(eg3d):
     front, photo = inversion(eg3d), inversion(eg3d, conditioning="photo")
     default, own = front.find_start().w, photo.find_start().w
