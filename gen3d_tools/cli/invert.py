@@ -27,6 +27,8 @@ def invert(
     preset: invert_options.Preset = "balanced",
     steps: invert_options.Steps = None,
     space: invert_options.Space = None,
+    tune: invert_options.Tune = None,
+    conditioning: invert_options.Conditioning = None,
     features: invert_options.Features = None,
     anyway: invert_options.Anyway = False,
     seed: invert_options.Seed = 0,
@@ -56,7 +58,15 @@ def invert(
         anyway=anyway,
         align=faces,
     )
-    work = WorkOptions(preset=preset, steps=steps, space=space, seed=seed, features=features)
+    work = WorkOptions(
+        preset=preset,
+        steps=steps,
+        space=space,
+        seed=seed,
+        features=features,
+        tune=tune,
+        conditioning=conditioning,
+    )
     run_workflow(
         lambda reporter: workflow(
             [*photos, *(views or ())],

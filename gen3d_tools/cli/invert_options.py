@@ -67,6 +67,17 @@ Space = Annotated[
     str | None,
     typer.Option("--space", help="Latent space: w+ fits closer, w stays more plausible. Default: the preset's."),
 ]
+Tune = Annotated[
+    str | None,
+    typer.Option("--tune", help="Weights that stage two moves: all, decoder or late. Default: the preset's."),
+]
+Conditioning = Annotated[
+    str | None,
+    typer.Option(
+        "--conditioning",
+        help="Camera that latents are conditioned on, for models that are: front, or the photo's. Default: front.",
+    ),
+]
 Features = Annotated[
     str | None,
     typer.Option(

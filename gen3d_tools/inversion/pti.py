@@ -23,6 +23,7 @@ from gen3d_tools.inversion.stages.objective import Objective, target_of
 from gen3d_tools.inversion.stages.search import Candidate, Search, picture_side
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
+from gen3d_tools.inversion.stages.tuned_layers import tuned_names
 from gen3d_tools.perception.encoder import PhotoEncoder
 from gen3d_tools.perception.perceptual import PerceptualDistance
 from gen3d_tools.photos.photo import Photo
@@ -111,6 +112,7 @@ class Inversion:
         self.encoder, self.distance = encoder, distance
         self.progress, self.checkpoint = progress, checkpoint
         self.known_cameras = _one_per_photo(camera, len(photos), generator.device)
+        self.camera_cond = _conditioning(generator, settings, self.known_cameras)
         self.moves_cameras = self.known_cameras is None or refine_camera
         self.config = None if self.known_cameras is None else config_for(self.known_cameras, generator.settings)
         self.classes = _possible_classes(generator, class_name)
@@ -139,8 +141,8 @@ class Inversion:
     def find_start(self) -> Candidate:
         """Find class, first latent and first cameras."""
         if self.start is None:
-            search = Search(self.generator, self.settings, self.encoder, self._tell_search, self.config)
-            known = self.known_cameras
+            known, tell = self.known_cameras, self._tell_search
+            search = Search(self.generator, self.settings, self.encoder, tell, self.config, self.camera_cond)
             first = None if known is None else known[0]
             self.start = search.find(self.photos[0], self.targets[0], self.classes, first)
             cameras = [self.start.camera]
@@ -245,7 +247,7 @@ class Inversion:
             self.second_stage().load_state(state["stage_two"])
 
     def _prior(self, label: int | None) -> LatentPrior:
-        return latent_prior(self.generator, label, self.settings.stage_one.w_samples)
+        return latent_prior(self.generator, label, self.settings.stage_one.w_samples, self.camera_cond)
 
     def _objective(self, ws: Float[Tensor, "1 num_ws w_dim"], rays: int) -> Objective:
         assert self.cameras is not None
@@ -289,6 +291,33 @@ def _possible_classes(generator: Generator, class_name: str | int | None) -> lis
     if class_name is not None:
         return [index_of(class_name, generator.class_names)]
     return list(range(len(generator.class_names)))
+
+
+def check_settings(generator: Generator, settings: InversionSettings, camera: Camera | None) -> None:
+    """Refuse settings that this generator, or what is known of the camera, does not allow.
+
+    Raises:
+        InputError: See `tuned_names`; or latents cannot be conditioned as asked.
+    """
+    tuned_names(generator, settings.stage_two.tune)
+    _conditioning(generator, settings, camera)
+
+
+def _conditioning(
+    generator: Generator, settings: InversionSettings, cameras: Camera | None
+) -> Float[Tensor, "1 25"] | None:
+    """Give the label of the camera that latents are conditioned on; None leaves it to the generator.
+
+    Raises:
+        InputError: It is to be the photo's, and that is not known, or the generator is not conditioned on cameras.
+    """
+    if settings.stage_one.conditioning == "front":
+        return None
+    if not getattr(generator.config, "camera_dim", 0):
+        raise InputError("this generator's latents are not conditioned on a camera; leave conditioning at front")
+    if cameras is None:
+        raise InputError("conditioning on the photo's camera needs that camera; name or align it, or take front")
+    return cameras[:1].to_eg3d_label()
 
 
 def _one_per_photo(camera: Camera | None, photos: int, device: torch.device) -> Camera | None:

@@ -12,6 +12,8 @@ from gen3d_tools.errors import CheckpointError, InputError
 
 Space = Literal["w", "w+"]
 Basis = Literal["spread", "w"]
+Tune = Literal["all", "decoder", "late"]
+Conditioning = Literal["front", "photo"]
 PresetName = Literal["fast", "balanced", "best"]
 
 
@@ -68,6 +70,9 @@ class StageOneSettings(_Checked):
     optimise_noise: bool = True  # noise maps of the planes; they are discarded afterwards, as published
     noise_lr: float = 0.01  # their peak learning rate, as published
     noise_regularisation: float = 1e5
+    # Camera on which latents are conditioned, for generators that are: "front": the default one, as practice recommends
+    # (with the photo's own, the latent knows where it is seen from and other views bend); "photo": the photo's camera.
+    conditioning: Conditioning = "front"
     rays: int = _positive(1800)  # rays per step and photo
     stop_distance: float = 0.0  # stop once the distance is below this
     camera_lr: float = 0.06  # learning rate of radians and shares, relative to lr; 0 keeps the camera
@@ -80,6 +85,8 @@ class StageOneSettings(_Checked):
             raise InputError(f"space is {self.space!r}, it must be w or w+")
         if self.basis not in get_args(Basis):
             raise InputError(f"basis is {self.basis!r}, it must be spread or w")
+        if self.conditioning not in get_args(Conditioning):
+            raise InputError(f"conditioning is {self.conditioning!r}, it must be front or photo")
         super().__post_init__()
 
 
@@ -127,7 +134,14 @@ class StageTwoSettings(_Checked):
     rays: int = _positive(1800)
     stop_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
     stop_psnr: float = 36.0  # stop once the photo is explained this well, dB; 0 = never
+    tune: Tune = "all"  # which weights move; published: all
     locality: LocalitySettings = LocalitySettings()
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no inversion can have."""
+        if self.tune not in get_args(Tune):
+            raise InputError(f"tune is {self.tune!r}, it must be all, decoder or late")
+        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,10 +228,14 @@ def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
     )
 
 
+_LATER = frozenset({"conditioning", "tune"})
+"""Settings that tables of older versions lack; they have their defaults there."""
+
+
 def _check_names(values: Mapping[str, Any], names: Any) -> None:
     if not isinstance(values, Mapping):
         raise TypeError("a table of settings is missing")
-    wrong = sorted(set(values) ^ set(names))
+    wrong = sorted(one for one in set(values) ^ set(names) if one in values or one not in _LATER)
     if wrong:
         raise InputError(f"{', '.join(wrong)} unknown or missing; from another version?")
 
@@ -244,6 +262,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     },
     **{f"{name}2": ("stage_two", name) for name in ("steps", "lr", "average", "rays")},
     "lr2_cooldown": ("stage_two", "lr_cooldown"),
+    "tune": ("stage_two", "tune"),
     "stop2_perceptual": ("stage_two", "stop_perceptual"),
     "stop2_psnr": ("stage_two", "stop_psnr"),
     **{f"locality_{name}": (*_LOCALITY, name) for name in ("weight", "points", "alpha", "psi", "samples", "interval")},

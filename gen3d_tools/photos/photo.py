@@ -154,8 +154,8 @@ def check_separated(photos: Sequence[Photo]) -> None:
             name = Path(photo.source).name or "the photo"
             raise InputError(
                 f"the object in {name} could not be told from its background by colours: {'; '.join(photo.doubts)}; "
-                f"give a {option('mask')}, a network by {option('background', 'FILE.onnx')}, or go on with this mask "
-                f"by {option('background', 'border')}"
+                f"give a {option('mask')}, a network by {option('background', 'FILE.onnx')}, or go on with "
+                f"this mask by {option('background', 'border')}"
             )
 
 

@@ -194,6 +194,7 @@ def test_invert_refuses_words_about_a_face_that_do_not_fit(gen3d, photo, tiny_fo
     assert leftovers() == before
 
 
+@pytest.mark.slow
 def test_a_model_with_the_labels_cameras_starts_from_the_crop_s_camera_and_moves_on(photo, tiny_generator, monkeypatch):
     options = workflow.FaceOptions(landmarks=TYPED)
     crops, camera = load_faces([Path(photo)], options, "auto", tiny_generator, Reporter())

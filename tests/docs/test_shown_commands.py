@@ -29,7 +29,7 @@ PARSED_ONLY = {
     "view": "tests/viewer/test_server.py runs it",
     "convert": "tests/cli/test_convert.py runs it with pickles that come with the tests",
     r".*\.(pkl|pth)\b": "needs a published file",
-    r"invert .*\\.onnx": "needs a network that a person has: tests/photos/test_separation.py writes some",
+    r"invert .*\.onnx": "needs a network that a person has: tests/photos/test_separation.py writes some",
     "align": "needs a photo of a face and a detector: tests/cli/test_align.py runs it",
     r".*models/ffhq": "needs published weights",
     r"video portrait": "needs published weights",

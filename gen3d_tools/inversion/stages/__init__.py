@@ -7,5 +7,6 @@
 * `camera_fit`: cameras that may move a little.
 * `latent_prior`: what latents of a class look like, and coordinates to optimise them in.
 * `noise`: the planes' constant noise as something to optimise.
+* `tuned_layers`: which of the weights stage two may move.
 * `locality_regulariser`: what keeps stage two from changing more than the photo asks for.
 """

@@ -64,16 +64,22 @@ class LatentPrior:
 
 
 @torch.no_grad()
-def latent_prior(generator: Generator, class_index: int | None, samples: int = 600) -> LatentPrior:
+def latent_prior(
+    generator: Generator,
+    class_index: int | None,
+    samples: int = 600,
+    camera_cond: Float[Tensor, "1 25"] | None = None,
+) -> LatentPrior:
     """Measure the latents of a class.
 
     Args:
         generator: Its mapping network is asked.
         class_index: None for a generator without classes.
         samples: How many latents.
+        camera_cond: Label of the camera that latents are conditioned on; None takes the generator's default one.
     """
     z = np.random.RandomState(STATISTICS_SEED).randn(samples, generator.config.z_dim)
-    ws = map_z(generator, torch.from_numpy(z).float(), class_index)
+    ws = map_z(generator, torch.from_numpy(z).float(), class_index, camera_cond=camera_cond)
     if generator.shared_w:
         return _measured(ws[:, 0])
     first, *others = (_measured(ws[:, row]) for row in range(generator.num_ws - generator.own_rows))
@@ -91,11 +97,16 @@ def _measured(w: Float[Tensor, "samples w_dim"]) -> LatentPrior:
 
 
 def map_z(
-    generator: Generator, z: Float[Tensor, "b z_dim"], class_index: int | None, truncation_psi: float = 1.0
+    generator: Generator,
+    z: Float[Tensor, "b z_dim"],
+    class_index: int | None,
+    truncation_psi: float = 1.0,
+    camera_cond: Float[Tensor, "1 25"] | None = None,
 ) -> Float[Tensor, "b num_ws w_dim"]:
     """Map latents of one class."""
     onehot = None
     if class_index is not None:
         label = torch.full((len(z),), class_index, device=generator.device)
         onehot = F.one_hot(label, len(generator.class_names)).float()
-    return generator.map(z.to(generator.device), onehot, truncation_psi=truncation_psi)
+    camera = None if camera_cond is None else camera_cond.to(generator.device).expand(len(z), -1)
+    return generator.map(z.to(generator.device), onehot, camera, truncation_psi=truncation_psi)

@@ -56,6 +56,7 @@ class Search:
         encoder: The model's, if it has one.
         report: Called with the steps done, all steps, and the best loss so far.
         config: How fields are rendered, if not by their own settings.
+        camera_cond: Label of the camera that latents are conditioned on; None takes the generator's default one.
     """
 
     def __init__(
@@ -65,9 +66,10 @@ class Search:
         encoder: PhotoEncoder | None,
         report: Callable[[int, int, float], None],
         config: RenderConfig | None = None,
+        camera_cond: Float[Tensor, "1 25"] | None = None,
     ) -> None:
         self.generator, self.encoder, self.report = generator, encoder, report
-        self.settings, self.config = settings, config
+        self.settings, self.config, self.camera_cond = settings, config, camera_cond
         # Short runs from afar: full speed at once, and a camera that moves more freely than in stage one. The seed is
         # always the same: where stage one starts is no matter of chance.
         self.quick = settings.changed(
@@ -124,7 +126,8 @@ class Search:
     def prior(self, label: int | None) -> LatentPrior:
         """The latents of a class, measured once."""
         if label not in self.priors:
-            self.priors[label] = latent_prior(self.generator, label, self.settings.stage_one.w_samples)
+            samples = self.settings.stage_one.w_samples
+            self.priors[label] = latent_prior(self.generator, label, samples, self.camera_cond)
         return self.priors[label]
 
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:

@@ -19,6 +19,7 @@ from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
 from gen3d_tools.inversion.stages.objective import Objective
+from gen3d_tools.inversion.stages.tuned_layers import tuned_names
 
 _WINDOW = 8  # steps over which the early stop averages: each sees other rays
 
@@ -48,7 +49,11 @@ class StageTwo:
         self.objective, self.settings = objective, settings
         # Kernels lie as convolutions read them: otherwise each is copied twice per step.
         self.generator = _laid_out(copy.deepcopy(before).requires_grad_(True), torch.channels_last)
-        parameters = list(self.generator.parameters())
+        self.names = tuned_names(self.generator, settings.stage_two.tune)
+        parameters = self._chosen(self.generator)
+        self.generator.requires_grad_(False)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
         self.optimizer = torch.optim.Adam(parameters, lr=settings.stage_two.lr, betas=(0.9, 0.999), fused=True)
         self.random = torch.Generator().manual_seed(settings.seed + 1)
         with torch.no_grad():
@@ -98,6 +103,11 @@ class StageTwo:
         self._average()
         return self.losses[-1]
 
+    def _chosen(self, generator: Generator) -> list[torch.nn.Parameter]:
+        """Give the parameters that are tuned, of this generator or a copy of it."""
+        every = dict(generator.named_parameters())
+        return [every[name] for name in self.names]
+
     def _note(self, loss: Tensor, reading: dict[str, float]) -> None:
         """Keep what a step has read."""
         self.losses.append(float(loss.detach()))
@@ -112,7 +122,7 @@ class StageTwo:
         """
         power = self.settings.stage_two.average
         share = (power + 1) / (power + self.done) if power else 1.0
-        for average, parameter in zip(self.averages, self.generator.parameters(), strict=True):
+        for average, parameter in zip(self.averages, self._chosen(self.generator), strict=True):
             average.lerp_(parameter, share)
 
     def _image_locality(self) -> Tensor:
@@ -143,7 +153,7 @@ class StageTwo:
     def tuned(self) -> Generator:
         """The generator so far, with the averages of its weights and without gradients."""
         tuned = _laid_out(copy.deepcopy(self.generator).requires_grad_(False), torch.contiguous_format)
-        for parameter, average in zip(tuned.parameters(), self.averages, strict=True):
+        for parameter, average in zip(self._chosen(tuned), self.averages, strict=True):
             parameter.copy_(average)
         return tuned
 

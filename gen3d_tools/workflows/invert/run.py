@@ -18,11 +18,11 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.progress import StepReport
-from gen3d_tools.inversion.pti import Inversion
+from gen3d_tools.inversion.pti import Inversion, check_settings
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.results.unfinished import Unfinished
-from gen3d_tools.inversion.settings import InversionSettings, Space, preset
+from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Space, Tune, preset
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, check_separated, load_photo
@@ -36,6 +36,7 @@ from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, model_name, output_folder, output_path
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
+_WORDS = {"space": get_args(Space), "tune": get_args(Tune), "conditioning": get_args(Conditioning)}
 _TICKS = 1000  # of the progress bar
 MAX_STEPS = 100_000  # of both stages; the best preset takes 360
 _FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm", ".glb", ".gltf", ".obj", ".ply", ".stl"}
@@ -78,6 +79,8 @@ class WorkOptions:
     space: str | None = None  # "w" or "w+"; None = the preset's
     seed: int = 0
     features: str | None = None  # perceptual distance; None = the best at hand
+    tune: str | None = None  # "all", "decoder" or "late"; None = the preset's
+    conditioning: str | None = None  # "front" or "photo"; None = the preset's
 
     def settings(self) -> InversionSettings:
         """Give the settings that are meant.
@@ -90,10 +93,12 @@ class WorkOptions:
         if self.steps is not None and self.steps > MAX_STEPS:
             raise InputError(f"steps is {self.steps}; it must lie in 2..{MAX_STEPS}, a few hundred are enough")
         changes: dict[str, Any] = {"seed": self.seed}
-        if self.space is not None:
-            if self.space not in get_args(Space):
-                raise InputError(f"space is {self.space[:20]!r}; it must be {' or '.join(get_args(Space))}")
-            changes["space"] = self.space
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                if value not in words:
+                    raise InputError(f"{name} is {value[:20]!r}; it must be {' or '.join(words)}")
+                changes[name] = value
         settings = preset(self.preset).changed(**changes)
         return settings if self.steps is None else settings.with_steps(self.steps)
 
@@ -145,6 +150,7 @@ def invert(
         prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
     camera = start if about.camera is None else read_camera(about.camera, generator, photos)
     moves = start is not None and about.camera is None
+    check_settings(generator, settings, camera)
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
     if encoder is not None and not about.anyway:
