@@ -89,7 +89,7 @@ class Jobs:
         """Names of the jobs under way."""
         return tuple(self._running)
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = 600.0) -> None:
         """Wait until all jobs are over."""
         for _, thread in list(self._running.values()):
             thread.join(seconds)

@@ -59,5 +59,5 @@ def test_meshes_alone_are_seen_whole_wherever_they_are():
     seen = render_mesh(box, view.camera(), 64).mask[0]
     assert seen.max() == 1
     assert seen[[0, -1]].max() == seen[:, [0, -1]].max() == 0  # nothing of it touches the picture's edge
-    assert float(view.camera().spherical(view.look_at)[2]) == pytest.approx(78.25, abs=0.1)  # |(20, 1, 3)| / sin 15
+    assert float(view.camera().spherical(view.look_at)[2]) == pytest.approx(86.06, abs=0.1)  # 1.1 |(20, 1, 3)| / sin 15
     assert around([]).look_at == (0.0, 0.0, 0.0)

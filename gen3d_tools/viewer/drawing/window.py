@@ -18,6 +18,7 @@ MAX_SIDE = 8192
 """Pixels of a window's side that a browser is believed."""
 
 _MESH_FOV_DEG = 30.0  # vertical field of view where meshes alone are seen
+_MARGIN = 1.1  # of their distance
 _ON_SPHERE = 1e-3  # relative difference of distances that nobody sees
 _UPRIGHT = 1e-3  # sine of a roll that nobody sees
 
@@ -118,7 +119,7 @@ def around(meshes: Iterable[trimesh.Trimesh]) -> View:
     corners = np.concatenate([np.asarray(mesh.bounds) for mesh in meshes] or [np.array([[-1.0] * 3, [1.0] * 3])])
     low, high = corners.min(0), corners.max(0)
     middle, radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-6)
-    distance = radius / math.sin(math.radians(_MESH_FOV_DEG / 2))
+    distance = _MARGIN * radius / math.sin(math.radians(_MESH_FOV_DEG / 2))
     camera = Camera.from_spherical(30.0, 20.0, distance, fov_y_deg=_MESH_FOV_DEG, target=_vector(middle))
     return view_of(camera, _vector(middle))
 
