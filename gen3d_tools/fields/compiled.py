@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
 from gen3d_tools.kernels.compiling.threads import usable_cores
-from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers, channels_last, fits_fast_kernels
+from gen3d_tools.kernels.network.numbers import (
+    DENSITY_ACTIVATIONS,
+    DecoderNumbers,
+    TriplaneNumbers,
+    channels_last,
+    fits_fast_kernels,
+)
 
 if TYPE_CHECKING:  # numba takes a while to import
     from gen3d_tools.kernels.network.evaluate import Network
@@ -52,8 +58,7 @@ class CompiledField:
 
     def __init__(self, field: TriplaneField, numbers: TriplaneNumbers) -> None:
         self.numbers = numbers
-        self.softplus = field.density_activation == "softplus"
-        """Whether the density is the softplus of the shifted raw density; it is its positive part otherwise."""
+        self.density_activation = field.density_activation
         self.density_shift = field.density_shift
         self.box_side = field.box_side
         self.bounded = field.bounded
@@ -97,7 +102,7 @@ class CompiledField:
             sigmoid=decoder.value_activation == "sigmoid",
             gain=np.float32(decoder.value_gain),
             offset=np.float32(decoder.value_offset),
-            smooth=self.softplus,
+            density=DENSITY_ACTIVATIONS[self.density_activation],
             shift=np.float32(self.density_shift),
             closing=np.float32(0),
             last_takes_rest=False,
@@ -135,7 +140,12 @@ class CompiledField:
 
         threads = kernel_threads()
         tiles = possible_tiles(self.numbers, self._raw_level(_NEGLIGIBLE_THICKNESS), threads=threads)
-        light = light_of(self.box_side, smooth=self.softplus, shift=self.density_shift, closing=closing)
+        light = light_of(
+            self.box_side,
+            density=DENSITY_ACTIVATIONS[self.density_activation],
+            shift=self.density_shift,
+            closing=closing,
+        )
         limits = torch.stack([near, far], -1)
         arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
         highest, thickness = look_through(self.network, tiles, light, *arrays, threads=threads)
@@ -144,7 +154,8 @@ class CompiledField:
     def _raw_level(self, thickness: float) -> float:
         """Raw density that, all along the box's diagonal, makes an optical thickness."""
         density = thickness / (math.sqrt(3) * self.box_side)
-        return (math.log(math.expm1(density)) if self.softplus else 0.0) - self.density_shift
+        raw = {"softplus": math.log(math.expm1(density)), "exp": math.log(density), "relu": 0.0}
+        return raw[self.density_activation] - self.density_shift
 
 
 _COMPILED: WeakKeyDictionary[TriplaneField, tuple[tuple[int, ...], CompiledField | None]] = WeakKeyDictionary()

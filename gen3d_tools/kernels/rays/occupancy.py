@@ -16,7 +16,7 @@ from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32
 from gen3d_tools.kernels.compiling.threads import share_out
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summarize
-from gen3d_tools.kernels.lattice.tables import LEAKY_RELU, SOFTPLUS, Lattice
+from gen3d_tools.kernels.lattice.tables import Lattice
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network
 from gen3d_tools.kernels.network.points import densities_at
 
@@ -211,11 +211,11 @@ def _without_tables(net: Network, points: int) -> Lattice:
         nothing,
         nothing,
         steps=np.zeros(3, np.int64),
-        form=SOFTPLUS if net.smooth else LEAKY_RELU,
+        form=net.activation,
         size=points,
         deeper=net.deeper[:, None],
         deeper_bias=net.deeper_bias[:, None],
-        smooth=net.smooth,
+        activation=net.activation,
         row=net.density,
         bias=net.density_bias,
     )
