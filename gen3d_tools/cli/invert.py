@@ -80,6 +80,9 @@ def invert(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="With a model without latents (TripoSR): tune its planes to the photo.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of this command.")] = False,
     out: options.Out = None,
     device: options.Device = "auto",
@@ -109,6 +112,7 @@ def invert(
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
+            refine=refine,
             reporter=reporter,
         ),
         as_json=json,

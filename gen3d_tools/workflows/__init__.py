@@ -3,6 +3,7 @@
 The commands:
 
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
+* `reconstruct`: `gen3d invert` with a network without latents: one pass.
 * `invert`, `photo_cameras`: photos to 3D; what `--camera` may say.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.

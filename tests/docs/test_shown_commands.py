@@ -28,6 +28,8 @@ PARSED_ONLY = {
     "convert": "tests/cli/test_convert.py runs it with pickles that come with the tests",
     r".*\.(pkl|pth)\b": "needs a published file",
     r".*models/mine": "needs a model that somebody has trained",
+    r".*\bTripoSR\b": "needs published weights",
+    r"(video|mesh) mug\b": "needs what published weights make",
     "invert .*--resume": "needs an interrupted run: tests/cli/test_invert.py",
     "mesh .*--format npz,mrc": "needs an optional package",
 }
