@@ -1,4 +1,4 @@
-"""Rows about an object of TripoSR's published size: 3 planes of 64 x 64, 10 layers of 64, beside point queries in torch.
+"""Rows about an object of TripoSR's published size (10 layers of 64 units), beside point queries in torch.
 
 Planes and decoder are fitted to a bust, so that there is one surface: planes of noise would have some everywhere. Plain
 asks the decoder at every point of the lattice, as the published code does; a share of the points is timed, and scaled.

@@ -76,6 +76,8 @@ def refine(
         if progress is not None:
             progress(stage.done, settings.stage_two.steps, loss)
         loss = stage.step()
+    found = stage.tuned()
+    assert isinstance(found, PlanesAlone)
     tuned = Reconstruction(made.config, made.settings)
-    tuned.load_state_dict({**made.state_dict(), "planes": stage.tuned().planes.detach().clone()})
+    tuned.load_state_dict({**made.state_dict(), "planes": found.planes.detach().clone()})
     return tuned.to(made.device).eval().requires_grad_(False)

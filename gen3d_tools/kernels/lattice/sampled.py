@@ -16,7 +16,8 @@ from gen3d_tools.kernels.lattice.tables import Lattice
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers
 
 _LARGEST_DENSITY = 1e30
-_BEYOND = 0.25  # how far values may go on between the points that were seen, in ranges of these
+BEYOND = 0.25
+"""How far values may go on between the points that were seen, in ranges of these."""
 
 
 def is_deep(numbers: TriplaneNumbers) -> bool:
@@ -31,10 +32,11 @@ def spacing(numbers: TriplaneNumbers, size: int) -> int:
 
 
 def every(lattice: Lattice, step: int) -> Lattice:
-    """The lattice of the last points of every `step` cells: `step - 1`, `2 step - 1`, ..."""
-    first = step - 1
-    xy, xz, yz = (np.ascontiguousarray(table[first::step, first::step]) for table in lattice.tables)
-    return lattice._replace(xy=xy, xz=xz, yz=yz, size=lattice.size // step)
+    """The lattice of the points `step - 1`, `2 step - 1`, ... along each axis, and of both ends."""
+    index = np.concatenate([[0], np.arange(step - 1, lattice.size, step), [lattice.size - 1]])
+    chosen = [table if len(table) == 1 else table[np.ix_(index, index)] for table in lattice.tables]
+    xy, xz, yz = (np.ascontiguousarray(table) for table in chosen)
+    return lattice._replace(xy=xy, xz=xz, yz=yz, size=len(index))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,11 +59,10 @@ class SampledLattice:
             step: See `spacing`.
         """
         parts, per_part = lattice.size // PART + 1, PART // step
-        around = (1, per_part * parts - seen.shape[0])
-        low = np.pad(seen, (around,) * 3, constant_values=np.inf)  # nothing is seen around the lattice
-        high = np.pad(seen, (around,) * 3, constant_values=-np.inf)
+        around = (0, per_part * parts + 1 - seen.shape[0])  # behind the lattice its end is repeated
+        low = high = np.pad(seen, (around,) * 3, mode="edge")
         for axis in range(3):
-            low, high = _over_parts(low, np.minimum, axis, per_part), _over_parts(high, np.maximum, axis, per_part)
+            low, high = over_parts(low, np.minimum, axis, per_part), over_parts(high, np.maximum, axis, per_part)
         return cls(
             lattice=lattice, low=low, high=high, sampled_highest=float(seen.max()), sampled_lowest=float(seen.min())
         )
@@ -87,14 +88,14 @@ class SampledLattice:
         for a in range(min(TILE // PART, parts - TILE // PART * slab)):
             x = TILE // PART * slab + a
             low, high = self.low[x], self.high[x]
-            beyond = _BEYOND * np.where(low <= high, high - low, 0)
+            beyond = BEYOND * (high - low)
             outside = low - beyond < level + self.step(level)
             outside[[0, -1]] = outside[:, [0, -1]] = True
             kept[a] = (high + beyond > level) & (outside | (x in (0, parts - 1)))
         return kept
 
 
-def _over_parts(values: np.ndarray, reduce: np.ufunc, axis: int, per_part: int) -> np.ndarray:
+def over_parts(values: np.ndarray, reduce: np.ufunc, axis: int, per_part: int) -> np.ndarray:
     """Reduce over the points of every part along an axis; those on a face belong to both neighbours."""
     turned = np.moveaxis(values, axis, 0)
     parts = (len(turned) - 1) // per_part

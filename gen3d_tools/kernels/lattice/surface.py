@@ -116,7 +116,7 @@ def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) ->
     lattice = lattice_of(numbers, size)
     if is_deep(numbers):
         step = spacing(numbers, size)
-        seen = _dense(every(lattice, step), threads) if size >= step else np.empty((0, 0, 0), np.float32)
+        seen = _dense(every(lattice, step), threads)
         return SampledLattice.of(lattice, seen, step)
     tiles = size // TILE + 1
     windows, parts = summaries(lattice, TILE, tiles), summaries(lattice, PART, size // PART + 1)

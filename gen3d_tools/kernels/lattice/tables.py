@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SOFTPLUS, DecoderNumbers, TriplaneNumbers
+from gen3d_tools.kernels.network.numbers import LEAKY_RELU as LEAKY_RELU
 
 EXP_SEPARABLE = -1  # beside the codes of `HIDDEN_ACTIVATIONS`
 LANES = 64  # units the innermost loops run over: a number that the compiler knows. Layers are padded to whole ones.
