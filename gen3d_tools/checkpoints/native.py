@@ -5,7 +5,7 @@ nothing is loaded partially. Reading a folder runs no code from it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -175,6 +175,7 @@ def write_folder(
     *,
     card: str | None = None,
     dtype: "torch.dtype | None" = None,
+    halves: Collection[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Write a model folder, whole or not at all.
@@ -185,6 +186,7 @@ def write_folder(
         tensors: The state dict.
         card: Text of the model card.
         dtype: Stored precision, by default float32; float16 halves the size.
+        halves: Tensors that are stored as float16 whatever `dtype` says.
         overwrite: Replace an existing folder.
 
     Raises:
@@ -195,7 +197,10 @@ def write_folder(
 
     complete = {"format": FORMAT, "version": VERSION, **config}
     check(complete, MODEL, CONFIG_NAME)  # what is written can be read
-    stored = {name: tensor.detach().to("cpu", dtype or torch.float32).contiguous() for name, tensor in tensors.items()}
+    stored = {
+        name: tensor.detach().to("cpu", torch.float16 if name in halves else dtype or torch.float32).contiguous()
+        for name, tensor in tensors.items()
+    }
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir(parents=True)
         (temporary / CONFIG_NAME).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")

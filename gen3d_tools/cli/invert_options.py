@@ -87,4 +87,7 @@ Features = Annotated[
 ]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Go on with a photo that shows nothing the model knows.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
+Refine = Annotated[
+    bool, typer.Option("--refine", help="With a model without latents (TripoSR): tune its planes to the photo.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of this command.")]

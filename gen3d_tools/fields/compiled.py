@@ -23,7 +23,11 @@ from gen3d_tools.fields.density import EMPTY_THICKNESS, raw_level_of
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
 from gen3d_tools.fields.sampled import state_of
 from gen3d_tools.kernels.compiling.threads import usable_cores
-from gen3d_tools.kernels.network.numbers import TriplaneNumbers, fits_fast_kernels
+from gen3d_tools.kernels.network.numbers import (
+    DENSITY_ACTIVATIONS,
+    TriplaneNumbers,
+    fits_fast_kernels,
+)
 
 if TYPE_CHECKING:  # numba takes a while to import
     from gen3d_tools.kernels.network.evaluate import Network
@@ -62,8 +66,7 @@ class CompiledField:
 
     def __init__(self, field: DescribedField, numbers: TriplaneNumbers) -> None:
         self.numbers = numbers
-        self.softplus = field.density_activation == "softplus"
-        """Whether the density is the softplus of the shifted raw density; it is its positive part otherwise."""
+        self.density_activation = field.density_activation
         self.density_shift = field.density_shift
         self.box_side = field.box_side
         self.bounded = field.bounded
@@ -107,7 +110,7 @@ class CompiledField:
             sigmoid=decoder.value_activation == "sigmoid",
             gain=np.float32(decoder.value_gain),
             offset=np.float32(decoder.value_offset),
-            smooth=self.softplus,
+            density=DENSITY_ACTIVATIONS[self.density_activation],
             shift=np.float32(self.density_shift),
             closing=np.float32(0),
             last_takes_rest=False,
@@ -145,7 +148,12 @@ class CompiledField:
 
         threads = kernel_threads()
         tiles = possible_tiles(self.numbers, self._raw_level(_NEGLIGIBLE_THICKNESS), threads=threads)
-        light = light_of(self.box_side, smooth=self.softplus, shift=self.density_shift, closing=closing)
+        light = light_of(
+            self.box_side,
+            density=DENSITY_ACTIVATIONS[self.density_activation],
+            shift=self.density_shift,
+            closing=closing,
+        )
         limits = torch.stack([near, far], -1)
         arrays = (tensor.float().contiguous().numpy() for tensor in (origins, directions, limits))
         highest, thickness = look_through(self.network, tiles, light, *arrays, threads=threads)
@@ -153,7 +161,7 @@ class CompiledField:
 
     def _raw_level(self, thickness: float) -> float:
         """Raw density that, all along the box's diagonal, makes an optical thickness."""
-        return raw_level_of(thickness, self.box_side, "softplus" if self.softplus else "relu", self.density_shift)
+        return raw_level_of(thickness, self.box_side, self.density_activation, self.density_shift)
 
 
 _COMPILED: WeakKeyDictionary[DescribedField, tuple[tuple[int, ...], CompiledField | None]] = WeakKeyDictionary()

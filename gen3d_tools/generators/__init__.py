@@ -4,8 +4,7 @@ What every generator is:
 
 * `base`: `Generator`: map, fields, cameras, save; the same for every family.
 * `latents`: seeds and classes as typed, z of a seed, keyframes of a film.
-* `configs`, `reconstructor_configs`, `network_config`: what the network is: the `network` section of `config.json`,
-  strictly read.
+* `configs`, `reconstructor_configs`, `network_config`: the `network` section of `config.json`, strictly read.
 * `settings`: how it wants to be used: everything else in `config.json`.
 
 Where one comes from:

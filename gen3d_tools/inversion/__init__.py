@@ -1,6 +1,7 @@
 """Photos of an object to 3D: a latent is found, then the generator is tuned around it (Roich et al. 2021).
 
 * `api`: `invert`: a photo's path in, a result out.
+* `refine`: stage two on the planes of an object that a network made in one pass.
 * `settings`: `InversionSettings`: every choice as a named value; three presets.
 * `stages/`: search, stage one, stage two, and what they minimise.
 * `pti`: the stages in their order.

@@ -161,8 +161,11 @@ def onset_width(field: RadianceField, pixel: float) -> float:
         pixel: That length, in world units.
 
     Returns:
-        Units of the raw density; 1, the field's own, for one that is gentle enough.
+        Units of the raw density; 1, the field's own, for one that is gentle enough, and for an exponential density,
+        which has no onset.
     """
+    if field.density_activation == "exp":
+        return 1.0
     random = torch.Generator().manual_seed(0)
     points = (torch.rand(_PROBES, 3, generator=random) - 0.5) * field.box_side
     points = points.to(field.device)

@@ -5,6 +5,7 @@ The commands:
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
 * `invert/`, `align`: photos to 3D; faces cut out of photos as generators expect them.
 * `train`: pictures to a generator.
+* `reconstruct`: `gen3d invert` with a network without latents: one pass.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `editing/`: directions in latent space, and samples moved along them.
 * `page/`: everything on one page, and things that show themselves in notebooks.

@@ -35,6 +35,8 @@ PARSED_ONLY = {
     r"video portrait": "needs published weights",
     r".*models/mine": "needs a model that somebody has trained",
     "train .*": "tests/training/test_run.py runs it with pictures of its own",
+    r".*\bTripoSR\b": "needs published weights",
+    r"(video|mesh) mug\b": "needs what published weights make",
     "invert .*--resume": "needs an interrupted run: tests/cli/test_invert.py",
     "mesh .*--format npz,mrc": "needs an optional package",
 }

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.official_models import GOLDEN
 
 from gen3d_tools.editing.finding import direction_between, find_directions
 from gen3d_tools.editing.spread import deviations, sample_w
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.rendering.renderer import render
-from tests import stylenerf_generators
 from tests.generators import small_families
+from tests.support import stylenerf_generators
+from tests.support.official_models import GOLDEN
 
 FAMILIES = {
     **{name: small_families.FAMILIES[name] for name in ("geometry_aware", "eg3d", "epigraf", "threedgp")},

@@ -109,10 +109,9 @@ def check_points(case: Case, fields: list[TriplaneField], report: Report) -> Non
 
 def _outputs(field: TriplaneField, points: Tensor) -> Tensor:
     """What the decoder says at points, before any activation."""
-    first, *rest = field.decoder.decoder.layers
-    x = field.features(points) + (0 if first.bias is None else first.bias)
-    for layer in rest:
-        x = layer(x)
+    x = field.features(points)
+    for index, (weight, bias) in enumerate(field.decoder.tensors()):
+        x = torch.nn.functional.linear(x if index == 0 else field.decoder.decoder.layers[1](x), weight, bias)
     return x
 
 
@@ -174,12 +173,8 @@ def check_mesh(case: Case, field: TriplaneField, report: Report) -> None:
 
     grid = (field.density(lattice[:, OURS]) * length).reshape(size, size, size)
     report.stored("grid.density", grid, case, atol=1e-3, rtol=1e-3)
-    report.compared |= {
-        "out.mesh.vertices",
-        "out.mesh.faces",
-        "out.mesh.vertices_upright",
-        "out.grid.points_first_last",
-    }
+    report.compared |= {f"out.mesh.{name}" for name in ("vertices", "faces", "vertices_upright")}
+    report.compared.add("out.grid.points_first_last")
     ends = torch.cat([lattice[:4], lattice[-4:]])
     report.close("grid.points", ends, case.tensors["out.grid.points_first_last"], atol=EXACT)
     cells, _ = mcubes.marching_cubes(grid.double().numpy(), asked["threshold"])
@@ -215,9 +210,8 @@ def check_parts(case: Case, report: Report) -> None:
     for name in (name for name in tensors if name.startswith("out.positions")):
         patches = math.isqrt(tensors[name].shape[0] - 1)
         source = next(one for one in tensors if one.startswith("in.positions"))
-        report.stored(
-            name.removeprefix("out."), resampled_positions(tensors[source][None], patches)[0], case, atol=2e-5
-        )
+        found = resampled_positions(tensors[source][None], patches)[0]
+        report.stored(name.removeprefix("out."), found, case, atol=2e-5)
     for name in (name for name in info if name.startswith("cameras")):
         check_cameras(case, name, info[name], report)
     check_box(case, report)

@@ -15,8 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.reconstructor_configs import PlaneActivation, ReconstructionConfig
+from gen3d_tools.kernels.network.numbers import DecoderNumbers, HiddenActivation
 
 _ACTIVATIONS: dict[PlaneActivation, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU, "softplus": nn.Softplus}
+_COMPILED: dict[PlaneActivation, HiddenActivation] = {"silu": "silu", "softplus": "softplus"}
+"""Activations that the kernels know, by their names there."""
+
 _PUBLISHED_ORDER = (2, 0, 1)
 """Which of the published planes is our xy, xz and yz plane."""
 
@@ -73,3 +77,26 @@ class FoldedDecoder(nn.Module):
         for layer in rest:
             x = layer(x)
         return torch.sigmoid(x[..., 1:]), x[..., 0]
+
+    def numbers(self) -> DecoderNumbers | None:
+        """Give the network as arrays for the fast kernels; None where they do not know its activation."""
+        activation = _COMPILED.get(self.decoder.activation)
+        if activation is None:
+            return None
+        layers = [(weight.detach().float().cpu(), bias.detach().float().cpu()) for weight, bias in self.tensors()]
+        return DecoderNumbers(
+            weights=tuple(weight.numpy() for weight, _ in layers),
+            biases=tuple(bias.numpy() for _, bias in layers),
+            activation=activation,
+            density_row=0,
+        )
+
+    def tensors(self) -> list[tuple[Tensor, Tensor]]:
+        """Give the weights and biases of `numbers` as tensors through which gradients reach the parameters."""
+        first, *rest = self.decoder.linear()
+        same = torch.eye(first.out_features, device=first.weight.device)
+        return [(same, _bias(first)), *((layer.weight, _bias(layer)) for layer in rest)]
+
+
+def _bias(layer: nn.Linear) -> Tensor:
+    return layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias

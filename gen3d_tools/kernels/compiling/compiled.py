@@ -131,12 +131,29 @@ def fast_exp_below_0(u):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def fast_exp(u):  # type: ignore[no-untyped-def]
+    """Exponential of a float32, which stays at those of -80 and 60 beyond them."""
+    scaled = min(max(f32(u), f32(-80)), f32(60)) * f32(1.44269504)
+    whole = np.int32(scaled + f32(128.5)) - np.int32(128)  # rounds down what is positive: to the nearest
+    r = (scaled - f32(whole)) * f32(0.69314718)
+    p = ((f32(1 / 720) * r + f32(1 / 120)) * r + f32(1 / 24)) * r + f32(1 / 6)
+    p = ((p * r + f32(0.5)) * r + f32(1)) * r + f32(1)
+    return p * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@compiled()
 def softplus(u):  # type: ignore[no-untyped-def]
     """`log(1 + exp(u))` for any u; the logarithm is that of `fast_log` within 1..2."""
     f = fast_exp_below_0(-abs(u)) * f32(0.70710678) - f32(0.29289322)
     p = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
     p = ((p * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
     return max(u, f32(0)) + (f + f * f * p + f32(0.34657359))
+
+
+@compiled()
+def silu(u):  # type: ignore[no-untyped-def]
+    """`u / (1 + exp(-u))` for any u."""
+    return u / (f32(1) + fast_exp(-u))
 
 
 @compiled()

@@ -3,16 +3,17 @@
 Affine arithmetic: over a tile every unit is `c + gx x + gy y + gz z + r`, with x, y and z from -1 to 1 across the tile
 and |r| <= e. Tables give that for the first layer, a linear layer keeps it, and an activation f, which is convex,
 is replaced by a line of slope s: f(u) - s u lies between its value where f' = s and the larger of its values at the two
-ends. The slope is that of the chord: for it, the two are nearest. Units vary together through gx, gy and gz; plain
-intervals forget that, and through two layers they keep nearly every tile. Rounding is covered by widening e at every
-layer by more than the kernels' largest error.
+ends (silu is not convex: see `line_beside_silu`). The slope is that of the chord: for it, the two are nearest. Units
+vary together through gx, gy and gz; plain intervals forget that, and through two layers they keep nearly every tile.
+Rounding is covered by widening e at every layer by more than the kernels' largest error.
 """
 
 import numpy as np
 
 from gen3d_tools.kernels.compiling.announce import announce
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_log, leaky_relu, softplus
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, fast_log, leaky_relu, silu, softplus
 from gen3d_tools.kernels.lattice.tables import LANES
+from gen3d_tools.kernels.network.numbers import SILU, SOFTPLUS
 
 
 @compiled()
@@ -82,7 +83,7 @@ def bound_tile(lattice, xy, xz, yz, forms, other):  # type: ignore[no-untyped-de
         forms[3, h] = xz[2, h] + yz[2, h]
         forms[4, h] = xy[3, h] + xz[3, h] + yz[3, h]
     for layer in range(lattice.deeper.shape[0] + 1):
-        bound_activation(forms, lattice.smooth, margin)
+        bound_activation(forms, lattice.activation, margin)
         if layer < lattice.deeper.shape[0]:
             bound_linear(forms, lattice.deeper[layer], lattice.deeper_bias[layer], other)
             forms, other = other, forms
@@ -100,13 +101,13 @@ def bound_tile(lattice, xy, xz, yz, forms, other):  # type: ignore[no-untyped-de
 
 
 @compiled(forceinline=True)
-def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
+def bound_activation(forms, activation, margin):  # type: ignore[no-untyped-def]
     """Replace every unit by its activation, in place; the remainder then also covers rounding."""
     for h in range(forms.shape[1]):
         c, spread = forms[0, h], abs(forms[1, h]) + abs(forms[2, h]) + abs(forms[3, h]) + forms[4, h]
         spread += margin * (abs(c) + spread)
         low, high = c - spread, c + spread
-        if smooth:
+        if activation == SOFTPLUS:
             f_low, f_high = softplus(low), softplus(high)
             slope = min(max((f_high - f_low) / max(high - low, f32(1e-30)), f32(0)), f32(1))
             at_low, at_high = f_low - slope * low, f_high - slope * high
@@ -114,13 +115,16 @@ def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
             least = -slope * fast_log(max(slope, f32(1e-30))) - rest * fast_log(
                 max(rest, f32(1e-30))
             )  # where f' = slope
+            most = max(at_low, at_high)
+        elif activation == SILU:
+            slope, least, most = line_beside_silu(low, high)
         else:
             f_low, f_high = leaky_relu(low), leaky_relu(high)
             slope = min(max((f_high - f_low) / max(high - low, f32(1e-30)), f32(0.2)), f32(1))
             at_low, at_high = f_low - slope * low, f_high - slope * high
             kink = f32(0) if low * high < f32(0) else f32(3e38)  # inside, the least value is that at 0
             least = min(kink, min(at_low, at_high))
-        most = max(at_low, at_high)
+            most = max(at_low, at_high)
         forms[0, h] = slope * c + (least + most) * f32(0.5)
         forms[1, h] *= slope
         forms[2, h] *= slope
@@ -128,6 +132,40 @@ def bound_activation(forms, smooth, margin):  # type: ignore[no-untyped-def]
         forms[4, h] = slope * forms[4, h] + (most - least) * f32(0.5)
         size = abs(forms[0, h]) + slope * spread + abs(slope * c)
         forms[4, h] += margin * (size + f32(1))
+
+
+@compiled(forceinline=True)
+def line_beside_silu(low, high):  # type: ignore[no-untyped-def]
+    """The slope of silu's chord from `low` to `high`, and bounds of silu minus the line through 0 of that slope.
+
+    silu is no convex function: it curves upwards, by at most 1/2 (at 0), between -2.4 and 2.4, and downwards, by at
+    most 0.0599, beyond. A function that curves upwards by at most m lies at most m l^2 / 8 below a chord of length l,
+    and likewise above. Long chords are bounded by `relu(u) - 0.2785 <= silu(u) <= relu(u)` instead.
+    """
+    f_low, f_high = silu(low), silu(high)
+    length = max(high - low, f32(1e-30))
+    slope = min(max((f_high - f_low) / length, f32(-0.1)), f32(1.1))
+    at_low, at_high = f_low - slope * low, f_high - slope * high
+    nearest = max(max(low, -high), f32(0))  # distance of the interval from 0
+    farthest = max(abs(low), abs(high))
+    upwards = upward_curve(nearest)
+    downwards = f32(0.06) if farthest > f32(2.39) else f32(0)
+    eighth = f32(0.125) * length * length
+    least, most = min(at_low, at_high) - upwards * eighth, max(at_low, at_high) + downwards * eighth
+    relu_low, relu_high = max(low, f32(0)) - slope * low, max(high, f32(0)) - slope * high
+    kink = f32(0) if low * high < f32(0) else f32(3e38)
+    least = max(least, min(kink, min(relu_low, relu_high)) - f32(0.2786))
+    most = min(most, max(relu_low, relu_high))
+    return slope, least, max(most, least)
+
+
+@compiled(forceinline=True)
+def upward_curve(u):  # type: ignore[no-untyped-def]
+    """Second derivative of silu at u >= 0, where it falls, or 0 where it is below."""
+    small = fast_exp_below_0(-u)
+    share = f32(1) / (f32(1) + small)
+    slope = share * share * small  # of the sigmoid
+    return max(slope * (f32(2) + u * (f32(1) - f32(2) * share)) + f32(1e-5), f32(0))
 
 
 @compiled(forceinline=True)

@@ -11,11 +11,13 @@ everything is shifted by one, so that 0 is that layer. Cell i lies between point
 
 import numpy as np
 
-from gen3d_tools.kernels.compiling.compiled import IN_ORDER, compiled, f32, fast_log, leaky_relu, softplus
-from gen3d_tools.kernels.lattice.tables import EXP_SEPARABLE, LANES, SOFTPLUS
+from gen3d_tools.kernels.compiling.compiled import IN_ORDER, compiled, f32, fast_log, leaky_relu, silu, softplus
+from gen3d_tools.kernels.lattice.tables import EXP_SEPARABLE, LANES
+from gen3d_tools.kernels.network.numbers import SILU, SOFTPLUS
 
 TILE, PART = 8, 4  # cells along each side
 BLOCK = 16  # points evaluated together; a multiple of 4
+DEEP = 4  # further hidden layers from which on BLAS multiplies; fewer keep the bytes they have always had
 BORDER = -3.0e38  # raw density of the empty layer
 
 
@@ -41,6 +43,9 @@ def first_hidden(lattice, places, start, count, units):  # type: ignore[no-untyp
         elif form == SOFTPLUS:
             for h in range(u.shape[0]):
                 u[h] = softplus(a[h] + b[h] + c[h])
+        elif form == SILU:
+            for h in range(u.shape[0]):
+                u[h] = silu(a[h] + b[h] + c[h])
         else:
             for h in range(u.shape[0]):
                 u[h] = leaky_relu(a[h] + b[h] + c[h])
@@ -68,6 +73,9 @@ def shallow_density(lattice, places, start, count, out):  # type: ignore[no-unty
         elif form == SOFTPLUS:
             for h in range(row.shape[0]):
                 total += row[h] * softplus(a[h] + b[h] + c[h])
+        elif form == SILU:
+            for h in range(row.shape[0]):
+                total += row[h] * silu(a[h] + b[h] + c[h])
         else:
             for h in range(row.shape[0]):
                 total += row[h] * leaky_relu(a[h] + b[h] + c[h])
@@ -123,16 +131,48 @@ def eight(units, p, j):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def activate(units, smooth):  # type: ignore[no-untyped-def]
+def activate(units, activation):  # type: ignore[no-untyped-def]
     """Apply the activation of the deeper layers in place."""
     for p in range(units.shape[0]):
         u = units[p]
-        if smooth:
+        if activation == SOFTPLUS:
             for h in range(u.shape[0]):
                 u[h] = softplus(u[h])
+        elif activation == SILU:
+            for h in range(u.shape[0]):
+                u[h] = silu(u[h])
         else:
             for h in range(u.shape[0]):
                 u[h] = leaky_relu(u[h])
+
+
+@compiled()
+def deeper_hidden(weights, biases, activation, units, others):  # type: ignore[no-untyped-def]
+    """Evaluate many hidden layers of a block, each product by BLAS: it takes a third of the time.
+
+    The shape of a block is always the same, so that equal rows give equal bytes whatever their neighbours are.
+
+    Args:
+        weights: [layers, 1, H in, H out].
+        biases: [layers, 1, H].
+        activation: See `HIDDEN_ACTIVATIONS`.
+        units: [BLOCK, H] the layer before; receives the last one.
+        others: [BLOCK, H] room to work in.
+    """
+    for layer in range(len(weights)):
+        np.dot(units, weights[layer, 0], others)
+        bias = biases[layer, 0]
+        for p in range(units.shape[0]):
+            u, v = others[p], units[p]
+            if activation == SILU:
+                for h in range(u.shape[0]):
+                    v[h] = silu(u[h] + bias[h])
+            elif activation == SOFTPLUS:
+                for h in range(u.shape[0]):
+                    v[h] = softplus(u[h] + bias[h])
+            else:
+                for h in range(u.shape[0]):
+                    v[h] = leaky_relu(u[h] + bias[h])
 
 
 @compiled(forceinline=True)
@@ -154,8 +194,14 @@ def evaluate_block(lattice, places, start, count, units, others, out):  # type: 
     first_hidden(lattice, places, start, count, units)
     for layer in range(lattice.deeper.shape[0]):
         multiply(units, lattice.deeper[layer], lattice.deeper_bias[layer], others)
-        activate(others, lattice.smooth)
+        activate(others, lattice.activation)
         units, others = others, units
+    last_layer(lattice, units, count, out)
+
+
+@compiled(forceinline=True)
+def last_layer(lattice, units, count, out):  # type: ignore[no-untyped-def]
+    """The raw density of a block's points from their last hidden layer."""
     for p in range(count):
         total, u = f32(0), units[p]
         for h in range(u.shape[0]):
@@ -178,6 +224,7 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
         values: [TILE + 1, n + 2, n + 2] receives the values at the points of kept parts, `BORDER` around the lattice.
     """
     n, parts = lattice.size, kept.shape[2]
+    deep = lattice.deeper.shape[0] >= DEEP and lattice.deeper.shape[1] == 1
     units, others = np.zeros((BLOCK, lattice.row.shape[0]), f32), np.zeros((BLOCK, lattice.row.shape[0]), f32)
     places, found = np.zeros((n + 2 + BLOCK, 3), np.int64), np.zeros(BLOCK, f32)
     wanted = np.zeros(parts + 1, np.bool_)
@@ -197,7 +244,12 @@ def evaluate_parts(lattice, slab, kept, level, step, values):  # type: ignore[no
         start = np.int64(0)  # a plain 0 is a type of its own, for which all would be compiled again
         while count - start >= BLOCK or (row == rows - 1 and count > start):
             some = BLOCK if count - start > BLOCK else count - start
-            evaluate_block(lattice, places, start, some, units, others, found)
+            if deep:
+                first_hidden(lattice, places, start, some, units)
+                deeper_hidden(lattice.deeper, lattice.deeper_bias, lattice.activation, units, others)
+                last_layer(lattice, units, some, found)
+            else:
+                evaluate_block(lattice, places, start, some, units, others, found)
             store(places, start, some, found, slab, level, step, values)
             start += some
         count -= start  # type: ignore[assignment]

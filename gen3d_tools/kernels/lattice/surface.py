@@ -16,6 +16,7 @@ from gen3d_tools.kernels.compiling.threads import in_order
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice.evaluate import BORDER, PART, TILE, evaluate_parts
 from gen3d_tools.kernels.lattice.marching_cubes import cases, count_triangles, forget_edges, march_slab
+from gen3d_tools.kernels.lattice.sampled import SampledLattice, every, is_deep, spacing
 from gen3d_tools.kernels.lattice.tables import Lattice, exponentiate, lattice_of, padded_width
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers
 
@@ -106,10 +107,17 @@ def bytes_needed(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> in
     return needed
 
 
-def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice:
-    """Prepare the lattice of `size` points along each side of the field's box, and bound all its tiles."""
+def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) -> BoundedLattice | SampledLattice:
+    """Prepare the lattice of `size` points along each side of the field's box, and bound all its tiles.
+
+    Networks too deep for bounds are looked at instead, see `sampled`.
+    """
     announce(evaluate_parts)
     lattice = lattice_of(numbers, size)
+    if is_deep(numbers):
+        step = spacing(numbers, size)
+        seen = _dense(every(lattice, step), threads)
+        return SampledLattice.of(lattice, seen, step)
     tiles = size // TILE + 1
     windows, parts = summaries(lattice, TILE, tiles), summaries(lattice, PART, size // PART + 1)
     lattice = exponentiate(lattice)
@@ -126,7 +134,7 @@ def bounded_lattice(numbers: TriplaneNumbers, size: int, *, threads: int = 1) ->
 
 
 def find_surface(
-    bounded: BoundedLattice,
+    bounded: BoundedLattice | SampledLattice,
     level: float,
     *,
     threads: int = 1,
@@ -167,16 +175,19 @@ def find_surface(
     return np.concatenate(vertices), np.concatenate(faces)
 
 
-def span(bounded: BoundedLattice, *, threads: int = 1) -> tuple[float, float]:
+def span(bounded: BoundedLattice | SampledLattice, *, threads: int = 1) -> tuple[float, float]:
     """Lowest and highest raw density on the whole lattice."""
     return _extremes(bounded.lattice, threads)
 
 
-def dense(bounded: BoundedLattice, *, threads: int = 1) -> Float32[np.ndarray, "n n n"]:
+def dense(bounded: BoundedLattice | SampledLattice, *, threads: int = 1) -> Float32[np.ndarray, "n n n"]:
     """Evaluate the whole lattice, for those who want all its values."""
-    size = bounded.lattice.size
-    values = np.empty((size + 2,) * 3, np.float32)
-    for slab, part in _dense_slabs(bounded.lattice, threads):
+    return _dense(bounded.lattice, threads)
+
+
+def _dense(lattice: Lattice, threads: int) -> Float32[np.ndarray, "n n n"]:
+    values = np.empty((lattice.size + 2,) * 3, np.float32)
+    for slab, part in _dense_slabs(lattice, threads):
         values[TILE * slab : TILE * slab + len(part)] = part
     return values[1:-1, 1:-1, 1:-1]
 
@@ -216,7 +227,7 @@ def _every_eighth(lattice: Lattice) -> Lattice:
 
 
 def _evaluator(
-    bounded: BoundedLattice, level: float, prune: bool, buffers: BufferPool
+    bounded: BoundedLattice | SampledLattice, level: float, prune: bool, buffers: BufferPool
 ) -> Callable[[int], tuple[Bool[np.ndarray, "2 parts parts"], Float32[np.ndarray, "layers m m"]]]:
     """Make the work on one slab: which parts are kept, and the values in those."""
     keep = bounded.keep(level)

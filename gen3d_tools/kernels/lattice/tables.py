@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gen3d_tools.kernels.network.numbers import DecoderNumbers, TriplaneNumbers
+from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SOFTPLUS, DecoderNumbers, TriplaneNumbers
+from gen3d_tools.kernels.network.numbers import LEAKY_RELU as LEAKY_RELU
 
-EXP_SEPARABLE, SOFTPLUS, LEAKY_RELU = 0, 1, 2
+EXP_SEPARABLE = -1  # beside the codes of `HIDDEN_ACTIVATIONS`
 LANES = 64  # units the innermost loops run over: a number that the compiler knows. Layers are padded to whole ones.
 _LARGEST_EXPONENT = 28.0  # exp(28)^3 is a float32
 
@@ -31,7 +32,7 @@ class Lattice(NamedTuple):
     size: int  # points along each side, n
     deeper: np.ndarray  # [layers, H out / LANES, H in, LANES] further hidden layers
     deeper_bias: np.ndarray  # [layers, H out / LANES, LANES]
-    smooth: bool  # the activation of deeper layers: softplus, or else leaky ReLU
+    activation: int  # of deeper layers, see `HIDDEN_ACTIVATIONS`
     row: np.ndarray  # [H] weights of the raw density
     bias: np.float32
 
@@ -62,11 +63,11 @@ def lattice_of(numbers: TriplaneNumbers, size: int) -> Lattice:
         xz,
         yz,
         steps=np.array([int(table.shape[0] > 1) for table in tables.values()]),
-        form=SOFTPLUS if decoder.activation == "softplus" else LEAKY_RELU,
+        form=HIDDEN_ACTIVATIONS[decoder.activation],
         size=size,
         deeper=_stacked([_in_lanes(w.T, width, width) for w in decoder.weights[1:-1]], width, width),
         deeper_bias=_stacked([_in_lanes(b[None], 1, width) for b in decoder.biases[1:-1]], 1, width)[:, :, 0],
-        smooth=decoder.activation == "softplus",
+        activation=HIDDEN_ACTIVATIONS[decoder.activation],
         row=_padded(row[None], 1, width)[0],
         bias=np.float32(bias),
     )

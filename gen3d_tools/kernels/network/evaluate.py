@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen3d_tools.kernels.compiling.compiled import IN_ORDER, compiled, f32, leaky_relu, softplus
-from gen3d_tools.kernels.network.numbers import TriplaneNumbers, fold
+from gen3d_tools.kernels.compiling.compiled import IN_ORDER, compiled, f32, leaky_relu, silu, softplus
+from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SILU, SOFTPLUS, TriplaneNumbers, fold
 
 WIDTH = 64  # hidden units the loops are compiled for; narrower layers are filled up with units of weight 0
 
@@ -25,7 +25,7 @@ class Network(NamedTuple):
     deeper_bias: np.ndarray  # [layers - 1, H]
     density: np.ndarray  # [H] the row of the last layer that gives the raw density, gain included
     density_bias: np.float32
-    smooth: bool  # hidden activation: softplus, or else a leaky ReLU
+    activation: int  # of the hidden layers, see `HIDDEN_ACTIVATIONS`
 
 
 def network_of(numbers: TriplaneNumbers) -> Network | None:
@@ -47,7 +47,7 @@ def network_of(numbers: TriplaneNumbers) -> Network | None:
         deeper_bias=np.array([filled(bias, (WIDTH,)) for bias in decoder.biases[1:-1]], f32).reshape(-1, WIDTH),
         density=filled(row, (WIDTH,)),
         density_bias=f32(bias),
-        smooth=decoder.activation == "softplus",
+        activation=HIDDEN_ACTIVATIONS[decoder.activation],
     )
 
 
@@ -58,11 +58,14 @@ def filled(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @compiled(forceinline=True)
-def activate(u, smooth):  # type: ignore[no-untyped-def]
+def activate(u, activation):  # type: ignore[no-untyped-def]
     """Apply the hidden activation in place."""
-    if smooth:
+    if activation == SOFTPLUS:
         for h in range(WIDTH):
             u[h] = softplus(u[h])
+    elif activation == SILU:
+        for h in range(WIDTH):
+            u[h] = silu(u[h])
     else:
         for h in range(WIDTH):
             u[h] = leaky_relu(u[h])
@@ -109,12 +112,12 @@ def first_layer(net, x, y, z, u):  # type: ignore[no-untyped-def]
 def hidden(net, x, y, z, u, other):  # type: ignore[no-untyped-def]
     """Evaluate the hidden layers at a point; `u` gets the last one, `other` is room to work in."""
     first_layer(net, x, y, z, u)
-    activate(u, net.smooth)
+    activate(u, net.activation)
     for layer in range(len(net.deeper)):
         for h in range(WIDTH):
             other[h] = net.deeper_bias[layer, h]
         _multiply(net.deeper[layer], u, other)
-        activate(other, net.smooth)
+        activate(other, net.activation)
         for h in range(WIDTH):
             u[h] = other[h]
 
@@ -143,11 +146,11 @@ def hidden_of_four(net, points, units, others):  # type: ignore[no-untyped-def]
     """
     for p in range(4):
         first_layer(net, points[p, 0], points[p, 1], points[p, 2], units[p])
-        activate(units[p], net.smooth)
+        activate(units[p], net.activation)
     for layer in range(len(net.deeper)):
         _multiply_four(net.deeper[layer], net.deeper_bias[layer], units, others)
         for p in range(4):
-            activate(others[p], net.smooth)
+            activate(others[p], net.activation)
             for h in range(WIDTH):
                 units[p, h] = others[p, h]
 

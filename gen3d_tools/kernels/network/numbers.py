@@ -13,9 +13,17 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-HiddenActivation = Literal["softplus", "lrelu"]
+HiddenActivation = Literal["softplus", "lrelu", "silu"]
 ValueActivation = Literal["sigmoid", "linear"]
 LRELU_SLOPE = 0.2
+
+LEAKY_RELU, SOFTPLUS, SILU = 0, 1, 2
+HIDDEN_ACTIVATIONS: dict[HiddenActivation, int] = {"lrelu": LEAKY_RELU, "softplus": SOFTPLUS, "silu": SILU}
+"""Hidden activations as the compiled functions know them."""
+
+RELU_DENSITY, SOFTPLUS_DENSITY, EXP_DENSITY = 0, 1, 2
+DENSITY_ACTIVATIONS = {"relu": RELU_DENSITY, "softplus": SOFTPLUS_DENSITY, "exp": EXP_DENSITY}
+"""Density activations by their names in `fields.choices`, as the compiled functions know them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,7 +35,7 @@ class DecoderNumbers:
 
     weights: tuple[Float[np.ndarray, "_ _"], ...]  # [outputs, inputs] of each layer
     biases: tuple[Float[np.ndarray, " _"], ...]
-    activation: HiddenActivation  # "lrelu": slope 0.2, without a gain
+    activation: HiddenActivation  # "lrelu": slope 0.2, without a gain; "silu": x sigmoid(x)
     density_row: int  # which output is the raw density; the other outputs are the colours before their activation
     density_gain: float = 1.0  # multiplies that output
     # Colours and features are `activation(output) * value_gain + value_offset`.

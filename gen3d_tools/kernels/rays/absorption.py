@@ -10,17 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp, fast_exp_below_0, softplus
+from gen3d_tools.kernels.network.numbers import EXP_DENSITY, RELU_DENSITY
 
 DARK = f32(1e-12)  # light below this is none
 _SHORT = f32(0.02)  # optical thickness up to which what is stopped is a polynomial: 1 - exp(-x) would cancel
 _DENSEST = f32(1e30)
+LARGEST_EXPONENT = f32(60)  # beyond it exponential densities stay the same
 
 
 class Light(NamedTuple):
     """How densities stop light and values are made; the names are those of `RenderConfig` where it has them."""
 
-    smooth: bool  # density activation: softplus, or else ReLU
+    density: int  # its activation, see `DENSITY_ACTIVATIONS`
     shift: np.float32  # added to the raw density
     width: np.float32  # density = activation((raw + shift) / width) * width
     midpoint: bool  # marcher; else classical
@@ -38,10 +40,12 @@ class Light(NamedTuple):
 def _density(light, raw):  # type: ignore[no-untyped-def]
     """Activate a raw density, accurately however small it is: a last interval can be very long."""
     u = (raw + light.shift) / light.width
-    if not light.smooth:
+    if light.density == RELU_DENSITY:
         return max(u, f32(0)) * light.width
     if u < f32(-70):
         return f32(0)
+    if light.density == EXP_DENSITY:
+        return fast_exp(u) * light.width
     return (softplus(u) if u > f32(-8) else fast_exp_below_0(u)) * light.width
 
 
@@ -49,8 +53,10 @@ def _density(light, raw):  # type: ignore[no-untyped-def]
 def _density_slope(light, raw):  # type: ignore[no-untyped-def]
     """Slope of `_density`."""
     u = (raw + light.shift) / light.width
-    if not light.smooth:
+    if light.density == RELU_DENSITY:
         return f32(1) if u > 0 else f32(0)
+    if light.density == EXP_DENSITY:
+        return fast_exp(u) if u < LARGEST_EXPONENT else f32(0)
     small = fast_exp_below_0(-abs(u))
     return (f32(1) if u > 0 else small) / (f32(1) + small)
 

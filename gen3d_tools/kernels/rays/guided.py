@@ -15,9 +15,10 @@ from jaxtyping import Float
 
 from gen3d_tools.kernels.compiling.ahead import second_process
 from gen3d_tools.kernels.compiling.announce import announce
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp, fast_exp_below_0, softplus
 from gen3d_tools.kernels.compiling.threads import share_out
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network, dot, hidden, hidden_of_four, raw_density
+from gen3d_tools.kernels.network.numbers import EXP_DENSITY, RELU_DENSITY
 from gen3d_tools.kernels.rays.occupancy import OccupancyGrid
 from gen3d_tools.kernels.rays.ray_marching import (
     DARK,
@@ -45,7 +46,7 @@ class Shading(NamedTuple):
     sigmoid: bool  # value = sigmoid(output) * gain + offset, or output * gain + offset
     gain: np.float32
     offset: np.float32
-    smooth: bool  # density = softplus(raw + shift), or relu
+    density: int  # activation of raw + shift, see `DENSITY_ACTIVATIONS`
     shift: np.float32
     closing: np.float32  # length of the interval behind the ray's end, 0 = none
     last_takes_rest: bool  # all light left is stopped at the ray's end
@@ -120,10 +121,12 @@ def spread(pieces, count, cell, most, at):  # type: ignore[no-untyped-def]
 def density_of(shading, raw):  # type: ignore[no-untyped-def]
     """Activate a raw density, accurately however small it is: a last interval can be very long."""
     u = raw + shading.shift
-    if not shading.smooth:
+    if shading.density == RELU_DENSITY:
         return max(u, f32(0))
     if u < f32(-70):
         return f32(0)
+    if shading.density == EXP_DENSITY:
+        return fast_exp(u)
     return softplus(u) if u > f32(-8) else fast_exp_below_0(u)
 
 
@@ -177,7 +180,7 @@ def reweigh(shading, pieces, count, at, error, samples, cell, weights):  # type:
         else:  # what is known at the outermost samples says little further out
             fix = error[i] * max(f32(0), f32(1) - abs(middle - at[i]) / (f32(_TRUST) * cell))
         a, b = shares[k] + fix - half + shading.shift, lasts[k] + fix + half + shading.shift
-        thickness += length * mean_density(a, b, shading.smooth)
+        thickness += length * mean_density(a, b, shading.density)
         starts[k], shares[k], lasts[k], lights[k] = middle, share, f32(i), -thickness
         if thickness > _BLACK:
             count = k + 1

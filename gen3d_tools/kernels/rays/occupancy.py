@@ -16,8 +16,11 @@ from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32
 from gen3d_tools.kernels.compiling.threads import share_out
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summarize
-from gen3d_tools.kernels.lattice.tables import LEAKY_RELU, SOFTPLUS, Lattice
+from gen3d_tools.kernels.lattice.evaluate import DEEP
+from gen3d_tools.kernels.lattice.sampled import BEYOND, over_parts
+from gen3d_tools.kernels.lattice.tables import Lattice
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network
+from gen3d_tools.kernels.network.numbers import SILU
 from gen3d_tools.kernels.network.points import densities_at
 
 CELLS = 128  # about as many along each side
@@ -58,12 +61,16 @@ def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) ->
     announce(bound_tiles)
     grid = _grid(net.size)
     tile = 2 if len(net.deeper) else 1  # bounds through several layers take a while
-    possible = _possible(net, grid, threshold, tile, threads)
-    occupied = possible.repeat(tile, 0).repeat(tile, 1).repeat(tile, 2)[: grid.cells, : grid.cells, : grid.cells]
-    occupied = np.ascontiguousarray(occupied)  # other layouts are other types, for which kernels are compiled again
     texel = 1 / float(net.per_texel[0])
     cell = texel * grid.per_cell / grid.parts
     start = (-1 - 2 / grid.parts - float(net.per_texel[1])) * texel
+    deep = net.activation == SILU and len(net.deeper) >= DEEP
+    if deep:  # bounds say nothing: it is looked at, see `lattice.sampled`
+        possible = _seen_above(net, start + np.arange(-(-grid.cells // tile) + 1) * (cell * tile), threshold, threads)
+    else:
+        possible = _possible(net, grid, threshold, tile, threads)
+    occupied = possible.repeat(tile, 0).repeat(tile, 1).repeat(tile, 2)[: grid.cells, : grid.cells, : grid.cells]
+    occupied = np.ascontiguousarray(occupied)  # other layouts are other types, for which kernels are compiled again
     raw = np.full((grid.cells + 1,) * 3, EMPTY, np.float32)
     corners = np.zeros(raw.shape, np.bool_)
     corners[:-1, :-1, :-1] = occupied
@@ -71,6 +78,25 @@ def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) ->
     axis = np.arange(grid.cells + 1, dtype=np.float32) * f32(cell) + f32(start)
     raw[corners] = densities_at(net, _points(axis, np.argwhere(corners)), threads=threads)
     # What hides between lattice points is shown by raising these: the lattice only has to make rays look.
+    if not deep:
+        _raise_hidden(net, raw, possible, threshold, start, cell, tile, threads)
+    above = raw > threshold
+    _widen(above, -1)
+    wanted = above[:-1, :-1, :-1] & occupied
+    return OccupancyGrid(raw, leaps(wanted), occupied, box_around(wanted), f32(start), f32(cell))
+
+
+def _raise_hidden(
+    net: Network,
+    raw: Float[np.ndarray, "n n n"],
+    possible: Bool[np.ndarray, "t t t"],
+    threshold: float,
+    start: float,
+    cell: float,
+    tile: int,
+    threads: int,
+) -> None:
+    """Raise, in place, the lattice's values around tiles that may hold something between its points and do."""
     middles = np.arange(len(possible) * 2, dtype=np.float32) * f32(cell * tile / 2) + f32(start + cell * tile / 4)
     tiles = np.argwhere(possible & (_highest_at_points(raw, tile, len(possible)) <= threshold))
     for place, highest in zip(tiles, _highest_within(net, middles, tiles, threads), strict=True):
@@ -78,10 +104,20 @@ def build_occupancy_grid(net: Network, threshold: float, *, threads: int = 1) ->
             i, j, k = place * tile
             part = raw[i : i + tile + 1, j : j + tile + 1, k : k + tile + 1]
             np.maximum(part, highest, out=part)
-    above = raw > threshold
-    _widen(above, -1)
-    wanted = above[:-1, :-1, :-1] & occupied
-    return OccupancyGrid(raw, leaps(wanted), occupied, box_around(wanted), f32(start), f32(cell))
+
+
+def _seen_above(
+    net: Network, axis: Float[np.ndarray, " n"], threshold: float, threads: int
+) -> Bool[np.ndarray, "t t t"]:
+    """Tiles between points along `axis` in which something above the threshold was seen, or may be."""
+    axis = axis.astype(np.float32)
+    places = np.stack(np.meshgrid(*[np.arange(len(axis))] * 3, indexing="ij"), -1).reshape(-1, 3)
+    seen = densities_at(net, _points(axis, places), threads=threads).reshape((len(axis),) * 3)
+    low = high = seen
+    for axis_index in range(3):
+        low, high = over_parts(low, np.minimum, axis_index, 1), over_parts(high, np.maximum, axis_index, 1)
+    found: np.ndarray = high + BEYOND * (high - low) > threshold
+    return found
 
 
 def _widen(mask: Bool[np.ndarray, "n n n"], step: int) -> None:
@@ -211,11 +247,11 @@ def _without_tables(net: Network, points: int) -> Lattice:
         nothing,
         nothing,
         steps=np.zeros(3, np.int64),
-        form=SOFTPLUS if net.smooth else LEAKY_RELU,
+        form=net.activation,
         size=points,
         deeper=net.deeper[:, None],
         deeper_bias=net.deeper_bias[:, None],
-        smooth=net.smooth,
+        activation=net.activation,
         row=net.density,
         bias=net.density_bias,
     )

@@ -6,7 +6,8 @@ or, across steep steps, the integral of its two straight limbs.
 
 import numpy as np
 
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp, fast_exp_below_0, softplus
+from gen3d_tools.kernels.network.numbers import EXP_DENSITY, SOFTPLUS_DENSITY
 
 DARK = f32(1e-4)  # light below which a ray ends, or has met nothing
 SLACK = 256  # workspace for the parts of steps
@@ -17,12 +18,16 @@ _OPAQUE = f32(-np.log(DARK))  # optical thickness at which a ray ends
 
 
 @compiled(forceinline=True)
-def mean_density(a, b, smooth):  # type: ignore[no-untyped-def]
+def mean_density(a, b, activation):  # type: ignore[no-untyped-def]
     """Mean of the activation over a step along which its argument runs evenly from `a` to `b`."""
     low, high = min(a, b), max(a, b)
     if high < f32(-16):
         return f32(0)
-    if smooth and high - low < f32(8):
+    if activation == EXP_DENSITY:
+        if high - low < f32(0.5):
+            return (fast_exp(a) + f32(4) * fast_exp(f32(0.5) * (a + b)) + fast_exp(b)) / f32(6)
+        return (fast_exp(high) - fast_exp(low)) / (high - low)
+    if activation == SOFTPLUS_DENSITY and high - low < f32(8):
         return (softplus(a) + f32(4) * softplus(f32(0.5) * (a + b)) + softplus(b)) / f32(6)
     if low >= f32(0):
         return f32(0.5) * (low + high)
@@ -193,17 +198,17 @@ def _add_pieces(shading, start, step, before, after, thickness, most, pieces, co
     Returns:
         How many parts, and the optical thickness behind them.
     """
-    stopped = step * mean_density(before + shading.shift, after + shading.shift, shading.smooth)
+    stopped = step * mean_density(before + shading.shift, after + shading.shift, shading.density)
     parts = 1
     if stopped >= f32(0.5):
         light = fast_exp_below_0(-thickness)
-        parts = min(most, max(1, int(stopped * min(f32(4), light * _DIM))))
+        parts = min(most, max(1, int(min(stopped, f32(1e6)) * min(f32(4), light * _DIM))))
     length = step / f32(parts)
     for part in range(parts):
         a = before + (after - before) * f32(part) / f32(parts)
         b = before + (after - before) * f32(part + 1) / f32(parts)
         if parts > 1:
-            stopped = length * mean_density(a + shading.shift, b + shading.shift, shading.smooth)
+            stopped = length * mean_density(a + shading.shift, b + shading.shift, shading.density)
         thickness += stopped
         pieces[0, count + part], pieces[1, count + part] = start + f32(part) * length, length
         pieces[2, count + part], pieces[3, count + part] = a, b

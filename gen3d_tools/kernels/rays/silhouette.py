@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from gen3d_tools.kernels.compiling.announce import announce
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, softplus
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp, fast_exp_below_0, softplus
 from gen3d_tools.kernels.compiling.threads import in_order, share_out
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice.tables import lattice_of
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network, hidden, raw_density
-from gen3d_tools.kernels.network.numbers import TriplaneNumbers
+from gen3d_tools.kernels.network.numbers import EXP_DENSITY, RELU_DENSITY, TriplaneNumbers
 from gen3d_tools.kernels.rays.ray_marching import mean_density
 
 _BLOCK = 64  # rays per task at least
@@ -38,15 +38,15 @@ class Tiles(NamedTuple):
 class Light(NamedTuple):
     """How density stops light."""
 
-    smooth: bool  # density = softplus(raw + shift), or relu
+    density: int  # activation of raw + shift, see `DENSITY_ACTIVATIONS`
     shift: np.float32
     closing: np.float32  # length of the interval behind the ray's end, 0 = none
     step: np.float32  # longest distance of samples
 
 
-def light_of(box_side: float, *, smooth: bool, shift: float, closing: float) -> Light:
+def light_of(box_side: float, *, density: int, shift: float, closing: float) -> Light:
     """Fill in how finely rays are looked at."""
-    return Light(smooth, f32(shift), f32(closing), f32(box_side / _STEPS))
+    return Light(density, f32(shift), f32(closing), f32(box_side / _STEPS))
 
 
 def possible_tiles(numbers: TriplaneNumbers, threshold: float, *, threads: int = 1) -> Tiles:
@@ -122,8 +122,10 @@ def _raw_at(net, tiles, o, d, t, anyway, u, other):  # type: ignore[no-untyped-d
 def _density(light, raw):  # type: ignore[no-untyped-def]
     """Activate a raw density, accurately however small it is: a last interval can be very long."""
     a = raw + light.shift
-    if not light.smooth:
+    if light.density == RELU_DENSITY:
         return max(a, f32(0))
+    if light.density == EXP_DENSITY:
+        return fast_exp(a)
     return softplus(a) if a > f32(-8) else fast_exp_below_0(a)
 
 
@@ -145,7 +147,7 @@ def _follow(net, tiles, light, o, d, near, far, u, other):  # type: ignore[no-un
         raw = _raw_at(net, tiles, o, d, min(max(t, near), far), k == steps and light.closing > 0, u, other)
         if not fine:
             if k > 0 and max(before, raw) > tiles.threshold:
-                total += step * mean_density(before + light.shift, raw + light.shift, light.smooth)
+                total += step * mean_density(before + light.shift, raw + light.shift, light.density)
             if k == steps and light.closing > 0:
                 total += light.closing * _density(light, raw)
             if raw > peak:

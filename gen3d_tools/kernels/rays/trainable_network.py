@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0
+from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, silu
 from gen3d_tools.kernels.network.evaluate import WIDTH, filled
+from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SILU, SOFTPLUS, HiddenActivation
 
 BATCH = 32  # points per product; BLAS works with one thread below 64^3 multiplications
 LANE = 8  # channels are filled up to a multiple of it: what one vector register holds
@@ -39,7 +40,7 @@ class TrainableNetwork(NamedTuple):
     deeper_bias: np.ndarray  # [layers - 1, H]
     head: np.ndarray  # [values + 1, H] last layer; the raw density is its last row
     head_bias: np.ndarray  # [values + 1]
-    smooth: bool  # hidden activation: softplus, or else a leaky ReLU
+    activation: int  # of the hidden layers, see `HIDDEN_ACTIVATIONS`
 
 
 def network_from(
@@ -48,7 +49,7 @@ def network_from(
     weights: list[Float[np.ndarray, "_ _"]],
     biases: list[Float[np.ndarray, " _"]],
     *,
-    smooth: bool,
+    activation: HiddenActivation,
     align_corners: bool,
     box_side: float,
     bounded: bool,
@@ -60,7 +61,7 @@ def network_from(
         axes: World axes along u and v of each plane, ascending.
         weights: [outputs, inputs] of each layer, gains included, the last layer's density row at its end.
         biases: Of each layer.
-        smooth: Whether the hidden activation is softplus, or else a leaky ReLU.
+        activation: Of the hidden layers.
         align_corners: Whether the box ends at the centres of the outermost texels, or at their outer edges.
         box_side: Full side of the box, world units.
         bounded: Whether the density outside the box is 0.
@@ -84,7 +85,7 @@ def network_from(
         deeper_bias=np.array([filled(bias, (WIDTH,)) for bias in biases[1:-1]], f32).reshape(-1, WIDTH),
         head=filled(weights[-1], (outputs, WIDTH)),
         head_bias=np.ascontiguousarray(biases[-1], f32),
-        smooth=smooth,
+        activation=HIDDEN_ACTIVATIONS[activation],
     )
 
 
@@ -162,11 +163,14 @@ def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
 
 
 @compiled(no_cpython_wrapper=True)
-def _activate(units, bias, smooth):  # type: ignore[no-untyped-def]
+def _activate(units, bias, activation):  # type: ignore[no-untyped-def]
     """Add the bias and apply the hidden activation, in place."""
     for p in range(BATCH):
         row = units[p]
-        if smooth:
+        if activation == SILU:
+            for h in range(WIDTH):
+                row[h] = silu(row[h] + bias[h])
+        elif activation == SOFTPLUS:
             for h in range(WIDTH):
                 u = row[h] + bias[h]
                 f = fast_exp_below_0(-abs(u)) * f32(0.70710678) - f32(0.29289322)
@@ -180,11 +184,18 @@ def _activate(units, bias, smooth):  # type: ignore[no-untyped-def]
 
 
 @compiled(no_cpython_wrapper=True)
-def _activate_with_slopes(units, slopes, bias, smooth):  # type: ignore[no-untyped-def]
+def _activate_with_slopes(units, slopes, bias, activation):  # type: ignore[no-untyped-def]
     """Do what `_activate` does, and keep the activation's slope."""
     for p in range(BATCH):
         row, slope = units[p], slopes[p]
-        if smooth:
+        if activation == SILU:
+            for h in range(WIDTH):
+                u = row[h] + bias[h]
+                e = fast_exp_below_0(-abs(u))
+                share = (f32(1) if u > 0 else e) / (f32(1) + e)
+                row[h] = u * share
+                slope[h] = share * (f32(1) + u * (f32(1) - share))
+        elif activation == SOFTPLUS:
             for h in range(WIDTH):
                 u = row[h] + bias[h]
                 e = fast_exp_below_0(-abs(u))
@@ -217,10 +228,10 @@ def raw_densities(net, points, count, raw, workspace):  # type: ignore[no-untype
         rows = min(BATCH, count - first)
         look_up(net, points[first : first + BATCH], rows, features)
         np.dot(features, net.first, units)
-        _activate(units, net.first_bias, net.smooth)
+        _activate(units, net.first_bias, net.activation)
         for layer in range(len(net.deeper)):
             np.dot(units, net.deeper[layer], others)
-            _activate(others, net.deeper_bias[layer], net.smooth)
+            _activate(others, net.deeper_bias[layer], net.activation)
             units, others = others, units
         for p in range(rows):
             total = f32(0)
@@ -244,10 +255,10 @@ def outputs(net, points, count, features, units, slopes, out):  # type: ignore[n
     """
     look_up(net, points, count, features)
     np.dot(features, net.first, units[0])
-    _activate_with_slopes(units[0], slopes[0], net.first_bias, net.smooth)
+    _activate_with_slopes(units[0], slopes[0], net.first_bias, net.activation)
     for layer in range(len(net.deeper)):
         np.dot(units[layer], net.deeper[layer], units[layer + 1])
-        _activate_with_slopes(units[layer + 1], slopes[layer + 1], net.deeper_bias[layer], net.smooth)
+        _activate_with_slopes(units[layer + 1], slopes[layer + 1], net.deeper_bias[layer], net.activation)
     np.dot(units[len(net.deeper)], net.head.T, out)
     for p in range(count):
         for c in range(len(net.head_bias)):

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
-from gen3d_tools.kernels.network.numbers import DecoderNumbers, channels_last
+from gen3d_tools.kernels.network.numbers import DENSITY_ACTIVATIONS, DecoderNumbers, channels_last
 
 if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
     from gen3d_tools.kernels.rays.absorption import Light
@@ -74,7 +74,8 @@ class TrainableField:
     decoder: DecoderNumbers
     scale: float
     """1/3 where the field averages its planes."""
-    smooth: bool
+    density: int
+    """Its activation, see `DENSITY_ACTIVATIONS`."""
     shift: float
 
     def place(
@@ -141,7 +142,7 @@ class TrainableField:
         from gen3d_tools.kernels.rays.absorption import Light
 
         return Light(
-            smooth=self.smooth,
+            density=self.density,
             shift=np.float32(self.shift),
             width=np.float32(width),
             midpoint=config.marcher == "midpoint",
@@ -206,7 +207,7 @@ def trainable_field(field: RadianceField) -> TrainableField | None:
         merged,
         [decoder.weights[0] * np.float32(scale), *decoder.weights[1:-1], last],
         [*decoder.biases[:-1], last_bias],
-        smooth=decoder.activation == "softplus",
+        activation=decoder.activation,
         align_corners=field.align_corners,
         box_side=field.box_side,
         bounded=field.bounded,
@@ -218,7 +219,7 @@ def trainable_field(field: RadianceField) -> TrainableField | None:
         axes=axes,
         decoder=decoder,
         scale=scale,
-        smooth=field.density_activation == "softplus",
+        density=DENSITY_ACTIVATIONS[field.density_activation],
         shift=field.density_shift,
     )
 

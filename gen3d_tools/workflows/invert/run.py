@@ -15,6 +15,7 @@ from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.reconstructors.triposr import TripoSR
 from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.progress import StepReport
@@ -26,10 +27,12 @@ from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Spac
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, check_separated, load_photo
+from gen3d_tools.wording import option
 from gen3d_tools.workflows.align import FaceOptions
 from gen3d_tools.workflows.invert.faces import load_faces
 from gen3d_tools.workflows.invert.familiarity import check_familiar
 from gen3d_tools.workflows.invert.photo_cameras import read_camera
+from gen3d_tools.workflows.reconstruct import ReconstructionTask, check_request, reconstruct
 from gen3d_tools.workflows.running.claims import claim_folder
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.running.reporting import Reporter
@@ -114,6 +117,7 @@ def invert(
     resume: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
+    refine: bool = False,
     reporter: Reporter | None = None,
 ) -> Run:
     """Rebuild the object of a photo, or of several photos of it, in 3D.
@@ -128,6 +132,7 @@ def invert(
         resume: Go on with an interrupted run of the same command.
         overwrite: Replace an earlier result.
         dry_run: Check everything and say what would be done, without doing it.
+        refine: Tune what a network without latents made around the photo; other models are tuned in any case.
         reporter: Takes messages and progress.
 
     Raises:
@@ -142,6 +147,22 @@ def invert(
     if target.suffix.lower() in _FILE_SUFFIXES and not str(out).endswith(("/", "\\")):
         raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
     generator = load_generator(model, device=device)
+    if isinstance(generator, TripoSR):
+        return _reconstruct(
+            generator,
+            photos,
+            about,
+            work,
+            Run(
+                "invert", model, {**_options(photos, about, work), "refine": refine}, dry_run=dry_run, reporter=reporter
+            ),
+            target,
+            settings,
+            resume=resume,
+            overwrite=overwrite,
+        )
+    if refine:
+        raise InputError(f"{option('refine', True)} is for models without latents; this one is tuned in any case")
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
     if about.align is None:
@@ -178,6 +199,33 @@ def invert(
     _work(task, unfinished, run, target, base, overwrite=overwrite)
     unfinished.remove()
     return run.finish(next_command=f"gen3d video {shlex.quote(str(target))}{_base_option(target, base, model)}")
+
+
+def _reconstruct(
+    network: TripoSR,
+    photos: Sequence[Path],
+    about: PhotoOptions,
+    work: WorkOptions,
+    run: Run,
+    target: Path,
+    settings: InversionSettings,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Run:
+    """Let a network without latents make the object."""
+    wanted = {"class_name": about.class_name, "camera": about.camera, "space": work.space, "features": work.features}
+    unfit = {name: value is not None for name, value in wanted.items()} | {"resume": resume}
+    check_request(photos, unfit)
+    task = ReconstructionTask(
+        photo=photos[0],
+        mask=about.masks[0] if about.masks else None,
+        background=check_separation(about.background),
+        preset=work.preset,
+        settings=settings if work.steps is None else settings.changed(steps2=work.steps),
+        refine=bool(run.options["refine"]),
+    )
+    return reconstruct(network, task, run, target, overwrite=overwrite)
 
 
 def _base_option(target: Path, base: BaseModel, model: str) -> str:
