@@ -81,6 +81,16 @@ def test_views_of_one_are_the_ordinary_game(pictures):
     assert losses[0] == losses[1]
 
 
+def test_tuples_are_judged_in_the_channels(pictures):
+    trainer = trainer_of(
+        "geometry-aware", pictures, "discriminator.views=3", "discriminator.view_mode=pack", "optimisation.batch=4"
+    )
+    ((_, real),) = trainer._real_rounds()
+    assert real.images.shape[:2] == (4, 9)
+    assert len({tuple(part.flatten().tolist()) for part in real.images[0].chunk(3)}) == 3
+    assert all(value == value for value in trainer.step().means().values())
+
+
 def test_planes_are_computed_once_for_all_views(pictures):
     trainer = trainer_of("geometry-aware", pictures, "discriminator.views=3", "optimisation.batch=4")
     calls = []
