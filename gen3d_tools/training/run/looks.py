@@ -48,8 +48,9 @@ def views_of(generator: Generator) -> list[Camera]:
 
 @torch.no_grad()
 def look_at(field: RadianceField, camera: Camera, resolution: int) -> tuple[Float[Tensor, "3 r r"], View]:
-    """A picture in [0, 1] and what its rays saw, by the renderer that training uses: a field that is still a cloud
-    costs no more than another.
+    """A picture in [0, 1] and what its rays saw.
+
+    By the renderer that training uses: for it a field that is still a cloud costs no more than another.
     """
     upscaler = field.super_resolution
     side = resolution if upscaler is None else upscaler.render_resolution

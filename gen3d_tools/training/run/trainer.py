@@ -175,7 +175,7 @@ class Trainer:
         labels = np.zeros(len(self.pictures), np.int64) if self.conditions.classes is None else self.conditions.classes
         random = Draws(self.recipe.run.seed, self.iteration, _TUPLES, number).numbers
         enough = packable_classes(labels, views)
-        wanted = [label if label in enough else random.choice(enough) for label in labels[rows]]
+        wanted = np.array([label if label in enough else random.choice(enough) for label in labels[rows]])
         tuples = real_tuples(labels, wanted, views, random)
         batch = self.pictures.batch(tuples.T.flatten())
         images = rearrange(batch.images, "(v b) c h w -> v b c h w", v=views)
