@@ -149,7 +149,7 @@ class _Watch:
         self.trainer, self.folder, self.run, self.minutes = trainer, folder, run, minutes
         self.section = trainer.recipe.run
         self.log = Log(folder)
-        self.gathered = Gathered()
+        self.totals: dict[str, list[float]] = {}  # sum and count of every figure since the last tick
         self.cameras: dict[str, Any] = {}
         self.before = 0.0  # seconds of earlier sessions
         self.began = self.ticked = time.monotonic()
@@ -174,7 +174,8 @@ class _Watch:
     def start(self, *, resume: bool) -> None:
         """Begin the run's folder, or go on where its snapshot is."""
         if resume:
-            self.before = float(read_state(self.trainer, self.folder)["seconds"])
+            notes = read_state(self.trainer, self.folder)
+            self.before, self.totals = float(notes["seconds"]), dict(notes["totals"])
         self.ticked_images = self.trainer.images
         if self.leads:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,9 @@ class _Watch:
     def take(self, gathered: Gathered) -> None:
         """Take the figures of a step, and write what is due."""
         for name, values in gathered.values.items():
-            self.gathered.values[name] += values
+            total = self.totals.setdefault(name, [0.0, 0.0])
+            total[0] += sum(float(value.double().sum()) for value in values)
+            total[1] += sum(value.numel() for value in values)
         if self._due(self.section.tick_kimg):
             self._tick()
         if self._due(self.section.sheet_kimg) and self.leads:
@@ -207,7 +210,7 @@ class _Watch:
     def _tick(self) -> None:
         now, trainer = time.monotonic(), self.trainer
         spent = sum(trainer.seconds.values()) or 1.0
-        means = self.gathered.means()
+        means = {name: total / count for name, (total, count) in self.totals.items()}
         line: dict[str, Any] = {
             "iteration": trainer.iteration,
             "kimg": trainer.kimg,
@@ -232,7 +235,7 @@ class _Watch:
             self.log.add(line)
         loss = ", ".join(f"{name} {means[f'loss/{name}']:.2f}" for name in ("G", "D") if f"loss/{name}" in means)
         self.run.reporter.describe(f"training at {line['pictures_per_second']:.0f} pictures/s, {loss}")
-        self.gathered, self.ticked, self.ticked_images = Gathered(), now, trainer.images
+        self.totals, self.ticked, self.ticked_images = {}, now, trainer.images
         trainer.seconds.clear()
 
     def _look(self) -> None:
@@ -252,7 +255,7 @@ class _Watch:
         broken = broken_tensor([*networks, ("average", trainer.average)])
         if broken is not None:
             raise Gen3DError(f"tensor {broken} holds NaN or infinity; the last snapshot before it is kept")
-        write_state(trainer, self.folder, {"seconds": self.seconds})
+        write_state(trainer, self.folder, {"seconds": self.seconds, "totals": self.totals})
         model = trainer.average
         provenance = {**model.settings.provenance, "thousand_pictures": round(trainer.kimg, 3)}
         model.settings = replace(model.settings, provenance=provenance)

@@ -1,6 +1,7 @@
 """Whole steps of the published code: losses, gradients, and parameters afterwards."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -166,9 +167,8 @@ def test_camera_regularisers(name, kind):
 
 
 def eg3d_generator(folder, kwargs):
-    source = GOLDEN / "eg3d"
-    if not source.is_dir():
-        source = GOLDEN.parent / "eg3d"
+    places = (GOLDEN, GOLDEN.parent, Path(__file__).parents[1] / "golden")
+    source = next(place / "eg3d" for place in places if (place / "eg3d").is_dir())
     from safetensors.torch import load_file
 
     stored = load_file(source / "shapenet_2x_white.safetensors")

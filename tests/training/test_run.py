@@ -6,11 +6,12 @@ import re
 import pytest
 import torch
 
-from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
-from gen3d_tools.training.run.snapshots import read_state, write_state
+from gen3d_tools.training.run.record import LOG_NAME, Log
+from gen3d_tools.training.run.snapshots import STATE_NAME, read_state, write_state
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.workflows.train import LATEST, TrainOptions, train
 from tests.training.tiny import SMALLER, changes, tiny_recipe, write_pictures
@@ -31,6 +32,7 @@ def weights(trainer):
     return [value.clone() for network in networks for value in network.state_dict().values()]
 
 
+@pytest.mark.slow
 def test_thirty_steps_are_fifteen_and_fifteen(pictures, tmp_path):
     whole = trainer_of("3dgp", pictures)
     for _ in range(30):
@@ -81,6 +83,16 @@ def test_views_of_one_are_the_ordinary_game(pictures):
     assert losses[0] == losses[1]
 
 
+def test_tuples_are_judged_in_the_channels(pictures):
+    trainer = trainer_of(
+        "geometry-aware", pictures, "discriminator.views=3", "discriminator.view_mode=pack", "optimisation.batch=4"
+    )
+    ((_, real),) = trainer._real_rounds()
+    assert real.images.shape[:2] == (4, 9)
+    assert len({tuple(part.flatten().tolist()) for part in real.images[0].chunk(3)}) == 3
+    assert all(value == value for value in trainer.step().means().values())
+
+
 def test_planes_are_computed_once_for_all_views(pictures):
     trainer = trainer_of("geometry-aware", pictures, "discriminator.views=3", "optimisation.batch=4")
     calls = []
@@ -118,6 +130,27 @@ def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
     assert first == second
     logs = [[json.loads(x)["loss/D"] for x in (f / "log.jsonl").read_text().splitlines()] for f in (whole, parts)]
     assert logs[0] == logs[1]
+
+
+def test_the_log_forgets_what_came_after_the_snapshot(tmp_path):
+    lines = [{"iteration": index, "kimg": index / 10} for index in range(5)]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (tmp_path / LOG_NAME).write_text(text + '{"iteration": 5, "ki')  # killed while it wrote
+    log = Log(tmp_path)
+    log.go_on(3)
+    log.add({"iteration": 4, "kimg": float("nan")})
+    found = [json.loads(line) for line in (tmp_path / LOG_NAME).read_text().splitlines()]
+    assert [line["iteration"] for line in found] == [0, 1, 2, 3, 4]
+    assert found[-1]["kimg"] is None
+
+
+def test_a_state_cut_short_is_refused(pictures, tmp_path):
+    folder = tmp_path / "run"
+    train(pictures, folder, options("run.kimg=0.016"))
+    state = folder / STATE_NAME
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cut short"):
+        train(pictures, folder, options("run.kimg=0.016", resume=True))
 
 
 def test_a_run_is_not_written_over(pictures, tmp_path):

@@ -37,8 +37,8 @@ class Phase:
 class RealBatch:
     """Real pictures and what is known of them."""
 
-    images: Float[Tensor, "b 3 r r"]
-    """In [-1, 1]."""
+    images: Float[Tensor, "b channels r r"]
+    """In [-1, 1]; several pictures of a class side by side in the channels where tuples are judged."""
     depth: Float[Tensor, "b 1 r r"] | None = None
     """In [-1, 1], near to far, in no unit."""
     class_onehot: Float[Tensor, "b classes"] | None = None

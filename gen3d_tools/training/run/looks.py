@@ -12,13 +12,15 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions.named import FixedCamera
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.media.images import depth_picture, write_image
 from gen3d_tools.media.sheets import tile
 from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics, frechet_distance
 from gen3d_tools.perception.encoder import PhotoEncoder
-from gen3d_tools.rendering.renderer import render
+from gen3d_tools.rendering.differentiable import View, render_differentiable
+from gen3d_tools.rendering.rays import pixel_coordinates
 from gen3d_tools.training.draws import Draws
 
 SHEETS = "sheets"
@@ -44,6 +46,21 @@ def views_of(generator: Generator) -> list[Camera]:
     return [one.mean().to(generator.device) for one in turned]
 
 
+@torch.no_grad()
+def look_at(field: RadianceField, camera: Camera, resolution: int) -> tuple[Float[Tensor, "3 r r"], View]:
+    """A picture in [0, 1] and what its rays saw.
+
+    By the renderer that training uses: for it a field that is still a cloud costs no more than another.
+    """
+    upscaler = field.super_resolution
+    side = resolution if upscaler is None else upscaler.render_resolution
+    pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
+    view = render_differentiable(field, camera, pixels, threshold=0.0)
+    picture = view.rgb if upscaler is None else upscaler(view.values)[0]
+    return picture.clamp(0, 1), view
+
+
+@torch.no_grad()
 def draw_sheet(generator: Generator, resolution: int) -> Float[Tensor, "3 height width"]:
     """Three views and the depth of a few samples, always the same seeds; with classes one class after the other."""
     names = generator.class_names
@@ -51,10 +68,11 @@ def draw_sheet(generator: Generator, resolution: int) -> Float[Tensor, "3 height
     cameras = views_of(generator)
     cells: list[Tensor] = []
     for field in generator.fields(generator.latents(list(SEEDS), classes)):
-        frames = [render(field, camera, resolution=resolution) for camera in cameras]
-        cells += [frame.rgb for frame in frames]
-        middle = frames[1]
-        cells.append(depth_picture(middle.depth, middle.opacity))
+        seen = [look_at(field, camera, resolution) for camera in cameras]
+        cells += [picture for picture, _ in seen]
+        middle = seen[1][1]
+        depth = middle.distance / middle.opacity.clamp_min(1e-3)
+        cells.append(depth_picture(depth, middle.opacity))
     columns = 2 * (len(cameras) + 1)
     return tile(cells, columns)
 
@@ -110,5 +128,5 @@ def _pictures(generator: Generator, samples: int, resolution: int, seed: int) ->
         cameras = generator.sample_cameras(len(chosen), chosen)
         with torch.no_grad():
             fields = generator.fields(generator.latents(chosen))
-        pictures = [render(field, cameras[index], resolution=resolution).rgb for index, field in enumerate(fields)]
+        pictures = [look_at(field, cameras[index], resolution)[0] for index, field in enumerate(fields)]
         yield torch.stack(pictures).cpu()

@@ -4,7 +4,9 @@ import copy
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from einops import rearrange
 from torch import nn
 
 from gen3d_tools.cameras.poses import Pose
@@ -13,6 +15,7 @@ from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.averaging import ema_beta, update_average
 from gen3d_tools.training.data.dataset import PictureSet
 from gen3d_tools.training.data.order import entries_at
+from gen3d_tools.training.discriminators.multiview import packable_classes, packed, real_tuples
 from gen3d_tools.training.draws import Draws
 from gen3d_tools.training.objectives.base import Network, Phase, RealBatch
 from gen3d_tools.training.optimisers import lazy_adam
@@ -23,6 +26,7 @@ from gen3d_tools.training.step import Contest, Gathered, run_phase
 from gen3d_tools.training.synthesis.fakes import Request
 
 _INITIAL = 1_000_003  # key of the initial weights' random numbers
+_TUPLES = 1_000_033  # ... and of those that choose tuples of pictures
 
 
 class Trainer:
@@ -70,6 +74,13 @@ class Trainer:
                 f"{rounds} rounds of {self.recipe.optimisation.round} pictures cannot be shared by "
                 f"{self.processes.count} processes; change optimisation.batch or optimisation.round"
             )
+        if self._packs:
+            classes = self.pictures.conditions().classes
+            most = len(self.pictures) if classes is None else int(np.bincount(classes).max())
+            if most < self.recipe.discriminator.views:
+                raise InputError(
+                    f"no class has {self.recipe.discriminator.views} pictures for a tuple; lower discriminator.views"
+                )
         if self.recipe.cameras.source == "labels":
             labels = self.pictures.labels
             needed, found = ("labels of 25 camera numbers", labels.cameras)
@@ -148,8 +159,27 @@ class Trainer:
         rounds = []
         for number in range(first, first + per_process):
             rows = entries[number * section.round : (number + 1) * section.round]
-            rounds.append((number, self.pictures.batch(rows).to(self.device)))
+            batch = self._packed(rows, number) if self._packs else self.pictures.batch(rows)
+            rounds.append((number, batch.to(self.device)))
         return rounds
+
+    @property
+    def _packs(self) -> bool:
+        """Whether the discriminator judges tuples of pictures."""
+        section = self.recipe.discriminator
+        return section.kind == "image" and section.view_mode == "pack" and section.views > 1
+
+    def _packed(self, rows: np.ndarray, number: int) -> RealBatch:
+        """Tuples of different pictures, each of the class of its entry, or of another one that has enough."""
+        views = self.recipe.discriminator.views
+        labels = np.zeros(len(self.pictures), np.int64) if self.conditions.classes is None else self.conditions.classes
+        random = Draws(self.recipe.run.seed, self.iteration, _TUPLES, number).numbers
+        enough = packable_classes(labels, views)
+        wanted = np.array([label if label in enough else random.choice(enough) for label in labels[rows]])
+        tuples = real_tuples(labels, wanted, views, random)
+        batch = self.pictures.batch(tuples.T.flatten())
+        images = rearrange(batch.images, "(v b) c h w -> v b c h w", v=views)
+        return RealBatch(packed(images), class_onehot=self.conditions.onehots(tuples[:, 0]))
 
     def _made_of(self, place: int, number: int, count: int) -> tuple[Request, Draws]:
         """What the fakes of a round are made of; the random numbers are named by step, phase and round."""
