@@ -150,13 +150,21 @@ def check_separated(photos: Sequence[Photo]) -> None:
         InputError: Names the first such photo, what speaks against its mask, and what to do.
     """
     for photo in photos:
-        if photo.doubts:
-            name = Path(photo.source).name or "the photo"
-            raise InputError(
-                f"the object in {name} could not be told from its background by colours: {'; '.join(photo.doubts)}; "
-                f"give a {option('mask')}, a network by {option('background', 'FILE.onnx')}, or go on with "
-                f"this mask by {option('background', 'border')}"
-            )
+        refuse_doubtful(Path(photo.source).name or "the photo", photo.doubts)
+
+
+def refuse_doubtful(name: str, doubts: Sequence[str]) -> None:
+    """Refuse a photo if anything speaks against its mask.
+
+    Raises:
+        InputError: Something does; says what to do.
+    """
+    if doubts:
+        raise InputError(
+            f"the object in {name} could not be told from its background by colours: {'; '.join(doubts)}; "
+            f"give a {option('mask')}, a network by {option('background', 'FILE.onnx')}, or go on with "
+            f"this mask by {option('background', 'border')}"
+        )
 
 
 def _check_object(cutout: Cutout, path: Path) -> list[str]:

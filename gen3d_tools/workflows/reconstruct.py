@@ -29,7 +29,7 @@ from gen3d_tools.media.photos import OpenedPhoto, open_mask, open_photo
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
-from gen3d_tools.photos.photo import Photo
+from gen3d_tools.photos.photo import Photo, refuse_doubtful
 from gen3d_tools.wording import option
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
@@ -44,7 +44,7 @@ class ReconstructionTask:
 
     photo: Path
     mask: Path | None
-    background: Separation
+    background: Separation | Path
     preset: str
     settings: InversionSettings
     refine: bool
@@ -127,6 +127,8 @@ def prepare(task: ReconstructionTask) -> tuple[UInt8[np.ndarray, "h w 4"], tuple
         mask, mask_notes = open_mask(task.mask, (opened.rgb.shape[-2], opened.rgb.shape[-1]))
         notes += mask_notes
     cutout = cut_out(opened, task.background, mask)
+    if task.background == "auto" and cutout.confidence is not None:
+        refuse_doubtful(task.photo.name, cutout.confidence.doubts)
     if cutout.method in ("border", "rembg"):
         notes.append(f"{task.photo.name}: the object was separated by {cutout.method}; if it is wrong, give a mask")
     if cutout.method == "none":

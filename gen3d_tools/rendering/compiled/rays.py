@@ -26,6 +26,7 @@ from gen3d_tools.fields.density import EMPTY_THICKNESS, raw_level_of
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.sampled import Region, SampledField, density_lattice
+from gen3d_tools.kernels.network.numbers import DENSITY_ACTIVATIONS
 from gen3d_tools.rendering.volume.outputs import TracedRays, concatenated
 from gen3d_tools.rendering.volume.reach import Reach
 from gen3d_tools.rendering.volume.sampling import coarse_samples, tight_limits
@@ -196,7 +197,7 @@ def _bare_shading(field: RadianceField, config: RenderConfig) -> "Shading":
         sigmoid=False,
         gain=np.float32(1),
         offset=np.float32(0),
-        smooth=field.density_activation == "softplus",
+        density=DENSITY_ACTIVATIONS[field.density_activation],
         shift=np.float32(field.density_shift),
         closing=np.float32(config.last_interval or 0),
         last_takes_rest=config.background == "last",

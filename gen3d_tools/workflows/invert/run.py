@@ -214,7 +214,8 @@ def _reconstruct(
     overwrite: bool,
 ) -> Run:
     """Let a network without latents make the object."""
-    wanted = {"class_name": about.class_name, "camera": about.camera, "space": work.space, "features": work.features}
+    wanted = {name: getattr(about, name) for name in ("class_name", "camera", "align")}
+    wanted |= {name: getattr(work, name) for name in ("space", "tune", "conditioning", "features")}
     unfit = {name: value is not None for name, value in wanted.items()} | {"resume": resume}
     check_request(photos, unfit)
     task = ReconstructionTask(
