@@ -43,7 +43,7 @@ from tests.checkpoints.hostile_files import bombs, valid_archives, valid_files
 from tests.checkpoints.spoiling import KINDS, ArchiveMutator, Mutator
 from tests.fuzz.harness import Files, Format, only
 from tests.fuzz.mutators import ANY, BY_SUFFIX, bit_flips
-from tests.support.official_models import eg3d_bytes, recorded_bytes
+from tests.support.official_models import GOLDEN, eg3d_bytes, recorded_bytes
 
 PICKLE, ARCHIVE = "network.pkl", "network.pth"
 REFUSED = (CheckpointError, NotFoundError)
@@ -240,7 +240,13 @@ FORMATS = [
     Format(
         name="pickle-model",
         corpus=lambda: [
-            {PICKLE: data} for data in (eg3d_bytes(), recorded_bytes("epigraf"), recorded_bytes("threedgp"))
+            {PICKLE: data}
+            for data in (
+                eg3d_bytes(),
+                recorded_bytes("epigraf"),
+                recorded_bytes("threedgp"),
+                (GOLDEN / "stylenerf" / "tiny_snapshot.pkl").read_bytes(),
+            )
         ],
         read=_convert,
         mutators=PICKLES,
@@ -251,6 +257,13 @@ FORMATS = [
         corpus=lambda: [published_folders.files()],
         read=_read_model,
         mutators={".yaml": BY_SUFFIX[".txt"], ".ckpt": (spoilt_archive, spoilt_archive, *ANY), "": ANY},
+        refusals=REFUSED,
+    ),
+    Format(
+        name="archive-model",
+        corpus=lambda: [{ARCHIVE: (GOLDEN / "volumegan" / "official_tiny.pth").read_bytes()}],
+        read=_convert,
+        mutators={"": (spoilt_archive, spoilt_archive, *ANY)},
         refusals=REFUSED,
     ),
     Format(name="model-folder", corpus=_model_folders, read=_read_model, refusals=REFUSED),
