@@ -179,9 +179,11 @@ def _extras() -> Iterator[Check]:
         lines = requires(PACKAGE) or ()
     except PackageNotFoundError:
         return  # `_packages` has told
-    extra_of = {match["name"]: match["extra"] for line in lines if (match := _REQUIREMENT.match(line))}
+    found = [match for line in lines if (match := _REQUIREMENT.match(line)) and match["extra"] not in (None, "dev")]
+    extra_of = {match["name"]: match["extra"] for match in found}
     for name, purpose in PURPOSES.items():
-        yield _optional(name, purpose, f'pip install "{PACKAGE}[{extra_of[name]}]"')
+        what = f'"{PACKAGE}[{extra_of[name]}]"' if name in extra_of else name  # an older installation may not list it
+        yield _optional(name, purpose, f"pip install {what}")
     yield _optional("lpips", "the loss of that name in inversion", "pip install lpips")
 
 

@@ -165,12 +165,7 @@ def invert(
         raise InputError(f"{option('refine', True)} is for models without latents; this one is tuned in any case")
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
-    if about.align is None:
-        prepared, start = _load_photos(photos, about, generator, label, reporter), None
-    else:
-        prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
-    camera = start if about.camera is None else read_camera(about.camera, generator, photos)
-    moves = start is not None and about.camera is None
+    prepared, camera, moves = _prepare(photos, about, generator, label, reporter)
     check_settings(generator, settings, camera)
     run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
     encoder, distance = find_helpers(generator, work.features)
@@ -243,6 +238,19 @@ def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> 
     masks = [mask.name for mask in about.masks]
     align = None if about.align is None else vars(about.align)
     return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, "align": align, **vars(work)}
+
+
+def _prepare(
+    photos: Sequence[Path], about: PhotoOptions, generator: Generator, label: int | None, reporter: Reporter
+) -> tuple[list[Photo], Camera | None, bool]:
+    """Give the prepared photos, their cameras where they are known or begun with, and whether stage one moves those."""
+    if about.align is None:
+        prepared, start = _load_photos(photos, about, generator, label, reporter), None
+    else:
+        prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
+    if about.camera is not None:
+        return prepared, read_camera(about.camera, generator, photos), False
+    return prepared, start, start is not None
 
 
 def _load_photos(
