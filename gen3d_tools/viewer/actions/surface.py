@@ -124,7 +124,7 @@ class Surface:
             made = make_mesh(
                 scene.field,
                 scene.settings,
-                replace(options.mesh_options(), texture=textured),
+                replace(options.mesh_options(), texture=textured, colors=textured is not None),
                 lambda done, of: job.report(0.1 + 0.8 * done / of),
                 only_textured=textured is not None,
             )
