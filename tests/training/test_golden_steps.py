@@ -53,6 +53,7 @@ def gradients_of(network):
     return {name: None if one.grad is None else one.grad.clone() for name, one in network.named_parameters()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in cases("epigraf_", "3dgp_") if "step" in n])
 def test_patchwise_step(name, tmp_path):
     case = Recorded(name)
