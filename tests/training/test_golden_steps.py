@@ -47,7 +47,8 @@ def check_parameters(network, case, prefix, gradients, clear=1e-3, earlier=None)
             before = subsampled(earlier[name])[: len(expected)].abs()
             large &= before > max(1e-6, clear * float(before.max()))
         if large.any():
-            assert float((found - expected)[large].abs().max()) < 3e-5, name
+            rounding = 1e-6 * float(expected.abs().max())  # weights with a small learning rate are stored large
+            assert float((found - expected)[large].abs().max()) < 3e-5 + rounding, name
             checked += 1
     return checked
 
