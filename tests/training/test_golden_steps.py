@@ -47,8 +47,9 @@ def check_parameters(network, case, prefix, gradients, clear=1e-3, earlier=None)
             before = subsampled(earlier[name])[: len(expected)].abs()
             large &= before > max(1e-6, clear * float(before.max()))
         if large.any():
+            allowed = 3e-5 if earlier is None else 1e-4  # a step is .0019: entries from 5 % of the largest gradient on
             rounding = 1e-6 * float(expected.abs().max())  # weights with a small learning rate are stored large
-            assert float((found - expected)[large].abs().max()) < 3e-5 + rounding, name
+            assert float((found - expected)[large].abs().max()) < allowed + rounding, name
             checked += 1
     return checked
 
