@@ -33,8 +33,8 @@ def adam(network, settings):
     return torch.optim.Adam(network.parameters(), lr=lr, betas=tuple(map(float, betas)), eps=settings["eps"])
 
 
-def check_parameters(network, case, prefix, gradients, clear=1e-3):
-    """Parameters after Adam's step, where the gradient was large enough to have a direction."""
+def check_parameters(network, case, prefix, gradients, clear=1e-3, earlier=None):
+    """Parameters after Adam's steps, where the gradients of this and an earlier phase were clear of rounding."""
     checked = 0
     for name, parameter in network.named_parameters():
         key = f"{prefix}{name}"
@@ -43,8 +43,13 @@ def check_parameters(network, case, prefix, gradients, clear=1e-3):
         expected = case[key]
         found, slope = (subsampled(one)[: len(expected)] for one in (parameter, gradients[name]))
         large = slope.abs() > max(1e-6, clear * float(slope.abs().max()))
+        if earlier is not None and earlier.get(name) is not None:
+            before = subsampled(earlier[name])[: len(expected)].abs()
+            large &= before > max(1e-6, clear * float(before.max()))
         if large.any():
-            assert float((found - expected)[large].abs().max()) < 3e-5, name
+            allowed = 3e-5 if earlier is None else 1e-4  # a step is .0019: entries from 5 % of the largest gradient on
+            rounding = 1e-6 * float(expected.abs().max())  # weights with a small learning rate are stored large
+            assert float((found - expected)[large].abs().max()) < allowed + rounding, name
             checked += 1
     return checked
 
@@ -53,6 +58,7 @@ def gradients_of(network):
     return {name: None if one.grad is None else one.grad.clone() for name, one in network.named_parameters()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in cases("epigraf_", "3dgp_") if "step" in n])
 def test_patchwise_step(name, tmp_path):
     case = Recorded(name)
@@ -66,7 +72,7 @@ def test_patchwise_step(name, tmp_path):
     contest = Contest(objective, optimisers)
     batch = len(case["in.real_img"])
     rounds = [slice(start, start + 4) for start in range(0, batch, 4)]
-    kimg = case.info["cur_nimg"] / 1000
+    kimg, of_main = case.info["cur_nimg"] / 1000, None
     for phase in objective.schedule():
         if f"in.{phase.name}.z" not in case:
             continue
@@ -79,7 +85,10 @@ def test_patchwise_step(name, tmp_path):
         tolerance = {"Gall": 2e-4, "Dmain": 3e-3}.get(phase.name, 5e-3)
         assert check_gradients(network, case, f"gradnorm.{phase.name}.{phase.network}.", tolerance) > 20
         after, clear = f"after.{phase.name}.{phase.network}.", 1e-3 if phase.name == "Gall" else 5e-2
-        assert check_parameters(network, case, after, gradients_of(network), clear) > 10
+        found = gradients_of(network)
+        earlier = of_main if phase.name == "Dreg" else None
+        assert check_parameters(network, case, after, found, clear, earlier) > 10
+        of_main = found
         if phase.name == "Dmain" and "out.w_avg_after_Dmain" in case:
             assert relative(generator.mapping.w_avg, case["out.w_avg_after_Dmain"]) < 1e-5
 

@@ -49,6 +49,7 @@ def test_thirty_steps_are_fifteen_and_fifteen(pictures, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(weights(resumed), weights(whole), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["epigraf", "3dgp", "geometry-aware"])
 def test_every_recipe_moves_all_that_it_trains(pictures, name):
     trainer = trainer_of(name, pictures, "optimisation.batch=4")
@@ -107,6 +108,7 @@ def options(*more, **others):
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
     folder = tmp_path / "run"
     train(pictures, folder, options("run.kimg=0.08", "run.sheet_kimg=0.04"))
@@ -121,6 +123,7 @@ def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
     assert {"loss/G", "loss/D", "scores/real", "pictures_per_second", "shares"} <= set(lines[-1])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(pictures, whole, options("run.kimg=0.08"))
@@ -144,6 +147,7 @@ def test_the_log_forgets_what_came_after_the_snapshot(tmp_path):
     assert found[-1]["kimg"] is None
 
 
+@pytest.mark.slow
 def test_a_state_cut_short_is_refused(pictures, tmp_path):
     folder = tmp_path / "run"
     train(pictures, folder, options("run.kimg=0.016"))
@@ -153,6 +157,7 @@ def test_a_state_cut_short_is_refused(pictures, tmp_path):
         train(pictures, folder, options("run.kimg=0.016", resume=True))
 
 
+@pytest.mark.slow
 def test_a_run_is_not_written_over(pictures, tmp_path):
     folder = tmp_path / "run"
     train(pictures, folder, options("run.kimg=0.016"))
@@ -162,6 +167,7 @@ def test_a_run_is_not_written_over(pictures, tmp_path):
         train(pictures, folder, options("patches.beta_end=0.5", resume=True))
 
 
+@pytest.mark.slow
 def test_numbers_that_break_keep_the_last_snapshot_and_name_the_tensor(pictures, tmp_path, monkeypatch):
     folder, step = tmp_path / "run", Trainer.step
 

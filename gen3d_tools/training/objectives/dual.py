@@ -61,7 +61,7 @@ class DualObjective(Objective):
         """Latents, and cameras of random entries or of the generator's distribution."""
         z = draws.latents(count, self.generator.config.z_dim)
         entries = draws.entries(count, conditions.count)
-        if conditions.labels is not None:
+        if self.cameras.source == "labels" and conditions.labels is not None:
             return Request(z, labels=conditions.labels[torch.from_numpy(entries)])
         seeds = [int(seed) for seed in draws.numbers.randint(2**31, size=count)]
         return Request(
