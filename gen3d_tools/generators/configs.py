@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gen3d_tools.fields.choices import DensityActivation, HiddenActivation, PlaneAxes
+from gen3d_tools.fields.choices import GeneratorActivation, HiddenActivation, PlaneAxes
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.reconstructor_configs import ReconstructionConfig, TripoSRConfig
 
@@ -128,7 +128,7 @@ class PlaneConfig(TriplaneConfig):
 class EpigrafConfig(PlaneConfig):
     """What the network is. Stored in the checkpoint."""
 
-    density_activation: DensityActivation = "softplus"
+    density_activation: GeneratorActivation = "softplus"
     view_conditioned: bool = False
     posenc_period: float = 0.0  # above 0: the decoder reads Fourier features of the point too
     background: BackgroundKind = "none"  # "plane": three more channels of the backbone, behind everything
@@ -202,7 +202,7 @@ class VolumeGANConfig(NetworkConfig):
     point_width: int = 256
     point_activation: HiddenActivation = "lrelu"
     feature_channels: int = 512
-    density_activation: DensityActivation = "relu"
+    density_activation: GeneratorActivation = "relu"
     density_shift: float = 0.0
     box_side: float = 0.3
     render_resolution: int = 32  # rays along each side of the picture
@@ -311,7 +311,7 @@ class StyleNerfConfig(NetworkConfig):
     normalised: bool = True  # the upsampler's layers divide their input by its magnitude in training
     image_skip: bool = True
     shared_rgb_row: bool = False
-    density_activation: DensityActivation = "relu"
+    density_activation: GeneratorActivation = "relu"
     density_shift: float = 0.0
     density_gain: float = 1.0  # where intervals were measured in shares of the depth range in training: 1 / range
     box_side: float = 0.24  # far - near

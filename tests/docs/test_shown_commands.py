@@ -33,7 +33,7 @@ PARSED_ONLY = {
     "align": "needs a photo of a face and a detector: tests/cli/test_align.py runs it",
     r".*models/ffhq": "needs published weights",
     r"video portrait": "needs published weights",
-    r".*models/mine": "needs a model that somebody has trained",
+    r".*(models|runs)/mine": "needs a model that somebody has trained",
     "train .*": "tests/training/test_run.py runs it with pictures of its own",
     r".*\bTripoSR\b": "needs published weights",
     r"(video|mesh) mug\b": "needs what published weights make",
@@ -148,6 +148,8 @@ def test_other_programs_are_given_files_and_targets_that_exist(page):
             if script.is_file():
                 text = script.read_text(encoding="utf-8")
                 assert all(f'"{word}"' in text for word in rest[1:] if word.startswith("-")), shown
+        elif program == "torchrun":  # starts our command in every process
+            parse(rest[rest.index("gen3d") + 1 :])
         else:
             assert program in ("gen3d", "pip", "git"), shown
 

@@ -31,7 +31,11 @@ SPACE_NEEDED = 200_000_000  # bytes free; a demo writes 5 MB, a long film or a f
 TRIAL_BYTES = 1_000_000  # written to a folder to see that it takes them
 ENCODERS = {"libx264": ".mp4", "libvpx-vp9": ".webm"}
 
-MODULES = {"pillow": "PIL", "pymcubes": "mcubes"}  # where a package and its module differ by more than - and _
+MODULES = {
+    "pillow": "PIL",
+    "pymcubes": "mcubes",
+    "pyyaml": "yaml",
+}  # where a package and its module differ by more than - and _
 PURPOSES = {
     "rembg": "removing a photo's background",
     "pillow-heif": "HEIC photos",
