@@ -15,9 +15,9 @@ def compile_rays() -> None:
 
     one, cells = np.float32(1), np.zeros((1, 1, 1), np.uint8)
     axes, deeper = np.zeros((3, 2), np.int64), zeros(1, WIDTH, WIDTH)
-    net = Network(zeros(3, WIDTH), 1, axes, zeros(2), zeros(WIDTH), deeper, zeros(1, WIDTH), zeros(WIDTH), one, True)
+    net = Network(zeros(3, WIDTH), 1, axes, zeros(2), zeros(WIDTH), deeper, zeros(1, WIDTH), zeros(WIDTH), one, 1)
     grid = OccupancyGrid(zeros(2, 2, 2), cells, cells > 0, zeros(2, 3), one, one)
-    shading = Shading(zeros(1, WIDTH), zeros(1), True, one, one, True, one, one, False, 1)
+    shading = Shading(zeros(1, WIDTH), zeros(1), True, one, one, 1, one, one, False, 1)
     march_rays(net, grid, shading, zeros(1, 3), zeros(1, 3), zeros(1, 3))
 
 
