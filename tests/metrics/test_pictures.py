@@ -72,7 +72,7 @@ def test_statistics_are_those_of_numpys_stream(tiny_generator):
     assert prior.w_std == pytest.approx(float(((w - w.mean(0)) ** 2).sum(1).mean() ** 0.5), rel=1e-5)
     standard = prior.coordinates(w, "spread")
     assert float(standard.square().mean(0)[:4].mean()) == pytest.approx(1, rel=1e-3)
-    assert float(prior.strangeness(prior.mean)) == pytest.approx(0, abs=1e-6)
+    assert float(prior.strangeness(prior.start)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["spread", "w"])

@@ -4,12 +4,12 @@ import json
 import tempfile
 from dataclasses import replace
 
-import imageio.v3 as iio
 import pytest
 import torch
 
 from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.errors import InputError
+from gen3d_tools.media.reading import read_video
 from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, read_path
 from gen3d_tools.viewer.drawing.window import View
 from tests.viewer.recording_page import session_of
@@ -115,8 +115,8 @@ def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_pa
     name, content = session.page.files[-1]
     assert name.endswith(f"-0000.{kind}")
     (tmp_path / name).write_bytes(content)
-    frames = iio.imread(tmp_path / name)
-    assert frames.shape[1:] == (256, 256, 3)
+    frames = list(read_video(tmp_path / name))
+    assert {frame.shape for frame in frames} == {(3, 256, 256)}
     assert len(frames) == (6 if kind == "mp4" else 5)
 
 

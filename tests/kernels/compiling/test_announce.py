@@ -40,7 +40,7 @@ def test_all_kernels_are_announced_together(tmp_path, caplog):
 
 def test_a_kernel_on_disk_or_compiled_already_is_not(tmp_path, caplog):
     assert announced(caplog, Kernel(tmp_path, signatures=["float32"])) == 0
-    (tmp_path / "test_announce.test_a_kernel_to_be_compiled_is_announced_once-12.py311.nbi").touch()
+    (tmp_path / "test_announce.test_a_kernel_to_be_compiled_is_announced_once-12.py311.nbc").touch()
     assert announced(caplog, Kernel(tmp_path)) == 0
 
 
