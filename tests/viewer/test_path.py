@@ -1,7 +1,9 @@
 """Key frames, the way through them, and its film."""
 
+import gc
 import json
 import tempfile
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -103,6 +105,7 @@ def test_a_turn_is_a_closed_round(session):
     assert session.path.keys.loop
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["mp4", "gif"])
 def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_path, kind):
     for view in (FRONT, SIDE):
@@ -116,6 +119,9 @@ def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_pa
     assert name.endswith(f"-0000.{kind}")
     (tmp_path / name).write_bytes(content)
     frames = list(read_video(tmp_path / name))
+    with warnings.catch_warnings():  # imageio-ffmpeg leaves the closing of its pipes to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     assert {frame.shape for frame in frames} == {(3, 256, 256)}
     assert len(frames) == (6 if kind == "mp4" else 5)
 
