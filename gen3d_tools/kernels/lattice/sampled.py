@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32
-from scipy.ndimage import maximum_filter
 
 from gen3d_tools.kernels.lattice.evaluate import DEEP, PART, TILE
 from gen3d_tools.kernels.lattice.tables import Lattice
