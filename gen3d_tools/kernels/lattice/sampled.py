@@ -59,6 +59,8 @@ class SampledLattice:
             seen: The raw density on `every(lattice, step)`.
             step: See `spacing`.
         """
+        from scipy.ndimage import maximum_filter  # pictures need none of it
+
         parts, per_part = lattice.size // PART + 1, PART // step
         around = (0, per_part * parts + 1 - seen.shape[0])  # behind the lattice its end is repeated
         low = high = np.pad(seen, (around,) * 3, mode="edge")
