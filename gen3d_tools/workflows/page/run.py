@@ -82,16 +82,17 @@ def page(
     if options.dry_run:
         run.add(path, f"{len(subjects)} things on one page")
         return run
-    with run.recording(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         sections = [_section(one, choice, sizes, Path(folder) / str(i), reporter) for i, one in enumerate(shown)]
         if len(sections) == 1:  # the headline says it
             sections = [replace(sections[0], title="")]
         headline = title or ", ".join(dict.fromkeys(one.title for one in subjects))
-        write_page(
-            path, title=headline, sections=sections, commands=_commands(shown, options), overwrite=options.replaces
-        )
-        size = path.stat().st_size
-        run.add(path, f"{size / 1e6:.1f} MB, opens offline")
+        with run.recording():  # of the page alone: what it is made of lies elsewhere, for a while
+            write_page(
+                path, title=headline, sections=sections, commands=_commands(shown, options), overwrite=options.replaces
+            )
+            size = path.stat().st_size
+            run.add(path, f"{size / 1e6:.1f} MB, opens offline")
     if size > LARGE_BYTES:
         smaller = f"fewer things, {option('texture', 256)} or {option('faces', 5000)} make it smaller"
         reporter.say(f"{path} is large ({size / 1e6:.0f} MB), slow to open on a phone; {smaller}")
