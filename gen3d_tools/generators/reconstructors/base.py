@@ -1,5 +1,6 @@
 """Models without latents: what they answer to whoever asks for a seed or a class."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -19,9 +20,9 @@ class LatentFree(Generator):
         return 0
 
     @property
+    @abstractmethod
     def why_no_seeds(self) -> str:
         """One sentence for those who ask for a seed, a class or a latent."""
-        raise NotImplementedError
 
     def mapped(
         self,
