@@ -13,7 +13,7 @@ from gen3d_tools.viewer.choice import Choice
 from gen3d_tools.viewer.drawing import pace
 from gen3d_tools.viewer.drawing.look import Look
 from gen3d_tools.viewer.drawing.pace import LARGEST, SMALLEST, Pace, Turns
-from gen3d_tools.viewer.drawing.painter import STILL, Painter, Scene, Wanted
+from gen3d_tools.viewer.drawing.painter import LONGEST_WAIT, STILL, Painter, Scene, Wanted
 from gen3d_tools.viewer.drawing.window import View
 
 VIEW = View(position=(0.0, 0.0, 4.0), look_at=(0.0, 0.0, 0.0), fov_deg=30.0, width=512, height=256)
@@ -108,15 +108,40 @@ def test_a_stale_sharp_picture_is_not_finished(studio):
     assert 5 * dropped < len(studio.asked) - before  # a strip, not a picture
 
 
-def test_a_quick_picture_is_finished_for_a_newer_camera_but_not_for_another_object(studio):
+def test_a_stale_quick_picture_is_not_finished_while_pictures_are_seen(studio):
     studio.move(0.0)
-    studio.during = lambda: studio.move(0.1)
+    studio.painter.step()
+    studio.during = lambda: studio.move(0.2)
+    studio.move(0.1)
     studio.painter.step()
     assert len(studio.drawn) == 1
+    studio.during = lambda: None
+    studio.painter.step()
+    assert [one.wanted.view.position[0] for one in studio.drawn] == [0.0, 0.2]
+
+
+def test_a_camera_that_never_rests_is_followed_twelve_times_a_second(studio):
+    """However often a camera comes: here with every strip of every picture."""
+    moves = iter(range(10**6))
+
+    def during():
+        studio.clock.now += 0.01
+        studio.move(next(moves) / 1000)
+
+    studio.move(0.0)
+    studio.during = during
+    begun = studio.clock.now
+    while studio.clock.now < begun + 1:
+        studio.painter.step()
+    assert len(studio.drawn) >= 0.5 / LONGEST_WAIT  # the picture itself takes as long again
+    assert not any(one.sharp for one in studio.drawn)
+
+
+def test_a_quick_picture_of_another_object_is_not_finished(studio):
     studio.move(0.2)
     studio.during = lambda: studio.painter.want(replace(WANTED, choice=Choice(model="ball", seed=5)))
     studio.painter.step()
-    assert len(studio.drawn) == 1
+    assert studio.drawn == []
     studio.during = lambda: None
     studio.painter.step()
     assert studio.drawn[-1].wanted.choice.seed == 5

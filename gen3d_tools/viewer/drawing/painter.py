@@ -1,9 +1,9 @@
 """One session's pictures: a quick one at once whatever moves or changes, a sharp one when all stands still.
 
-What is wanted is a value, and the newest one wins. Work is done in strips; a sharp picture is dropped at the next strip
-when anything newer is wanted. A quick one is dropped when the object or its look is new, but not for a newer camera:
-browsers send up to fifty a second, and a picture that is always begun anew is never seen. It is one short picture
-behind at most, and its size follows the machine.
+What is wanted is a value, and the newest one wins. Work is done in strips; a picture is dropped at the next strip when
+anything newer is wanted. Browsers send up to fifty cameras a second, and a picture that is always begun anew is never
+seen: so a quick one whose camera is old is finished all the same where none was shown for `LONGEST_WAIT`. Its size
+follows the machine.
 """
 
 import threading
@@ -24,6 +24,9 @@ from gen3d_tools.viewer.drawing.window import View
 
 STILL = 0.12
 """Seconds without a new camera after which it stands still."""
+
+LONGEST_WAIT = 1 / 12
+"""Seconds without a picture after which one is finished while newer cameras come."""
 
 FASTEST = 1 / 30
 """Seconds from the beginning of one picture to that of the next, at least; the rest is for others."""
@@ -79,7 +82,7 @@ class Painter:
         self._turns, self._clock = turns, clock
         self._news = threading.Condition()
         self._wanted: Wanted | None = None
-        self._moved = -1e9
+        self._moved = self._shown = -1e9
         self._scene: tuple[Choice, Scene] | None = None
         self._quick: Wanted | None = None
         self._sharp: Wanted | None = None
@@ -157,6 +160,7 @@ class Painter:
         self._quick, self._sharp = wanted, wanted if sharp else self._sharp
         if not self._closed:
             self._show(drawn)
+            self._shown = self._clock()
         return max(0.0, FASTEST - (self._clock() - begun)) if not sharp else 0
 
     def _is_quick(self, wanted: Wanted) -> bool:
@@ -189,7 +193,9 @@ class Painter:
         now = self._wanted
         if self._closed or self._paused or now is None:
             return True
-        return now != wanted if sharp else replace(now, view=wanted.view) != wanted
+        if sharp or replace(now, view=wanted.view) != wanted:
+            return now != wanted
+        return now != wanted and self._clock() - self._shown < LONGEST_WAIT
 
     def _scene_of(self, choice: Choice) -> Scene:
         """Give the object; its planes are made outside of any turn, so that others go on."""
