@@ -28,6 +28,7 @@ from gen3d_tools.perception.encoder import PhotoEncoder
 from gen3d_tools.perception.perceptual import PerceptualDistance
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import onset_width
+from gen3d_tools.rendering.renderer import render
 
 _SHARES: dict[Stage, tuple[float, float]] = {"search": (0.0, 0.25), "stage_one": (0.25, 0.6), "stage_two": (0.6, 1.0)}
 """Where each stage lies in the whole work, for progress."""
@@ -210,6 +211,21 @@ class Inversion:
         layers = ws[:, : self.generator.num_ws - self.generator.own_rows]
         metrics = score(self.photos[0], prior, layers, start.class_index, first, second, self.encoder, self.distance)
         return replace(made, metrics=metrics, warnings=warnings_for(metrics))
+
+    def preview(self, size: int = 128) -> Float[Tensor, "3 _ _"]:
+        """Draw the object as it stands, from the camera of the first photo, before any super-resolution.
+
+        Nothing else changes by it: the work goes on to the same numbers.
+
+        Args:
+            size: Side of the picture, pixels.
+        """
+        one = self.first_stage()
+        generator = self.generator if self.two is None else self.two.tuned()
+        with torch.no_grad():
+            field, camera = generator.fields(one.ws())[0], one.cameras()[0]
+            config = config_for(camera, self.base.settings)
+            return render(field, camera, resolution=size, config=config, super_resolution=False).rgb.clamp(0, 1)
 
     def state(self) -> State:
         """Where the work stands; empty before the search has found anything."""

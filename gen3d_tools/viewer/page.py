@@ -43,6 +43,9 @@ class Page(Protocol):
     def show_progress(self, what: str, share: float | None, line: str = "") -> None:
         """Show how far a job is, 0..1; None when it is over."""
 
+    def show_work(self, what: str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Show beside a job's bar what there is so far; it goes when the job is over."""
+
     def send_file(self, name: str, content: bytes) -> None:
         """Give the person a file."""
 

@@ -99,6 +99,18 @@ def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
         assert _same(_worked(tiny_generator, [photo], state).state(), whole.state())
 
 
+def test_looking_on_changes_nothing(tiny_generator):
+    photo, seen = _photo(tiny_generator), []
+    alone = _worked(tiny_generator, [photo])
+    watched = Inversion(tiny_generator, [photo], settings=QUICK)
+    watched.progress = lambda step: step.stage == "search" or seen.append(watched.preview(16))
+    watched.run()
+    assert _same(alone.state(), watched.state())
+    assert len(seen) == 6
+    assert not torch.equal(seen[0], seen[-1])
+    assert all(picture.shape == (3, 16, 16) for picture in seen)
+
+
 def test_a_state_holds_only_what_a_safe_file_can(tiny_generator, tmp_path):
     state = _worked(tiny_generator, [_photo(tiny_generator)], camera=tiny_generator.default_camera()).state()
     torch.save(state, tmp_path / "state.pt")

@@ -9,6 +9,7 @@ from gen3d_tools.viewer.studio import Studio
 class RecordingPage:
     def __init__(self):
         self.pictures, self.views, self.notices, self.progress, self.files = [], [], [], [], []
+        self.works = []
         self.overlays, self.clicked, self.refreshed = {}, None, 0
         self.news = threading.Condition()
 
@@ -30,6 +31,9 @@ class RecordingPage:
 
     def show_progress(self, what, share, line=""):
         self.progress.append((what, share, line))
+
+    def show_work(self, what, pixels):
+        self.works.append((what, pixels))
 
     def send_file(self, name, content):
         with self.news:

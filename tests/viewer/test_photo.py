@@ -46,6 +46,9 @@ def test_the_result_is_a_folder_that_is_looked_at(session, photo, tmp_path, tiny
     assert shares[:-1] == sorted(shares[:-1])
     assert shares[-2] == 1.0
     assert any("tuning" in line for _, _, line in session.page.progress)
+    assert session.page.works
+    for what, pixels in session.page.works:
+        assert (what, pixels.shape, pixels.dtype) == ("Photo", (128, 128, 3), np.uint8)
 
 
 @pytest.mark.slow
@@ -83,10 +86,10 @@ def test_a_process_that_dies_is_told(session, tmp_path, monkeypatch):
     job = Job("Photo", RecordingPage())
     order = {"photo": str(tmp_path / "x.png"), "model": "shapes", "out": "o", "preset": "fast", "steps": 2}
     with pytest.raises(Gen3DError):  # the photo is not there; the process says so
-        invert_apart(order | {"device": "cpu"}, job, lambda line: None)
+        invert_apart(order | {"device": "cpu"}, job, RecordingPage())
     job.cancelled.set()
     with pytest.raises(Cancelled):
-        invert_apart(order | {"device": "cpu"}, job, lambda line: None)
+        invert_apart(order | {"device": "cpu"}, job, RecordingPage())
     import multiprocessing
 
     assert multiprocessing.active_children() == []

@@ -4,24 +4,30 @@ The photo is a stranger's file. It is written into a folder that is removed, und
 process with the same reader as `gen3d invert`. The result is a folder in `gen3d-out`, as that command leaves it.
 """
 
+import math
 import multiprocessing
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.files import safe_name, shorten
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.inversion.results.unfinished import Unfinished
+from gen3d_tools.media.images import to_uint8
 from gen3d_tools.viewer.actions.edits import offer
 from gen3d_tools.viewer.choice import first_choice
 from gen3d_tools.viewer.drawing.window import default_view
 from gen3d_tools.viewer.jobs import Job
+from gen3d_tools.viewer.page import Page
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import output_folder
 
@@ -32,6 +38,8 @@ PHOTO = "Photo"
 PRESETS = ("fast", "balanced", "best")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
 _TICKS = 1000
+_PICTURES_APART = 1.5  # seconds from one picture of the work to the next, at least
+_PICTURES_SHARE = 0.1  # of the work's time may go into them
 _PATIENCE = 5.0  # seconds that a process has to end when it is asked to
 
 
@@ -86,7 +94,7 @@ class PhotoActions:
                 photo.write_bytes(content)
                 order = {"photo": str(photo), "model": model, "out": str(target), "preset": preset, "steps": steps}
                 try:
-                    invert_apart(order | {"device": session.studio.device}, job, session.page.tell)
+                    invert_apart(order | {"device": session.studio.device}, job, session.page)
                 except BaseException:
                     Unfinished(target, {}).remove()  # nobody will go on with it
                     raise
@@ -106,13 +114,13 @@ class PhotoActions:
         session.changed()
 
 
-def invert_apart(order: dict[str, Any], job: Job, say: Callable[[str], None]) -> None:
+def invert_apart(order: dict[str, Any], job: Job, page: Page) -> None:
     """Run `gen3d invert` in a process of its own.
 
     Args:
         order: What it is told: photo, model, out, preset, steps, device.
         job: Shows how far it is; when it is cancelled, the process is ended and nothing is left.
-        say: Takes its messages.
+        page: Takes its messages and pictures.
 
     Raises:
         Gen3DError: What the inversion raised, or the process died.
@@ -140,7 +148,9 @@ def invert_apart(order: dict[str, Any], job: Job, say: Callable[[str], None]) ->
             elif kind == "line":
                 line = value
             elif kind == "say":
-                say(value)
+                page.tell(value)
+            elif kind == "picture":
+                page.show_work(PHOTO, value)
             elif kind == "failed":
                 raise Gen3DError(value)
             else:
@@ -161,16 +171,25 @@ def _end(process: Any) -> None:
 
 
 class _Sending(Reporter):
-    """Sends what a workflow says through a pipe."""
+    """Sends what a workflow says through a pipe, and its pictures as often as they cost little of the work."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self._next_picture = -math.inf
 
     def say(self, message: str) -> None:
         self._pipe.send(("say", message))
 
     def describe(self, what: str) -> None:
         self._pipe.send(("line", what))
+
+    def picture(self, make: Callable[[], Tensor]) -> None:
+        begun = time.monotonic()
+        if begun < self._next_picture:
+            return
+        self._pipe.send(("picture", to_uint8(make())))
+        now = time.monotonic()
+        self._next_picture = now + max(_PICTURES_APART, (now - begun) / _PICTURES_SHARE)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

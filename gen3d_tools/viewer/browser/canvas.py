@@ -33,6 +33,7 @@ class Canvas:
         self.on_refresh: Callable[[], None] = lambda: None
         """Set by whoever makes the controls."""
         self.on_progress: Callable[[str, float | None, str], None] = lambda what, share, line: None
+        self.on_work: Callable[[str, UInt8[np.ndarray, "h w 3"]], None] = lambda what, pixels: None
         self._overlays: dict[str, Any] = {}
         self._clicked: Any = None
 
@@ -80,6 +81,10 @@ class Canvas:
     def show_progress(self, what: str, share: float | None, line: str = "") -> None:
         """Move a bar."""
         self.on_progress(what, share, line)
+
+    def show_work(self, what: str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Show a picture beside a bar."""
+        self.on_work(what, pixels)
 
     def send_file(self, name: str, content: bytes) -> None:
         """Let the browser save a file."""

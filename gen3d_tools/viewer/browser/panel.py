@@ -4,12 +4,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from gen3d_tools.viewer.browser.canvas import Canvas
 from gen3d_tools.viewer.browser.panel_mesh import MeshTab
 from gen3d_tools.viewer.browser.panel_object import LookTab, ObjectTab, PhotoPart
 from gen3d_tools.viewer.browser.panel_path import PathTab
 from gen3d_tools.viewer.browser.panel_save import SaveTab
 from gen3d_tools.viewer.session import Session
+
+_NOTHING = np.full((8, 8, 3), 255, np.uint8)
 
 
 class Panel:
@@ -22,7 +27,7 @@ class Panel:
 
     def __init__(self, session: Session, page: Canvas) -> None:
         gui = page.client.gui
-        self._bars: dict[str, tuple[Any, Any, Any]] = {}
+        self._bars: dict[str, tuple[Any, Any, Any, Any]] = {}
         self._session, self._page = session, page
         self._lock = threading.RLock()
         tabs = gui.add_tab_group()
@@ -43,7 +48,7 @@ class Panel:
         with gui.add_folder("Under way", visible=False) as self._under_way:
             pass
         self._parts = parts
-        page.on_refresh, page.on_progress = self.refresh, self.progress
+        page.on_refresh, page.on_progress, page.on_work = self.refresh, self.progress, self.work
 
     def refresh(self) -> None:
         """Show what is; called from several threads, which take turns."""
@@ -56,6 +61,13 @@ class Panel:
         with self._lock:
             self._progress(what, share, line)
 
+    def work(self, what: str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Show what a job has made so far."""
+        with self._lock:
+            if what in self._bars:
+                picture = self._bars[what][-1]
+                picture.image, picture.visible = pixels, True
+
     def _progress(self, what: str, share: float | None, line: str) -> None:
         gui = self._page.client.gui
         if share is None:
@@ -67,8 +79,9 @@ class Panel:
             self._under_way.visible = True
             with self._under_way:
                 words, bar, button = gui.add_markdown(what), gui.add_progress_bar(0.0), gui.add_button("Cancel")
+                picture = gui.add_image(_NOTHING, visible=False)
             button.on_click(lambda _: self._session.jobs.cancel(what))
-            self._bars[what] = words, bar, button
-        words, bar, _ = self._bars[what]
+            self._bars[what] = words, bar, button, picture
+        words, bar, _, _ = self._bars[what]
         bar.value = 100 * share
         words.content = f"**{what}** {line}".strip()

@@ -310,6 +310,8 @@ def _work(task: Inversion, unfinished: Unfinished, run: Run, target: Path, base:
                 stop_if_asked()
                 done(round(_TICKS * step.share))
                 reporter.describe(f"{_STAGES[step.stage]} {step.done}/{step.steps}, loss {step.loss:.4f}")
+                if step.stage != "search":
+                    reporter.picture(task.preview)
 
             task.progress = tell
             task.run()

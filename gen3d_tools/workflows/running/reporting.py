@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Reporter:
@@ -13,6 +17,13 @@ class Reporter:
 
     def describe(self, what: str) -> None:
         """Change what the progress under way says it is about, such as a stage and its loss."""
+
+    def picture(self, make: Callable[[], "Tensor"]) -> None:
+        """Offer a picture of the work under way.
+
+        Args:
+            make: Draws it, [3, height, width] in [0, 1]; that takes time, so only who shows it calls this.
+        """
 
     def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
         """Tell of an output that is complete on disk, as soon as it is.
