@@ -42,7 +42,7 @@ def shapes():
 class Visit:
     """One page of a viewer, and its session."""
 
-    def __init__(self, browser, viewer, width=WIDTH, height=HEIGHT):
+    def __init__(self, browser, viewer, width=WIDTH, height=HEIGHT, sharp=HEIGHT):
         known = set(viewer.sessions)
         self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
         self.page = self.context.new_page()
@@ -54,7 +54,7 @@ class Visit:
         self.page.wait_for_selector("canvas")
         wait(self.page, lambda: set(viewer.sessions) - known)
         [self.session] = set(viewer.sessions) - known
-        self.session.act(lambda: self.session.show(size=HEIGHT))  # however busy the machine is
+        self.session.act(lambda: self.session.show(size=sharp))  # however busy the machine is
         self.settle()
 
     def settle(self):
@@ -203,8 +203,37 @@ def test_a_photo_is_inverted_and_then_looked_at(browser, tiny_folder, tmp_path, 
     assert [path.name for path in (tmp_path / "gen3d-out").iterdir()] == ["invert-tiny-cup"]
 
 
+def test_a_photo_that_is_dropped_arrives(visit, monkeypatch):
+    taken = []
+    monkeypatch.setattr(visit.session.photo, "take", lambda name, content: taken.append((name, content)))
+    drop = """kind => {
+        const files = new DataTransfer();
+        files.items.add(new File(["a photo"], "cup.png", { type: "image/png" }));
+        const event = new DragEvent(kind, { dataTransfer: files, bubbles: true, cancelable: true });
+        return !document.querySelector("canvas").dispatchEvent(event);
+    }"""
+    assert visit.page.evaluate(drop, "dragover")  # or the browser would open the file in place of the page
+    assert visit.page.evaluate("document.body.classList.contains('gen3d-dropping')")
+    for _ in range(2):  # the same photo once more is a photo once more
+        assert visit.page.evaluate(drop, "drop")
+        wait(visit.page, lambda: taken)
+        assert taken.pop() == ("cup.png", b"a photo")
+    assert not visit.page.evaluate("document.body.classList.contains('gen3d-dropping')")
+
+
+def test_key_frames_are_dragged_to_another_place(visit):
+    visit.tab("Path")
+    visit.page.get_by_role("button", name="A whole turn").click()
+    keys = visit.page.locator(".gen3d-keys span")
+    wait(visit.page, lambda: keys.count() == 8)
+    before = list(visit.session.path.keys.views)
+    keys.nth(0).drag_to(keys.nth(3))
+    wait(visit.page, lambda: visit.session.path.keys.views[0] is not before[0])
+    assert visit.session.path.keys.views == [*before[1:4], before[0], *before[4:]]
+
+
 def test_eight_pages_that_move_at_once_each_get_pictures(browser, shapes):
-    visits = [Visit(browser, shapes, 400, 300) for _ in range(8)]
+    visits = [Visit(browser, shapes, 400, 600, sharp=256) for _ in range(8)]  # phones: the controls lie below
     before = [visit.session.view for visit in visits]
     for visit in visits:
         visit.page.mouse.move(200, 150)
@@ -212,10 +241,10 @@ def test_eight_pages_that_move_at_once_each_get_pictures(browser, shapes):
     for step in range(10):
         for visit in visits:
             visit.page.mouse.move(200 + 8 * step, 150)
-    for visit in visits:
+    for visit, view in zip(visits, before, strict=True):
         visit.page.mouse.up()
+        wait(visit.page, lambda visit=visit, view=view: visit.session.view != view)
         visit.settle()
-    assert all(visit.session.view != view for visit, view in zip(visits, before, strict=True))
     for visit in visits:
         visit.close()
     wait_for_none(shapes)

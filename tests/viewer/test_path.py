@@ -13,6 +13,7 @@ from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.errors import InputError
 from gen3d_tools.media.reading import read_video
 from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, read_path
+from gen3d_tools.viewer.browser.gestures import read_move
 from gen3d_tools.viewer.drawing.window import View
 from tests.viewer.recording_page import session_of
 
@@ -145,3 +146,14 @@ def test_a_preview_moves_the_page_along_the_way(session):
         session.path.go(5)
     session.path.go(1)
     assert session.page.views[-1].position == SIDE.position
+
+
+@pytest.mark.parametrize(("said", "meant"), [(b"0 3", (0, 3)), (b"3 0", (3, -3)), (b"2 2", (2, 0))])
+def test_a_dragged_key_frame_is_read_as_a_move(said, meant):
+    assert read_move(said) == meant
+
+
+@pytest.mark.parametrize("said", [b"", b"1", b"1 x", b"-1 2", b"1 2 3", b"99999 1", b"1 2\n", "１ ２".encode()])
+def test_anything_else_that_a_page_says_of_key_frames_is_refused(said):
+    with pytest.raises(InputError, match="two places"):
+        read_move(said)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gen3d_tools.viewer.browser.canvas import Canvas
+from gen3d_tools.viewer.browser.gestures import Gestures
 from gen3d_tools.viewer.browser.panel_mesh import MeshTab
 from gen3d_tools.viewer.browser.panel_object import LookTab, ObjectTab, PhotoPart
 from gen3d_tools.viewer.browser.panel_path import PathTab
@@ -45,6 +46,8 @@ class Panel:
                 parts.append(PathTab(session, gui).refresh)
             with tabs.add_tab("Save"):
                 parts.append(SaveTab(session, gui).refresh)
+        if session.models:
+            Gestures(session, gui)
         with gui.add_folder("Under way", visible=False) as self._under_way:
             pass
         self._parts = parts

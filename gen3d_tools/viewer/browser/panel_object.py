@@ -208,7 +208,8 @@ class PhotoPart(Tab):
     def __init__(self, session: Session, gui: viser.GuiApi) -> None:
         super().__init__(session, gui)
         gui.add_markdown(
-            "The object of a photo, in 3D: in front of a plain background, whole, and of a class that the model knows."
+            "The object of a photo, in 3D: in front of a plain background, whole, and of a class that the model knows. "
+            "Drop it anywhere on the page, or choose it here."
         )
         self._preset = self.on(
             gui.add_dropdown("Effort", PRESETS, initial_value=session.photo.preset), session.photo.choose_preset

@@ -5,6 +5,7 @@ from typing import Any
 import viser
 
 from gen3d_tools.viewer.actions.camera_path import FORMATS, LONGEST
+from gen3d_tools.viewer.browser.gestures import draggable_keys
 from gen3d_tools.viewer.browser.panel_object import Tab
 from gen3d_tools.viewer.drawing.look import SIZES
 from gen3d_tools.viewer.session import Session
@@ -20,6 +21,7 @@ class PathTab(Tab):
         path = session.path
         self.click(gui.add_button("Add the current view", icon=viser.Icon.CAMERA_PLUS), path.add)
         self._list: Any = gui.add_dropdown("Key frame", ("none",))
+        self._keys = gui.add_html("")
         order = gui.add_button_group("", (GO, UP, DOWN, REMOVE))
         self.click(order, lambda: self._order(order.value))
         self.click(gui.add_button("A whole turn", hint="Eight key frames around the object.", color="gray"), path.turn)
@@ -62,6 +64,7 @@ class PathTab(Tab):
     def refresh(self) -> None:
         """Show the session's key frames."""
         keys = self.session.path.keys
+        self._keys.content = draggable_keys(len(keys.views))
         names = tuple(f"{number}" for number in range(1, len(keys.views) + 1)) or ("none",)
         with self.setting():
             if tuple(self._list.options) != names:
