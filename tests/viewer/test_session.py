@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.viewer.drawing.look import BESIDE
 from gen3d_tools.viewer.drawing.window import default_view
 from gen3d_tools.viewer.session import Session
+from tests.generators.small_families import eg3d
 from tests.viewer.recording_page import RecordingPage, session_of, still
 
 pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
@@ -174,3 +176,34 @@ def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape):
     assert session.choice.seed == 1
     assert session.page.clicked is None
     assert picture(session).shape[0] in (256, 598, 597)
+
+
+def test_a_super_resolution_waits_until_nothing_moves():
+    """While the camera moves the page shows what the rays see, then what the network makes of it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        session = session_of(eg3d())
+    session.show(size=256)
+    session.painter._moved = session.painter._clock()
+    side = session.painter.pace.moving  # measured anew with every picture
+    session.painter.step()
+    quick, sharp = session.page.pictures[-1]
+    assert not sharp
+    field, camera = session.scene_of(session.choice).field, session.view.camera()
+    config = session.look.config(session.generator.settings, camera)
+    raw = render(field, camera, resolution=side, config=config, super_resolution=False).rgb.clamp(0, 1)
+    assert psnr(_middle(quick), raw) > 35
+    enlarged, sharp = still(session)
+    assert sharp
+    own = render(field, camera, resolution=256, config=config).rgb.clamp(0, 1)
+    raw = render(field, camera, resolution=256, config=config, super_resolution=False).rgb.clamp(0, 1)
+    assert psnr(_middle(enlarged), own) > psnr(_middle(enlarged), raw) + 10
+    session.close()
+
+
+def _middle(pixels):
+    """The middle square of a window."""
+    height, width, _ = pixels.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
