@@ -14,7 +14,7 @@
       border: 3px dashed #228be6; border-radius: 12px; background: rgba(34, 139, 230, 0.12);
       font: 500 20px sans-serif; color: #1864ab;
     }
-    .gen3d-keys { display: flex; flex-wrap: wrap; gap: 4px; margin: 0 0.75em 0.5em; }
+    .gen3d-keys { display: flex; flex-wrap: wrap; gap: 4px; margin: 0 0.75em 0.5em; font-size: 0.8em; }
     .gen3d-keys span {
       min-width: 1.2em; padding: 2px 8px; border: 1px solid #ced4da; border-radius: 4px;
       text-align: center; cursor: grab; user-select: none;
