@@ -20,6 +20,7 @@ def invert(
     mask: invert_options.Masks = None,
     views: invert_options.Views = None,
     background: invert_options.Background = "auto",
+    object_number: invert_options.ObjectNumber = None,
     align: invert_options.Align = False,
     landmarks: options.FaceLandmarks = None,
     face: options.FaceNumber = None,
@@ -57,6 +58,7 @@ def invert(
         class_name=class_name,
         camera=camera,
         anyway=anyway,
+        object_number=object_number,
         align=faces,
     )
     work = WorkOptions(

@@ -53,6 +53,10 @@ Background = Annotated[
         "file of a network (ISNet, U2Net).",
     ),
 ]
+ObjectNumber = Annotated[
+    int | None,
+    typer.Option("--object", help="Which of several objects in the photo: 1 = the largest. Default: the largest."),
+]
 Align = Annotated[
     bool, typer.Option("--align", help="Cut the face out first, as face models expect it; see gen3d align.")
 ]

@@ -24,6 +24,7 @@ def invert(
     views: Sequence[str | Path | Photo] = (),
     mask: str | Path | None = None,
     background: Separation | Path = "auto",
+    object_number: int | None = None,
     camera: Camera | None = None,
     refine_camera: bool = False,
     class_name: str | int | None = None,
@@ -40,6 +41,7 @@ def invert(
         mask: A picture file, white where the object of `photo` is.
         background: How to find the object otherwise: "auto", "alpha", "border", "rembg", "none", or a network's .onnx
             file.
+        object_number: Which of several objects in a photo, 1 = the largest; None = the largest, which is noted.
         camera: If it is known: one for a single photo, [photos] for several.
         refine_camera: Take `camera` for a start only, and let stage one move it on.
         class_name: Name or index, if it is known.
@@ -59,7 +61,9 @@ def invert(
     photos = []
     for index, one in enumerate([photo, *views]):
         own_mask = mask if index == 0 else None
-        prepared = load_photo(one, generator, mask=own_mask, background=background, framing=framing)
+        prepared = load_photo(
+            one, generator, mask=own_mask, background=background, framing=framing, object_number=object_number
+        )
         photos.append(prepared)
     check_separated(photos)
     encoder, distance = find_helpers(generator, features)

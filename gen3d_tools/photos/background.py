@@ -26,6 +26,7 @@ from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.media.photos import OpenedPhoto
 from gen3d_tools.photos.mask_confidence import MaskConfidence, judge_mask
 from gen3d_tools.photos.salient_network import mask_by_network
+from gen3d_tools.photos.several import choose_object
 from gen3d_tools.wording import option
 
 Separation = Literal["auto", "alpha", "border", "rembg", "none"]
@@ -80,8 +81,16 @@ class Cutout:
     confidence: MaskConfidence | None = None
     """How far a mask from colours can be believed; None for other ones."""
 
+    objects: int = 1
+    """How many objects of like size the photo shows; the mask holds one of them."""
 
-def cut_out(photo: OpenedPhoto, method: Separation | Path, mask: Float[Tensor, "1 h w"] | None = None) -> Cutout:
+
+def cut_out(
+    photo: OpenedPhoto,
+    method: Separation | Path,
+    mask: Float[Tensor, "1 h w"] | None = None,
+    object_number: int | None = None,
+) -> Cutout:
     """Find the object and put it on white.
 
     Args:
@@ -89,39 +98,50 @@ def cut_out(photo: OpenedPhoto, method: Separation | Path, mask: Float[Tensor, "
         method: "auto" takes the first that applies: transparency, a plain border, rembg if it is installed and its
             network is on disk, any border. A path is that of a network as .onnx.
         mask: The user's; then nothing is looked for.
+        object_number: Which of several objects, 1 = the largest; None = the largest.
 
     Raises:
-        InputError: The photo has no transparency to take.
+        InputError: The photo has no transparency to take, or fewer objects.
         MissingDependencyError: rembg, its network or onnxruntime is missing.
         CheckpointError: The .onnx file is broken, or is no salient-object network.
     """
     rgb, alpha = photo.rgb, photo.alpha
     if mask is not None:
-        return Cutout(_on_white(rgb, mask), mask, "mask")
+        one = choose_object(mask, object_number)
+        return Cutout(_on_white(rgb, one.mask), one.mask, "mask", objects=one.count)
     if method == "alpha" and alpha is None:
         raise InputError(
             f"the photo has no transparency; leave {option('background', 'alpha')} out, or give a {option('mask')}"
         )
     if alpha is not None and method in ("alpha", "auto"):
-        return Cutout(rgb * alpha + 1 - alpha, alpha, "alpha")
+        one = choose_object(alpha, object_number)
+        return Cutout(rgb * one.mask + 1 - one.mask, one.mask, "alpha", objects=one.count)
     if alpha is not None:
         rgb = rgb * alpha + 1 - alpha
     if method == "none":
+        if object_number is not None:
+            raise InputError(
+                f"{option('object_number', object_number, typed='--object')} needs objects that are told from their "
+                f"background; leave {option('background', 'none')} out"
+            )
         return Cutout(rgb, torch.ones_like(rgb[:1]), "none")
     if isinstance(method, Path):
-        mask = mask_by_network(rgb, method)
-        return Cutout(_on_white(rgb, mask), mask, "onnx")
+        one = choose_object(mask_by_network(rgb, method), object_number)
+        return Cutout(_on_white(rgb, one.mask), one.mask, "onnx", objects=one.count)
     plain = has_plain_border(rgb)
     if method == "rembg" or (method == "auto" and not plain and rembg_network() is not None):
-        mask = _by_rembg(rgb)
-        return Cutout(_on_white(rgb, mask), mask, "rembg")
-    mask = by_border(rgb)
-    confidence = judge_mask(rgb, mask, None if plain else by_border)
+        one = choose_object(_by_rembg(rgb), object_number)
+        return Cutout(_on_white(rgb, one.mask), one.mask, "rembg", objects=one.count)
+    whole = by_border(rgb)
+    one = choose_object(whole, object_number)
+    mask, confidence = one.mask, judge_mask(rgb, one.mask, None if plain else by_border, whole)
     if not plain:
-        return Cutout(_on_white(rgb, mask), mask, "border", confidence)
+        return Cutout(_on_white(rgb, mask), mask, "border", confidence, one.count)
     _, behind = _border_spread(_small(rgb))  # pixel = mask * object + (1 - mask) * behind, with `behind` known
     old = torch.from_numpy(behind).to(rgb)[:, None, None]
-    return Cutout(torch.where(mask > 0, rgb + (1 - mask) * (1 - old), 1.0).clamp(0, 1), mask, "border", confidence)
+    return Cutout(
+        torch.where(mask > 0, rgb + (1 - mask) * (1 - old), 1.0).clamp(0, 1), mask, "border", confidence, one.count
+    )
 
 
 def has_plain_border(rgb: Float[Tensor, "3 h w"]) -> bool:

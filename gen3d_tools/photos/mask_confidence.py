@@ -62,6 +62,7 @@ def judge_mask(
     rgb: Float[Tensor, "3 h w"],
     mask: Float[Tensor, "1 h w"],
     again: Callable[[Float[Tensor, "3 _ _"]], Float[Tensor, "1 _ _"]] | None = None,
+    whole: Float[Tensor, "1 h w"] | None = None,
 ) -> MaskConfidence:
     """Say how far a mask can be believed.
 
@@ -69,6 +70,7 @@ def judge_mask(
         rgb: The photo, in [0, 1].
         mask: What of it is object, in [0, 1].
         again: Finds the mask of a photo anew, to see whether it is steady; None leaves that sign out.
+        whole: What `again` found in the whole photo, where `mask` is one of several objects of it.
     """
     scale = min(1.0, _SIDE / max(rgb.shape[-2:]))
     size = [max(8, round(scale * side)) for side in rgb.shape[-2:]]
@@ -77,7 +79,7 @@ def judge_mask(
     pixels, inside = small[:3].transpose(1, 2, 0), small[3] > 0.5
     if not inside.any() or inside.all():
         return MaskConfidence(0.0, 0.0, 0.0, 0.0)
-    steady = 1.0 if again is None else _steady(rgb, mask, again)
+    steady = 1.0 if again is None else _steady(rgb, mask if whole is None else whole, again)
     return MaskConfidence(_area(inside), _holes(inside), _border(inside), _colours(pixels, inside), steady)
 
 

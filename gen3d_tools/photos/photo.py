@@ -14,6 +14,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.media.photos import OpenedPhoto, open_mask, open_photo
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
 from gen3d_tools.photos.framing import Framing, fits, framed, measure_framing, square
+from gen3d_tools.photos.several import say_several
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION
 from gen3d_tools.wording import option
 
@@ -73,6 +74,7 @@ def load_photo(
     mask: str | Path | None = None,
     background: Separation | Path = "auto",
     framing: Framing | None = None,
+    object_number: int | None = None,
 ) -> Photo:
     """Open a photo, separate its object, and frame it like the generator's own pictures.
 
@@ -85,6 +87,7 @@ def load_photo(
         mask: A picture file, white where the object is; comes before anything else.
         background: How to find the object, see `background.cut_out`.
         framing: Measured before (`framing.measure_framing`), where several photos are loaded.
+        object_number: Which of several objects in the photo, 1 = the largest; None = the largest, which is noted.
 
     Raises:
         NotFoundError: There is no such file.
@@ -93,7 +96,10 @@ def load_photo(
     """
     if isinstance(photo, Photo):
         return photo
-    return prepare_photo(open_photo(photo), photo, generator, mask=mask, background=background, framing=framing)
+    opened = open_photo(photo)
+    return prepare_photo(
+        opened, photo, generator, mask=mask, background=background, framing=framing, object_number=object_number
+    )
 
 
 def prepare_photo(
@@ -104,6 +110,7 @@ def prepare_photo(
     mask: str | Path | None = None,
     background: Separation | Path = "auto",
     framing: Framing | None = None,
+    object_number: int | None = None,
 ) -> Photo:
     """Do what `load_photo` does with a photo that is open already.
 
@@ -114,6 +121,7 @@ def prepare_photo(
         mask: A picture file.
         background: How to find the object.
         framing: Measured before.
+        object_number: Which of several objects.
     """
     path = Path(path)
     framing = framing or measure_framing(generator)
@@ -122,10 +130,13 @@ def prepare_photo(
     if mask is not None:
         user_mask, mask_notes = open_mask(mask, (opened.rgb.shape[-2], opened.rgb.shape[-1]))
         notes += mask_notes
-    if framing.is_full and user_mask is None and background == "auto" and opened.alpha is None:
+    nothing_said = user_mask is None and object_number is None and opened.alpha is None
+    if framing.is_full and background == "auto" and nothing_said:
         background = "none"
-    cutout = cut_out(opened, background, user_mask)
+    cutout = cut_out(opened, background, user_mask, object_number)
     notes += _check_object(cutout, path)
+    if cutout.objects > 1 and object_number is None:
+        notes.append(say_several(path.name, cutout.objects))
     whole = replace(cutout, rgb=opened.rgb)
     if cutout.method == "none" or framing.is_full or bool((cutout.mask > 0.5).float().mean() > _FULL):
         if cutout.mask.shape[-2] != cutout.mask.shape[-1]:

@@ -199,3 +199,24 @@ def test_a_label_file_names_the_camera_and_several_photos_share_a_latent(gen3d, 
         g3.load_generator("result").default_camera().cam2world, camera[0].cam2world, rtol=0, atol=1e-6
     )
     assert read_image("result/overview.png").shape[0] == 3
+
+
+def test_one_of_several_objects_is_asked_for_by_number(gen3d, photo):
+    picture = read_image(photo)
+    two = torch.ones(3, 32, 96)
+    two[:, 8:24, 8:24], two[:, 10:22, 60:72] = picture[:, 8:24, 8:24] * 0.5, 0.2
+    write_image("two.png", two)
+    asked = ("invert", "two.png", *KNOWN, "-o", "result", "--background")
+    dry = gen3d(*asked, "border", "--dry-run")
+    assert dry.code == 0, dry.err
+    assert "two.png: there are 2 objects; the largest is taken, --object 2 is the next" in dry.err
+    assert "2 objects" not in gen3d(*asked, "border", "--dry-run", "--object", "2").err
+    for background, number, said in (
+        ("border", "3", "--object 3: there are 2 objects in the photo"),
+        ("border", "0", "1 is the largest"),
+        ("none", "2", "leave --background none out"),
+    ):
+        refused = gen3d(*asked, background, "--object", number)
+        assert (refused.code, refused.paths) == (2, [])
+        assert said in refused.error
+    assert not Path("result").exists()

@@ -54,6 +54,7 @@ class PhotoOptions:
     class_name: str | None = None  # name or index; None = found out
     camera: str | None = None  # yaw,pitch[,fov] or a file; None = found out
     anyway: bool = False  # go on with a photo that shows nothing the model knows
+    object_number: int | None = None  # which of several objects in a photo, 1 = the largest; None = the largest
     align: FaceOptions | None = None  # cut a face out first, and start from the camera of the crop
 
     def check(self, photos: int) -> None:
@@ -63,8 +64,12 @@ class PhotoOptions:
             InputError: More masks than photos, or no such way to find the object.
         """
         check_separation(self.background)
+        if self.object_number is not None and self.object_number < 1:
+            raise InputError(f"object is {self.object_number}; 1 is the largest object, 2 the next")
         if self.align is not None:
             self.align.check(photos)
+            if self.object_number is not None:
+                raise InputError("--object is about objects; with --align it is --face that says which face is meant")
             if self.masks:
                 raise InputError(
                     "a mask is the photo's, not that of the crop which --align makes; leave one of them out"
@@ -261,7 +266,16 @@ def _load_photos(
     masks = [*about.masks, *[None] * (len(photos) - len(about.masks))]
     prepared = []
     for photo, mask in zip(photos, masks, strict=True):
-        prepared.append(load_photo(photo, generator, mask=mask, background=background, framing=framing))
+        prepared.append(
+            load_photo(
+                photo,
+                generator,
+                mask=mask,
+                background=background,
+                framing=framing,
+                object_number=about.object_number,
+            )
+        )
         for line in prepared[-1].warnings:
             reporter.say(line)
     return prepared
