@@ -14,6 +14,7 @@ SLOW = 5.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name != "test_warm.py")  # it compiles kernels, in one process for all
     for item in items:
         if "open3d" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.libraries)
@@ -127,6 +128,25 @@ def coarse_occupancy_grid():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(occupancy, "CELLS", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_pixels(coarse_occupancy_grid):
+    """Few pixels in what commands draw by the way: for a mesh's colours and level, for the overview of a result.
+
+    For tests of what becomes of them; the pictures that a test asks for have the size that it says.
+    """
+    from gen3d_tools.geometry.color import view_colors
+    from gen3d_tools.geometry.extraction import level
+    from gen3d_tools.inversion.results import overview, storage
+
+    ring_of_views = level._ring_of_views
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(view_colors, "_PICTURE_RESOLUTION", 32)
+        patch.setattr(level, "_ring_of_views", lambda field, views, pixels: ring_of_views(field, 3, 12))
+        patch.setattr(overview, "_SIZE", 32)
+        patch.setattr(storage, "_PROBE_SIZE", 32)
         yield
 
 
