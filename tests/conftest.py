@@ -1,11 +1,14 @@
 """What every test may rely on: marked tests are skipped where their hardware or files are missing."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
+sys.dont_write_bytecode = False  # tests start a hundred processes, each of which would compile the package anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # another process has the other core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -9,6 +9,7 @@ import pytest
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.rendering.renderer import render
+from gen3d_tools.viewer.actions import sheet as contact_sheet
 from gen3d_tools.viewer.drawing.look import BESIDE
 from gen3d_tools.viewer.drawing.window import default_view
 from gen3d_tools.viewer.session import Session
@@ -18,7 +19,7 @@ from tests.viewer.recording_page import PIXELS, RecordingPage, session_of, still
 @pytest.fixture
 def session(tiny_generator):
     session = session_of(tiny_generator)
-    session.look = replace(session.look, size=PIXELS)
+    session.show(size=PIXELS)
     yield session
     session.close()
 
@@ -156,7 +157,9 @@ def test_a_square_picture_has_grey_sides_in_a_wide_window(session, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(640, 360), (300, 700)])
-def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape):
+def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape, monkeypatch):
+    cell = 32
+    monkeypatch.setattr(contact_sheet, "_SIDE", cell)
     session.resize(*shape)
     session.show_sheet()
     session.jobs.wait()
@@ -166,7 +169,6 @@ def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape):
     assert session.painter.step() is None  # it is not drawn over
     columns = round(np.sqrt(12 * shape[0] / shape[1]))
     rows = -(-12 // columns)
-    cell = 128
     left, top = (sheet.shape[1] - columns * cell) // 2, (sheet.shape[0] - rows * cell) // 2
     session.page.clicked((left + 1.5 * cell) / sheet.shape[1], (top + 0.5 * cell) / sheet.shape[0])
     assert session.choice.seed == 1
