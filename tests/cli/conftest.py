@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 import typer.main
+from typer.main import get_command
 
 from gen3d_tools.cli.app import app, main
 
@@ -43,7 +44,7 @@ def _small(few_pixels):
 @functools.cache
 def command_line():
     """The parser of all commands, which a process builds once; that takes longer than most of what is refused."""
-    return typer.main.get_command(app)
+    return get_command(app)
 
 
 @pytest.fixture

@@ -30,7 +30,3 @@ def test_spoilt_files_are_read_or_refused_in_one_line(reports, name):
     again = f"again: python -m tests.fuzz --cases 1 --only {name} --first NUMBER"
     assert reports[name]["unclean"] == [], again
     assert reports[name]["cases"] == CASES
-
-
-def test_no_case_made_by_hand_is_left_out():
-    assert max(len(list(form.extra())) for form in formats().values()) < CASES / 2
