@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -16,8 +17,9 @@ SLOW = 5.0
 """Seconds of a processor from which on a test is marked slow."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name != "test_warm.py")  # it compiles kernels, in one process for all
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        _long_files_first(items)
     for item in items:
         if "open3d" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.libraries)
@@ -25,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("checkpoint") and not os.environ.get("GEN3D_CHECKPOINTS"):
             item.add_marker(pytest.mark.skip(reason="needs published weights: set GEN3D_CHECKPOINTS to their folder"))
+
+
+def _long_files_first(items: list[pytest.Item]) -> None:
+    """Of several processes none is left alone with a long file in the end; kernels are compiled in one of them."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path.name != "test_warm.py", -slow[item.path]))
 
 
 def _has_cuda() -> bool:
