@@ -8,9 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CONSTRAINED := -c constraints.txt --build-constraint constraints.txt
 
 SECONDS ?= 600
-# Tests run in two processes, a file's tests in one of them; with more cores try more, with WORKERS=0 all run in one.
+# Tests run in two processes, a file's tests in one of them, in the order of tests/conftest.py; with more cores try more,
+# with WORKERS=0 all run in one.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=25
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-bare fuzz test-clients check lint docs bench clean

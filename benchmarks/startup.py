@@ -28,7 +28,7 @@ class _Times:
 def commands(model: str, folder: Path, *, tiny: bool) -> dict[str, tuple[Sequence[str], str]]:
     """Give the arguments of each command, and what is wanted of it on a quiet machine with two cores."""
     small = ("--size", "16") if tiny else ()
-    coarse = ("--resolution", "16") if tiny else ()
+    coarse = ("--resolution", "16", "--color-from", "points", "--level", "10") if tiny else ()
     out = ("--seeds", "0", "--overwrite", "-o")
     frames, seconds = ("3", "0.1") if tiny else ("60", "2")
     return {

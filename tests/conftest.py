@@ -1,11 +1,15 @@
 """What every test may rely on: marked tests are skipped where their hardware or files are missing."""
 
 import os
+import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
+sys.dont_write_bytecode = False  # tests start a hundred processes, each of which would compile the package anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # another process has the other core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -13,7 +17,9 @@ SLOW = 5.0
 """Seconds of a processor from which on a test is marked slow."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        _long_files_first(items)
     for item in items:
         if "open3d" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.libraries)
@@ -21,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("checkpoint") and not os.environ.get("GEN3D_CHECKPOINTS"):
             item.add_marker(pytest.mark.skip(reason="needs published weights: set GEN3D_CHECKPOINTS to their folder"))
+
+
+def _long_files_first(items: list[pytest.Item]) -> None:
+    """Of several processes none is left alone with a long file in the end; kernels are compiled in one of them."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path.name != "test_warm.py", -slow[item.path]))
 
 
 def _has_cuda() -> bool:
@@ -127,6 +139,25 @@ def coarse_occupancy_grid():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(occupancy, "CELLS", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_pixels(coarse_occupancy_grid):
+    """Few pixels in what commands draw by the way: for a mesh's colours and level, for the overview of a result.
+
+    For tests of what becomes of them; the pictures that a test asks for have the size that it says.
+    """
+    from gen3d_tools.geometry.color import view_colors
+    from gen3d_tools.geometry.extraction import level
+    from gen3d_tools.inversion.results import overview, storage
+
+    ring_of_views = level._ring_of_views
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(view_colors, "_PICTURE_RESOLUTION", 32)
+        patch.setattr(level, "_ring_of_views", lambda field, views, pixels: ring_of_views(field, 3, 12))
+        patch.setattr(overview, "_SIZE", 32)
+        patch.setattr(storage, "_PROBE_SIZE", 32)
         yield
 
 

@@ -93,4 +93,5 @@ def peak_kib() -> int:
 
 if __name__ == "__main__":
     what, *count = sys.argv[1:]
-    json.dump(observe(bombs() if what == "bombs" else mutations(int(count[0]))), sys.stdout)
+    twice = (bomb for bomb in bombs() for _ in range(2))  # one way and the other
+    json.dump(observe(twice if what == "bombs" else mutations(int(count[0]))), sys.stdout)

@@ -40,6 +40,7 @@ def test_thousands_of_mutations_do_nothing_and_end_in_one_line():
     assert not list(ROOT.glob("gen3d-was-here"))
 
 
+@pytest.mark.slow
 def test_small_files_cannot_cost_much():
     seen = observe("bombs")
     check(seen)

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import json
 import shutil
 
 import pytest
@@ -12,19 +11,13 @@ from safetensors.torch import load_file, save_file
 from gen3d_tools.checkpoints.native import read_layout
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.loading import choose_device, load_generator
+from tests.support.model_folders import edit_config
 
 
 @pytest.fixture
 def folder(tiny_folder, tmp_path):
     """A copy of the tiny model that a test may spoil."""
     return shutil.copytree(tiny_folder, tmp_path / "model")
-
-
-def edit(folder, change):
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
 
 
 def test_saved_and_loaded_is_the_same_generator(tiny_generator, tmp_path):
@@ -94,7 +87,7 @@ def test_an_existing_folder_is_kept_unless_overwritten(tiny_generator, folder):
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(folder, change, message):
-    edit(folder, change)
+    edit_config(folder, change)
     with pytest.raises(CheckpointError, match=message) as caught:
         load_generator(folder)
     assert "\n" not in str(caught.value)

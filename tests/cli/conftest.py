@@ -1,11 +1,16 @@
 """Runs `gen3d` as a user does: arguments in; exit code, stdout and stderr out."""
 
+import functools
 import json
 import logging
 import sys
 from dataclasses import dataclass
 
 import pytest
+import typer.main
+from typer.main import get_command
+
+from gen3d_tools.cli.app import app, main
 
 
 @dataclass(frozen=True)
@@ -32,17 +37,22 @@ class Outcome:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _coarse(coarse_occupancy_grid):
+def _small(few_pixels):
     """Commands are tested with the tiny generator."""
+
+
+@functools.cache
+def command_line():
+    """The parser of all commands, which a process builds once; that takes longer than most of what is refused."""
+    return get_command(app)
 
 
 @pytest.fixture
 def gen3d(tmp_path, monkeypatch, capsys):
     """Call the command line in an empty folder."""
-    from gen3d_tools.cli.app import main
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(typer.main, "get_command", lambda _: command_line())
     logger = logging.getLogger("gen3d_tools")
     before = logger.handlers, logger.propagate, logger.level
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,8 @@ def names(folder):
     return sorted(path.name for path in Path(folder).iterdir())
 
 
-def test_everything_is_there_and_nothing_else(gen3d):
+@pytest.mark.slow
+def test_everything_is_there_and_nothing_else_and_the_same_every_time(gen3d, made):
     result = gen3d("demo", "-o", "out")
     assert result.code == 0, result.err
     assert result.paths == [f"out/{name}" for name in MADE]
@@ -65,12 +67,10 @@ def test_everything_is_there_and_nothing_else(gen3d):
     for name in FILES:
         assert re.search(rf"^{name} .*\(\d+\.\d s\)$", result.err, re.MULTILINE) or name == "run.json"
     assert "out/index.html" in result.err
-
-
-def test_without_a_name_it_goes_to_gen3d_out(gen3d):
-    Path("gen3d-out/demo").mkdir(parents=True)
-    assert "gen3d-out/demo-2/index.html" in gen3d("demo").paths
-    assert names("gen3d-out/demo") == []
+    files = [path.relative_to(made) for path in made.rglob("*") if path.is_file() and path.name != "run.json"]
+    assert len(files) > len(FILES)
+    for name in files:
+        assert (made / name).read_bytes() == Path("out", name).read_bytes(), name
 
 
 def test_the_page_needs_no_other_file_and_no_network(made):
@@ -101,21 +101,17 @@ def position(sheet, picture):
     return found[0][::-1]
 
 
-def test_it_is_the_same_every_time(gen3d, made):
-    gen3d("demo", "-o", "again")
-    files = [path.relative_to(made) for path in made.rglob("*") if path.is_file() and path.name != "run.json"]
-    assert len(files) > len(FILES)
-    for name in files:
-        assert (made / name).read_bytes() == Path("again", name).read_bytes(), name
-
-
-def test_the_record_has_the_time_of_each_step(gen3d):
+@pytest.mark.slow
+def test_without_a_name_it_goes_to_gen3d_out_and_the_record_has_the_time_of_each_step(gen3d):
+    Path("gen3d-out/demo").mkdir(parents=True)
     result = gen3d("demo", "--json")
+    assert "gen3d-out/demo-2/index.html" in result.json["outputs"]
+    assert names("gen3d-out/demo") == []
     said = " ".join(result.err.split())  # the tiny model has no encoder; beside that nothing is said
     assert said.startswith("WARNING no perceptual distance here")
     assert said.endswith("comparing pixels alone")
     assert set(result.json["details"]["steps"]) == set(FILES) - {"run.json"}
-    assert json.loads(Path("gen3d-out/demo/run.json").read_text())["outputs"] == result.json["outputs"]
+    assert json.loads(Path("gen3d-out/demo-2/run.json").read_text())["outputs"] == result.json["outputs"]
 
 
 def test_next_commands_exist_with_their_options():
@@ -127,8 +123,9 @@ def test_next_commands_exist_with_their_options():
         commands[name].make_context(name, arguments)  # refuses what it does not know
 
 
-def test_an_earlier_demo_stays_unless_overwritten(gen3d):
-    assert gen3d("demo", "-o", "out").code == 0
+@pytest.mark.slow
+def test_an_earlier_demo_stays_unless_overwritten(gen3d, made):
+    shutil.copytree(made, "out")
     Path("out/diary.txt").write_text("precious")
     refused = gen3d("demo", "-o", "out")
     assert refused.code == 2

@@ -7,18 +7,13 @@ import shutil
 import pytest
 import torch
 
+from tests.support.model_folders import edit_config
+
 
 @pytest.fixture
 def model(tiny_folder, tmp_path):
     """A copy of the tiny model in the working folder, that a test may spoil."""
     return shutil.copytree(tiny_folder, tmp_path / "model")
-
-
-def edit(folder, change):
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
 
 
 def test_json_holds_the_whole_config_and_what_lies_on_disk(gen3d, model, tiny_generator):
@@ -36,7 +31,7 @@ def test_json_holds_the_whole_config_and_what_lies_on_disk(gen3d, model, tiny_ge
 
 
 def test_people_get_a_table_on_stdout(gen3d, model, tiny_generator):
-    edit(model, lambda config: config["provenance"].update(source="a [bold] kiln"))
+    edit_config(model, lambda config: config["provenance"].update(source="a [bold] kiln"))
     result = gen3d("info", model)
     assert result.err == ""
     rows = dict(line.split(maxsplit=1) for line in result.out.splitlines())
@@ -61,12 +56,12 @@ def test_half_precision_is_named(gen3d, tiny_generator, tmp_path):
 
 
 def test_rays_through_the_box_are_said_so(gen3d, model):
-    edit(model, lambda config: config["rendering"].update(near="box", far="box"))
+    edit_config(model, lambda config: config["rendering"].update(near="box", far="box"))
     assert "rays through the box" in gen3d("info", model).out
 
 
 def test_whether_tensors_fit_the_config_is_for_those_who_load_them(gen3d, model):
-    edit(model, lambda config: config["network"].update(decoder_hidden=[8, 9]))
+    edit_config(model, lambda config: config["network"].update(decoder_hidden=[8, 9]))
     assert gen3d("info", "model", "--json").json["network"]["decoder_hidden"] == [8, 9]
     result = gen3d("sample", "model", "--seeds", "0")
     assert result.code == 4
@@ -113,7 +108,7 @@ def test_missing_tensors_are_exit_code_3(gen3d, model):
 
 
 def test_an_unknown_key_is_exit_code_4(gen3d, model):
-    edit(model, lambda config: config["network"].update(wings=2))
+    edit_config(model, lambda config: config["network"].update(wings=2))
     result = gen3d("info", model)
     assert result.code == 4
     assert "unknown key wings" in result.error

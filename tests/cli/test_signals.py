@@ -47,6 +47,7 @@ def finished(process):
     return process.returncode, out.splitlines(), err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_batch_like_ctrl_c(tmp_path, tiny_folder, number, code):
     batch = start(tmp_path, "sample", tiny_folder, "--seeds", "0-3000", "--class", "ball", "--size", 8, "-o", "out")
@@ -116,6 +117,7 @@ def contents(folder):
     }
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_killed_and_resumed_ends_in_the_same_files(tmp_path, tiny_folder):
     """GEN3D_SAMPLES and GEN3D_KILLS ask for more of it."""
     much = os.environ.get("GEN3D_SAMPLES", "40"), os.environ.get("GEN3D_KILLS", "4")
@@ -127,7 +129,7 @@ def test_a_batch_that_is_killed_and_resumed_ends_in_the_same_files(tmp_path, tin
 
 @pytest.mark.slow
 def test_a_command_that_is_killed_and_repeated_ends_in_the_same_files(tmp_path, tiny_folder):
-    kills, samples = 2, 60
+    kills, samples = 2, 24
     command = ("sample", tiny_folder, "--seeds", f"0-{samples - 1}", "--class", "ball", "--size", 8, "-o", "out")
     (tmp_path / "straight").mkdir()
     code, paths, err = finished(start(tmp_path / "straight", *command))

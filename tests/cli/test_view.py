@@ -7,7 +7,14 @@ import urllib.request
 
 import pytest
 
-RUN = "import sys; sys.argv = ['gen3d', *sys.argv[1:]]\nfrom gen3d_tools.cli.app import main\nmain()"
+RUN = """
+import sys
+from gen3d_tools.cli.app import main
+from gen3d_tools.kernels.rays import occupancy
+occupancy.CELLS = 32  # for tiny generators
+sys.argv = ['gen3d', *sys.argv[1:]]
+main()
+"""
 
 
 def heard() -> None:

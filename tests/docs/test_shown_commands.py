@@ -156,7 +156,7 @@ def test_other_programs_are_given_files_and_targets_that_exist(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if gen3d_commands(page)], ids=page_name)
-def test_shown_commands_do_what_is_shown(page, folder, gen3d, coarse_occupancy_grid):
+def test_shown_commands_do_what_is_shown(page, folder, gen3d, few_pixels):
     if any("path.json" in shown.arguments for shown in gen3d_commands(page)):
         run_python(ROOT / "docs/conventions.md")  # writes it
     for shown in gen3d_commands(page):
@@ -171,7 +171,7 @@ def test_shown_commands_do_what_is_shown(page, folder, gen3d, coarse_occupancy_g
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=page_name)
-def test_shown_python_runs(page, folder, coarse_occupancy_grid):
+def test_shown_python_runs(page, folder, few_pixels):
     run_python(page)
 
 

@@ -7,6 +7,11 @@ import torch
 SHAPES_FOLDER = str(Path(__file__).parents[2] / "examples" / "shapes")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _small(few_pixels):
+    """Generators and films are tiny here."""
+
+
 @pytest.fixture(scope="module")
 def shapes_on_path():
     """The recipe's files import each other by name, as they do when `train.py` is run."""

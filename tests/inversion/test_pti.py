@@ -89,6 +89,7 @@ def test_a_known_camera_may_stand_where_the_models_near_and_far_do_not_reach(tin
     assert float(loss) < 0.1
 
 
+@pytest.mark.slow
 def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
     states = []
     photo = _photo(tiny_generator)
@@ -164,6 +165,7 @@ def test_without_an_encoder_the_search_tries_classes_and_cameras(tiny_generator)
     assert start.loss < float("inf")
 
 
+@pytest.mark.slow
 def test_further_views_share_the_latent_and_have_cameras_of_their_own(tiny_generator):
     cameras = stack_cameras([Camera.from_spherical(yaw, 10.0, 2.7, fov_y_deg=20.0) for yaw in (0.0, 90.0)])
     photos = [_photo(tiny_generator, camera=camera) for camera in cameras]

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import gen3d_tools as g3
 from gen3d_tools.kernels.meshes.raster import rasterize
+from gen3d_tools.kernels.rays import occupancy
+occupancy.CELLS = 48
 torch.set_num_threads(int(sys.argv[2]))
 generator = g3.load_generator(sys.argv[1], device="cpu")
 (field,) = generator.fields(generator.latents([3], ["cube"]))

@@ -124,7 +124,7 @@ def test_unknown_groups_are_named(capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", ["networks", "mesh", "render", "gradients", "model", "startup", "stylenerf"])
-def test_the_report_has_every_row(group, tiny_folder, tmp_path, capsys, monkeypatch):
+def test_the_report_has_every_row(group, tiny_folder, few_pixels, tmp_path, capsys, monkeypatch):
     from benchmarks.__main__ import main
 
     monkeypatch.setenv("COLUMNS", "160")

@@ -5,6 +5,9 @@ import threading
 from gen3d_tools.viewer.session import Session
 from gen3d_tools.viewer.studio import Studio
 
+PIXELS = 64
+"""Pixels along the shorter side of sharp pictures."""
+
 
 class RecordingPage:
     def __init__(self):

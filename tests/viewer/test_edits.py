@@ -10,9 +10,7 @@ import gen3d_tools as g3
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.viewer.actions.edits import FARTHEST, offer
 from gen3d_tools.viewer.choice import base_ws
-from tests.viewer.recording_page import session_of, still
-
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
+from tests.viewer.recording_page import PIXELS, session_of, still
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def test_the_commands_make_the_edited_picture(session, tmp_path, monkeypatch, ca
 
     from gen3d_tools.cli.app import app
 
-    session.show(size=256)
+    session.show(size=PIXELS)
     session.choose(seed=2, class_index=0)
     session.edits.set("sefa-1", 2.0)
     session.take_home.picture()

@@ -15,9 +15,7 @@ from gen3d_tools.media.reading import read_video
 from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, read_path
 from gen3d_tools.viewer.browser.gestures import read_move
 from gen3d_tools.viewer.drawing.window import View
-from tests.viewer.recording_page import session_of
-
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
+from tests.viewer.recording_page import PIXELS, session_of
 
 FRONT = View(position=(0.0, 0.0, 2.7), look_at=(0.0, 0.0, 0.0), fov_deg=20.0)
 SIDE = replace(FRONT, position=(2.7, 0.0, 0.0))
@@ -113,7 +111,7 @@ def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_pa
         session.moved(view)
         session.path.add()
     session.path.keys.set_seconds(0.2)
-    session.path.film(kind, 256)
+    session.path.film(kind, PIXELS)
     session.jobs.wait()
     assert session.page.failures == []
     name, content = session.page.files[-1]
@@ -123,13 +121,13 @@ def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_pa
     with warnings.catch_warnings():  # imageio-ffmpeg leaves the closing of its pipes to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-    assert {frame.shape for frame in frames} == {(3, 256, 256)}
+    assert {frame.shape for frame in frames} == {(3, PIXELS, PIXELS)}
     assert len(frames) == (6 if kind == "mp4" else 5)
 
 
 def test_a_cancelled_film_sends_nothing(session):
     session.path.turn()
-    session.path.film("mp4", 256)
+    session.path.film("mp4", PIXELS)
     session.jobs.cancel("Film")
     session.jobs.wait()
     assert session.page.files == []

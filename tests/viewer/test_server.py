@@ -17,8 +17,6 @@ from gen3d_tools.viewer.studio import Studio
 from gen3d_tools.workflows.running.reporting import Reporter
 from tests.viewer.clients import Client, waited
 
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
-
 
 @pytest.fixture
 def viewer(tiny_generator):

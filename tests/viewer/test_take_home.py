@@ -14,9 +14,7 @@ import trimesh
 import gen3d_tools as g3
 from gen3d_tools.viewer.drawing.window import default_view
 from gen3d_tools.workflows.mesh.options import MeshOptions
-from tests.viewer.recording_page import session_of, still
-
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
+from tests.viewer.recording_page import PIXELS, session_of, still
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def generator(tiny_folder):
 def session(generator):
     session = session_of(generator)
     session.choose(seed=3, class_index=1)
-    session.show(size=256)
+    session.show(size=PIXELS)
     yield session
     session.close()
 

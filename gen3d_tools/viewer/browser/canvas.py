@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from gen3d_tools.geometry.color.vertex_colors import colors_of
 from gen3d_tools.geometry.formats.gltf import encode_glb
-from gen3d_tools.viewer.drawing.window import View, fov_of_square
+from gen3d_tools.viewer.drawing.window import View, fov_of_square, vector
 from gen3d_tools.viewer.page import Overlay
 
 _QUICK_QUALITY = 85
@@ -41,9 +41,9 @@ class Canvas:
         """Read the browser's camera."""
         width, height = max(1, camera.image_width), max(1, camera.image_height)
         return View(
-            position=_numbers(camera.position),
-            look_at=_numbers(camera.look_at),
-            up=_numbers(camera.up_direction),
+            position=vector(camera.position),
+            look_at=vector(camera.look_at),
+            up=vector(camera.up_direction),
             fov_deg=fov_of_square(math.degrees(camera.fov), width / height),
             width=width,
             height=height,
@@ -130,8 +130,3 @@ class Canvas:
 
 def _glb(mesh: trimesh.Trimesh) -> bytes:
     return encode_glb(mesh, "mesh")
-
-
-def _numbers(values: Any) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in values)
-    return x, y, z

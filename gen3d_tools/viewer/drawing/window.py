@@ -95,9 +95,9 @@ def view_of(camera: Camera, target: Vector, width: int = 512, height: int = 512)
     ahead = max(float((forward.new_tensor(target) - position) @ forward), 1e-3)
     up = -camera.cam2world[:3, 1].cpu()
     return View(
-        position=_vector(position),
-        look_at=_vector(position + ahead * forward),
-        up=(0.0, 1.0, 0.0) if float(up[1]) > _UPRIGHT else _vector(up),
+        position=vector(position),
+        look_at=vector(position + ahead * forward),
+        up=(0.0, 1.0, 0.0) if float(up[1]) > _UPRIGHT else vector(up),
         fov_deg=float(camera.fov_y_deg),
         width=width,
         height=height,
@@ -120,8 +120,8 @@ def around(meshes: Iterable[trimesh.Trimesh]) -> View:
     low, high = corners.min(0), corners.max(0)
     middle, radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-6)
     distance = _MARGIN * radius / math.sin(math.radians(_MESH_FOV_DEG / 2))
-    camera = Camera.from_spherical(30.0, 20.0, distance, fov_y_deg=_MESH_FOV_DEG, target=_vector(middle))
-    return view_of(camera, _vector(middle))
+    camera = Camera.from_spherical(30.0, 20.0, distance, fov_y_deg=_MESH_FOV_DEG, target=vector(middle))
+    return view_of(camera, vector(middle))
 
 
 def angles_of(view: View, generator: Generator) -> tuple[float, float] | None:
@@ -137,6 +137,7 @@ def angles_of(view: View, generator: Generator) -> tuple[float, float] | None:
     return (yaw, pitch) if near and bool(((placed.cam2world - camera.cam2world).abs() < 5e-3).all()) else None
 
 
-def _vector(numbers: Any) -> Vector:
+def vector(numbers: Any) -> Vector:
+    """Three numbers of any kind as a plain tuple, x, y and z."""
     x, y, z = (float(one) for one in numbers)
     return x, y, z

@@ -13,6 +13,8 @@ from gen3d_tools.cli import info
 
 ROOT = Path(__file__).parents[3]
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+MAIN = "from gen3d_tools.cli.app import main; main()"
+COARSE = f"from gen3d_tools.kernels.rays import occupancy; occupancy.CELLS = 16; {MAIN}"
 SAMPLE = "sample shapes --size 8 --seeds 0 -o a.png"
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams are closed by a POSIX shell")
@@ -20,7 +22,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams are closed b
 
 def shell(folder, line, **environment):
     """Run a line of shell; `gen3d` in it is ours."""
-    program = f'gen3d() {{ "{sys.executable}" -c "from gen3d_tools.cli.app import main; main()" "$@"; }}; {line}'
+    main = COARSE if SAMPLE in line else MAIN
+    program = f'gen3d() {{ "{sys.executable}" -c "{main}" "$@"; }}; {line}'
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **environment}
     return subprocess.run(["bash", "-c", program], cwd=folder, env=environment, capture_output=True, timeout=300)
 

@@ -14,8 +14,6 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.rendering.renderer import render
 
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
-
 SETTINGS = ModelSettings(
     render_config=RenderConfig(near=2.2, far=3.2, coarse_samples=8, fine_samples=6),
     camera_distribution=GaussianLookAt(radius=2.7, fov_y_deg=13.4, target=(0.0, 0.0, 0.2)),

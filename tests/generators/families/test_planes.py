@@ -11,8 +11,6 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.rendering.renderer import render
 from tests.generators.recorded import pickle_bytes, recorded
 
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
-
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):

@@ -15,6 +15,7 @@ import gen3d_tools as g3
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.checkpoints.results import DIFFERENCE_NAME
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError, NotFoundError
+from gen3d_tools.inversion.results import overview
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, PHOTO_NAME, save_result
 from gen3d_tools.inversion.settings import InversionSettings
@@ -157,7 +158,7 @@ def test_the_folder_says_how_it_came_about(saved):
     assert report["settings"]["stage_one"]["steps"] == 3
     assert report["storage"]["picture_psnr_db"] > 45
     assert read_image(saved / PHOTO_NAME).shape == (3, 24, 24)
-    assert read_image(saved / OVERVIEW_NAME).shape[2] > 7 * 200
+    assert read_image(saved / OVERVIEW_NAME).shape[2] > 7 * overview._SIZE
 
 
 def test_a_changed_a_lost_and_a_tuned_base_are_refused_in_one_line(saved, tmp_path):

@@ -195,6 +195,7 @@ def test_published_locality_holds_other_latents_in_place(tiny_generator):
     assert _moved(held, tiny_generator, others, cameras) < 0.8 * _moved(free, tiny_generator, others, cameras)
 
 
+@pytest.mark.slow
 def test_field_locality_holds_the_side_that_the_photo_does_not_show(tiny_generator):
     """Over three seeds: a single run of 20 large steps gives shares between 0.4 and 0.8, whatever rounding decides."""
     away, shares = _camera(215.0), []

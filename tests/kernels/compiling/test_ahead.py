@@ -142,6 +142,7 @@ def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
     assert ahead._started(ahead.RAYS) is None
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_it_compiles_serves_every_field():
     from gen3d_tools.fields.compiled import compiled_network

@@ -9,8 +9,6 @@ import trimesh
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.workflows.mesh.preview import PreviewScene, film, portrait, ring, strip, turntable
 
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
-
 
 @pytest.fixture
 def settings(tiny_generator):

@@ -16,7 +16,7 @@ from gen3d_tools.workflows.page.figures import FigureSizes, display_mesh
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch, coarse_occupancy_grid):
+def _few_faces(monkeypatch):
     monkeypatch.setattr(module, "_SIZES", FigureSizes(picture=16, lattice=24, faces=500, texture=0))
     monkeypatch.setattr(module, "_PICTURE", 16)
 

@@ -15,8 +15,6 @@ from gen3d_tools.workflows.video import frames as module
 from gen3d_tools.workflows.video.frames import FilmSettings, depth_span, estimate_seconds, film
 from gen3d_tools.workflows.video.layout import VideoLayout
 
-pytestmark = pytest.mark.usefixtures("coarse_occupancy_grid")
-
 BALL, CUBE = Sample(0, 0, "ball"), Sample(0, 1, "cube")
 
 

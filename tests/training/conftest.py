@@ -1,0 +1,6 @@
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small(coarse_occupancy_grid):
+    """Generators are tiny here, and every step makes another one."""
