@@ -55,21 +55,29 @@ class ReconstructionTask:
         return torch.float32 if self.preset == "best" else torch.bfloat16
 
 
-def check_request(photos: Sequence[Path], unfit: dict[str, bool]) -> None:
+def check_request(photos: Sequence[Path], unfit: dict[str, bool], *, steps: int | None, refine: bool) -> None:
     """Refuse what a network without latents cannot be asked.
 
     Args:
         photos: The photos.
         unfit: Options that belong to inversions with a generator, and whether each is given.
+        steps: Of refining; None where nobody said.
+        refine: Whether there are any.
 
     Raises:
-        InputError: More than one photo, or one of the options.
+        InputError: More than one photo, one of the options, or a number of steps where there are none.
     """
     if len(photos) != 1:
         raise InputError(f"this model makes an object of one photo, got {len(photos)}; give the best of them")
-    given = [option(name) for name, is_given in unfit.items() if is_given]
+    typed = {"class_name": "--class"}
+    given = [option(name, typed=typed.get(name, "")) for name, is_given in unfit.items() if is_given]
     if given:
         raise InputError(f"this model looks at the photo once, it has no latents; leave {', '.join(given)} out")
+    if steps is not None and not refine:
+        raise InputError(
+            f"this model looks at the photo once; {option('steps')} are those of refining: leave them out, or ask for "
+            f"{option('refine', True)}"
+        )
 
 
 def reconstruct(network: TripoSR, task: ReconstructionTask, run: Run, target: Path, *, overwrite: bool) -> Run:
@@ -88,7 +96,7 @@ def reconstruct(network: TripoSR, task: ReconstructionTask, run: Run, target: Pa
     rgba, notes = prepare(task)
     for line in notes:
         run.reporter.say(line)
-    square = squared(rgba) if rgba[..., 3].min() < 255 else _middle(rgba)
+    square = squared(rgba, name=task.photo.name) if rgba[..., 3].min() < 255 else _middle(rgba)
     picture = encoder_picture(on_grey(square), network.config.image_resolution)
     steps = task.settings.stage_two.steps if task.refine else 0
     if run.dry_run:

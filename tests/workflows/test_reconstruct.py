@@ -16,6 +16,7 @@ from gen3d_tools.inversion.settings import preset
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.renderer import render
+from gen3d_tools.wording import options_are_typed
 from gen3d_tools.workflows.invert.run import PhotoOptions, WorkOptions, invert
 from gen3d_tools.workflows.mesh.options import MeshOptions
 from gen3d_tools.workflows.mesh.run import mesh
@@ -108,10 +109,11 @@ def test_the_network_alone_shows_nothing_and_says_what_to_type(model, tmp_path):
         (PhotoOptions(camera="0,0"), BEST, {}),
         (PhotoOptions(), WorkOptions(space="w"), {}),
         (PhotoOptions(), BEST, {"resume": True}),
+        (PhotoOptions(), WorkOptions(steps=10), {}),
     ],
 )
 def test_what_needs_a_latent_is_refused_before_any_work(model, photo, tmp_path, about, work, more):
-    with pytest.raises(InputError, match=r"no latents|no classes|unconditional"):
+    with pytest.raises(InputError, match=r"no latents; leave|looks at the photo once; steps are those of refining"):
         invert([photo], model=model, about=about, work=work, out=tmp_path / "made", **more)
     assert not (tmp_path / "made").exists()
 
@@ -124,9 +126,14 @@ def test_several_photos_are_refused(model, photo, tmp_path):
 def test_an_empty_photo_is_refused_and_nothing_is_written(model, tmp_path):
     path = tmp_path / "empty.png"
     Image.fromarray(np.zeros((32, 32, 4), np.uint8)).save(path)
-    with pytest.raises(InputError, match="no object"):
+    with pytest.raises(InputError, match=r"no object is in empty\.png"):
         invert([path], model=model, out=tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+def test_an_option_is_named_as_it_is_typed(model, photo, tmp_path):
+    with options_are_typed(), pytest.raises(InputError, match="leave --class, --camera out"):
+        invert([photo], model=model, about=PhotoOptions(class_name="0", camera="0,0"), out=tmp_path / "made")
 
 
 def test_a_dry_run_writes_nothing(model, photo, tmp_path):
