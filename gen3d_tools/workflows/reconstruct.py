@@ -108,11 +108,11 @@ def reconstruct(network: TripoSR, task: ReconstructionTask, run: Run, target: Pa
         made = _refined(made, photo, task, run.reporter)
     made.planes.data = made.planes.half().float()  # as they are stored
     made.settings = replace(made.settings, provenance=_provenance(network, task, run, steps))
-    seen = _input_view(made, photo)
+    overview, seen = _overview(made, photo)
     with atomic_path(target, overwrite=overwrite) as temporary:
         made.save_compact(temporary, card=_card(target.name, network, task))
         write_image(temporary / PHOTO_NAME, photo.rgb)
-        write_image(temporary / OVERVIEW_NAME, _overview(made, photo))
+        write_image(temporary / OVERVIEW_NAME, overview)
         run.note(target)
         run.details |= {"input_view_psnr_db": seen, "warnings": list(notes), "steps": steps}
         run.details["result_sha256"] = open_source(temporary, str(target)).digest()
@@ -178,13 +178,6 @@ def _refined(made: Reconstruction, photo: Photo, task: ReconstructionTask, repor
         return refine(made, photo, task.settings, progress=tell)
 
 
-def _input_view(made: Reconstruction, photo: Photo) -> float:
-    """PSNR in dB of the object's picture from the front against the photo."""
-    [field] = made.fields(made.no_latents())
-    picture = look(field, made.default_camera(), made.settings, photo_size := 128).rgb
-    return float(psnr(picture, _resized(photo.rgb, photo_size)))
-
-
 def _resized(rgb: Float[Tensor, "3 h w"], size: int) -> Float[Tensor, "3 n n"]:
     return torch.nn.functional.interpolate(rgb[None], (size, size), mode="bilinear", antialias=True)[0]
 
@@ -196,15 +189,21 @@ def _provenance(network: TripoSR, task: ReconstructionTask, run: Run, steps: int
     return {**network.settings.provenance, **made_by, "precision": precision, "refined_steps": steps}
 
 
-def _overview(made: Reconstruction, photo: Photo) -> Float[Tensor, "3 height width"]:
-    """Draw the photo, the object from its camera, three new views and the depth, side by side."""
-    [field] = made.fields(made.no_latents())
+def _overview(made: Reconstruction, photo: Photo) -> tuple[Float[Tensor, "3 height width"], float]:
+    """Draw the photo as the network was given it, its mask, the object from its camera, three new views and the depth.
+
+    Returns:
+        The picture, and the PSNR in dB of the object's picture from its camera against the photo.
+    """
+    [field] = made.fields(made.no_latents())  # one for all pictures: what is laid out for the first serves the others
     assert made.pivot is not None
     front = look(field, made.default_camera(), made.settings, _SIZE)
     views = look(field, around(made.pivot, made.settings, NEW_VIEWS), made.settings, _SIZE)
-    row = [_resized(photo.rgb, _SIZE), front.rgb, *views.rgb, depth_picture(front.depth, front.opacity)]
+    given, mask = _resized(photo.rgb, _SIZE), _resized(photo.mask.expand(3, -1, -1), _SIZE)
+    row = [given, mask, front.rgb, *views.rgb, depth_picture(front.depth, front.opacity)]
     turns = [f"{turn:+g}°" if abs(turn) < 180 else f"{turn:g}°" for turn in NEW_VIEWS]
-    return contact_sheet([[image.cpu() for image in row]], None, ["photo", "object", *turns, "depth"])
+    sheet = contact_sheet([[image.cpu() for image in row]], None, ["photo", "mask", "object", *turns, "depth"])
+    return sheet, float(psnr(front.rgb.cpu(), given))
 
 
 def _card(name: str, network: TripoSR, task: ReconstructionTask) -> str:
