@@ -1,6 +1,7 @@
 """`gen3d align`: photos of faces in; crops and camera labels out, as published face generators were trained on."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,5 +262,5 @@ def _told(faces: Sequence[tuple[str, FoundFace]]) -> str:
 
 
 def _next(target: Path, name: str, preset: PresetName) -> str:
-    camera = "" if preset == "square" else f" --camera {target / LABELS_NAME}"
-    return f"gen3d invert {target / name}.png --model MODEL{camera}"
+    camera = "" if preset == "square" else f" --camera {shlex.quote(str(target / LABELS_NAME))}"
+    return f"gen3d invert {shlex.quote(str(target / f'{name}.png'))} --model MODEL{camera}"

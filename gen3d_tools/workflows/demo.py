@@ -5,6 +5,7 @@ from a photo to a latent and a tuned generator.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -157,7 +158,7 @@ def demo(
     commands = "".join(f"\n  {entry.command}" for entry in NEXT_COMMANDS)
     for name in plan.names:
         reporter.made(folder / name)
-    return run.finish(next_command=f"open {folder / PAGE_NAME} in a browser, then try{commands}")
+    return run.finish(next_command=f"open {shlex.quote(str(folder / PAGE_NAME))} in a browser, then try{commands}")
 
 
 @dataclass(frozen=True)

@@ -55,21 +55,29 @@ class ReconstructionTask:
         return torch.float32 if self.preset == "best" else torch.bfloat16
 
 
-def check_request(photos: Sequence[Path], unfit: dict[str, bool]) -> None:
+def check_request(photos: Sequence[Path], unfit: dict[str, bool], *, steps: int | None, refine: bool) -> None:
     """Refuse what a network without latents cannot be asked.
 
     Args:
         photos: The photos.
         unfit: Options that belong to inversions with a generator, and whether each is given.
+        steps: Of refining; None where nobody said.
+        refine: Whether there are any.
 
     Raises:
-        InputError: More than one photo, or one of the options.
+        InputError: More than one photo, one of the options, or a number of steps where there are none.
     """
     if len(photos) != 1:
         raise InputError(f"this model makes an object of one photo, got {len(photos)}; give the best of them")
-    given = [option(name) for name, is_given in unfit.items() if is_given]
+    typed = {"class_name": "--class"}
+    given = [option(name, typed=typed.get(name, "")) for name, is_given in unfit.items() if is_given]
     if given:
         raise InputError(f"this model looks at the photo once, it has no latents; leave {', '.join(given)} out")
+    if steps is not None and not refine:
+        raise InputError(
+            f"this model looks at the photo once; {option('steps')} are those of refining: leave them out, or ask for "
+            f"{option('refine', True)}"
+        )
 
 
 def reconstruct(network: TripoSR, task: ReconstructionTask, run: Run, target: Path, *, overwrite: bool) -> Run:
@@ -88,7 +96,7 @@ def reconstruct(network: TripoSR, task: ReconstructionTask, run: Run, target: Pa
     rgba, notes = prepare(task)
     for line in notes:
         run.reporter.say(line)
-    square = squared(rgba) if rgba[..., 3].min() < 255 else _middle(rgba)
+    square = squared(rgba, name=task.photo.name) if rgba[..., 3].min() < 255 else _middle(rgba)
     picture = encoder_picture(on_grey(square), network.config.image_resolution)
     steps = task.settings.stage_two.steps if task.refine else 0
     if run.dry_run:
@@ -100,11 +108,11 @@ def reconstruct(network: TripoSR, task: ReconstructionTask, run: Run, target: Pa
         made = _refined(made, photo, task, run.reporter)
     made.planes.data = made.planes.half().float()  # as they are stored
     made.settings = replace(made.settings, provenance=_provenance(network, task, run, steps))
-    seen = _input_view(made, photo)
+    overview, seen = _overview(made, photo)
     with atomic_path(target, overwrite=overwrite) as temporary:
         made.save_compact(temporary, card=_card(target.name, network, task))
         write_image(temporary / PHOTO_NAME, photo.rgb)
-        write_image(temporary / OVERVIEW_NAME, _overview(made, photo))
+        write_image(temporary / OVERVIEW_NAME, overview)
         run.note(target)
         run.details |= {"input_view_psnr_db": seen, "warnings": list(notes), "steps": steps}
         run.details["result_sha256"] = open_source(temporary, str(target)).digest()
@@ -170,13 +178,6 @@ def _refined(made: Reconstruction, photo: Photo, task: ReconstructionTask, repor
         return refine(made, photo, task.settings, progress=tell)
 
 
-def _input_view(made: Reconstruction, photo: Photo) -> float:
-    """PSNR in dB of the object's picture from the front against the photo."""
-    [field] = made.fields(made.no_latents())
-    picture = look(field, made.default_camera(), made.settings, photo_size := 128).rgb
-    return float(psnr(picture, _resized(photo.rgb, photo_size)))
-
-
 def _resized(rgb: Float[Tensor, "3 h w"], size: int) -> Float[Tensor, "3 n n"]:
     return torch.nn.functional.interpolate(rgb[None], (size, size), mode="bilinear", antialias=True)[0]
 
@@ -188,15 +189,21 @@ def _provenance(network: TripoSR, task: ReconstructionTask, run: Run, steps: int
     return {**network.settings.provenance, **made_by, "precision": precision, "refined_steps": steps}
 
 
-def _overview(made: Reconstruction, photo: Photo) -> Float[Tensor, "3 height width"]:
-    """Draw the photo, the object from its camera, three new views and the depth, side by side."""
-    [field] = made.fields(made.no_latents())
+def _overview(made: Reconstruction, photo: Photo) -> tuple[Float[Tensor, "3 height width"], float]:
+    """Draw the photo as the network was given it, its mask, the object from its camera, three new views and the depth.
+
+    Returns:
+        The picture, and the PSNR in dB of the object's picture from its camera against the photo.
+    """
+    [field] = made.fields(made.no_latents())  # one for all pictures: what is laid out for the first serves the others
     assert made.pivot is not None
     front = look(field, made.default_camera(), made.settings, _SIZE)
     views = look(field, around(made.pivot, made.settings, NEW_VIEWS), made.settings, _SIZE)
-    row = [_resized(photo.rgb, _SIZE), front.rgb, *views.rgb, depth_picture(front.depth, front.opacity)]
+    given, mask = _resized(photo.rgb, _SIZE), _resized(photo.mask.expand(3, -1, -1), _SIZE)
+    row = [given, mask, front.rgb, *views.rgb, depth_picture(front.depth, front.opacity)]
     turns = [f"{turn:+g}°" if abs(turn) < 180 else f"{turn:g}°" for turn in NEW_VIEWS]
-    return contact_sheet([[image.cpu() for image in row]], None, ["photo", "object", *turns, "depth"])
+    sheet = contact_sheet([[image.cpu() for image in row]], None, ["photo", "mask", "object", *turns, "depth"])
+    return sheet, float(psnr(front.rgb.cpu(), given))
 
 
 def _card(name: str, network: TripoSR, task: ReconstructionTask) -> str:

@@ -70,9 +70,10 @@ def test_a_face_becomes_a_crop_and_a_label_that_camera_reads(gen3d, photo, monke
     again = gen3d("align", photo, "-o", "again", "--landmarks", "out/face.landmarks.json", "-q")
     assert again.code == 0, again.err
     assert Path("again/face.png").read_bytes() == Path("out/face.png").read_bytes()
-    typed = gen3d("align", photo, "-o", "typed", "--landmarks", TYPED, "-q", "--preset", "square")
+    typed = gen3d("align", photo, "-o", "a typed one", "--landmarks", TYPED, "--preset", "square")
+    assert "Next: gen3d invert 'a typed one/face.png' --model MODEL\n" in typed.err
     assert typed.code == 0, typed.err
-    assert not Path("typed/dataset.json").exists()
+    assert not Path("a typed one/dataset.json").exists()
 
 
 def test_several_faces_are_said_and_one_is_chosen(gen3d, photo, monkeypatch):

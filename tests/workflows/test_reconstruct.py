@@ -1,28 +1,37 @@
 """`gen3d invert` with a TripoSR folder: one pass, a result of its own, and every command takes it."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from trimesh.visual import TextureVisuals
 
 from gen3d_tools.checkpoints.native import read_layout
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.reconstructors.reconstruction import Reconstruction
+from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.inversion.refine import refine
 from gen3d_tools.inversion.settings import preset
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.renderer import render
+from gen3d_tools.wording import options_are_typed
 from gen3d_tools.workflows.invert.run import PhotoOptions, WorkOptions, invert
 from gen3d_tools.workflows.mesh.options import MeshOptions
 from gen3d_tools.workflows.mesh.run import mesh
+from gen3d_tools.workflows.page.figures import FigureSizes
+from gen3d_tools.workflows.page.run import page
 from gen3d_tools.workflows.running.runs import RunOptions
 from gen3d_tools.workflows.sample import ViewOptions, sample
 from gen3d_tools.workflows.samples.selection import SampleSelection
+from gen3d_tools.workflows.video.run import video
 from tests import published_folders
+from tests.viewer.recording_page import session_of, still
 
 BEST = WorkOptions(preset="best")
 
@@ -73,17 +82,48 @@ def test_the_object_is_what_the_network_says_of_the_prepared_photo(result, photo
     assert all(torch.equal(one, wanted.decoder.state_dict()[name]) for name, one in made.decoder.state_dict().items())
 
 
-@pytest.mark.slow
-def test_other_commands_take_the_result(result, tmp_path):
-    pictures = sample(str(result), look=ViewOptions(size=16), options=RunOptions(out=tmp_path / "a.png"))
-    assert [path.name for path in pictures.outputs] == ["a.png"]
+@pytest.fixture
+def solid(result, tmp_path):
+    """The result, with a level that its random densities cross; as it lies on disk, with its overview."""
     made = load_generator(result, device="cpu")
     [field] = made.fields(made.no_latents())
-    points = (torch.rand(4000, 3) - 0.5) * field.box_side
-    level = float(field.density(points).median())
-    run = mesh(str(result), surface=MeshOptions(resolution=16, level=level), options=RunOptions(out=tmp_path / "a.glb"))
-    assert (tmp_path / "a.glb").stat().st_size > 1000
-    assert run.outputs[0].name == "a.glb"
+    points = (torch.rand(4000, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * field.box_side
+    made.settings = replace(made.settings, iso_level=float(field.density(points).median()))
+    made.save_compact(tmp_path / "solid")
+    shutil.copy(result / "overview.png", tmp_path / "solid")
+    return str(tmp_path / "solid")
+
+
+@pytest.mark.slow
+def test_pictures_films_and_textured_meshes_are_made_of_a_result(solid, tmp_path):
+    pictures = sample(solid, look=ViewOptions(size=16), options=RunOptions(out=tmp_path / "a.png"))
+    assert [path.name for path in pictures.outputs] == ["a.png"]
+    filmed = video(solid, seconds=0.1, look=ViewOptions(size=16), options=RunOptions(out=tmp_path / "a.mp4"))
+    assert [path.name for path in filmed.outputs] == ["a.mp4"]
+    shape = MeshOptions(resolution=16, texture=64, color_from="points")
+    mesh(solid, surface=shape, options=RunOptions(out=tmp_path / "a.glb"))
+    meshed = read_mesh(str(tmp_path / "a.glb"))
+    assert len(meshed.faces) > 100
+    assert isinstance(meshed.visual, TextureVisuals)
+
+
+@pytest.mark.slow
+def test_a_page_shows_a_result_with_how_it_came_about(solid, tmp_path):
+    sizes = FigureSizes(film=16, frames=2, picture=16, lattice=16, faces=300, texture=0)
+    page([solid], sizes=sizes, options=RunOptions(out=tmp_path / "a.html"))
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "How it came about" in text
+    assert (text.count("<video "), text.count("<canvas data-mesh"), text.count("<img ")) == (1, 1, 1)
+
+
+def test_the_viewer_shows_a_result(solid):
+    session = session_of(load_generator(solid, device="cpu"))
+    session.look = replace(session.look, size=64)
+    pixels, sharp = still(session)
+    session.close()
+    assert sharp
+    assert pixels.std() > 1
+    assert not session.page.failures
 
 
 @pytest.mark.parametrize("which", ["model", "result"])
@@ -108,10 +148,11 @@ def test_the_network_alone_shows_nothing_and_says_what_to_type(model, tmp_path):
         (PhotoOptions(camera="0,0"), BEST, {}),
         (PhotoOptions(), WorkOptions(space="w"), {}),
         (PhotoOptions(), BEST, {"resume": True}),
+        (PhotoOptions(), WorkOptions(steps=10), {}),
     ],
 )
 def test_what_needs_a_latent_is_refused_before_any_work(model, photo, tmp_path, about, work, more):
-    with pytest.raises(InputError, match=r"no latents|no classes|unconditional"):
+    with pytest.raises(InputError, match=r"no latents; leave|looks at the photo once; steps are those of refining"):
         invert([photo], model=model, about=about, work=work, out=tmp_path / "made", **more)
     assert not (tmp_path / "made").exists()
 
@@ -124,9 +165,14 @@ def test_several_photos_are_refused(model, photo, tmp_path):
 def test_an_empty_photo_is_refused_and_nothing_is_written(model, tmp_path):
     path = tmp_path / "empty.png"
     Image.fromarray(np.zeros((32, 32, 4), np.uint8)).save(path)
-    with pytest.raises(InputError, match="no object"):
+    with pytest.raises(InputError, match=r"no object is in empty\.png"):
         invert([path], model=model, out=tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+def test_an_option_is_named_as_it_is_typed(model, photo, tmp_path):
+    with options_are_typed(), pytest.raises(InputError, match="leave --class, --camera out"):
+        invert([photo], model=model, about=PhotoOptions(class_name="0", camera="0,0"), out=tmp_path / "made")
 
 
 def test_a_dry_run_writes_nothing(model, photo, tmp_path):

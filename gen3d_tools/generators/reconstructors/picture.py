@@ -18,12 +18,15 @@ FOREGROUND_SHARE = 0.85
 _GREY = np.float32(0.5)
 
 
-def squared(rgba: UInt8[np.ndarray, "h w 4"], share: float = FOREGROUND_SHARE) -> UInt8[np.ndarray, "n n 4"]:
+def squared(
+    rgba: UInt8[np.ndarray, "h w 4"], share: float = FOREGROUND_SHARE, *, name: str = "the picture"
+) -> UInt8[np.ndarray, "n n 4"]:
     """Crop to the object and put it in the middle of a transparent square; nothing is resampled.
 
     Args:
         rgba: Colours and opacity; whatever is not fully transparent is object.
         share: Of the square's side that the longer side of the object takes.
+        name: What a message calls it.
 
     Raises:
         InputError: There is no object, or it is one pixel wide.
@@ -31,7 +34,7 @@ def squared(rgba: UInt8[np.ndarray, "h w 4"], share: float = FOREGROUND_SHARE) -
     rows, columns = np.nonzero(rgba[..., 3].any(1))[0], np.nonzero(rgba[..., 3].any(0))[0]
     if not len(rows) or rows[0] == rows[-1] or columns[0] == columns[-1]:
         found = "no object" if not len(rows) else f"an object of {len(columns)} x {len(rows)} pixels"
-        raise InputError(f"{found} is in the picture; it needs two pixels each way at the least")
+        raise InputError(f"{found} is in {name}; it needs two pixels each way at the least")
     crop = rgba[rows[0] : rows[-1], columns[0] : columns[-1]]  # without the last ones, as published
     height, width = crop.shape[:2]
     side = max(height, width)

@@ -1,5 +1,6 @@
 """`gen3d directions --find`: ways through a model's latent space, found and kept, with a sheet of what each does."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -143,10 +144,10 @@ def find(
             picture = _sheet(generator, found, search.first_class(generator), reporter)
             write_image(sheet, picture, overwrite=options.overwrite or before is not None)
             run.add(sheet, f"what each does, {AMOUNTS[0]:g} to {AMOUNTS[-1]:g} standard deviations")
-    first = f"{found[0].name}=2" if len(found) else ""
-    return run.finish(
-        next_command=f"gen3d edit {options.after(model)} --directions {file} --direction {first}" if first else ""
-    )
+    if not len(found):
+        return run.finish()
+    known = f"--directions {shlex.quote(str(file))} --direction {found[0].name}=2"
+    return run.finish(next_command=f"gen3d edit {options.after(model)} {known}")
 
 
 def _sheet(

@@ -217,14 +217,15 @@ def _reconstruct(
     wanted = {name: getattr(about, name) for name in ("class_name", "camera", "align")}
     wanted |= {name: getattr(work, name) for name in ("space", "tune", "conditioning", "features")}
     unfit = {name: value is not None for name, value in wanted.items()} | {"resume": resume}
-    check_request(photos, unfit)
+    refine = bool(run.options["refine"])
+    check_request(photos, unfit, steps=work.steps, refine=refine)
     task = ReconstructionTask(
         photo=photos[0],
         mask=about.masks[0] if about.masks else None,
         background=check_separation(about.background),
         preset=work.preset,
         settings=settings if work.steps is None else settings.changed(steps2=work.steps),
-        refine=bool(run.options["refine"]),
+        refine=refine,
     )
     return reconstruct(network, task, run, target, overwrite=overwrite)
 

@@ -24,6 +24,8 @@ DEFAULT_FORMAT = "glb"
 AUTO_LEVEL = "auto"
 SHEET_NAME = "meshes.png"
 NOTES_FOLDER = ".unfinished"
+_TEXELS_PER_FACE, _FEW_FACES = 20, 10_000
+"""Under a texture a face need not be smaller than this; and so many faces are no burden anyway."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,22 @@ class MeshOptions:
     level: float | None = None  # density at the surface; None = chosen for each field
     keep: float = 0.02  # smallest detached part, as a share of the largest part's volume
     keep_background: bool = False  # leave sheets, floaters and walls of the box in
-    faces: int | None = None  # most faces after decimation
+    faces: int | None = None  # most faces after decimation; None = all, or under a texture one per 20 texels
     smooth: int = 0  # rounds of Taubin smoothing
     watertight: bool = False  # close holes
     colors: bool = True
     texture: int | None = None  # side of a colour texture in texels, a power of two; None = vertex colours
     color_from: ColorSource = "views"  # what cameras see, rays onto the surface, or the field's colour at each point
+
+    @property
+    def most_faces(self) -> int | None:
+        """How many faces are left after decimation; None where there is none.
+
+        A texture carries the detail, and laying 400,000 faces flat takes longer than everything else.
+        """
+        if self.faces is None and self.texture is not None:
+            return max(_FEW_FACES, self.texture**2 // _TEXELS_PER_FACE)
+        return self.faces
 
     def check(self) -> None:
         """Refuse what cannot be meshed, before any work.
@@ -71,8 +83,8 @@ class MeshOptions:
         parts = [f"{self.resolution}³ lattice points", f"level {level_name(self.level)}"]
         if self.surface == "fusion":
             parts = [f"{self.resolution}³ voxels fused from views"]
-        if self.faces is not None:
-            parts.append(f"at most {self.faces:,} faces")
+        if self.most_faces is not None:
+            parts.append(f"at most {self.most_faces:,} faces")
         if self.smooth:
             parts.append(f"{self.smooth} rounds of smoothing")
         if self.watertight:

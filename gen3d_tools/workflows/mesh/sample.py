@@ -166,10 +166,10 @@ def make_mesh(
         field,
         resolution=surface.resolution,
         iso_level=surface.level,
-        colors=surface.colors and (not looked_at or surface.faces is not None),  # decimation needs some
+        colors=surface.colors and (not looked_at or surface.most_faces is not None),  # decimation needs some
         keep=surface.keep,
         keep_background=surface.keep_background,
-        faces=surface.faces,
+        faces=surface.most_faces,
         smooth=surface.smooth,
         watertight=surface.watertight,
         progress=progress,
@@ -204,7 +204,7 @@ def _fused_mesh(
         resolution=surface.resolution,
         keep=surface.keep,
         keep_background=surface.keep_background,
-        faces=surface.faces,
+        faces=surface.most_faces,
         smooth=surface.smooth,
         progress=seen,
     )

@@ -133,9 +133,9 @@ def _section(one: _Shown, choice: SampleSelection, sizes: FigureSizes, folder: P
     generator, items = one.generator, list[PageEntry]()
     assert generator is not None, "models and results are loaded"
     overview = Path(subject.name) / _OVERVIEW
-    if subject.kind == "result" and overview.is_file():
+    if generator.pivot is not None and overview.is_file():
         items.append(PageItem(path=overview, caption="How it came about", wide=True))
-    if subject.kind == "model":
+    if generator.pivot is None:
         items.append(_sheet(generator, choice.psi, sizes, folder / "sheet.png", reporter))
     fields = (make_fields(generator, [sample], choice.psi)[0] for sample in one.samples)
     for index, (sample, field) in enumerate(zip(one.samples, fields, strict=True)):

@@ -72,3 +72,13 @@ def test_a_surface_says_what_it_is():
         "256³ lattice points, level auto, at most 20,000 faces, 3 rounds of smoothing, made watertight, "
         "texture of 512 x 512"
     )
+
+
+@pytest.mark.parametrize(
+    ("faces", "texture", "most"),
+    [(None, None, None), (None, 64, 10_000), (None, 1024, 52_428), (300_000, 1024, 300_000), (500, None, 500)],
+)
+def test_under_a_texture_a_surface_has_no_more_faces_than_it_can_use(faces, texture, most):
+    options = MeshOptions(faces=faces, texture=texture)
+    assert options.most_faces == most
+    assert str(options).count("at most") == (most is not None)
