@@ -129,7 +129,8 @@ def _table(name: str) -> dict[str, Any]:
 def _add(values: dict[str, Section], sources: dict[str, str], table: Mapping[str, Any]) -> None:
     for section, entries in table.items():
         for key, entry in entries.items():
-            values.setdefault(section, {})[key] = entry["is"]
+            value = entry["is"]
+            values.setdefault(section, {})[key] = None if _absent(section, key, value) else value
             sources[f"{section}.{key}"] = entry["from"]
 
 
@@ -143,7 +144,12 @@ def _parse(change: str) -> tuple[str, str, Any]:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    return section, key, None if value == "none" and key != "features" and section in _TYPED else value
+    return section, key, None if _absent(section, key, value) else value
+
+
+def _absent(section: str, key: str, value: Any) -> bool:
+    """Whether "none" stands for no value, which TOML cannot say."""
+    return value == "none" and key != "features" and section in _TYPED
 
 
 def _set(

@@ -46,6 +46,7 @@ class LossSection:
     logit_limit: float | None = None
     r1_gamma: float | Literal["auto"] = "auto"
     r1_every: int = 16
+    reuse_fakes: bool = False  # D judges the fakes that G has just learned from, and a step makes no others
     blur_sigma: float = 10.0  # pixels of the discriminator's inputs
     blur_kimg: float = 200.0
     density_noise: float = 0.0  # standard deviation, added to raw densities at first
@@ -79,6 +80,7 @@ class CamerasSection:
     slope_samples: int = 256
     swap_final: float = 0.5  # how often the mapping network is told another sample's camera in the end
     swap_kimg: float = 1000.0
+    identity_steps: int = 0  # of Adam before the first picture: camera generator and depth adaptor then change nothing
     depth_kimg: float = 10_000.0  # until the depth adaptor's deeper answers are preferred
 
     @property
@@ -134,6 +136,7 @@ class RunSection:
     """How long, and what is written on the way."""
 
     kimg: float = 25_000.0
+    processor_minutes: float | None = None  # of this process, all sessions together: fair where processors are shared
     seed: int = 0
     tick_kimg: float = 4.0  # between two lines of the log
     snapshot_kimg: float = 100.0

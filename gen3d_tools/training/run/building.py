@@ -37,7 +37,7 @@ from gen3d_tools.training.objectives.dual import DualObjective
 from gen3d_tools.training.objectives.multiview import MultiviewObjective
 from gen3d_tools.training.objectives.patchwise import PatchObjective
 from gen3d_tools.training.recipes.recipe import Recipe
-from gen3d_tools.training.synthesis import planes
+from gen3d_tools.training.synthesis.starting import prepare
 
 _FAMILIES: dict[str, tuple[type[NetworkConfig], type[Generator]]] = {
     "epigraf": (EpigrafConfig, EpigrafGenerator),
@@ -67,7 +67,7 @@ def build_generator(recipe: Recipe, class_names: tuple[str, ...]) -> Generator:
     except (CheckpointError, TypeError) as error:
         raise InputError(f"the recipe {recipe.name} does not describe a generator: {error}") from error
     if isinstance(generator, PlaneGenerator):
-        planes.prepare(generator)
+        prepare(generator, recipe.cameras.identity_steps)
     return generator
 
 

@@ -1,6 +1,6 @@
 """What a generator in training is asked for, and what it gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from jaxtyping import Float
 from torch import Tensor
@@ -36,3 +36,8 @@ class Fakes:
     angles: Float[Tensor, "b 3"] | None = None
     """Yaw, pitch and roll that were rendered."""
     ws: Float[Tensor, "b num_ws w_dim"] | None = None
+
+    def detached(self) -> "Fakes":
+        """The same without gradients."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Fakes(**{name: None if part is None else part.detach() for name, part in parts.items()})
