@@ -123,6 +123,15 @@ def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
     assert {"loss/G", "loss/D", "scores/real", "pictures_per_second", "shares"} <= set(lines[-1])
 
 
+def test_a_budget_of_processor_minutes_ends_a_run(pictures, tmp_path):
+    folder = tmp_path / "run"
+    train(pictures, folder, options("run.processor_minutes=0.005"))
+    stopped = load_generator(folder / LATEST, device="cpu").settings.provenance["thousand_pictures"]
+    assert 0 < stopped < 0.5
+    train(pictures, folder, options("run.processor_minutes=0.005", resume=True))  # all of it is used up
+    assert load_generator(folder / LATEST, device="cpu").settings.provenance["thousand_pictures"] == stopped
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -206,6 +215,7 @@ def test_every_value_of_a_recipe_has_a_source(name, small):
         ("optimisation.round=6", "multiple"),
         ("patches.side=128", "larger than the pictures"),
         ("patches.least_scale=0.01", "shows less than there is"),
+        ("discriminator.clamp=some", "needed is a number or nothing"),
     ],
 )
 def test_a_wrong_value_is_one_line(change, message):
