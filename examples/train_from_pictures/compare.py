@@ -11,6 +11,7 @@ import argparse
 import html
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,8 @@ class Queue:
             print(f"{folder.name}: to {until:g} of {whole:g} processor minutes", flush=True)
             changes = (*told.changes, f"run.seed={seed}", f"run.processor_minutes={until}", "run.score_kimg=0")
             resume = (folder / LATEST).exists()
+            if folder.exists() and not resume:  # killed before its first snapshot
+                shutil.rmtree(folder)
             options = TrainOptions(recipe=told.recipe, small=True, changes=changes, resume=resume, device="cpu")
             train(self.pictures, folder, options)
             generator = load_generator(folder / LATEST, device="cpu")

@@ -42,11 +42,12 @@ def draw_poses(count: int, generator: torch.Generator, *, bell: bool = False) ->
     return Pose.build(yaw, pitch, fov_deg=FOV_DEG, radius=RADIUS)
 
 
-def estimated(distance: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def estimated(distance: torch.Tensor, coverage: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """What an inaccurate depth estimator would say: another scale and offset, blurred, with a patch missing.
 
     Args:
         distance: True distances [b, 1, n, n], world units.
+        coverage: Share of each pixel where there is anything; what is empty is as far as can be.
         generator: Source of the errors.
 
     Returns:
@@ -59,7 +60,8 @@ def estimated(distance: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     unit = (unit * (0.85 + 0.3 * scale) + 0.1 * (offset - 0.5)).clamp(0, 1)
     unit = F.avg_pool2d(F.pad(unit, (1, 1, 1, 1), mode="replicate"), 3, 1)
     holes = torch.rand(count, 1, side // 8, side // 8, generator=generator) < 0.02
-    return torch.where(F.interpolate(holes.float(), (side, side)) > 0.5, 1.0, unit)
+    empty = (F.interpolate(holes.float(), (side, side)) > 0.5) | (coverage == 0)
+    return torch.where(empty, 1.0, unit)
 
 
 def make_class(
@@ -72,8 +74,8 @@ def make_class(
         number = min(BATCH, count - start)
         z = torch.randn(number, 10, generator=generator)
         poses = draw_poses(number, generator, bell=bell)
-        image, _, distance = render(z, CLASSES.index(name), poses.camera().cam2world, FOV_DEG, resolution)
-        depth = estimated(distance, generator)
+        image, coverage, distance = render(z, CLASSES.index(name), poses.camera().cam2world, FOV_DEG, resolution)
+        depth = estimated(distance, coverage, generator)
         for index in range(number):
             stem = f"{name}/{start + index:05d}"
             (folder / name).mkdir(parents=True, exist_ok=True)
