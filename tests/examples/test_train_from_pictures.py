@@ -1,4 +1,4 @@
-"""The example that trains from pictures: its depth maps, what it measures, and a queue that goes on where it stopped."""
+"""The example that trains from pictures: its depth maps, what it measures, and a queue that can be killed."""
 
 import importlib
 import json

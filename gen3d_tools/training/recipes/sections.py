@@ -33,7 +33,10 @@ class DiscriminatorSection:
     table_width: int = 256
     label_has_patch: bool = True
     camera_conditioned: bool = False
-    camera_dropout: float = 0.0
+    camera_raw: bool = False  # yaw and pitch themselves, instead of their sines and cosines
+    camera_dropout: float = 0.0  # share of their features that is left out
+    camera_noise: float = 0.0  # standard deviation of noise on angles, in standard deviations of the batch
+    frozen: int = 0  # layers from the front that do not learn (freeze-D), to go on from a trained network
     views: int = 1  # pictures of each object, for "image"
     view_mode: Literal["mean", "pack"] = "mean"
 
@@ -46,6 +49,7 @@ class LossSection:
     logit_limit: float | None = None
     r1_gamma: float | Literal["auto"] = "auto"
     r1_every: int = 16
+    style_mixing: float = 0.0  # probability that the later layers of a batch have other latents
     reuse_fakes: bool = False  # D judges the fakes that G has just learned from, and a step makes no others
     blur_sigma: float = 10.0  # pixels of the discriminator's inputs
     blur_kimg: float = 200.0

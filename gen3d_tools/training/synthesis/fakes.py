@@ -20,6 +20,9 @@ class Request:
     """Cameras as EG3D's numbers."""
     told_angles: Float[Tensor, "b 3"] | None = None
     """What the mapping network is told of the camera; for networks conditioned on it."""
+    later_z: Float[Tensor, "b z_dim"] | None = None
+    """Other latents of the same classes, for the layers from `later_from` on (style mixing, Karras et al. 2019)."""
+    later_from: int = 0
 
     def __len__(self) -> int:
         return len(self.z)

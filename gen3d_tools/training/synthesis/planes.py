@@ -45,6 +45,9 @@ def fakes(
     """
     poses = rendered_poses(generator, request)
     ws = generator.map_angles(request.z, request.class_onehot, request.told_angles)
+    if request.later_z is not None:
+        later = generator.map_angles(request.later_z, request.class_onehot, request.told_angles)
+        ws = torch.cat([ws[:, : request.later_from], later[:, request.later_from :]], 1)
     fields = fields_in_training(generator, ws, draws)
     pixels = patch_pixels(patches, side)
     values, distance = render_pixels(
