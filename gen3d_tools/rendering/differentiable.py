@@ -164,8 +164,8 @@ def render_together(
     values, distance, opacity = everywhere[:, :-2], *everywhere[:, -2:].unbind(-1)
     values = rearrange(add_background(values, opacity, config.background), "(b p) c -> b c p", b=count)
     side = round(rays**0.5)
-    shape = (count, 1, side, side)
-    return View(values.unflatten(-1, (side, side)), opacity.reshape(shape), distance.reshape(shape))
+    shape = (count, -1, side, side)
+    return View(values.reshape(shape), opacity.reshape(shape), distance.reshape(shape))
 
 
 def sample_pixels(

@@ -1,5 +1,7 @@
 """Options that the recipes leave off do what they say, and all that is random comes from `Draws`."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -77,8 +79,8 @@ def test_mixed_styles_change_the_later_layers_alone(pictures):
 
 
 def test_noise_on_angles_is_measured_in_deviations_of_the_batch(pictures):
-    noisy = ("discriminator.camera_conditioned=true", "discriminator.camera_noise=0.5", "cameras.source=prior")
-    objective = trainer_of(pictures, *noisy).contest.objective
+    objective = trainer_of(pictures, "discriminator.camera_noise=0.5").contest.objective
+    objective.judged = replace(objective.judged, camera_conditioned=True)
     angles = torch.stack([torch.linspace(-1, 1, 1000), torch.full((1000,), 1.3), torch.zeros(1000)], -1)
     told, _ = objective._told(angles, Draws(0))
     assert float((told - angles)[:, 0].std() / angles[:, 0].std()) == pytest.approx(0.5, abs=0.05)

@@ -120,7 +120,8 @@ class _SeePictures(torch.autograd.Function):
 
         arrays = [one.detach().contiguous().numpy() for one in (origins, directions, bounds, coarse, rounds)]
         out, distances, raw = see_pictures(batch.network, light, *arrays, threads=torch.get_num_threads())
-        ctx.batch, ctx.light, ctx.arrays = batch, light, (*arrays[:3], distances, raw)
+        ctx.batch, ctx.light = batch, light
+        ctx.arrays = [*arrays[:3], distances, raw]
         return torch.from_numpy(out)
 
     @staticmethod
@@ -129,13 +130,12 @@ class _SeePictures(torch.autograd.Function):
         from gen3d_tools.kernels.rays.batches import see_pictures_backward
 
         batch: TrainableBatch = ctx.batch
-        moving = any(ctx.needs_input_grad[3:5])
+        arrays: list[np.ndarray] = [*ctx.arrays, slopes.contiguous().numpy()]
         grads, *rays = see_pictures_backward(
             batch.network,
             ctx.light,
-            *ctx.arrays,
-            slopes.contiguous().numpy(),
-            moving=moving,
+            *arrays,
+            moving=any(ctx.needs_input_grad[3:5]),
             threads=torch.get_num_threads(),
         )
         planes = _plane_slopes(batch, grads.texels) if ctx.needs_input_grad[2] else None

@@ -113,7 +113,23 @@ def load_recipe(
     for change in changes:
         section, key, value = _parse(change)
         _set(values, sources, section, key, value, "--set")
+    _tell_no_cameras(values, sources)
     return _build(name, small, table[_ONLY], values, sources)
+
+
+def _tell_no_cameras(values: dict[str, Section], sources: dict[str, str]) -> None:
+    """Without cameras of real pictures the discriminator cannot be told any.
+
+    Raises:
+        InputError: It is asked for nevertheless.
+    """
+    name, judge = "discriminator.camera_conditioned", values.get("discriminator", {})
+    if values.get("cameras", {}).get("source", "prior") == "labels" or not judge.get("camera_conditioned"):
+        return
+    if sources[name] == "--set":
+        raise InputError(f"{name} needs cameras of the real pictures; add --set cameras.source=labels, or leave it out")
+    judge["camera_conditioned"] = False
+    sources[name] = "cameras.source is prior: real pictures have none to tell"
 
 
 @cache

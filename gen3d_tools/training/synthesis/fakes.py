@@ -1,6 +1,6 @@
 """What a generator in training is asked for, and what it gives."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -43,4 +43,4 @@ class Fakes:
     def detached(self) -> "Fakes":
         """The same without gradients."""
         parts = {one.name: getattr(self, one.name) for one in fields(self)}
-        return Fakes(**{name: None if part is None else part.detach() for name, part in parts.items()})
+        return replace(self, **{name: part.detach() for name, part in parts.items() if part is not None})

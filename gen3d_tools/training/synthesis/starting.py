@@ -72,7 +72,8 @@ def _camera_error(generator: ThreeDGPGenerator) -> Tensor:
     onehot = F.one_hot(torch.randint(classes, (_BATCH,)), classes).float() if classes else None
     moved = adaptor(cameras, torch.randn(_BATCH, config.z_dim), onehot)
     ranges = (cameras.amax(0) - cameras.amin(0)).clamp_min(1e-2)
-    return ((moved - cameras) / ranges).square().sum(-1).mean()
+    error: Tensor = ((moved - cameras) / ranges).square().sum(-1).mean()
+    return error
 
 
 def _depth_error(adaptor: DepthAdaptor) -> Tensor:
