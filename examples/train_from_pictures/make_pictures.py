@@ -3,7 +3,8 @@
     python examples/train_from_pictures/make_pictures.py pictures --classes car --count 2000
 
 Beside each picture lies a depth map as a monocular estimator would give it: in no unit, blurred, and with holes. The
-classes stand in `dataset.json`; poses stand nowhere.
+classes stand in `dataset.json`; poses stand nowhere in the folder. `--truth FILE` writes them elsewhere, for those who
+want to measure what was learned.
 """
 
 import argparse
@@ -27,21 +28,26 @@ from gen3d_tools.cameras.poses import Pose
 
 RADIUS, FOV_DEG = 2.7, 20.0
 YAW, PITCH = 1.0, (1.05, 1.65)  # radians: half the range of yaws; polar angles from +y
+BELL_YAW, BELL_PITCH = (0.0, 0.35), (1.25, 0.12)  # mean and standard deviation
 BATCH = 16
 
 
-def draw_poses(count: int, generator: torch.Generator) -> Pose:
-    """Cameras around the front, from level to above."""
-    yaw, pitch = (torch.rand(count, generator=generator) for _ in range(2))
-    pitch = PITCH[0] + (PITCH[1] - PITCH[0]) * pitch
-    return Pose.build((2 * yaw - 1) * YAW, pitch, fov_deg=FOV_DEG, radius=RADIUS)
+def draw_poses(count: int, generator: torch.Generator, *, bell: bool = False) -> Pose:
+    """Cameras around the front, from level to above: evenly, or most of them near one view."""
+    if bell:
+        yaw, pitch = (mean + std * torch.randn(count, generator=generator) for mean, std in (BELL_YAW, BELL_PITCH))
+    else:
+        yaw, pitch = (torch.rand(count, generator=generator) for _ in range(2))
+        yaw, pitch = (2 * yaw - 1) * YAW, PITCH[0] + (PITCH[1] - PITCH[0]) * pitch
+    return Pose.build(yaw, pitch, fov_deg=FOV_DEG, radius=RADIUS)
 
 
-def estimated(distance: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def estimated(distance: torch.Tensor, coverage: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """What an inaccurate depth estimator would say: another scale and offset, blurred, with a patch missing.
 
     Args:
         distance: True distances [b, 1, n, n], world units.
+        coverage: Share of each pixel where there is anything; what is empty is as far as can be.
         generator: Source of the errors.
 
     Returns:
@@ -54,19 +60,22 @@ def estimated(distance: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     unit = (unit * (0.85 + 0.3 * scale) + 0.1 * (offset - 0.5)).clamp(0, 1)
     unit = F.avg_pool2d(F.pad(unit, (1, 1, 1, 1), mode="replicate"), 3, 1)
     holes = torch.rand(count, 1, side // 8, side // 8, generator=generator) < 0.02
-    return torch.where(F.interpolate(holes.float(), (side, side)) > 0.5, 1.0, unit)
+    empty = (F.interpolate(holes.float(), (side, side)) > 0.5) | (coverage == 0)
+    return torch.where(empty, 1.0, unit)
 
 
-def make_class(folder: Path, name: str, count: int, resolution: int, seed: int) -> list[str]:
-    """Trace toys of one class and write their pictures and depth maps; gives the pictures' names."""
+def make_class(
+    folder: Path, name: str, count: int, resolution: int, seed: int, *, bell: bool = False
+) -> dict[str, list[float]]:
+    """Trace toys of one class and write their pictures and depth maps; gives yaw and pitch of each by its name."""
     generator = torch.Generator().manual_seed(seed)
-    names = []
+    names: dict[str, list[float]] = {}
     for start in range(0, count, BATCH):
         number = min(BATCH, count - start)
         z = torch.randn(number, 10, generator=generator)
-        cameras = draw_poses(number, generator).camera()
-        image, _, distance = render(z, CLASSES.index(name), cameras.cam2world, FOV_DEG, resolution)
-        depth = estimated(distance, generator)
+        poses = draw_poses(number, generator, bell=bell)
+        image, coverage, distance = render(z, CLASSES.index(name), poses.camera().cam2world, FOV_DEG, resolution)
+        depth = estimated(distance, coverage, generator)
         for index in range(number):
             stem = f"{name}/{start + index:05d}"
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -74,7 +83,7 @@ def make_class(folder: Path, name: str, count: int, resolution: int, seed: int) 
             Image.fromarray(pixels).save(folder / f"{stem}.png")
             levels = (depth[index, 0] * 65535).round().numpy().astype(np.uint16)
             Image.fromarray(levels).save(folder / f"{stem}_depth.png")
-            names.append(f"{stem}.png")
+            names[f"{stem}.png"] = poses.angles[index, :2].tolist()
         print(f"{name}: {len(names)} of {count}", end="\r", file=sys.stderr, flush=True)
     return names
 
@@ -87,13 +96,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=2000, help="Pictures of each class.")
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bell", action="store_true", help="Most cameras near one view, and none far from it.")
+    parser.add_argument("--truth", type=Path, help="Write yaw and pitch of every picture to this file.")
     options = parser.parse_args(arguments)
-    labels = []
+    labels, truth = [], {}
     for label, name in enumerate(options.classes):
-        made = make_class(options.folder, name, options.count, options.resolution, options.seed + label)
+        made = make_class(
+            options.folder, name, options.count, options.resolution, options.seed + label, bell=options.bell
+        )
+        truth |= made
         labels += [[one, label] for one in made]
     text = json.dumps({"labels": labels, "class_names": options.classes})
     (options.folder / "dataset.json").write_text(text, encoding="utf-8")
+    if options.truth is not None:
+        options.truth.write_text(json.dumps(truth), encoding="utf-8")
     print(f"{options.folder}: {len(labels)} pictures; field of view {math.radians(FOV_DEG):.3f} rad")
 
 

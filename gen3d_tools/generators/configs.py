@@ -5,7 +5,7 @@ Torch is not imported here, so that a model can be described without it.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from gen3d_tools.fields.choices import GeneratorActivation, HiddenActivation, PlaneAxes
 from gen3d_tools.generators.network_config import NetworkConfig
@@ -105,6 +105,8 @@ class EG3DConfig(TriplaneConfig):
 class PlaneConfig(TriplaneConfig):
     """What the networks of both families are. Stored in the checkpoint."""
 
+    later: ClassVar[tuple[str, ...]] = ("density_gain", "bounded")
+
     z_dim: int = 512
     w_dim: int = 512
     num_classes: int = 0  # 0 = unconditional
@@ -119,8 +121,10 @@ class PlaneConfig(TriplaneConfig):
     conv_clamp: float | None = None
     decoder_layers: int = 2
     decoder_hidden: int = 64
+    density_gain: float = 1.0  # density = softplus(gain * output + shift): how soon a young network can be opaque
     density_shift: float = 0.0
     box_side: float = 1.0
+    bounded: bool = False  # True: density is exactly 0 outside the box
     image_resolution: int = 256
 
 

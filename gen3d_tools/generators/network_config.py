@@ -3,7 +3,7 @@
 import types
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gen3d_tools.checkpoints.configs.schema import check_keys
 from gen3d_tools.errors import CheckpointError
@@ -30,6 +30,9 @@ _POSITIVE = ("box_side",)
 class NetworkConfig:
     """Base of the frozen dataclasses that say what a network is. Fields are plain values, or tuples of them."""
 
+    later: ClassVar[tuple[str, ...]] = ()
+    """Fields that older model folders do not have; theirs are the defaults."""
+
     @property
     def scene(self) -> str:
         """What a scene is made of, in words: kind, sizes and channels; "" for networks that make none."""
@@ -42,13 +45,14 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
-        """Read what `to_dict` wrote; every key must be there and no other, and each value of its field's type.
+        """Read what `to_dict` wrote; every key must be there (but `later` ones) and no other, each of its field's type.
 
         Raises:
             CheckpointError: A key is unknown or missing, or a value does not fit.
         """
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        check_keys(values, names, "network config")
+        check_keys(values, [name for name in names if name in values or name not in cls.later], "network config")
+        names = [name for name in names if name in values]
         hints = get_type_hints(cls)
         for name in names:
             largest = next((most for end, most in _LARGEST.items() if name.endswith(end)), MAX_SIZE)

@@ -11,6 +11,7 @@ by `width` before the activation and multiplying by it afterwards keeps the slop
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from functools import partial
 
 import torch
@@ -23,6 +24,7 @@ from gen3d_tools.fields.density import activate_density
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import Jitter, RenderConfig
 from gen3d_tools.rendering.backdrops import behind
+from gen3d_tools.rendering.compiled.batches import trainable_batch
 from gen3d_tools.rendering.compiled.gradients import trainable_field
 from gen3d_tools.rendering.compiled.rays import compiles
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
@@ -44,20 +46,20 @@ Activation = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a grid of rays saw; gradients reach the field and the camera."""
+    """What a grid of rays saw, or several grids; gradients reach the field and the camera."""
 
-    values: Float[Tensor, "channels n n"]
+    values: Float[Tensor, "*b channels n n"]
     """Colour first, nominally 0..1, on the field's background; behind it the features for a super-resolution."""
-    opacity: Float[Tensor, "1 n n"]
+    opacity: Float[Tensor, "*b 1 n n"]
     """Share of light stopped by the field, 0..1."""
-    distance: Float[Tensor, "1 n n"]
+    distance: Float[Tensor, "*b 1 n n"]
     """Sum of the samples' distances along the ray, world units, by the light that each stops; with an interval that
     closes the ray all light is stopped, and this is the mean."""
 
     @property
-    def rgb(self) -> Float[Tensor, "3 n n"]:
+    def rgb(self) -> Float[Tensor, "*b 3 n n"]:
         """The colour."""
-        return self.values[:3]
+        return self.values[..., :3, :, :]
 
 
 def render_differentiable(
@@ -120,6 +122,50 @@ def render_differentiable(
     side = round(len(pixels) ** 0.5)
     opacity, distance = (rearrange(one, "(y x) -> 1 y x", y=side) for one in (opacity, distance))
     return View(rearrange(values, "(y x) c -> c y x", y=side), opacity, distance)
+
+
+def render_together(
+    fields: Sequence[RadianceField],
+    cameras: Camera,
+    pixels: Float[Tensor, "b pixels 2"],
+    *,
+    threshold: float = 1e-4,
+    generator: torch.Generator | None = None,
+) -> View:
+    """Do what `render_differentiable` does for several fields, each seen by a camera and through pixels of its own.
+
+    Tri-plane fields that differ in their planes alone are one call of a compiled kernel; others are seen in turn.
+
+    Args:
+        fields: One per camera.
+        cameras: A batch.
+        pixels: Where the rays pass through the pictures, in image sides; as many for each, row by row.
+        threshold: Samples that stop a smaller share of the light carry no gradient.
+        generator: Jitters the samples; without it they lie in the middle of their intervals.
+    """
+    config = fields[0].render_config
+    batch = trainable_batch(fields) if pixels.dtype == torch.float32 and compiles(config) else None
+    if batch is None:
+        seen = [
+            render_differentiable(field, cameras[index], pixels[index], threshold=threshold, generator=generator)
+            for index, field in enumerate(fields)
+        ]
+        return View(*(torch.stack([getattr(view, part.name) for view in seen]) for part in dataclass_fields(View)))
+    count, rays = pixels.shape[:2]
+    origins, directions = (one.flatten(0, 1) for one in rays_through(cameras.cam2world, cameras.intrinsics, pixels))
+    near, far, hit, config = _limits(fields[0], origins, directions, config)
+    bounds = torch.nn.functional.pad(hit.view(count, rays).sum(1).cumsum(0), (1, 0))
+    starts, towards, near, far = (one[hit] for one in (origins, directions, near, far))
+    numbers = _draw(config, 1, near, generator)
+    coarse = place_on_rays(coarse_shares("intervals", numbers[0]), near, far, config.spacing)
+    found = batch.see(config, threshold, starts, towards, bounds, coarse, numbers[1:])
+    rows = torch.cat([found.values, found.distance_sum[:, None], found.opacity[:, None]], -1)
+    everywhere = rows.new_zeros(len(origins), rows.shape[-1]).index_put((hit,), rows)
+    values, distance, opacity = everywhere[:, :-2], *everywhere[:, -2:].unbind(-1)
+    values = rearrange(add_background(values, opacity, config.background), "(b p) c -> b c p", b=count)
+    side = round(rays**0.5)
+    shape = (count, -1, side, side)
+    return View(values.reshape(shape), opacity.reshape(shape), distance.reshape(shape))
 
 
 def sample_pixels(

@@ -28,16 +28,17 @@ def pixel_coordinates(
 
 
 def rays_through(
-    cam2world: Float[Tensor, "*b 4 4"], intrinsics: Float[Tensor, "*b 3 3"], pixels: Float[Tensor, "pixels 2"]
+    cam2world: Float[Tensor, "*b 4 4"], intrinsics: Float[Tensor, "*b 3 3"], pixels: Float[Tensor, "*#b pixels 2"]
 ) -> tuple[Float[Tensor, "*b pixels 3"], Float[Tensor, "*b pixels 3"]]:
     """Origins and unit directions of the rays through image coordinates.
 
-    Inverts the pinhole projection with skew, `K (x, y, 1)`, at z = 1 and turns the result into world axes.
+    Inverts the pinhole projection with skew, `K (x, y, 1)`, at z = 1 and turns the result into world axes. The cameras
+    of a batch look through the same pixels, or each through its own.
     """
     fx, fy, skew = intrinsics[..., 0, 0, None], intrinsics[..., 1, 1, None], intrinsics[..., 0, 1, None]
     cx, cy = intrinsics[..., 0, 2, None], intrinsics[..., 1, 2, None]
-    y = (pixels[:, 1] - cy) / fy
-    x = (pixels[:, 0] - cx - skew * y) / fx
+    y = (pixels[..., 1] - cy) / fy
+    x = (pixels[..., 0] - cx - skew * y) / fx
     towards = torch.stack([x, y, torch.ones_like(x)], -1) @ cam2world[..., :3, :3].mT
     origins = cam2world[..., None, :3, 3].expand_as(towards)
     return origins, F.normalize(towards, dim=-1)

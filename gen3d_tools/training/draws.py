@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.cameras.distributions.priors import PosePrior
+from gen3d_tools.cameras.distributions.priors import DRAWS, PosePrior
 from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.training.patches import PatchConfig, Patches, draw_patches
 
@@ -26,6 +26,7 @@ class Draws:
     """
 
     def __init__(self, *key: int) -> None:
+        self.round = key[-1]
         first, second = np.random.SeedSequence(key).generate_state(2)
         self.numbers = np.random.RandomState(int(first))
         self.generator = torch.Generator().manual_seed(int(second))
@@ -55,7 +56,7 @@ class Draws:
 
     def poses(self, prior: PosePrior, count: int) -> Pose:
         """Cameras of the prior."""
-        return prior.sample_poses(count, [int(seed) for seed in self.numbers.randint(_SEEDS, size=count)])
+        return prior.poses_at(self.numbers.random_sample((count, DRAWS)))
 
     def patches(self, config: PatchConfig, count: int, group: int, kimg: float) -> Patches:
         """Patches; groups of samples share one."""

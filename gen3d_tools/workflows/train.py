@@ -151,9 +151,10 @@ class _Watch:
         self.log = Log(folder)
         self.totals: dict[str, list[float]] = {}  # sum and count of every figure since the last tick
         self.cameras: dict[str, Any] = {}
-        self.before = 0.0  # seconds of earlier sessions
+        self.before = self.processor_before = 0.0  # seconds of earlier sessions
+        self.processor_began = time.process_time()
         self.began = self.ticked = time.monotonic()
-        self.ticked_images = 0
+        self.ticked_images, self.ticked_processor = 0, 0.0
         self.scored: tuple[PhotoEncoder, FeatureStatistics] | None = None
 
     @property
@@ -166,9 +167,16 @@ class _Watch:
         return self.before + time.monotonic() - self.began
 
     @property
+    def processor_seconds(self) -> float:
+        """Processor time that this process has taken, earlier sessions included."""
+        return self.processor_before + time.process_time() - self.processor_began
+
+    @property
     def over(self) -> bool:
         """Whether the pictures or the minutes are used up."""
         late = self.minutes is not None and time.monotonic() - self.began >= 60 * self.minutes
+        budget = self.section.processor_minutes
+        late = late or (budget is not None and self.processor_seconds >= 60 * budget)
         return self.trainer.processes.agree(late) or self.trainer.images >= self.section.kimg * 1000
 
     def start(self, *, resume: bool) -> None:
@@ -176,7 +184,8 @@ class _Watch:
         if resume:
             notes = read_state(self.trainer, self.folder)
             self.before, self.totals = float(notes["seconds"]), dict(notes["totals"])
-        self.ticked_images = self.trainer.images
+            self.processor_before = float(notes.get("processor_seconds", 0.0))
+        self.ticked_images, self.ticked_processor = self.trainer.images, self.processor_seconds
         if self.leads:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.log.go_on(self.trainer.iteration)
@@ -210,12 +219,15 @@ class _Watch:
     def _tick(self) -> None:
         now, trainer = time.monotonic(), self.trainer
         spent = sum(trainer.seconds.values()) or 1.0
+        processor, made = self.processor_seconds, trainer.images - self.ticked_images
         means = {name: total / count for name, (total, count) in self.totals.items()}
         line: dict[str, Any] = {
             "iteration": trainer.iteration,
             "kimg": trainer.kimg,
             "seconds": round(self.seconds, 2),
-            "pictures_per_second": round((trainer.images - self.ticked_images) / max(now - self.ticked, 1e-9), 3),
+            "processor_seconds": round(processor, 2),
+            "pictures_per_second": round(made / max(now - self.ticked, 1e-9), 3),
+            "pictures_per_processor_second": round(made / max(processor - self.ticked_processor, 1e-9), 3),
             "shares": {name: round(part / spent, 3) for name, part in trainer.seconds.items()},
             **means,
             **trainer.contest.objective.current(trainer.kimg),
@@ -235,7 +247,7 @@ class _Watch:
             self.log.add(line)
         loss = ", ".join(f"{name} {means[f'loss/{name}']:.2f}" for name in ("G", "D") if f"loss/{name}" in means)
         self.run.reporter.describe(f"training at {line['pictures_per_second']:.0f} pictures/s, {loss}")
-        self.totals, self.ticked, self.ticked_images = {}, now, trainer.images
+        self.totals, self.ticked, self.ticked_images, self.ticked_processor = {}, now, trainer.images, processor
         trainer.seconds.clear()
 
     def _look(self) -> None:
@@ -255,7 +267,8 @@ class _Watch:
         broken = broken_tensor([*networks, ("average", trainer.average)])
         if broken is not None:
             raise Gen3DError(f"tensor {broken} holds NaN or infinity; the last snapshot before it is kept")
-        write_state(trainer, self.folder, {"seconds": self.seconds, "totals": self.totals})
+        notes = {"seconds": self.seconds, "processor_seconds": self.processor_seconds, "totals": self.totals}
+        write_state(trainer, self.folder, notes)
         model = trainer.average
         provenance = {**model.settings.provenance, "thousand_pictures": round(trainer.kimg, 3)}
         model.settings = replace(model.settings, provenance=provenance)

@@ -38,6 +38,8 @@ KERNELS = (
     ("kernels.rays.placement", "_place_range"),
     ("kernels.rays.differentiable", "_render_range"),
     ("kernels.rays.differentiable", "_backward_range"),
+    ("kernels.rays.batches", "_see_range"),
+    ("kernels.rays.batches", "_back_range"),
 )
 """The kernels that Python calls; the others are compiled with them."""
 

@@ -10,6 +10,7 @@ from gen3d_tools.generators.networks.epigraf.decoder import PlaneDecoder
 DECODERS = [
     Decoder(8, [16, 16], 5, lr_multiplier=0.5, density_gain=30.0),
     PlaneDecoder(8, 16, 2),
+    PlaneDecoder(8, 16, 2, density_gain=20.0),
     PlaneDecoder(8, 16, 3, color_activation="sigmoid"),
 ]
 

@@ -10,6 +10,7 @@ from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
+from gen3d_tools.training.run.building import build_generator
 from gen3d_tools.training.run.record import LOG_NAME, Log
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_state, write_state
 from gen3d_tools.training.run.trainer import Trainer
@@ -59,6 +60,13 @@ def test_every_recipe_moves_all_that_it_trains(pictures, name):
     # Adam's first moment is off: a parameter stays only where it has no gradient at all.
     assert all("noise" in key or "depth_adaptor" in key or "look_at" in key for key in still), still
     assert all(value == value for row in figures for value in row.values())
+
+
+def test_eg3d_passes_over_classes(tmp_path):
+    recipe = tiny_recipe("eg3d")
+    labelled = open_pictures(write_pictures(tmp_path / "pictures", count=2, side=128), recipe.data)
+    assert labelled.num_classes == 0
+    assert build_generator(recipe, labelled.labels.class_names).class_names == ()
 
 
 def test_three_dgp_learns_from_depth_features_and_cameras(pictures):
@@ -121,6 +129,15 @@ def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["kimg"] for line in lines] == [0.016, 0.032, 0.048, 0.064, 0.08]
     assert {"loss/G", "loss/D", "scores/real", "pictures_per_second", "shares"} <= set(lines[-1])
+
+
+def test_a_budget_of_processor_minutes_ends_a_run(pictures, tmp_path):
+    folder = tmp_path / "run"
+    train(pictures, folder, options("run.processor_minutes=0.005"))
+    stopped = load_generator(folder / LATEST, device="cpu").settings.provenance["thousand_pictures"]
+    assert 0 < stopped < 0.5
+    train(pictures, folder, options("run.processor_minutes=0.005", resume=True))  # all of it is used up
+    assert load_generator(folder / LATEST, device="cpu").settings.provenance["thousand_pictures"] == stopped
 
 
 @pytest.mark.slow
@@ -206,11 +223,21 @@ def test_every_value_of_a_recipe_has_a_source(name, small):
         ("optimisation.round=6", "multiple"),
         ("patches.side=128", "larger than the pictures"),
         ("patches.least_scale=0.01", "shows less than there is"),
+        ("discriminator.clamp=some", "needed is a number or nothing"),
     ],
 )
 def test_a_wrong_value_is_one_line(change, message):
     with pytest.raises(InputError, match=message):
         load_recipe("3dgp", small=True, changes=[change])
+
+
+def test_cameras_of_a_prior_are_not_told_to_the_discriminator():
+    assert load_recipe("eg3d").discriminator.camera_conditioned
+    recipe = load_recipe("eg3d", changes=["cameras.source=prior"])
+    assert not recipe.discriminator.camera_conditioned
+    assert "real pictures have none" in recipe.sources["discriminator.camera_conditioned"]
+    with pytest.raises(InputError, match="needs cameras of the real pictures"):
+        load_recipe("eg3d", changes=["cameras.source=prior", "discriminator.camera_conditioned=true"])
 
 
 def test_published_values_are_those_of_the_papers():

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gen3d_tools.cameras.poses import Pose
 
 Shape = Literal["fixed", "uniform", "uniform_area", "normal", "truncated_normal", "hybrid"]
+DRAWS = 8
+"""Uniform numbers that make a pose."""
 _MIDDLE_IS_MEAN = ("uniform", "uniform_area", "hybrid")
 
 
@@ -132,11 +134,14 @@ class PosePrior:
         Raises:
             InputError: `n` differs from the number of seeds, or a seed is out of range.
         """
-        import numpy as np
-
         from gen3d_tools.cameras.distributions.streams import uniform_draws
 
-        draws = uniform_draws(n, seeds, per_seed=8)
+        return self.poses_at(uniform_draws(n, seeds, per_seed=DRAWS))
+
+    def poses_at(self, draws: "np.ndarray") -> "Pose":
+        """Turn uniform numbers in [0, 1), [n, `DRAWS`], into n poses of the distribution."""
+        import numpy as np
+
         coin = draws[:, -1]
         numbers = [spread.at(draws[:, i], coin) for i, spread in enumerate(self._spreads())]
         return self._pose(np.stack(numbers, -1))

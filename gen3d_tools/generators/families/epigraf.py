@@ -90,6 +90,7 @@ class EpigrafSynthesis(PlaneSynthesis):
             config.decoder_layers,
             posenc_period=config.posenc_period,
             view_conditioned=config.view_conditioned,
+            density_gain=config.density_gain,
         )
         super().__init__(config, decoder, more_channels=3 * (config.background == "plane"))
         self.bg_model = build_sphere(config) if config.background == "sphere" else None

@@ -201,6 +201,7 @@ class PlaneGenerator(TriplaneGenerator):
             box_side=self.config.box_side,
             plane_axes="xy-xz-yz",
             align_corners=True,
+            outside="empty" if self.config.bounded else "decode",
             density_activation=self.density_activation,
             density_shift=self.config.density_shift,
             iso_level=self.settings.iso_level,

@@ -116,6 +116,7 @@ class ThreeDGPSynthesis(PlaneSynthesis):
             config.decoder_hidden,
             config.decoder_layers,
             color_activation=config.color_activation,
+            density_gain=config.density_gain,
         )
         super().__init__(config, decoder)
         self.camera_adaptor = build_camera_generator(config) if config.camera_generator else None

@@ -13,4 +13,5 @@ With gradients:
 * `placement`: where samples lie.
 * `trainable_network`: a network whose numbers change at every step, forward and backward.
 * `differentiable`: rays through given samples: what they see, and its gradients.
+* `batches`: the same for the pictures of a batch, whose fields share a decoder, in one call.
 """

@@ -2,4 +2,5 @@
 
 * `rays`: what rays see.
 * `gradients`: what rays see, with gradients.
+* `batches`: the same for the pictures of a batch in one call.
 """

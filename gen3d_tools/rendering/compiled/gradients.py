@@ -105,7 +105,7 @@ class TrainableField:
         rounds = torch.stack(list(positions)) if positions else torch.empty(0, 1, 0)
         tensors = (origins, directions, coarse, rounds)
         arrays = (tensor.detach().contiguous().numpy() for tensor in tensors)
-        light = self._light(config, width, 0.0)
+        light = self.light(config, width, 0.0)
         placed = place_samples(self.network, light, *arrays, threads=torch.get_num_threads())
         distances, raw = map(torch.from_numpy, placed)
         return distances, raw
@@ -132,13 +132,14 @@ class TrainableField:
             raw: Raw density of the samples, as `place` gives it.
         """
         flat = [tensor for layer in self.layers for tensor in layer]
-        light = self._light(config, width, threshold)
+        light = self.light(config, width, threshold)
         seen: Tensor = _RenderSamples.apply(  # type: ignore[no-untyped-call]
             self, light, self.planes, origins, directions, distances, raw, *flat
         )
         return SeenSamples(seen[:, :-4], *seen[:, -4:].unbind(-1))
 
-    def _light(self, config: RenderConfig, width: float, threshold: float) -> "Light":
+    def light(self, config: RenderConfig, width: float, threshold: float) -> "Light":
+        """How the field stops light; see `render` for the arguments."""
         from gen3d_tools.kernels.rays.absorption import Light
 
         return Light(
@@ -301,7 +302,7 @@ class _RenderSamples(torch.autograd.Function):
             for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
         )
         wanted = ctx.needs_input_grad[7:]
-        layers = _layer_slopes(field, grads) if any(wanted) else [None] * len(wanted)
+        layers = layer_slopes(field, grads) if any(wanted) else [None] * len(wanted)
         return None, None, planes, origins, directions, None, None, *layers
 
 
@@ -317,7 +318,7 @@ def _plane_slopes(field: TrainableField, texels: np.ndarray) -> Float[Tensor, "3
     return out
 
 
-def _layer_slopes(field: TrainableField, grads: "NetworkGradients") -> list[Tensor]:
+def layer_slopes(field: TrainableField, grads: "NetworkGradients") -> list[Tensor]:
     """Gradients of weights and biases as `TrainableDecoder.tensors` gives them."""
     gain, order = np.float32(field.decoder.density_gain), np.argsort(_density_last(field.decoder))
     head, head_bias = grads.head.copy(), grads.head_bias.copy()

@@ -63,19 +63,21 @@ class Convolution(nn.Module):
             assert vector is not None
             x = x * (1 + torch.tanh(self.affine(vector)))[:, :, None, None]
         size = self.weight.shape[-1]
-        weight = self.weight / math.sqrt(self.weight[0].numel())
+        # A leaky ReLU keeps positive factors, so that gains can be put into the few numbers of the kernel.
+        factor = self.gain * (LRELU_GAIN if self.activation == "lrelu" else 1.0)
+        weight = self.weight * (factor / math.sqrt(self.weight[0].numel()))
+        bias = self.bias if self.bias is None or factor == 1 else self.bias * factor
         if self.down == 1:
-            y = F.conv2d(x, weight, self.bias, padding=size // 2)
+            y = F.conv2d(x, weight, bias, padding=size // 2)
         else:
             y = F.conv2d(
                 low_passed(x, padding=size // 2 + 1, stride=1 if size > 1 else 2),
                 weight,
-                self.bias,
+                bias,
                 stride=size // 2 + 1,
             )
         if self.activation == "lrelu":
-            y = F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN
-        y = y * self.gain if self.gain != 1 else y
+            y = F.leaky_relu(y, LRELU_SLOPE)
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 

@@ -60,16 +60,23 @@ class FourierEncoder(nn.Module):
 
 
 class AngleEncoder(nn.Module):
-    """Yaw and pitch as sines and cosines of their share of a turn."""
+    """Yaw and pitch as sines and cosines of their share of a turn, or that share itself.
 
-    def __init__(self) -> None:
+    Args:
+        raw: The share itself.
+    """
+
+    def __init__(self, *, raw: bool = False) -> None:
         super().__init__()
-        self.fourier_encoder = FourierEncoder(_ANGLE_FREQUENCIES, _ANGLE_PERIOD)
+        self.fourier_encoder = None if raw else FourierEncoder(_ANGLE_FREQUENCIES, _ANGLE_PERIOD)
+        self.width = 2 if raw else 4 * _ANGLE_FREQUENCIES
 
-    def forward(self, angles: Float[Tensor, "b 3"]) -> Float[Tensor, "b 24"]:
+    def forward(self, angles: Float[Tensor, "b 3"]) -> Float[Tensor, "b width"]:
         """Encode yaw and pitch, radians."""
         turn = 2 * math.pi
         shares = angles[:, :2].sign() * angles[:, :2].abs().remainder(turn) / turn
+        if self.fourier_encoder is None:
+            return shares
         encoded: Tensor = self.fourier_encoder(_ANGLE_PERIOD * shares)
         return encoded.flatten(1)
 
@@ -77,9 +84,9 @@ class AngleEncoder(nn.Module):
 class HeadMapping(LabelMapping):
     """The mapping of the logit's label, with the encoder of camera angles that belongs to it."""
 
-    def __init__(self, label_dim: int, width: int, *, camera_conditioned: bool) -> None:
-        super().__init__(label_dim + 4 * _ANGLE_FREQUENCIES * camera_conditioned, width, MAPPING_LAYERS)
-        self.camera_scalar_enc = AngleEncoder() if camera_conditioned else None
+    def __init__(self, label_dim: int, width: int, encoder: AngleEncoder | None) -> None:
+        super().__init__(label_dim + (0 if encoder is None else encoder.width), width, MAPPING_LAYERS)
+        self.camera_scalar_enc = encoder
 
 
 class PatchDiscriminator(nn.Module):
@@ -96,6 +103,7 @@ class PatchDiscriminator(nn.Module):
         table_width: See `PatchEncoder`.
         modulation: Width of the vector that scales channels; 0 = not modulated.
         label_has_patch: The logit's label contains the patch's embedding (EpiGRAF: only where it is modulated).
+        camera_raw: See `AngleEncoder`.
         camera_dropout: Probability of leaving features of the camera out.
     """
 
@@ -111,6 +119,7 @@ class PatchDiscriminator(nn.Module):
         table_width: int = 256,
         modulation: int = 512,
         label_has_patch: bool = True,
+        camera_raw: bool = False,
         camera_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -129,7 +138,8 @@ class PatchDiscriminator(nn.Module):
         label = num_classes + self.scalar_enc.width * label_has_patch
         width = config.channels(4)
         conditioned = label > 0 or camera_conditioned
-        self.head_mapping = HeadMapping(label, width, camera_conditioned=camera_conditioned) if conditioned else None
+        encoder = AngleEncoder(raw=camera_raw) if camera_conditioned else None
+        self.head_mapping = HeadMapping(label, width, encoder) if conditioned else None
         self.b4 = Epilogue(config, width if conditioned else 0, feature_dim)
 
     def forward(
@@ -138,6 +148,7 @@ class PatchDiscriminator(nn.Module):
         patches: Patches,
         class_onehot: Float[Tensor, "b classes"] | None = None,
         angles: Float[Tensor, "b 3"] | None = None,
+        generator: torch.Generator | None = None,
     ) -> Float[Tensor, " b"]:
         """Give the logits.
 
@@ -146,8 +157,9 @@ class PatchDiscriminator(nn.Module):
             patches: Which parts they show.
             class_onehot: Classes.
             angles: Yaw, pitch and roll of the cameras, for a network conditioned on them.
+            generator: Chooses the camera's features that are left out.
         """
-        return self._judge(images, patches, class_onehot, angles)[0]
+        return self._judge(images, patches, class_onehot, angles, generator)[0]
 
     def with_features(
         self,
@@ -155,23 +167,35 @@ class PatchDiscriminator(nn.Module):
         patches: Patches,
         class_onehot: Float[Tensor, "b classes"] | None = None,
         angles: Float[Tensor, "b 3"] | None = None,
+        generator: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b features"]]:
         """Give the logits and the predicted features of a distilled network."""
-        logits, flat = self._judge(images, patches, class_onehot, angles)
+        logits, flat = self._judge(images, patches, class_onehot, angles, generator)
         return logits, self.b4.features(flat)
 
     def _judge(
-        self, images: Tensor, patches: Patches, class_onehot: Tensor | None, angles: Tensor | None
+        self,
+        images: Tensor,
+        patches: Patches,
+        class_onehot: Tensor | None,
+        angles: Tensor | None,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
         embedded = self.scalar_enc(patches.parameters)
         vector = None if self.hyper_mod_mapping is None else self.hyper_mod_mapping(embedded)
         x = images
         for r in self.sides:
             x = self.get_submodule(f"b{r}")(x, vector)
-        logits, flat = self.b4(x, self._label(embedded, class_onehot, angles))
+        logits, flat = self.b4(x, self._label(embedded, class_onehot, angles, generator))
         return logits, flat
 
-    def _label(self, embedded: Tensor, class_onehot: Tensor | None, angles: Tensor | None) -> Tensor | None:
+    def _label(
+        self,
+        embedded: Tensor,
+        class_onehot: Tensor | None,
+        angles: Tensor | None,
+        generator: torch.Generator | None,
+    ) -> Tensor | None:
         """What the logit is conditioned on."""
         if self.head_mapping is None:
             return None
@@ -186,6 +210,14 @@ class PatchDiscriminator(nn.Module):
             if angles is None:
                 raise InputError("this discriminator is conditioned on cameras; give their angles")
             encoded = self.head_mapping.camera_scalar_enc(angles)
-            parts.append(nn.functional.dropout(encoded, self.camera_dropout) if self.camera_dropout else encoded)
+            parts.append(self._thinned(encoded, generator) if self.camera_dropout else encoded)
         mapped: Tensor = self.head_mapping(torch.cat(parts, -1))
         return mapped
+
+    def _thinned(
+        self, features: Float[Tensor, "b width"], generator: torch.Generator | None
+    ) -> Float[Tensor, "b width"]:
+        """Leave some features out and make up for it in the others (dropout)."""
+        stay = 1 - self.camera_dropout
+        kept = torch.rand(features.shape, generator=generator, device=features.device) < stay
+        return features * kept / stay

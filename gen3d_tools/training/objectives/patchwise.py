@@ -64,6 +64,7 @@ class PatchObjective(Objective):
     ) -> None:
         super().__init__(generator, discriminator, losses, cameras)
         self.judged, self.patches, self.augmentation, self.sampling = judged, patches, augmentation, sampling
+        self._made: dict[int, tuple[Request, Fakes, Patches]] = {}
 
     def schedule(self) -> tuple[Phase, ...]:
         """G first, then D; the penalty has a phase of its own."""
@@ -84,7 +85,15 @@ class PatchObjective(Objective):
         if self.generator.config.camera_conditioned:
             probability = swap_probability(kimg, self.cameras.swap_final, self.cameras.swap_kimg)
             told = rolled_rows(poses.angles, draws.uniform(count), probability)
-        return Request(z, conditions.onehots(entries), poses=poses, told_angles=told)
+        mixed = self.losses.style_mixing and float(draws.uniform(1)) < self.losses.style_mixing
+        return Request(
+            z,
+            conditions.onehots(entries),
+            poses=poses,
+            told_angles=told,
+            later_z=draws.latents(count, self.generator.config.z_dim) if mixed else None,
+            later_from=int(draws.classes(1, self.generator.num_ws - 1)) + 1 if mixed else 0,
+        )
 
     @property
     def prior(self) -> PosePrior:
@@ -104,6 +113,8 @@ class PatchObjective(Objective):
 
     def _generator_loss(self, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         made, patches = self._fakes(request, draws, kimg)
+        if self.losses.reuse_fakes:
+            self._made[draws.round] = request, made.detached(), patches
         logits = self._judged(made.images, patches, request.class_onehot, made.angles, draws, kimg)
         adversarial = generator_loss(logits, self.losses.adversarial)
         extra, stats = self._camera_terms(draws, kimg)
@@ -111,21 +122,24 @@ class PatchObjective(Objective):
 
     def _main_loss(self, real: RealBatch, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         with torch.no_grad():
-            made, patches = self._fakes(request, draws, kimg)
+            if self.losses.reuse_fakes:
+                request, made, patches = self._made.pop(draws.round)
+            else:
+                made, patches = self._fakes(request, draws, kimg)
             assert made.ws is not None
             track_w(self.generator.mapping.w_avg, made.ws[:, 0], request.class_onehot)
         fake_logits = self._judged(made.images, patches, request.class_onehot, made.angles, draws, kimg)
         images, patches = self._real_patches(real, draws, kimg)
         limit, kind = self.losses.logit_limit, self.losses.adversarial
         weight = self.losses.distillation_weight * linear(kimg, 1.0, 0.0, self.losses.distillation_kimg)
-        seen = self._filtered(images, draws, kimg)
+        seen, told = self._filtered(images, draws, kimg), self._told(real.angles, draws)
         distilled: dict[str, Tensor] = {}
         if weight and real.features is not None:
-            real_logits, predicted = self.discriminator.with_features(seen, patches, real.class_onehot, real.angles)
+            real_logits, predicted = self.discriminator.with_features(seen, patches, real.class_onehot, *told)
             distance = distillation_distance(predicted, real.features, self.losses.distillation)
             distilled["loss/distillation"] = distance * sample_weights(patches.scales) * weight
         else:
-            real_logits = self.discriminator(seen, patches, real.class_onehot, real.angles)
+            real_logits = self.discriminator(seen, patches, real.class_onehot, *told)
         of_fakes, of_reals = fake_loss(fake_logits, kind, limit), real_loss(real_logits, kind, limit)
         loss = of_fakes.mean() + of_reals.mean() + sum(term.mean() for term in distilled.values())
         stats = {
@@ -140,7 +154,7 @@ class PatchObjective(Objective):
         images, patches = self._real_patches(real, draws, kimg)
         images = images.requires_grad_()
         seen = self._filtered(images, draws, kimg)
-        logits = self.discriminator(seen, patches, real.class_onehot, real.angles)
+        logits = self.discriminator(seen, patches, real.class_onehot, *self._told(real.angles, draws))
         penalty = r1_penalty(logits, [images])
         assert not isinstance(self.losses.r1_gamma, str)
         stats = {"signs/real": signs(logits), "loss/r1": penalty}
@@ -182,8 +196,18 @@ class PatchObjective(Objective):
         draws: Draws,
         kimg: float,
     ) -> Tensor:
-        logits: Tensor = self.discriminator(self._filtered(images, draws, kimg), patches, class_onehot, angles)
+        seen, told = self._filtered(images, draws, kimg), self._told(angles, draws)
+        logits: Tensor = self.discriminator(seen, patches, class_onehot, *told)
         return logits
+
+    def _told(self, angles: Tensor | None, draws: Draws) -> tuple[Tensor | None, torch.Generator | None]:
+        """What the discriminator is told of cameras, with noise, and what chooses the features it does without."""
+        if angles is None or not self.judged.camera_conditioned:
+            return angles, None
+        if self.judged.camera_noise:
+            noise = draws.normal(*angles.shape).to(angles.device)
+            angles = angles + self.judged.camera_noise * noise * angles.std(0, unbiased=False)
+        return angles, draws.noise_for(angles.device) if self.judged.camera_dropout else None
 
     def _camera_terms(self, draws: Draws, kimg: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Regularisers of the camera generator; each draws cameras, latents and classes of its own."""

@@ -113,7 +113,23 @@ def load_recipe(
     for change in changes:
         section, key, value = _parse(change)
         _set(values, sources, section, key, value, "--set")
+    _tell_no_cameras(values, sources)
     return _build(name, small, table[_ONLY], values, sources)
+
+
+def _tell_no_cameras(values: dict[str, Section], sources: dict[str, str]) -> None:
+    """Without cameras of real pictures the discriminator cannot be told any.
+
+    Raises:
+        InputError: It is asked for nevertheless.
+    """
+    name, judge = "discriminator.camera_conditioned", values.get("discriminator", {})
+    if values.get("cameras", {}).get("source", "prior") == "labels" or not judge.get("camera_conditioned"):
+        return
+    if sources[name] == "--set":
+        raise InputError(f"{name} needs cameras of the real pictures; add --set cameras.source=labels, or leave it out")
+    judge["camera_conditioned"] = False
+    sources[name] = "cameras.source is prior: real pictures have none to tell"
 
 
 @cache
@@ -129,7 +145,8 @@ def _table(name: str) -> dict[str, Any]:
 def _add(values: dict[str, Section], sources: dict[str, str], table: Mapping[str, Any]) -> None:
     for section, entries in table.items():
         for key, entry in entries.items():
-            values.setdefault(section, {})[key] = entry["is"]
+            value = entry["is"]
+            values.setdefault(section, {})[key] = None if _absent(section, key, value) else value
             sources[f"{section}.{key}"] = entry["from"]
 
 
@@ -143,7 +160,12 @@ def _parse(change: str) -> tuple[str, str, Any]:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    return section, key, None if value == "none" and key != "features" and section in _TYPED else value
+    return section, key, None if _absent(section, key, value) else value
+
+
+def _absent(section: str, key: str, value: Any) -> bool:
+    """Whether "none" stands for no value, which TOML cannot say."""
+    return value == "none" and key != "features" and section in _TYPED
 
 
 def _set(

@@ -33,7 +33,10 @@ class DiscriminatorSection:
     table_width: int = 256
     label_has_patch: bool = True
     camera_conditioned: bool = False
-    camera_dropout: float = 0.0
+    camera_raw: bool = False  # yaw and pitch themselves, instead of their sines and cosines
+    camera_dropout: float = 0.0  # share of their features that is left out
+    camera_noise: float = 0.0  # standard deviation of noise on angles, in standard deviations of the batch
+    frozen: int = 0  # layers from the front that do not learn (freeze-D), to go on from a trained network
     views: int = 1  # pictures of each object, for "image"
     view_mode: Literal["mean", "pack"] = "mean"
 
@@ -46,6 +49,8 @@ class LossSection:
     logit_limit: float | None = None
     r1_gamma: float | Literal["auto"] = "auto"
     r1_every: int = 16
+    style_mixing: float = 0.0  # probability that the later layers of a batch have other latents
+    reuse_fakes: bool = False  # D judges the fakes that G has just learned from, and a step makes no others
     blur_sigma: float = 10.0  # pixels of the discriminator's inputs
     blur_kimg: float = 200.0
     density_noise: float = 0.0  # standard deviation, added to raw densities at first
@@ -79,6 +84,7 @@ class CamerasSection:
     slope_samples: int = 256
     swap_final: float = 0.5  # how often the mapping network is told another sample's camera in the end
     swap_kimg: float = 1000.0
+    identity_steps: int = 0  # of Adam before the first picture: camera generator and depth adaptor then change nothing
     depth_kimg: float = 10_000.0  # until the depth adaptor's deeper answers are preferred
 
     @property
@@ -134,6 +140,7 @@ class RunSection:
     """How long, and what is written on the way."""
 
     kimg: float = 25_000.0
+    processor_minutes: float | None = None  # of this process, all sessions together: fair where processors are shared
     seed: int = 0
     tick_kimg: float = 4.0  # between two lines of the log
     snapshot_kimg: float = 100.0

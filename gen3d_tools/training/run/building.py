@@ -28,7 +28,7 @@ from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.official.epigraf_base import activated_iso_level, fixed_view, trusted_views
 from gen3d_tools.generators.settings import ModelSettings, TrustedViews
 from gen3d_tools.training.augmentation.augment import Augmentation
-from gen3d_tools.training.discriminators.body import BodyConfig
+from gen3d_tools.training.discriminators.body import BodyConfig, freeze_first
 from gen3d_tools.training.discriminators.dual import DualDiscriminator, ImageDiscriminator
 from gen3d_tools.training.discriminators.patch import PatchDiscriminator
 from gen3d_tools.training.losses.gradient_penalty import auto_gamma
@@ -37,7 +37,7 @@ from gen3d_tools.training.objectives.dual import DualObjective
 from gen3d_tools.training.objectives.multiview import MultiviewObjective
 from gen3d_tools.training.objectives.patchwise import PatchObjective
 from gen3d_tools.training.recipes.recipe import Recipe
-from gen3d_tools.training.synthesis import planes
+from gen3d_tools.training.synthesis.starting import prepare
 
 _FAMILIES: dict[str, tuple[type[NetworkConfig], type[Generator]]] = {
     "epigraf": (EpigrafConfig, EpigrafGenerator),
@@ -67,7 +67,7 @@ def build_generator(recipe: Recipe, class_names: tuple[str, ...]) -> Generator:
     except (CheckpointError, TypeError) as error:
         raise InputError(f"the recipe {recipe.name} does not describe a generator: {error}") from error
     if isinstance(generator, PlaneGenerator):
-        planes.prepare(generator)
+        prepare(generator, recipe.cameras.identity_steps)
     return generator
 
 
@@ -77,13 +77,19 @@ def _or_none(name: str, value: Any) -> Any:
 
 
 def build_discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Module:
-    """Make the discriminator with fresh weights.
+    """Make the discriminator with fresh weights; its first layers may be frozen.
 
     Args:
         recipe: Sizes.
         num_classes: Classes of the data.
         feature_dim: Width of the features that are distilled; 0 = none.
     """
+    network = _discriminator(recipe, num_classes, feature_dim)
+    freeze_first(network, recipe.discriminator.frozen)
+    return network
+
+
+def _discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Module:
     section, resolution = recipe.discriminator, recipe.data.resolution
     channels = {"patch": 3 + recipe.data.depth, "dual": 6, "image": 3}[section.kind]
     if section.kind == "image" and section.view_mode == "pack":
@@ -110,6 +116,7 @@ def build_discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> n
         table_width=section.table_width,
         modulation=section.modulation,
         label_has_patch=section.label_has_patch,
+        camera_raw=section.camera_raw,
         camera_dropout=section.camera_dropout,
     )
 

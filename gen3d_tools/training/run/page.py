@@ -25,7 +25,7 @@ _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pictures per second", ("pictures_per_second",)),
     ("schedule of patches", ("patches",)),
 )
-_COLOURS = ("#2563a8", "#c2571a")
+_COLOURS = ("#2563a8", "#c2571a", "#2f8f4e", "#8a4fa3", "#777777", "#b8960c")
 
 
 def write_page(
@@ -63,8 +63,8 @@ def write_page(
     return path
 
 
-def chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Draw curves over thousands of pictures as SVG; nothing where there are not two points."""
+def chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, unit: str = "kimg") -> str:
+    """Draw curves over thousands of pictures, or another unit, as SVG; nothing where there are not two points."""
     drawn = {name: points for name, points in series.items() if len(points) > 1}
     if not drawn:
         return ""
@@ -84,8 +84,8 @@ def chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> st
         at = _WIDTH - 8 - 120 * number
         parts.append(f'<text x="{at}" y="14" fill="{colour}" text-anchor="end">{html.escape(name)}</text>')
     parts.append(f'<text x="2" y="{_HEIGHT - 24}">{low:.3g}</text><text x="2" y="28">{high:.3g}</text>')
-    parts.append(f'<text x="{_EDGE}" y="{_HEIGHT - 6}">{left:.3g} kimg</text>')
-    parts.append(f'<text x="{_WIDTH - 8}" y="{_HEIGHT - 6}" text-anchor="end">{right:.3g} kimg</text>')
+    parts.append(f'<text x="{_EDGE}" y="{_HEIGHT - 6}">{left:.3g} {unit}</text>')
+    parts.append(f'<text x="{_WIDTH - 8}" y="{_HEIGHT - 6}" text-anchor="end">{right:.3g} {unit}</text>')
     return _svg(title, parts)
 
 

@@ -214,4 +214,6 @@ def moved(request: Request, device: torch.device) -> Request:
         poses=None if poses is None else Pose.from_parameters(poses.parameters.to(device), poses.yaw_zero),
         labels=None if request.labels is None else request.labels.to(device),
         told_angles=None if request.told_angles is None else request.told_angles.to(device),
+        later_z=None if request.later_z is None else request.later_z.to(device),
+        later_from=request.later_from,
     )

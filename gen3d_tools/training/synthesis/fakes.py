@@ -1,6 +1,6 @@
 """What a generator in training is asked for, and what it gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,6 +20,9 @@ class Request:
     """Cameras as EG3D's numbers."""
     told_angles: Float[Tensor, "b 3"] | None = None
     """What the mapping network is told of the camera; for networks conditioned on it."""
+    later_z: Float[Tensor, "b z_dim"] | None = None
+    """Other latents of the same classes, for the layers from `later_from` on (style mixing, Karras et al. 2019)."""
+    later_from: int = 0
 
     def __len__(self) -> int:
         return len(self.z)
@@ -36,3 +39,8 @@ class Fakes:
     angles: Float[Tensor, "b 3"] | None = None
     """Yaw, pitch and roll that were rendered."""
     ws: Float[Tensor, "b num_ws w_dim"] | None = None
+
+    def detached(self) -> "Fakes":
+        """The same without gradients."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(self, **{name: part.detach() for name, part in parts.items() if part is not None})

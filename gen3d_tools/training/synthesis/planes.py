@@ -17,9 +17,6 @@ from gen3d_tools.training.schedules import candidate_probabilities
 from gen3d_tools.training.synthesis.fakes import Fakes, Request
 from gen3d_tools.training.synthesis.rendering import RaySampling, render_pixels
 
-NEAR_PLANE_START = -3.0
-"""Where the depth adaptor's near plane begins: sigmoid(-3) / 4 = 1.2 % of the range further (3DGP)."""
-
 
 def fakes(
     generator: PlaneGenerator,
@@ -48,6 +45,9 @@ def fakes(
     """
     poses = rendered_poses(generator, request)
     ws = generator.map_angles(request.z, request.class_onehot, request.told_angles)
+    if request.later_z is not None:
+        later = generator.map_angles(request.later_z, request.class_onehot, request.told_angles)
+        ws = torch.cat([ws[:, : request.later_from], later[:, request.later_from :]], 1)
     fields = fields_in_training(generator, ws, draws)
     pixels = patch_pixels(patches, side)
     values, distance = render_pixels(
@@ -95,10 +95,3 @@ def adapted(
     probabilities = candidate_probabilities(kimg, len(answers), depth_kimg)
     chosen = draws.candidates(probabilities, len(distance)).to(distance.device)
     return answers[chosen, torch.arange(len(distance), device=distance.device)]
-
-
-@torch.no_grad()
-def prepare(generator: PlaneGenerator) -> None:
-    """Set what training starts from and plain initialisation does not: the depth adaptor's near plane."""
-    if isinstance(generator, ThreeDGPGenerator) and generator.synthesis.depth_adaptor is not None:
-        generator.synthesis.depth_adaptor.near_plane_offset_raw.fill_(NEAR_PLANE_START)

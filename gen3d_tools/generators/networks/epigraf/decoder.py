@@ -31,6 +31,7 @@ class PlaneDecoder(nn.Module):
         view_conditioned: The colour depends on the viewing direction.
         color_activation: "linear": the network's colours are in about [-1, 1], not bounded; "sigmoid": in [0, 1]
             with a small margin, as in EG3D.
+        density_gain: Multiplies the raw density.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class PlaneDecoder(nn.Module):
         posenc_period: float = 0.0,
         view_conditioned: bool = False,
         color_activation: ColorActivation = "linear",
+        density_gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.posenc_period, self.color_activation = posenc_period, color_activation
-        self.view_conditioned = view_conditioned
+        self.view_conditioned, self.density_gain = view_conditioned, density_gain
         encoded = 3 * fourier_width(posenc_period) if posenc_period else 0
         widths = [in_channels + encoded, *[hidden] * (layers - 1)]
         made = [FullyConnected(a, b, activation="lrelu") for a, b in itertools.pairwise(widths)]
@@ -85,7 +87,7 @@ class PlaneDecoder(nn.Module):
                 raise ValueError("this decoder needs the viewing directions")
             encoded = fourier_features(directions, DIRECTION_PERIOD, cosines=False, raw=True)
             colors = self.color_network(torch.cat([F.leaky_relu(colors, _VIEW_SLOPE), encoded], -1))
-        return self._activated(colors), raw
+        return self._activated(colors), raw * self.density_gain
 
     def numbers(self) -> DecoderNumbers | None:
         """Give the network as arrays for the fast kernels; None where it reads more than features."""
@@ -98,6 +100,7 @@ class PlaneDecoder(nn.Module):
             biases=tuple(bias for _, bias in layers),
             activation="lrelu",
             density_row=len(layers[-1][1]) - 1,
+            density_gain=self.density_gain,
             value_activation=self.color_activation,
             value_gain=1 + 2 * COLOR_MARGIN if sigmoid else 0.5,
             value_offset=-COLOR_MARGIN if sigmoid else 0.5,

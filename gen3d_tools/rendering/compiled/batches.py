@@ -1,0 +1,158 @@
+"""The fields of a batch with gradients, compiled: one call for all their pictures (CPU, float32).
+
+The fields of a training step differ in their planes alone, which one network made at once. So their planes are laid out
+one behind the other, and decoder and settings once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.rendering.compiled.gradients import SeenSamples, TrainableField, layer_slopes, trainable_field
+
+if TYPE_CHECKING:
+    from gen3d_tools.kernels.rays.absorption import Light
+    from gen3d_tools.kernels.rays.trainable_network import TrainableNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class TrainableBatch:
+    """Fields laid out for the kernels, good for one state of their numbers."""
+
+    planes: Float[Tensor, "pictures 3 channels size size"]
+    one: TrainableField
+    """The first of them, for all that they share."""
+    network: "TrainableNetwork"
+
+    def see(
+        self,
+        config: RenderConfig,
+        threshold: float,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        bounds: Int[Tensor, " ends"],
+        coarse: Float[Tensor, "rays coarse"],
+        positions: Sequence[Float[Tensor, "rays fine"]],
+    ) -> SeenSamples:
+        """Place samples on the rays of all pictures and blend what they see; gradients reach fields and rays.
+
+        Args:
+            config: How light is stopped and samples are placed.
+            threshold: Share of the light up to which a sample has no value and no gradient, 0..1.
+            origins: Ray origins, world units, sorted by picture.
+            directions: Unit vectors.
+            bounds: Index of each picture's first ray, then the number of rays.
+            coarse: Distances of the coarse samples, ascending.
+            positions: Numbers in [0, 1) that place the samples of each round.
+        """
+        rounds = torch.stack(list(positions)) if positions else coarse.new_empty(0, len(coarse), 0)
+        flat = [tensor for layer in self.one.layers for tensor in layer]
+        light = self.one.light(config, 1.0, threshold)
+        seen: Tensor = _SeePictures.apply(  # type: ignore[no-untyped-call]
+            self, light, self.planes, origins, directions, bounds, coarse, rounds, *flat
+        )
+        return SeenSamples(seen[:, :-4], *seen[:, -4:].unbind(-1))
+
+
+def trainable_batch(fields: Sequence[RadianceField]) -> TrainableBatch | None:
+    """Lay fields out for the kernels; None where they do not cover them, or where more than planes differs."""
+    first = fields[0]
+    if not isinstance(first, TriplaneField) or not all(_alike(field, first) for field in fields):
+        return None
+    one = trainable_field(first)
+    if one is None:
+        return None
+    planes = torch.stack([field.planes for field in fields if isinstance(field, TriplaneField)])
+    if not bool(planes.detach().sum().isfinite()):
+        return None
+    size, lanes = planes.shape[-1], one.network.texels.shape[1]
+    pairs = _pairs(one)
+    texels = np.zeros((len(fields), len(set(pairs)), size, size, lanes), np.float32)
+    for (plane, merged), (u, v) in zip(enumerate(pairs), one.axes, strict=True):
+        image = planes[:, plane].detach().numpy().transpose((0, 2, 3, 1) if u < v else (0, 3, 2, 1))
+        texels[:, merged, ..., : planes.shape[2]] += image
+    return TrainableBatch(planes, one, one.network._replace(texels=texels.reshape(-1, lanes)))
+
+
+def _pairs(one: TrainableField) -> list[int]:
+    """For each plane the index of its pair of world axes: planes over the same two are added, one of them turned."""
+    ascending = [tuple(sorted(pair)) for pair in one.axes]
+    distinct = list(dict.fromkeys(ascending))
+    return [distinct.index(pair) for pair in ascending]
+
+
+def _alike(field: RadianceField, other: TriplaneField) -> bool:
+    """Whether two fields differ in their planes alone."""
+    if not isinstance(field, TriplaneField) or field.backdrop is not None or field.planes.shape != other.planes.shape:
+        return False
+    shared = ("decoder", "render_config", "super_resolution")
+    values = ("box_side", "plane_axes", "align_corners", "combine", "outside", "density_activation", "density_shift")
+    return all(getattr(field, name) is getattr(other, name) for name in shared) and all(
+        getattr(field, name) == getattr(other, name) for name in values
+    )
+
+
+class _SeePictures(torch.autograd.Function):
+    """Forward and backward of `TrainableBatch.see`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        batch: TrainableBatch,
+        light: "Light",
+        planes: Tensor,
+        origins: Tensor,
+        directions: Tensor,
+        bounds: Tensor,
+        coarse: Tensor,
+        rounds: Tensor,
+        *layers: Tensor,
+    ) -> Tensor:
+        from gen3d_tools.kernels.rays.batches import see_pictures
+
+        arrays = [one.detach().contiguous().numpy() for one in (origins, directions, bounds, coarse, rounds)]
+        out, distances, raw = see_pictures(batch.network, light, *arrays, threads=torch.get_num_threads())
+        ctx.batch, ctx.light = batch, light
+        ctx.arrays = [*arrays[:3], distances, raw]
+        return torch.from_numpy(out)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
+        from gen3d_tools.kernels.rays.batches import see_pictures_backward
+
+        batch: TrainableBatch = ctx.batch
+        arrays: list[np.ndarray] = [*ctx.arrays, slopes.contiguous().numpy()]
+        grads, *rays = see_pictures_backward(
+            batch.network,
+            ctx.light,
+            *arrays,
+            moving=any(ctx.needs_input_grad[3:5]),
+            threads=torch.get_num_threads(),
+        )
+        planes = _plane_slopes(batch, grads.texels) if ctx.needs_input_grad[2] else None
+        origins, directions = (
+            torch.from_numpy(one) if wanted else None
+            for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
+        )
+        wanted = ctx.needs_input_grad[8:]
+        layers = layer_slopes(batch.one, grads) if any(wanted) else [None] * len(wanted)
+        return None, None, planes, origins, directions, None, None, None, *layers
+
+
+def _plane_slopes(batch: TrainableBatch, texels: np.ndarray) -> Float[Tensor, "pictures 3 channels size size"]:
+    """Gradients of the fields' own planes: those of added planes go to each, turned as they were turned."""
+    pictures, _, channels, size, _ = batch.planes.shape
+    images = torch.from_numpy(texels).reshape(pictures, -1, size, size, texels.shape[-1])[..., :channels]
+    out = torch.empty_like(batch.planes)
+    for (plane, merged), (u, v) in zip(enumerate(_pairs(batch.one)), batch.one.axes, strict=True):
+        out[:, plane].copy_(images[:, merged].permute((0, 3, 1, 2) if u < v else (0, 3, 2, 1)))
+    return out

@@ -1,0 +1,107 @@
+"""The example that trains from pictures: its depth maps, what it measures, and a queue that can be killed."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+FOLDER = str(Path(__file__).parents[2] / "examples" / "train_from_pictures")
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Import a script of the example by its name."""
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def load(name):
+        for one in ("make_pictures", "measure", "compare"):
+            monkeypatch.delitem(sys.modules, one, raising=False)
+        return importlib.import_module(name)
+
+    return load
+
+
+def test_what_is_empty_is_as_far_as_can_be(example):
+    coverage = torch.zeros(2, 1, 16, 16)
+    coverage[:, :, 4:12, 4:12] = 1
+    random = torch.Generator().manual_seed(0)
+    depth = example("make_pictures").estimated(torch.full_like(coverage, 2.6), coverage, random)
+    assert bool((depth[coverage == 0] == 1).all())
+    assert 0.3 < float(depth[coverage == 1].median()) < 0.6
+
+
+def test_cameras_near_one_view_are_a_bell(example):
+    make = example("make_pictures")
+    angles = make.draw_poses(4000, torch.Generator().manual_seed(0), bell=True).angles
+    assert angles[:, :2].mean(0).tolist() == pytest.approx([0.0, 1.25], abs=0.02)
+    assert angles[:, :2].std(0).tolist() == pytest.approx([0.35, 0.12], abs=0.02)
+
+
+def boxes(measure, *edges):
+    """Flat squares at distance 2.5 whose left edges lie where they are told, the same from every view."""
+    opacity = torch.zeros(len(measure.YAWS), len(edges), 20, 20)
+    for index, edge in enumerate(edges):
+        opacity[:, index, 5:15, edge : edge + 10] = 1
+    slope = torch.linspace(2.3, 2.7, 20).expand_as(opacity)
+    return measure.Seen(opacity, slope)
+
+
+def test_shapes_agree_with_themselves_and_not_with_others(example):
+    measure = example("measure")
+    one, other = boxes(measure, 0, 0), boxes(measure, 5, 5)
+    alike = measure.agreement(one, one)
+    assert alike["silhouette_overlap"] == [1.0] * 5
+    assert alike["depth_correlation"] == [1.0] * 5
+    assert alike["sameness"] == [1.0, 1.0]
+    assert measure.agreement(one, other)["silhouette_overlap"] == [pytest.approx(1 / 3, abs=1e-3)] * 5
+    assert boxes(measure, 0, 5).sameness == pytest.approx(1 / 3)
+    assert boxes(measure, 0).non_flatness > measure.Seen(one.opacity, torch.full_like(one.opacity, 2.5)).non_flatness
+
+
+def test_cameras_are_as_far_from_the_truth_as_they_are_shifted(example):
+    measure = example("measure")
+    truth = np.stack([np.linspace(-0.5, 0.5, 500), np.full(500, 1.2)], -1)
+    assert measure._earth_movers(truth[:, 0] + 0.3, truth[:, 0]) == pytest.approx(0.3)
+    assert measure._earth_movers(2 * truth[:, 0], truth[:, 0]) == pytest.approx(0.25, abs=0.01)
+
+
+def measured(overlap):
+    shape = {"silhouette_overlap": [overlap] * 5, "depth_correlation": [0.5] * 5}
+    return {"car": {**shape, "non_flatness": [2.0, 4.0], "sameness": [0.9, 0.6]}, "fd_encoder": 3.0}
+
+
+def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeypatch):
+    compare = example("compare")
+    trained = []
+
+    def train(pictures, folder, options):
+        assert options.resume == (folder / "latest").exists()
+        (folder / "latest").mkdir(parents=True, exist_ok=True)
+        trained.append((folder.name, next(one for one in options.changes if "processor_minutes" in one)))
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+
+    model = SimpleNamespace(settings=SimpleNamespace(provenance={"thousand_pictures": 1.0}))
+    monkeypatch.setattr(compare, "train", train)
+    monkeypatch.setattr(compare, "load_generator", lambda *_, **__: model)
+    monkeypatch.setattr(compare.measure, "measure", lambda *_, **__: measured(0.1 * len(trained)))
+    command = [str(tmp_path), "--pictures", "three", "--only", "distillation", "--seeds", "0", "--minutes", "12"]
+    with pytest.raises(KeyboardInterrupt):
+        compare.main(command)
+    compare.main(command)
+    until = [f"run.processor_minutes={end}" for end in ("5.0", "10.0", "10.0", "12.0")]
+    assert trained[:4] == [("distillation-distilled-0", one) for one in until]
+    assert [name for name, _ in trained[4:]] == ["distillation-plain-0"] * 3
+    results = json.loads((tmp_path / "results.json").read_text())
+    curve = results["distillation"]["silhouette overlap"]["distilled-0"]
+    assert [minutes for minutes, _ in curve] == [5, 10, 12]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Does distillation pay?" in page
+    assert page.count("<svg") == 5
+    compare.main(command)
+    assert len(trained) == 7  # nothing is left to do

@@ -1,0 +1,87 @@
+"""Options that the recipes leave off do what they say, and all that is random comes from `Draws`."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.training.data.dataset import open_pictures
+from gen3d_tools.training.discriminators.body import BodyConfig
+from gen3d_tools.training.discriminators.patch import PatchDiscriminator
+from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.patches import whole_pictures
+from gen3d_tools.training.run.trainer import Trainer
+from tests.training.tiny import tiny_recipe, write_pictures
+
+
+def discriminator(**options):
+    torch.manual_seed(0)
+    config = BodyConfig(channel_base=64, channel_max=8)
+    return PatchDiscriminator(
+        config, side=8, extra_blocks=0, table_width=4, modulation=8, camera_conditioned=True, **options
+    )
+
+
+def logits(network, angles, seed=0):
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    return network(images, whole_pictures(4), None, angles, torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def test_raw_angles_are_two_numbers_of_the_label():
+    raw, encoded = discriminator(camera_raw=True), discriminator()
+    assert encoded.head_mapping.embed.weight.shape[1] - raw.head_mapping.embed.weight.shape[1] == 22
+    angles = torch.tensor([[0.5, 1.2, 0.0]]).expand(4, 3)
+    turned = angles + torch.tensor([2 * torch.pi, 0.0, 0.0])
+    torch.testing.assert_close(logits(raw, angles), logits(raw, turned))
+    assert not torch.allclose(logits(raw, angles), logits(raw, angles + 0.3))
+
+
+@torch.no_grad()
+def test_what_is_left_out_of_a_camera_comes_from_the_generator():
+    network, angles = discriminator(camera_dropout=0.5), torch.tensor([[0.5, 1.2, 0.0]]).expand(4, 3)
+    assert torch.equal(logits(network, angles), logits(network, angles))
+    assert not torch.equal(logits(network, angles), logits(network, angles, seed=1))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("data") / "pictures")
+
+
+def trainer_of(pictures, *more):
+    recipe = tiny_recipe("epigraf", *more)
+    return Trainer(recipe, open_pictures(pictures, recipe.data))
+
+
+def test_frozen_layers_stay_and_the_rest_learns(pictures):
+    trainer = trainer_of(pictures, "discriminator.frozen=3")
+    before = {name: value.clone() for name, value in trainer.discriminator.state_dict().items()}
+    trainer.step()
+    after = trainer.discriminator.state_dict()
+    assert set(after) == set(trainer_of(pictures).discriminator.state_dict())
+    still = {name for name, value in after.items() if torch.equal(value, before[name])}
+    names = [f"b16.{layer}.weight" for layer in ("fromrgb", "conv0", "conv1")]
+    assert set(names) <= still
+    assert "b16.skip.weight" not in still
+    with pytest.raises(InputError, match=r"discriminator\.frozen is 99, there are 7 layers"):
+        trainer_of(pictures, "discriminator.frozen=99")
+
+
+def test_mixed_styles_change_the_later_layers_alone(pictures):
+    trainer = trainer_of(pictures, "losses.style_mixing=1.0")
+    objective = trainer.contest.objective
+    cuts = {objective.request(Draws(seed), 4, trainer.conditions, 0.0).later_from for seed in range(60)}
+    assert cuts == set(range(1, trainer.generator.num_ws))
+    assert trainer_of(pictures).contest.objective.request(Draws(0), 4, trainer.conditions, 0.0).later_z is None
+    assert trainer.step().means()["loss/G"] > 0
+
+
+def test_noise_on_angles_is_measured_in_deviations_of_the_batch(pictures):
+    objective = trainer_of(pictures, "discriminator.camera_noise=0.5").contest.objective
+    objective.judged = replace(objective.judged, camera_conditioned=True)
+    angles = torch.stack([torch.linspace(-1, 1, 1000), torch.full((1000,), 1.3), torch.zeros(1000)], -1)
+    told, _ = objective._told(angles, Draws(0))
+    assert float((told - angles)[:, 0].std() / angles[:, 0].std()) == pytest.approx(0.5, abs=0.05)
+    assert torch.equal(told[:, 1:], angles[:, 1:])
