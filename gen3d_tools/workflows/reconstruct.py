@@ -30,6 +30,7 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
 from gen3d_tools.photos.photo import Photo, refuse_doubtful
+from gen3d_tools.photos.several import say_several
 from gen3d_tools.wording import option
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
@@ -48,6 +49,7 @@ class ReconstructionTask:
     preset: str
     settings: InversionSettings
     refine: bool
+    object_number: int | None = None  # which of several objects in the photo, 1 = the largest; None = the largest
 
     @property
     def dtype(self) -> torch.dtype:
@@ -134,9 +136,11 @@ def prepare(task: ReconstructionTask) -> tuple[UInt8[np.ndarray, "h w 4"], tuple
     if task.mask is not None:
         mask, mask_notes = open_mask(task.mask, (opened.rgb.shape[-2], opened.rgb.shape[-1]))
         notes += mask_notes
-    cutout = cut_out(opened, task.background, mask)
+    cutout = cut_out(opened, task.background, mask, task.object_number)
     if task.background == "auto" and cutout.confidence is not None:
         refuse_doubtful(task.photo.name, cutout.confidence.doubts)
+    if cutout.objects > 1 and task.object_number is None:
+        notes.append(say_several(task.photo.name, cutout.objects))
     if cutout.method in ("border", "rembg"):
         notes.append(f"{task.photo.name}: the object was separated by {cutout.method}; if it is wrong, give a mask")
     if cutout.method == "none":

@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.inversion.settings import preset
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.photos import OpenedPhoto
 from gen3d_tools.photos.background import cut_out
 from gen3d_tools.photos.photo import load_photo
 from gen3d_tools.photos.several import choose_object
+from gen3d_tools.workflows.reconstruct import ReconstructionTask, prepare
 from tests.photos.test_separation import FRAMING, disc, scene
 
 LEFT, RIGHT = disc(radius=0.2, centre=(0.28, 0.5)), disc(radius=0.15, centre=(0.78, 0.5))
@@ -80,3 +82,15 @@ def test_several_objects_are_said_and_not_doubted(tmp_path, tiny_generator):
     second = load_photo(path, tiny_generator, framing=FRAMING, object_number=2)
     assert not any("2 objects" in line for line in second.warnings)
     assert not torch.equal(photo.mask, second.mask)
+
+
+def test_a_model_that_looks_once_sees_one_object_too(tmp_path):
+    write_image(tmp_path / "cups.png", scene(BOTH, behind=(0.9, 0.9, 0.85)))
+    asked = {"mask": None, "background": "auto", "preset": "fast", "settings": preset("fast"), "refine": False}
+    for number, mine, other in ((None, LEFT, RIGHT), (2, RIGHT, LEFT)):
+        task = ReconstructionTask(photo=tmp_path / "cups.png", **asked, object_number=number)
+        rgba, notes = prepare(task)
+        opacity = torch.from_numpy(rgba[..., 3] / 255)
+        assert float((opacity * mine).sum() / mine.sum()) > 0.95
+        assert not (opacity * other).any()
+        assert any("there are 2 objects" in line for line in notes) == (number is None)

@@ -226,6 +226,7 @@ def _reconstruct(
         preset=work.preset,
         settings=settings if work.steps is None else settings.changed(steps2=work.steps),
         refine=refine,
+        object_number=about.object_number,
     )
     return reconstruct(network, task, run, target, overwrite=overwrite)
 
