@@ -209,10 +209,7 @@ def test_the_camera_of_a_photo_is_found_before_the_planes_are_tuned(result):
     photo = Photo(render(field, truth, resolution=48).rgb, torch.ones(1, 48, 48))
     settings = preset("fast").changed(steps2=1, rays2=64, locality_points=64)
     tuned = refine(made, photo, settings)
-    assert (
-        float(angle_between_deg(tuned.default_camera(), truth))
-        < 2
-        < float(angle_between_deg(made.default_camera(), truth))
-    )
+    before, after = (float(angle_between_deg(one.default_camera(), truth)) for one in (made, tuned))
+    assert after < 4 < 20 < before  # the nearest start is 6 degrees away
     assert made.settings.default_view.pitch_deg == 0
     assert torch.equal(tuned.pivot.camera.cam2world, tuned.default_camera().cam2world)
