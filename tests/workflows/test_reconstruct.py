@@ -17,6 +17,7 @@ from gen3d_tools.generators.reconstructors.reconstruction import Reconstruction
 from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.inversion.refine import refine
 from gen3d_tools.inversion.settings import preset
+from gen3d_tools.inversion.stages.camera_fit import angle_between_deg
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.renderer import render
@@ -198,3 +199,17 @@ def test_refining_brings_the_photo_nearer_and_leaves_the_decoder_alone(result):
     assert all(torch.equal(one, made.decoder.state_dict()[name]) for name, one in tuned.decoder.state_dict().items())
     pictures = [render(one.fields(one.no_latents())[0], camera, resolution=32).rgb for one in (made, tuned)]
     assert psnr(pictures[1], wanted) > psnr(pictures[0], wanted)
+
+
+@pytest.mark.slow
+def test_the_camera_of_a_photo_is_found_before_the_planes_are_tuned(result):
+    made = load_generator(result, device="cpu")
+    [field] = made.fields(made.no_latents())
+    truth = replace(made.settings.default_view, pitch_deg=24.0).mean()
+    photo = Photo(render(field, truth, resolution=48).rgb, torch.ones(1, 48, 48))
+    settings = preset("fast").changed(steps2=1, rays2=64, locality_points=64)
+    tuned = refine(made, photo, settings)
+    before, after = (float(angle_between_deg(one.default_camera(), truth)) for one in (made, tuned))
+    assert after < 4 < 20 < before  # the nearest start is 6 degrees away
+    assert made.settings.default_view.pitch_deg == 0
+    assert torch.equal(tuned.pivot.camera.cam2world, tuned.default_camera().cam2world)
