@@ -1,0 +1,107 @@
+"""Models that artists made: read from a set as it is unpacked, drawn, and judged."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from gen3d_tools.cameras.camera import Camera
+
+CATALOGUE = """id=Test
+name#1=Oak chair
+model#1=/things/chair.obj
+creator#1=Somebody
+name#2=Wheelchair
+model#2=/things/none.obj
+name#3=Desk lamp
+model#3=/things/lamp.obj
+name#4=Cup cake
+model#4=/things/none.obj
+"""
+
+
+@pytest.fixture(scope="module")
+def real_models(shapes_on_path):
+    import real_models
+
+    return real_models
+
+
+@pytest.fixture
+def furniture_set(tmp_path):
+    """A chair: a red box with a blue picture on its front; a lamp: a grey cylinder, ten times as large."""
+    folder = tmp_path / "sets" / "Test"
+    (folder / "things").mkdir(parents=True)
+    (folder / "PluginFurnitureCatalog.properties").write_text(CATALOGUE)
+    Image.new("RGB", (4, 4), (0, 0, 255)).save(folder / "things" / "front.png")
+    (folder / "things" / "chair.mtl").write_text("newmtl red\nKd 1 0 0\nnewmtl front\nmap_Kd front.png\n")
+    box = trimesh.creation.box((1.0, 1.6, 0.8))
+    lines = ["mtllib chair.mtl", *(f"v {x} {y} {z}" for x, y, z in box.vertices), "vt 0.5 0.5"]
+    for name, towards_front in (("red", False), ("front", True)):
+        faces = box.faces[(box.face_normals[:, 2] > 0.5) == towards_front] + 1
+        lines += [f"usemtl {name}", *("f " + " ".join(f"{corner}/1" for corner in face) for face in faces)]
+    (folder / "things" / "chair.obj").write_text("\n".join(lines) + "\n")
+    lamp = trimesh.creation.cylinder(3.0, 10.0, transform=trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0)))
+    lamp.export(folder / "things" / "lamp.obj")
+    return folder
+
+
+def test_a_set_gives_the_models_of_our_classes_by_their_names(real_models, furniture_set):
+    chair, lamp = real_models.read_set(furniture_set)
+    assert (chair.class_name, chair.name, chair.creator) == ("chair", "Oak chair", "Somebody")
+    assert (lamp.class_name, lamp.number, lamp.path.name) == ("lamp", 3, "lamp.obj")
+
+
+def test_a_model_is_drawn_in_its_colours_with_its_front_towards_z(real_models, furniture_set):
+    model = real_models.Model.read(real_models.read_set(furniture_set)[0].path)
+    assert np.linalg.norm(model.corners, axis=-1).max() == pytest.approx(0.46)
+    for yaw, color in ((0.0, (0, 0, 1)), (90.0, (1, 0, 0)), (180.0, (1, 0, 0))):
+        picture, cover = model.draw(Camera.from_spherical(yaw, 0.0, 2.7, fov_y_deg=20.0), 32, lit=False)
+        torch.testing.assert_close(picture[:, 16, 16], torch.tensor(color, dtype=torch.float32))
+        assert torch.equal(picture[:, 0, 0], torch.ones(3))
+        width, height = (int((cover[0] > 0.5).any(axis).sum()) for axis in (0, 1))
+        assert height > width
+    lit = model.draw(Camera.from_spherical(90.0, 0.0, 2.7, fov_y_deg=20.0), 32)[0][:, 16, 16]
+    assert 0.3 < float(lit[0]) < 1
+
+
+def test_a_direction_is_right_where_the_model_looks_the_same(real_models, furniture_set):
+    chair, lamp = real_models.read_set(furniture_set)
+    box, round_one = (real_models.Model.read(entry.path) for entry in (chair, lamp))
+    for entry, model, turned_round in ((chair, box, False), (lamp, round_one, True)):
+        true = float(real_models.camera_of(entry).spherical()[0])
+        assert real_models.direction_right(model, entry, true + 15)
+        assert real_models.direction_right(model, entry, true - 345)
+        assert real_models.direction_right(model, entry, true + 180) == turned_round
+
+
+def test_the_log_is_gone_on_with_and_becomes_a_table(real_models, furniture_set, tmp_path, capsys):
+    out = tmp_path / "out"
+    for _ in range(2):
+        real_models.main([str(furniture_set.parent), "--out", str(out)])
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [row["true_class"] for row in rows] == ["chair", "lamp"]
+    assert all(set(row["encoder"]) == {"class", "yaw_right", "familiarity"} for row in rows)
+    table = (out / "table.md").read_text()
+    assert "| chair | 1 |" in table
+    assert "| **all** | 2 |" in table
+    assert capsys.readouterr().out.endswith(table)
+
+
+def test_an_inversion_s_scores_are_averaged(real_models):
+    scores = {"class": "chair", "yaw_right": True, "input_iou": 0.8, "input_psnr": 20.0, "novel_iou": 0.6}
+    alone = {"class": "lamp", "yaw_right": False, "familiarity": 0.1}
+    rows = [
+        {"true_class": "chair", "encoder": alone, "inversion": scores | {"input_iou": value}} for value in (0.8, 0.6)
+    ]
+    assert "| chair | 2 | 100% | 100% | 0% / 0% | 0.70 | 20.0 | 0.60 |" in real_models.table(rows)
+
+
+def test_a_folder_without_sets_is_refused(real_models, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        real_models.main([str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "unpack the .sh3f files" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
