@@ -253,16 +253,13 @@ def step_down(shares, lines, weight, bias, out):  # type: ignore[no-untyped-def]
 
 @compiled(forceinline=True)
 def gather(xy, xz, yz, forms):  # type: ignore[no-untyped-def]
-    """Add the summaries [4, H] of a tile's three windows to the forms [parts, 5, LANES] of the first layer."""
+    """Add the summaries [5, H] of a tile's three windows to the forms [parts, 5, LANES] of the first layer."""
     for part in range(forms.shape[0]):
-        form, first = forms[part], part * LANES
-        for lane in range(LANES):
-            h = first + lane
-            form[0, lane] = xy[0, h] + xz[0, h] + yz[0, h]
-            form[1, lane] = xy[1, h] + xz[1, h]
-            form[2, lane] = xy[2, h] + yz[1, h]
-            form[3, lane] = xz[2, h] + yz[2, h]
-            form[4, lane] = xy[3, h] + xz[3, h] + yz[3, h]
+        first = part * LANES
+        for row in range(5):
+            a, b, c, form = xy[row], xz[row], yz[row], forms[part, row]
+            for lane in range(LANES):
+                form[lane] = a[first + lane] + b[first + lane] + c[first + lane]
 
 
 @compiled(forceinline=True)
@@ -320,9 +317,9 @@ def bound_tiles(lattice, xy, xz, yz, wanted, low, high):  # type: ignore[no-unty
 
     Args:
         lattice: A `Lattice` whose tables are not looked at.
-        xy: [tiles, 4, H] what `summarize` gave for this layer; `xz` likewise.
+        xy: [tiles, 5, H] what `summaries` gave for this layer; `xz` likewise.
         xz: See there.
-        yz: [tiles, tiles, 4, H] the whole summary.
+        yz: [tiles, tiles, 5, H] the whole summary.
         wanted: [tiles, tiles] which tiles to bound.
         low: [tiles, tiles] receives lower bounds.
         high: Receives upper bounds.
@@ -344,11 +341,14 @@ def bound_tiles(lattice, xy, xz, yz, wanted, low, high):  # type: ignore[no-unty
 
 
 def summaries(lattice, tile: int, tiles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
-    """Summarise all three tables of a lattice, before they are exponentiated."""
+    """Summarise the tables of a lattice, before they are exponentiated: [tiles, tiles, 5, H], c, gx, gy, gz and e."""
     announce(summarize)
     results = []
-    for table in lattice.tables:
-        out = np.empty((tiles, tiles, 4, table.shape[2]), np.float32)
-        summarize(table, lattice.size, tile, out)
+    for table, rows in zip(lattice.tables, ((0, 1, 2, 4), (0, 1, 3, 4), (0, 2, 3, 4)), strict=True):
+        found = np.empty((tiles, tiles, 4, table.shape[2]), np.float32)
+        summarize(table, lattice.size, tile, found)
+        out = np.zeros((tiles, tiles, 5, table.shape[2]), np.float32)  # no table has a slope along the third axis
+        for row, source in zip(rows, range(4), strict=True):
+            out[:, :, row] = found[:, :, source]
         results.append(out)
     return results[0], results[1], results[2]
