@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32
 from gen3d_tools.kernels.compiling.threads import share_out
-from gen3d_tools.kernels.lattice.bounds import bound_tiles, summarize
+from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
 from gen3d_tools.kernels.lattice.evaluate import DEEP
 from gen3d_tools.kernels.lattice.sampled import BEYOND, over_parts
 from gen3d_tools.kernels.lattice.tables import Lattice
@@ -172,13 +172,11 @@ def _grid(size: int) -> _Grid:
 
 def _possible(net: Network, grid: _Grid, threshold: float, finest: int, threads: int) -> Bool[np.ndarray, "t t t"]:
     """Find the tiles, `finest` cells along each side, whose upper bound is above the threshold."""
-    lattice = _without_tables(net, grid.points)
-    levels = [_summaries(net, grid)]
-    while 2 ** (len(levels) - 1) < _LARGEST_TILE:
-        levels.append(tuple(_merged(summary) for summary in levels[-1]))
-    wanted = np.ones((levels[-1][0].shape[0],) * 3, np.bool_)
+    lattice = _lattice(net, grid)
+    tile = _LARGEST_TILE
+    wanted = np.ones((-(-grid.cells // tile),) * 3, np.bool_)
     while True:
-        xy, xz, yz = levels.pop()
+        xy, xz, yz = summaries(lattice, grid.per_cell * tile, len(wanted))
         low, high = np.empty(wanted.shape, np.float32), np.full(wanted.shape, -np.inf, np.float32)
         slabs = np.flatnonzero(wanted.any((1, 2)))
 
@@ -188,25 +186,36 @@ def _possible(net: Network, grid: _Grid, threshold: float, finest: int, threads:
 
         share_out(bound, len(slabs), threads=threads)
         wanted = high > threshold
-        if 2 ** len(levels) == finest:
+        if tile == finest:
             return wanted
-        tiles = levels[-1][0].shape[0]
-        wanted = np.ascontiguousarray(wanted.repeat(2, 0).repeat(2, 1).repeat(2, 2)[:tiles, :tiles, :tiles])
+        tile //= 2
+        count = -(-grid.cells // tile)
+        wanted = np.ascontiguousarray(wanted.repeat(2, 0).repeat(2, 1).repeat(2, 2)[:count, :count, :count])
 
 
-def _summaries(net: Network, grid: _Grid) -> tuple[np.ndarray, ...]:
-    """Affine forms of every plane over the cells, [u, v, 4, H]; see `lattice_bounds.summarize`."""
-    summaries = {pair: np.zeros((grid.cells, grid.cells, 4, WIDTH), np.float32) for pair in ((0, 1), (0, 2), (1, 2))}
-    table = np.zeros((net.size + 3, net.size + 3, WIDTH), np.float32)
+def _lattice(net: Network, grid: _Grid) -> Lattice:
+    """The planes at the points of the grid, and the network, as the bounds read them."""
+    tables = {pair: np.zeros((1, 1, WIDTH), np.float32) for pair in ((0, 1), (0, 2), (1, 2))}
     planes = net.texels.reshape(-1, net.size, net.size, WIDTH)
     for plane, (u, v) in zip(planes, net.axes, strict=True):
-        table[2:-1, 2:-1] = plane
-        out = np.empty((grid.cells, grid.cells, 4, WIDTH), np.float32)
-        summarize(_refined(table, grid), grid.points, grid.per_cell, out)
-        for place, source in enumerate((0, 2, 1, 3)):  # tables run along v, then u
-            summaries[int(u), int(v)][:, :, place] = out[:, :, source].transpose(1, 0, 2)
-    summaries[0, 1][:, :, 0] += net.bias
-    return tuple(summaries.values())
+        table = np.zeros((net.size + 3, net.size + 3, WIDTH), np.float32)
+        table[2:-1, 2:-1] = plane.transpose(1, 0, 2)  # planes run along v, then u
+        tables[int(u), int(v)] = _refined(table, grid)
+    tables[0, 1] += net.bias
+    xy, xz, yz = tables.values()
+    return Lattice(
+        xy,
+        xz,
+        yz,
+        steps=np.zeros(3, np.int64),
+        form=net.activation,
+        size=grid.points,
+        deeper=net.deeper[:, None],
+        deeper_bias=net.deeper_bias[:, None],
+        activation=net.activation,
+        row=net.density,
+        bias=net.density_bias,
+    )
 
 
 def _refined(table: np.ndarray, grid: _Grid) -> np.ndarray:
@@ -219,42 +228,6 @@ def _refined(table: np.ndarray, grid: _Grid) -> np.ndarray:
     rows = table[lower] * (1 - share) + table[lower + 1] * share
     share = share.transpose(1, 0, 2)
     return np.ascontiguousarray(rows[:, lower] * (1 - share) + rows[:, lower + 1] * share)
-
-
-def _merged(summary: np.ndarray) -> np.ndarray:
-    """Affine forms over tiles of 2 x 2 from those of the parts; `c + gu u + gv v + r`, |r| <= e, u and v in -1..1."""
-    count = -(-summary.shape[0] // 2) * 2
-    parts = np.pad(summary, ((0, count - summary.shape[0]), (0, count - summary.shape[1]), (0, 0), (0, 0)), "edge")
-    a, b, c, d = (parts[i::2, j::2] for i in (0, 1) for j in (0, 1))
-    out = np.empty_like(a)
-    out[:, :, 0] = (a[:, :, 0] + b[:, :, 0] + c[:, :, 0] + d[:, :, 0]) / 4
-    out[:, :, 1] = (c[:, :, 0] + d[:, :, 0] - a[:, :, 0] - b[:, :, 0]) / 2
-    out[:, :, 2] = (b[:, :, 0] + d[:, :, 0] - a[:, :, 0] - c[:, :, 0]) / 2
-    rest = np.zeros_like(out[:, :, 0])
-    for part, u, v in ((a, -0.5, -0.5), (b, -0.5, 0.5), (c, 0.5, -0.5), (d, 0.5, 0.5)):
-        center = np.abs(part[:, :, 0] - out[:, :, 0] - np.float32(u) * out[:, :, 1] - np.float32(v) * out[:, :, 2])
-        slopes = np.abs(part[:, :, 1:3] - out[:, :, 1:3] / 2).sum(2)
-        np.maximum(rest, center + slopes + part[:, :, 3], out=rest)
-    out[:, :, 3] = rest * np.float32(1 + 1e-5)
-    return out
-
-
-def _without_tables(net: Network, points: int) -> Lattice:
-    """What the bounds read of a lattice."""
-    nothing = np.zeros((1, 1, WIDTH), np.float32)
-    return Lattice(
-        nothing,
-        nothing,
-        nothing,
-        steps=np.zeros(3, np.int64),
-        form=net.activation,
-        size=points,
-        deeper=net.deeper[:, None],
-        deeper_bias=net.deeper_bias[:, None],
-        activation=net.activation,
-        row=net.density,
-        bias=net.density_bias,
-    )
 
 
 @compiled()

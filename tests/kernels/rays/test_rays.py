@@ -12,6 +12,7 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.compiled import triplane_numbers
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.kernels.network.evaluate import hidden, network_of, raw_density
 from gen3d_tools.kernels.network.numbers import DecoderNumbers
 from gen3d_tools.kernels.rays.occupancy import build_occupancy_grid
@@ -116,6 +117,14 @@ def test_cells_that_are_called_empty_hold_nothing(name, size):
     assert empty.any()
     assert raw[empty].max() <= threshold + 1e-4
     assert (guide.skip[~guide.possible] > 0).all()
+
+
+def test_bounds_through_two_layers_keep_few_cells_in_which_nothing_is():
+    """A forward pass alone keeps 3.4 times as many cells as there are to look at (a chair)."""
+    generator = load_generator("shapes", device="cpu")
+    [field] = generator.fields(generator.latents([2]))
+    guide = build_occupancy_grid(network_of(triplane_numbers(field)), -6.4)
+    assert guide.possible.sum() < 2.2 * (guide.skip == 0).sum()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
