@@ -67,6 +67,7 @@ def test_a_result_is_a_model_for_every_command(gen3d, photo):
     assert "is a result of an inversion already" in refused.error
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypatch):
     assert gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "straight", "-q").code == 0
     with monkeypatch.context() as patch:

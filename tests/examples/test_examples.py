@@ -91,6 +91,7 @@ def test_drilled_ball_has_three_holes_that_meet(tmp_path):
     assert rgb[:, 16, 16].min() < 0.9
 
 
+@pytest.mark.slow
 def test_a_photo_becomes_a_model_and_a_walk_around_it(tiny_folder, tmp_path, monkeypatch):
     few = g3.InversionSettings().changed(
         steps1=1, steps2=1, search_starts=1, search_keep=1, search_steps=1, search_keep_steps=1, resolution=16

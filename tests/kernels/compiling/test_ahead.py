@@ -142,9 +142,8 @@ def test_a_system_that_starts_no_process_is_no_error(monkeypatch):
     assert ahead._started(ahead.RAYS) is None
 
 
-@pytest.mark.slow
 @torch.no_grad()
-def test_what_it_compiles_serves_every_field():
+def test_what_it_compiles_serves_every_field(coarse_occupancy_grid):
     from gen3d_tools.fields.compiled import compiled_network
     from gen3d_tools.kernels.compile_ahead import compile_rays
     from gen3d_tools.kernels.rays.guided import follow_range
