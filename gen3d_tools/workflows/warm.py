@@ -133,6 +133,7 @@ def _gradients() -> None:
     torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
     batch = Camera(*(one.expand(2, *one.shape) for one in (camera.cam2world, camera.intrinsics)))
     together = render_together(generator.fields(ws.expand(2, -1, -1)), batch, pixels.expand(2, -1, -1))
+    assert together is not None
     torch.autograd.grad(together.rgb.sum(), ws)
 
 
