@@ -131,7 +131,8 @@ def render_together(
     *,
     threshold: float = 1e-4,
     generator: torch.Generator | None = None,
-) -> View:
+    density_noise: float = 0.0,
+) -> View | None:
     """Do what `render_differentiable` does for several fields, each seen by a camera and through pixels of its own.
 
     Tri-plane fields that differ in their planes alone are one call of a compiled kernel; others are seen in turn.
@@ -142,9 +143,15 @@ def render_together(
         pixels: Where the rays pass through the pictures, in image sides; as many for each, row by row.
         threshold: Samples that stop a smaller share of the light carry no gradient.
         generator: Jitters the samples; without it they lie in the middle of their intervals.
+        density_noise: Standard deviation of noise on raw densities, in one call only.
+
+    Returns:
+        What they see; None where noise is wanted and one call cannot serve it.
     """
     config = fields[0].render_config
     batch = trainable_batch(fields) if pixels.dtype == torch.float32 and compiles(config) else None
+    if density_noise and (batch is None or config.fine_samples or generator is None):
+        return None
     if batch is None:
         seen = [
             render_differentiable(field, cameras[index], pixels[index], threshold=threshold, generator=generator)
@@ -158,7 +165,8 @@ def render_together(
     starts, towards, near, far = (one[hit] for one in (origins, directions, near, far))
     numbers = _draw(config, 1, near, generator)
     coarse = place_on_rays(coarse_shares("intervals", numbers[0]), near, far, config.spacing)
-    found = batch.see(config, threshold, starts, towards, bounds, coarse, numbers[1:])
+    noise = torch.randn(coarse.shape, generator=generator) * density_noise if density_noise else None
+    found = batch.see(config, threshold, starts, towards, bounds, coarse, numbers[1:], noise)
     rows = torch.cat([found.values, found.distance_sum[:, None], found.opacity[:, None]], -1)
     everywhere = rows.new_zeros(len(origins), rows.shape[-1]).index_put((hit,), rows)
     values, distance, opacity = everywhere[:, :-2], *everywhere[:, -2:].unbind(-1)

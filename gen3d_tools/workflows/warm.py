@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.mlp import Dense, FrequencyEncoding, Perceptron, PerceptronField
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.color.rasterize import render_mesh
 from gen3d_tools.geometry.mesh import extract_mesh
 from gen3d_tools.kernels.compiling.ahead import SecondProcess, is_on_disk
-from gen3d_tools.rendering.differentiable import render_differentiable
+from gen3d_tools.rendering.differentiable import render_differentiable, render_together
 from gen3d_tools.rendering.rays import pixel_coordinates
 from gen3d_tools.rendering.renderer import render
 
@@ -123,13 +124,17 @@ def _meshes() -> None:
 
 
 def _gradients() -> None:
-    """One picture with the gradients that inversions ask for."""
+    """One picture with the gradients that inversions ask for, and a batch as training has it."""
     generator = load_generator(MODEL, device="cpu")
     camera, pixels = generator.default_camera(), pixel_coordinates(PICTURE_SIZE)
     ws = generator.latents([0]).requires_grad_()
     [field] = generator.fields(ws)
     seen = render_differentiable(field, camera, pixels)
     torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
+    batch = Camera(*(one.expand(2, *one.shape) for one in (camera.cam2world, camera.intrinsics)))
+    together = render_together(generator.fields(ws.expand(2, -1, -1)), batch, pixels.expand(2, -1, -1))
+    assert together is not None
+    torch.autograd.grad(together.rgb.sum(), ws)
 
 
 def begin(second: SecondProcess) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from gen3d_tools.training.recipes.recipe import load_recipe
+
 FOLDER = str(Path(__file__).parents[2] / "examples" / "train_from_pictures")
 
 
@@ -68,6 +70,14 @@ def test_cameras_are_as_far_from_the_truth_as_they_are_shifted(example):
     truth = np.stack([np.linspace(-0.5, 0.5, 500), np.full(500, 1.2)], -1)
     assert measure._earth_movers(truth[:, 0] + 0.3, truth[:, 0]) == pytest.approx(0.3)
     assert measure._earth_movers(2 * truth[:, 0], truth[:, 0]) == pytest.approx(0.25, abs=0.01)
+
+
+def test_every_variant_is_a_recipe_that_differs_from_the_other(example):
+    for name, comparison in example("compare").COMPARISONS.items():
+        told = [
+            load_recipe(one.recipe, small=True, changes=one.changes).to_dict() for one in comparison.variants.values()
+        ]
+        assert all(one != other for index, one in enumerate(told) for other in told[:index]), name
 
 
 def measured(overlap):

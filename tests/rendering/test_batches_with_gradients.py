@@ -99,3 +99,23 @@ def test_pictures_that_look_past_everything_are_background(scene):
     assert not bool(view.opacity.any())
     assert bool((view.values == 1).all())
     assert all(float(one.abs().max()) == 0 for one in torch.autograd.grad(view.values.sum(), leaves))
+
+
+@pytest.mark.parametrize("scene", SCENES[:1], indirect=True)
+def test_gradients_are_those_of_the_noisy_densities(scene):
+    fields, cameras, pixels, leaves = scene
+    planes = leaves[0]
+
+    def loss(moved, noise=2.0):
+        seen = [replace(field, planes=part) for field, part in zip(fields, moved, strict=True)]
+        random = torch.Generator().manual_seed(5)
+        view = render_together(seen, cameras, pixels, threshold=0.0, generator=random, density_noise=noise)
+        return view.values.square().sum() + view.distance.sum()
+
+    (slopes,) = torch.autograd.grad(loss(planes), planes)
+    direction = slopes / slopes.norm()
+    step = 1e-2
+    with torch.no_grad():
+        ahead, behind = loss(planes + step * direction), loss(planes - step * direction)
+        assert abs(float(loss(planes) - loss(planes, noise=0.0))) > 1
+    assert float(ahead - behind) / (2 * step) == pytest.approx(float(slopes.norm()), rel=0.02)

@@ -38,6 +38,7 @@ def see_pictures(
     bounds: Int[np.ndarray, " ends"],
     coarse: Float[np.ndarray, "n coarse"],
     positions: Float[np.ndarray, "rounds n fine"],
+    noise: Float[np.ndarray, "_ coarse"],
     *,
     threads: int = 1,
 ) -> tuple[Float[np.ndarray, "n outputs"], Float[np.ndarray, "n samples"], Float[np.ndarray, "n samples"]]:
@@ -51,6 +52,7 @@ def see_pictures(
         bounds: Index of each picture's first ray, then the number of rays.
         coarse: Distances of the first samples, ascending.
         positions: Numbers in [0, 1) that place the fine samples of each round; no rounds, no fine samples.
+        noise: What is added to the raw densities, where there are no fine samples; no rows, no noise.
         threads: At most.
 
     Returns:
@@ -61,7 +63,7 @@ def see_pictures(
     raw = np.empty((len(origins), samples), np.float32)
     distances = coarse if samples == coarse.shape[1] else np.empty_like(raw)
     announce(_see_range)
-    rays = (origins, directions, bounds, coarse, positions)
+    rays = (origins, directions, bounds, coarse, positions, noise)
     share_out(partial(_see_range, net, light, rays, distances, raw, out), len(bounds) - 1, threads=threads)
     return out, distances, raw
 
@@ -131,7 +133,7 @@ def _picture(net, picture, pictures):  # type: ignore[no-untyped-def]
 
 
 @compiled(no_cpython_wrapper=True)
-def _see_block(net, light, origins, directions, distances, raw, out, rays, workspace):  # type: ignore[no-untyped-def]
+def _see_block(net, light, origins, directions, distances, noise, raw, out, rays, workspace):  # type: ignore[no-untyped-def]
     """Evaluate all samples of a block of rays and blend them."""
     points, ways, (features, units, slopes, answers) = workspace
     lights, stops, shares = ways[0], ways[1], ways[2]
@@ -147,6 +149,8 @@ def _see_block(net, light, origins, directions, distances, raw, out, rays, works
         for k in range(samples):
             p = r * samples + k
             raw[r, k] = _NOTHING if outside(net, points[p]) else answers[p // BATCH, p % BATCH, channels]
+            if len(noise) > 0:
+                raw[r, k] += noise[r, k]
         _, left, before_last = absorb(light, raw[r], distances[r], samples, True, lights, stops, shares)
         moment = f32(0)
         for c in range(channels):
@@ -165,7 +169,7 @@ def _see_block(net, light, origins, directions, distances, raw, out, rays, works
 @compiled()
 def _see_range(net, light, rays, distances, raw, out, first, end):  # type: ignore[no-untyped-def]
     """Compiled part of `see_pictures`, for the pictures from `first` to `end`."""
-    origins, directions, bounds, coarse, positions = rays
+    origins, directions, bounds, coarse, positions, noise = rays
     samples = distances.shape[1]
     batches = (BLOCK * samples + BATCH - 1) // BATCH
     features, units, slopes, _ = _layers_room(net, 1)
@@ -186,6 +190,7 @@ def _see_range(net, light, rays, distances, raw, out, first, end):  # type: igno
                 origins[start:stop],
                 directions[start:stop],
                 distances[start:stop],
+                noise[start:stop],
                 raw[start:stop],
                 out[start:stop],
                 stop - start,

@@ -41,6 +41,7 @@ class TrainableBatch:
         bounds: Int[Tensor, " ends"],
         coarse: Float[Tensor, "rays coarse"],
         positions: Sequence[Float[Tensor, "rays fine"]],
+        noise: Float[Tensor, "rays coarse"] | None = None,
     ) -> SeenSamples:
         """Place samples on the rays of all pictures and blend what they see; gradients reach fields and rays.
 
@@ -52,12 +53,15 @@ class TrainableBatch:
             bounds: Index of each picture's first ray, then the number of rays.
             coarse: Distances of the coarse samples, ascending.
             positions: Numbers in [0, 1) that place the samples of each round.
+            noise: What is added to the raw densities; only without fine samples.
         """
+        if positions and noise is not None:
+            raise ValueError("noise on densities is for rays without fine samples")
         rounds = torch.stack(list(positions)) if positions else coarse.new_empty(0, len(coarse), 0)
         flat = [tensor for layer in self.one.layers for tensor in layer]
         light = self.one.light(config, 1.0, threshold)
         seen: Tensor = _SeePictures.apply(  # type: ignore[no-untyped-call]
-            self, light, self.planes, origins, directions, bounds, coarse, rounds, *flat
+            self, light, self.planes, origins, directions, bounds, coarse, rounds, noise, *flat
         )
         return SeenSamples(seen[:, :-4], *seen[:, -4:].unbind(-1))
 
@@ -114,11 +118,13 @@ class _SeePictures(torch.autograd.Function):
         bounds: Tensor,
         coarse: Tensor,
         rounds: Tensor,
+        noise: Tensor | None,
         *layers: Tensor,
     ) -> Tensor:
         from gen3d_tools.kernels.rays.batches import see_pictures
 
-        arrays = [one.detach().contiguous().numpy() for one in (origins, directions, bounds, coarse, rounds)]
+        noise = coarse.new_empty(0, coarse.shape[1]) if noise is None else noise
+        arrays = [one.detach().contiguous().numpy() for one in (origins, directions, bounds, coarse, rounds, noise)]
         out, distances, raw = see_pictures(batch.network, light, *arrays, threads=torch.get_num_threads())
         ctx.batch, ctx.light = batch, light
         ctx.arrays = [*arrays[:3], distances, raw]
@@ -143,9 +149,9 @@ class _SeePictures(torch.autograd.Function):
             torch.from_numpy(one) if wanted else None
             for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
         )
-        wanted = ctx.needs_input_grad[8:]
+        wanted = ctx.needs_input_grad[9:]
         layers = layer_slopes(batch.one, grads) if any(wanted) else [None] * len(wanted)
-        return None, None, planes, origins, directions, None, None, None, *layers
+        return None, None, planes, origins, directions, None, None, None, None, *layers
 
 
 def _plane_slopes(batch: TrainableBatch, texels: np.ndarray) -> Float[Tensor, "pictures 3 channels size size"]:

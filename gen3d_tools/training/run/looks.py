@@ -47,15 +47,27 @@ def views_of(generator: Generator) -> list[Camera]:
 
 
 @torch.no_grad()
-def look_at(field: RadianceField, camera: Camera, resolution: int) -> tuple[Float[Tensor, "3 r r"], View]:
+def look_at(
+    field: RadianceField, camera: Camera, resolution: int, *, fineness: int = 4
+) -> tuple[Float[Tensor, "3 r r"], View]:
     """A picture in [0, 1] and what its rays saw.
 
     By the renderer that training uses: for it a field that is still a cloud costs no more than another.
+
+    Args:
+        field: What to look at.
+        camera: From where.
+        resolution: Pixels along a side.
+        fineness: Times the coarse samples of training, where those are all: they were jittered there, and few that
+            are not make terraces of a surface.
     """
     upscaler = field.super_resolution
     side = resolution if upscaler is None else upscaler.render_resolution
     pixels = pixel_coordinates(side, field.render_config.pixel_grid, device=field.device)
-    view = render_differentiable(field, camera, pixels, threshold=0.0)
+    config = field.render_config
+    if not config.fine_samples:
+        config = replace(config, coarse_samples=fineness * config.coarse_samples)
+    view = render_differentiable(field, camera, pixels, config=config, threshold=0.0)
     picture = view.rgb if upscaler is None else upscaler(view.values)[0]
     return picture.clamp(0, 1), view
 
@@ -128,5 +140,5 @@ def _pictures(generator: Generator, samples: int, resolution: int, seed: int) ->
         cameras = generator.sample_cameras(len(chosen), chosen)
         with torch.no_grad():
             fields = generator.fields(generator.latents(chosen))
-        pictures = [look_at(field, cameras[index], resolution)[0] for index, field in enumerate(fields)]
+        pictures = [look_at(field, cameras[index], resolution, fineness=2)[0] for index, field in enumerate(fields)]
         yield torch.stack(pictures).cpu()

@@ -50,8 +50,12 @@ def render_pixels(
         Values in [0, 1], the colour first, and the mean distance along each ray; light that nothing stops has gone to
         the scene's end.
     """
-    if sampling == "fast" and not density_noise:
-        view = render_together(fields, cameras, pixels, threshold=_UNSEEN, generator=jitter)
+    view = None
+    if sampling == "fast":
+        view = render_together(
+            fields, cameras, pixels, threshold=_UNSEEN, generator=jitter, density_noise=density_noise
+        )
+    if view is not None:
         end = scene_end(fields[0], fields[0].render_config, cameras.position)
         return view.values, view.distance + (1 - view.opacity) * end[:, None, None, None]
     seen = [_traced(field, cameras[index], pixels[index], jitter, density_noise) for index, field in enumerate(fields)]
