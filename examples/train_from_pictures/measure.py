@@ -24,8 +24,10 @@ from dataset import CLASSES
 from make_pictures import FOV_DEG, RADIUS
 from tracer import render
 
-from gen3d_tools.cameras.poses import Pose
+from gen3d_tools.cameras.conventions import YawZero
+from gen3d_tools.cameras.poses import Pose, pose_of
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.metrics.flatness import depth_histograms, non_flatness
 from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics, frechet_distance
@@ -71,6 +73,11 @@ class Seen:
         return float((both / either.clamp_min(1))[pairs].mean())
 
 
+def front_of(generator: Generator) -> YawZero:
+    """The axis that its objects face: the yaw of its training cameras is 0 there."""
+    return generator.yaw_zero if isinstance(generator, PlaneGenerator) else "z"
+
+
 @torch.no_grad()
 def generated(generator: Generator, label: int | None, count: int, resolution: int) -> Seen:
     """Samples of a class."""
@@ -78,7 +85,7 @@ def generated(generator: Generator, label: int | None, count: int, resolution: i
     fields = generator.fields(generator.latents(seeds, None if label is None else [label] * count))
     views = []
     for yaw in YAWS:
-        camera = Pose.build(yaw, PITCH, fov_deg=FOV_DEG, radius=RADIUS, yaw_zero="z").camera()
+        camera = Pose.build(yaw, PITCH, fov_deg=FOV_DEG, radius=RADIUS, yaw_zero=front_of(generator)).camera()
         views.append([looks.look_at(field, camera, resolution)[1] for field in fields])
     opacity = torch.stack([torch.cat([view.opacity for view in row]) for row in views])
     total = torch.stack([torch.cat([view.distance for view in row]) for row in views])
@@ -111,6 +118,7 @@ def agreement(made: Seen, real: Seen) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
 def camera_distances(generator: Generator, truth: Float[np.ndarray, "n 2"]) -> dict[str, float]:
     """Earth mover's distance of yaws and of pitches from the truth, radians: of the cameras used and of the prior.
 
@@ -124,9 +132,7 @@ def camera_distances(generator: Generator, truth: Float[np.ndarray, "n 2"]) -> d
     drawn = {"posterior": generator.sample_cameras(len(seeds), seeds), "prior": prior.sample(len(seeds), seeds)}
     yaws = np.concatenate([truth[:, 0], -truth[:, 0]])
     for name, cameras in drawn.items():
-        position = cameras.position.double().numpy()
-        yaw = np.arctan2(-position[:, 0], position[:, 2])
-        pitch = np.arccos(position[:, 1] / np.linalg.norm(position, axis=1))
+        yaw, pitch, _ = pose_of(cameras, yaw_zero=front_of(generator)).angles.double().numpy().T
         for angle, ours, true in (("yaw", yaw, yaws), ("pitch", pitch, truth[:, 1])):
             found[f"{angle}_{name}"] = round(_earth_movers(ours, true), 4)
     return found

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gen3d_tools.training.recipes.recipe import load_recipe
+from gen3d_tools.training.run.building import build_generator
 
 FOLDER = str(Path(__file__).parents[2] / "examples" / "train_from_pictures")
 
@@ -70,6 +71,18 @@ def test_cameras_are_as_far_from_the_truth_as_they_are_shifted(example):
     truth = np.stack([np.linspace(-0.5, 0.5, 500), np.full(500, 1.2)], -1)
     assert measure._earth_movers(truth[:, 0] + 0.3, truth[:, 0]) == pytest.approx(0.3)
     assert measure._earth_movers(2 * truth[:, 0], truth[:, 0]) == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(("recipe", "axis"), [("epigraf", "x"), ("3dgp", "z"), ("geometry-aware", "z")])
+def test_objects_are_seen_from_where_their_family_has_the_front(example, recipe, axis):
+    measure = example("measure")
+    told = load_recipe(recipe, small=True, changes=["cameras.identity_steps=0"])
+    generator = build_generator(told, ("car",))
+    assert measure.front_of(generator) == axis
+    position = generator.default_camera().position
+    assert float(position["xyz".index(axis)]) > 2.5  # the middle of the training cameras
+    truth = np.stack([np.linspace(-1, 1, 100), np.full(100, 1.35)], -1)
+    assert measure.camera_distances(generator, truth)["yaw_prior"] < 0.1
 
 
 def test_every_variant_is_a_recipe_that_differs_from_the_other(example):
