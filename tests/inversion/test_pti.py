@@ -100,6 +100,7 @@ def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
         assert _same(_worked(tiny_generator, [photo], state).state(), whole.state())
 
 
+@pytest.mark.slow
 def test_looking_on_changes_nothing(tiny_generator):
     photo, seen = _photo(tiny_generator), []
     alone = _worked(tiny_generator, [photo])
