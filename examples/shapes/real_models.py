@@ -85,7 +85,7 @@ def judge(
         path = Path(folder) / "photo.png"
         write_image(path, photo)
         begun = time.process_time()
-        result = invert(generator, path, settings=options.preset)
+        result = invert(generator, path, settings=options.preset, background="border")  # white, and nothing else
         seconds = time.process_time() - begun
     yaw = float(result.camera.spherical()[0])
     turns = (0.0, *TURNS_DEG)

@@ -1,6 +1,7 @@
 """Models that artists made: read from a set as it is unpacked, drawn, and judged."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import trimesh
 from PIL import Image
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.media.images import read_image
 
 CATALOGUE = """id=Test
 name#1=Oak chair
@@ -89,6 +91,25 @@ def test_the_log_is_gone_on_with_and_becomes_a_table(real_models, furniture_set,
     assert "| chair | 1 |" in table
     assert "| **all** | 2 |" in table
     assert capsys.readouterr().out.endswith(table)
+
+
+def test_an_inversion_is_judged_from_views_that_turn_with_its_camera(real_models, furniture_set, tmp_path, monkeypatch):
+    asked = []
+
+    def found(generator, photo, **options):
+        asked.append(options)
+        [field] = generator.fields(generator.latents([0], ["chair"]))
+        camera = real_models.camera_of(real_models.read_set(furniture_set)[0])
+        return SimpleNamespace(field=field, camera=camera, class_name="chair", fit="poor")
+
+    monkeypatch.setattr(real_models, "invert", found)
+    out = tmp_path / "out"
+    real_models.main([str(furniture_set), "--out", str(out), "--invert", "--preset", "fast"])
+    assert asked == [{"settings": "fast", "background": "border"}] * 2
+    row = json.loads((out / "log.jsonl").read_text().splitlines()[0])["inversion"]
+    assert (row["class"], row["yaw_right"]) == ("chair", True)
+    assert 0.3 < row["novel_iou"] < 1
+    assert read_image(out / "sheet.png").shape[0] == 3
 
 
 def test_an_inversion_s_scores_are_averaged(real_models):
