@@ -36,6 +36,14 @@ class Pace:
         """
         self.per_pixel = _MEMORY * self.per_pixel + (1 - _MEMORY) * seconds / side**2
 
+    def seconds(self, side: int) -> float:
+        """How long a picture is going to take.
+
+        Args:
+            side: Shorter side, pixels.
+        """
+        return self.per_pixel * side**2
+
     @property
     def moving(self) -> int:
         """Shorter side of a picture while the camera moves, pixels."""

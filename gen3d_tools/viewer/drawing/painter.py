@@ -2,8 +2,8 @@
 
 What is wanted is a value, and the newest one wins. Work is done in strips; a picture is dropped at the next strip when
 anything newer is wanted. Browsers send up to fifty cameras a second, and a picture that is always begun anew is never
-seen: so a quick one whose camera is old is finished all the same where none was shown for `LONGEST_WAIT`. Its size
-follows the machine.
+seen: so a quick one whose camera is old is finished all the same where another could not be ready within `LONGEST_WAIT`
+of the last one. Its size follows the machine.
 """
 
 import threading
@@ -26,7 +26,7 @@ STILL = 0.12
 """Seconds without a new camera after which it stands still."""
 
 LONGEST_WAIT = 1 / 12
-"""Seconds without a picture after which one is finished while newer cameras come."""
+"""Seconds from one picture to the next, at most, while newer cameras come."""
 
 FASTEST = 1 / 30
 """Seconds from the beginning of one picture to that of the next, at least; the rest is for others."""
@@ -195,7 +195,8 @@ class Painter:
             return True
         if sharp or replace(now, view=wanted.view) != wanted:
             return now != wanted
-        return now != wanted and self._clock() - self._shown < LONGEST_WAIT
+        another = self._clock() + self.pace.seconds(self.pace.moving)  # when it would be ready
+        return now != wanted and another < self._shown + LONGEST_WAIT
 
     def _scene_of(self, choice: Choice) -> Scene:
         """Give the object; its planes are made outside of any turn, so that others go on."""
