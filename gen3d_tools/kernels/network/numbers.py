@@ -75,25 +75,26 @@ class TriplaneNumbers:
 
 
 def channels_last(
-    planes: Float[np.ndarray, "count channels size size"], axes: Sequence[tuple[int, int]]
-) -> tuple[Float[np.ndarray, "merged size size channels"], tuple[tuple[int, int], ...]]:
+    planes: Float[np.ndarray, "*b count channels size size"], axes: Sequence[tuple[int, int]]
+) -> tuple[Float[np.ndarray, "*b merged size size channels"], tuple[tuple[int, int], ...]]:
     """Turn planes so that their axes ascend, add those over the same axes, and put the channels last.
 
     A plane and its transpose, read at swapped coordinates, are the same function: bilinear weights are products of
     one factor per axis, and the zeros outside are the same on both.
 
     Args:
-        planes: As the generator gives them; rows run along the second axis of the pair.
+        planes: As the generator gives them, of one field or of a batch; rows run along the second axis of the pair.
         axes: World axes along the width and the height of each plane.
 
     Returns:
         Contiguous texels [v, u, channel] per plane, and their axes in order of first appearance.
     """
     merged: dict[tuple[int, int], np.ndarray] = {}
-    for plane, (u, v) in zip(planes, axes, strict=True):
-        pair, image = ((u, v), plane.transpose(1, 2, 0)) if u < v else ((v, u), plane.transpose(2, 1, 0))
+    for index, (u, v) in enumerate(axes):
+        plane = planes[..., index, :, :, :]
+        pair, image = ((u, v), np.moveaxis(plane, -3, -1)) if u < v else ((v, u), plane.swapaxes(-3, -1))
         merged[pair] = merged[pair] + image if pair in merged else image
-    return np.stack([np.ascontiguousarray(image) for image in merged.values()]), tuple(merged)
+    return np.stack([np.ascontiguousarray(image) for image in merged.values()], axis=-4), tuple(merged)
 
 
 def fold(numbers: TriplaneNumbers) -> Float[np.ndarray, "planes size size hidden"]:

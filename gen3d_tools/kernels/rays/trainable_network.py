@@ -43,6 +43,14 @@ class TrainableNetwork(NamedTuple):
     activation: int  # of the hidden layers, see `HIDDEN_ACTIVATIONS`
 
 
+def filled_lanes(texels: Float[np.ndarray, "*b channels"]) -> Float[np.ndarray, "rows lanes"]:
+    """Lay texels out in rows whose length the kernels' vectors divide, contiguous float32."""
+    channels = texels.shape[-1]
+    lanes = -(-channels // LANE) * LANE
+    flat = np.ascontiguousarray(texels, f32).reshape(-1, channels)
+    return flat if lanes == channels else filled(flat, (len(flat), lanes))
+
+
 def network_from(
     texels: Float[np.ndarray, "planes size size channels"],
     axes: tuple[tuple[int, int], ...],
@@ -66,13 +74,12 @@ def network_from(
         box_side: Full side of the box, world units.
         bounded: Whether the density outside the box is 0.
     """
-    size, channels = texels.shape[1], texels.shape[-1]
-    lanes = -(-channels // LANE) * LANE
-    flat = np.ascontiguousarray(texels, f32).reshape(-1, channels)
+    size, flat = texels.shape[1], filled_lanes(texels)
+    lanes = flat.shape[1]
     hidden = [filled(weight.T, (WIDTH, WIDTH)) for weight in weights[1:-1]]
     outputs = len(biases[-1])
     return TrainableNetwork(
-        texels=flat if lanes == channels else filled(flat, (len(flat), lanes)),
+        texels=flat,
         size=size,
         axes=np.array(axes, np.int64),
         per_box=f32(2 / box_side),

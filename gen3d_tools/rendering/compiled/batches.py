@@ -16,7 +16,14 @@ from torch import Tensor
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
-from gen3d_tools.rendering.compiled.gradients import SeenSamples, TrainableField, layer_slopes, trainable_field
+from gen3d_tools.kernels.network.numbers import channels_last
+from gen3d_tools.rendering.compiled.gradients import (
+    SeenSamples,
+    TrainableField,
+    layer_slopes,
+    plane_slopes,
+    trainable_field,
+)
 
 if TYPE_CHECKING:
     from gen3d_tools.kernels.rays.absorption import Light
@@ -74,23 +81,13 @@ def trainable_batch(fields: Sequence[RadianceField]) -> TrainableBatch | None:
     one = trainable_field(first)
     if one is None:
         return None
+    from gen3d_tools.kernels.rays.trainable_network import filled_lanes
+
     planes = torch.stack([field.planes for field in fields if isinstance(field, TriplaneField)])
     if not bool(planes.detach().sum().isfinite()):
         return None
-    size, lanes = planes.shape[-1], one.network.texels.shape[1]
-    pairs = _pairs(one)
-    texels = np.zeros((len(fields), len(set(pairs)), size, size, lanes), np.float32)
-    for (plane, merged), (u, v) in zip(enumerate(pairs), one.axes, strict=True):
-        image = planes[:, plane].detach().numpy().transpose((0, 2, 3, 1) if u < v else (0, 3, 2, 1))
-        texels[:, merged, ..., : planes.shape[2]] += image
-    return TrainableBatch(planes, one, one.network._replace(texels=texels.reshape(-1, lanes)))
-
-
-def _pairs(one: TrainableField) -> list[int]:
-    """For each plane the index of its pair of world axes: planes over the same two are added, one of them turned."""
-    ascending = [tuple(sorted(pair)) for pair in one.axes]
-    distinct = list(dict.fromkeys(ascending))
-    return [distinct.index(pair) for pair in ascending]
+    texels = filled_lanes(channels_last(planes.detach().numpy(), one.axes)[0])
+    return TrainableBatch(planes, one, one.network._replace(texels=texels))
 
 
 def _alike(field: RadianceField, other: TriplaneField) -> bool:
@@ -144,7 +141,7 @@ class _SeePictures(torch.autograd.Function):
             moving=any(ctx.needs_input_grad[3:5]),
             threads=torch.get_num_threads(),
         )
-        planes = _plane_slopes(batch, grads.texels) if ctx.needs_input_grad[2] else None
+        planes = plane_slopes(batch.planes, batch.one.axes, grads.texels) if ctx.needs_input_grad[2] else None
         origins, directions = (
             torch.from_numpy(one) if wanted else None
             for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
@@ -152,13 +149,3 @@ class _SeePictures(torch.autograd.Function):
         wanted = ctx.needs_input_grad[9:]
         layers = layer_slopes(batch.one, grads) if any(wanted) else [None] * len(wanted)
         return None, None, planes, origins, directions, None, None, None, None, *layers
-
-
-def _plane_slopes(batch: TrainableBatch, texels: np.ndarray) -> Float[Tensor, "pictures 3 channels size size"]:
-    """Gradients of the fields' own planes: those of added planes go to each, turned as they were turned."""
-    pictures, _, channels, size, _ = batch.planes.shape
-    images = torch.from_numpy(texels).reshape(pictures, -1, size, size, texels.shape[-1])[..., :channels]
-    out = torch.empty_like(batch.planes)
-    for (plane, merged), (u, v) in zip(enumerate(_pairs(batch.one)), batch.one.axes, strict=True):
-        out[:, plane].copy_(images[:, merged].permute((0, 3, 1, 2) if u < v else (0, 3, 2, 1)))
-    return out

@@ -296,7 +296,7 @@ class _RenderSamples(torch.autograd.Function):
         grads, *rays = render_samples_backward(
             field.network, ctx.light, *arrays, moving=moving, threads=torch.get_num_threads()
         )
-        planes = _plane_slopes(field, grads.texels) if ctx.needs_input_grad[2] else None
+        planes = plane_slopes(field.planes, field.axes, grads.texels) if ctx.needs_input_grad[2] else None
         origins, directions = (
             torch.from_numpy(one) if wanted else None
             for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
@@ -306,15 +306,23 @@ class _RenderSamples(torch.autograd.Function):
         return None, None, planes, origins, directions, None, None, *layers
 
 
-def _plane_slopes(field: TrainableField, texels: np.ndarray) -> Float[Tensor, "3 channels size size"]:
-    """Gradients of the field's own planes: those of merged planes go to each, turned as they were turned."""
-    size, channels = field.planes.shape[-1], field.planes.shape[1]
-    images = torch.from_numpy(texels).reshape(-1, size, size, texels.shape[-1])[..., :channels]
-    merged = list(dict.fromkeys(tuple(sorted(pair)) for pair in field.axes))
-    out = torch.empty_like(field.planes)
-    for plane, (u, v) in enumerate(field.axes):
-        image = images[merged.index((min(u, v), max(u, v)))]
-        out[plane].copy_(image.permute(2, 0, 1) if u < v else image.permute(2, 1, 0))
+def plane_slopes(
+    planes: Float[Tensor, "*b 3 channels size size"], axes: Sequence[tuple[int, int]], texels: np.ndarray
+) -> Float[Tensor, "*b 3 channels size size"]:
+    """Turn gradients of texels into those of planes: what `channels_last` merged goes to each, turned as it was turned.
+
+    Args:
+        planes: Of one field or of a batch, for their shape.
+        axes: World axes along the width and the height of each plane.
+        texels: [rows, lanes] as `NetworkGradients` has them, those of a batch one behind the other.
+    """
+    merged = list(dict.fromkeys(tuple(sorted(pair)) for pair in axes))
+    size, channels = planes.shape[-1], planes.shape[-3]
+    images = torch.from_numpy(texels).reshape(*planes.shape[:-4], len(merged), size, size, -1)[..., :channels]
+    out = torch.empty_like(planes)
+    for plane, (u, v) in enumerate(axes):
+        image = images[..., merged.index((min(u, v), max(u, v))), :, :, :]
+        out[..., plane, :, :, :].copy_(image.movedim(-1, -3) if u < v else image.transpose(-1, -3))
     return out
 
 
