@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 # Errors only; pip's own settings (PIP_INDEX_URL and the like) are honoured.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CONSTRAINED := -c constraints.txt --build-constraint constraints.txt
@@ -36,7 +37,7 @@ test-clients: $(STAMP) ## open meshes and pages with Blender, model-viewer, Chro
 	@sh tests/clients/install.sh
 	@$(BIN)/python -m pytest tests/clients -m clients
 
-check: $(STAMP) ## everything a change must pass: ruff, mypy, import layers, docs, tests
+check: $(DOCS_STAMP) ## everything a change must pass: ruff, mypy, import layers, docs, tests
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -49,7 +50,7 @@ lint: $(STAMP) ## fix what ruff can fix, and format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-docs: $(STAMP) ## build the site of docs/ with the Python reference, in site/
+docs: $(DOCS_STAMP) ## build the site of docs/ with the Python reference, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(STAMP) ## time the fast paths against the plain procedure
@@ -71,5 +72,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing PyTorch into $(VENV) (the largest part, once)"
 	@$(PIP) install -c constraints.txt torch
 	@echo "Installing gen3d_tools and its tools into $(VENV)"
-	@$(PIP) install $(CONSTRAINED) -e '.[dev,docs]'
+	@$(PIP) install $(CONSTRAINED) -e '.[dev]'
+	@touch $@
+
+# Neither the demo nor the tests need what builds the site.
+$(DOCS_STAMP): $(STAMP)
+	@echo "Installing what builds the site into $(VENV)"
+	@$(PIP) install $(CONSTRAINED) -e '.[docs]'
 	@touch $@
