@@ -137,7 +137,8 @@ def prepare_photo(
     notes += _check_object(cutout, path)
     if cutout.objects > 1 and object_number is None:
         notes.append(say_several(path.name, cutout.objects))
-    whole = replace(cutout, rgb=opened.rgb)
+    alpha = torch.ones_like(opened.rgb[:1]) if opened.alpha is None else opened.alpha
+    whole = replace(cutout, rgb=opened.rgb * alpha + 1 - alpha)  # what lies under transparency is nothing to show
     if cutout.method == "none" or framing.is_full or bool((cutout.mask > 0.5).float().mean() > _FULL):
         if cutout.mask.shape[-2] != cutout.mask.shape[-1]:
             notes.append(f"{path.name} is not square; its middle is used")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.inversion.settings import preset
@@ -94,3 +95,12 @@ def test_a_model_that_looks_once_sees_one_object_too(tmp_path):
         assert float((opacity * mine).sum() / mine.sum()) > 0.95
         assert not (opacity * other).any()
         assert any("there are 2 objects" in line for line in notes) == (number is None)
+
+
+def test_a_transparent_photo_is_shown_on_white_with_all_its_objects(tmp_path, tiny_generator):
+    alpha = (BOTH * 255).round().to(torch.uint8)
+    rgb = (scene(BOTH, behind=(0.0, 0.0, 0.0)) * 255).round().to(torch.uint8)
+    Image.fromarray(torch.cat([rgb, alpha]).permute(1, 2, 0).contiguous().numpy(), "RGBA").save(tmp_path / "cups.png")
+    photo = load_photo(tmp_path / "cups.png", tiny_generator, framing=FRAMING)
+    assert photo.uncut.min(0).values.max() == 1  # white behind
+    assert photo.uncut.amax(0).min() > 0.5  # and no black
