@@ -1,13 +1,14 @@
 """Compiling ahead: small jobs of every kind, so that nothing is left to compile on a user's first picture or mesh.
 
 For images of containers: `gen3d doctor --warm`. And for the demo, which has the kernels of meshes and of inversions
-compiled while it draws: run as `python -m gen3d_tools.workflows.warm`, this module is a second process that makes a
-mesh, then a picture with gradients, which leaves their kernels on disk.
+compiled while it draws: run as `python -m gen3d_tools.workflows.warm meshes`, or `gradients`, this module is another
+process that makes a mesh, or a picture with gradients, which leaves their kernels on disk.
 """
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +45,20 @@ KERNELS = (
 )
 """The kernels that Python calls; the others are compiled with them."""
 
-MESH_KERNELS = (
-    "kernels.rays.silhouette._look_through",
-    "kernels.lattice.surface.evaluate_parts",
-    "kernels.network.points._evaluate",
-    "kernels.meshes.collapse._collapse",
-)
-
-GRADIENT_KERNELS = (
-    "kernels.rays.placement._place_range",
-    "kernels.rays.differentiable._render_range",
-    "kernels.rays.differentiable._backward_range",
-)
+AHEAD: Mapping[str, tuple[str, ...]] = {
+    "meshes": (
+        "kernels.rays.silhouette._look_through",
+        "kernels.lattice.surface.evaluate_parts",
+        "kernels.network.points._evaluate",
+        "kernels.meshes.collapse._collapse",
+    ),
+    "gradients": (
+        "kernels.rays.placement._place_range",
+        "kernels.rays.differentiable._render_range",
+        "kernels.rays.differentiable._backward_range",
+    ),
+}
+"""What each of the demo's compiling processes leaves on disk, by the name of the job."""
 
 MODEL = "shapes"
 PICTURE_SIZE = 8  # pixels
@@ -70,8 +73,9 @@ def warm() -> None:
         Gen3DError: The bundled model cannot be loaded.
     """
     _pictures()
-    _meshes()
-    _gradients()
+    for job in _JOBS.values():
+        job()
+    _batches()
 
 
 def kernel_folder() -> Path | None:
@@ -124,30 +128,46 @@ def _meshes() -> None:
 
 
 def _gradients() -> None:
-    """One picture with the gradients that inversions ask for, and a batch as training has it."""
+    """One picture with the gradients that inversions ask for."""
     generator = load_generator(MODEL, device="cpu")
-    camera, pixels = generator.default_camera(), pixel_coordinates(PICTURE_SIZE)
     ws = generator.latents([0]).requires_grad_()
     [field] = generator.fields(ws)
-    seen = render_differentiable(field, camera, pixels)
+    seen = render_differentiable(field, generator.default_camera(), pixel_coordinates(PICTURE_SIZE))
     torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
+
+
+def _batches() -> None:
+    """Pictures of a batch with gradients, as training has them."""
+    generator = load_generator(MODEL, device="cpu")
+    camera, pixels = generator.default_camera(), pixel_coordinates(PICTURE_SIZE)
+    ws = generator.latents([0, 1]).requires_grad_()
     batch = Camera(*(one.expand(2, *one.shape) for one in (camera.cam2world, camera.intrinsics)))
-    together = render_together(generator.fields(ws.expand(2, -1, -1)), batch, pixels.expand(2, -1, -1))
+    together = render_together(generator.fields(ws), batch, pixels.expand(2, -1, -1))
     assert together is not None
     torch.autograd.grad(together.rgb.sum(), ws)
 
 
-def begin(second: SecondProcess) -> None:
-    """Have a second process compile what meshes and inversions need, once what pictures need is on disk."""
-    path = next(kernels())[1].stats.cache_path if second.wanted else None
-    if path is not None:
-        wanted = [*_origins(MESH_KERNELS), *_origins(GRADIENT_KERNELS)]
-        second.begin(Path(path), "gen3d_tools.workflows.warm", wanted)
+_JOBS: Mapping[str, Callable[[], None]] = {"meshes": _meshes, "gradients": _gradients}
 
 
-def wait_for_meshes(second: SecondProcess) -> None:
-    """Wait until it has compiled what meshes need."""
-    second.wait_for(_origins(MESH_KERNELS))
+class Compilers:
+    """A process for each job of `AHEAD`, where they are of use: the demo draws meanwhile."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.processes = {job: SecondProcess() for job in AHEAD}
+        for process in self.processes.values():
+            process.wanted = wanted
+
+    def begin(self) -> None:
+        """Start them, once what pictures need is on disk: all share it."""
+        path = next(kernels())[1].stats.cache_path if any(one.wanted for one in self.processes.values()) else None
+        if path is not None:
+            for job, process in self.processes.items():
+                process.begin(Path(path), "gen3d_tools.workflows.warm", _origins(AHEAD[job]), job)
+
+    def finish(self, job: str) -> None:
+        """Wait until the kernels of a job are on disk, or its process has failed."""
+        self.processes[job].finish()
 
 
 def _origins(names: Sequence[str]) -> list[tuple[Path, str]]:
@@ -167,6 +187,5 @@ def _folder(kernel: Any) -> Path:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # the first process draws
-    _meshes()
-    _gradients()
+    torch.set_num_threads(1)  # others draw and compile
+    _JOBS[sys.argv[1]]()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from gen3d_tools.kernels.compiling.ahead import SecondProcess
 from gen3d_tools.workflows import warm
 
 PACKAGE = Path(warm.__file__).parents[1]
@@ -26,7 +25,7 @@ def test_every_kernel_that_python_calls_is_known():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "announce":
                 announced.add((".".join(path.relative_to(PACKAGE).with_suffix("").parts), ast.unparse(node.args[0])))
     assert announced == set(warm.KERNELS)
-    assert {*warm.MESH_KERNELS, *warm.GRADIENT_KERNELS} <= {".".join(one) for one in warm.KERNELS}
+    assert {kernel for job in warm.AHEAD.values() for kernel in job} <= {".".join(one) for one in warm.KERNELS}
 
 
 @pytest.mark.slow
@@ -45,16 +44,24 @@ def test_a_demo_has_kernels_compiled_only_where_they_are_not_and_a_command_line_
     from gen3d_tools.kernels.compiling import ahead
 
     started = []
-    monkeypatch.setattr(ahead, "_started", started.append)
+    monkeypatch.setattr(ahead, "_started", lambda *command: started.append(command))
     monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
     monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
-    helper = SecondProcess()
-    warm.begin(helper)
+    warm.Compilers(wanted=False).begin()
     assert started == []
-    helper.wanted = True
-    warm.begin(helper)
-    assert started == ["gen3d_tools.workflows.warm"]
-    helper.wanted = True
+    compilers = warm.Compilers(wanted=True)
+    compilers.begin()
+    compilers.begin()
+    assert started == [("gen3d_tools.workflows.warm", job) for job in ("meshes", "gradients")]
     monkeypatch.setattr(ahead, "is_on_disk", lambda *_: True)
-    warm.begin(helper)
-    assert len(started) == 1
+    warm.Compilers(wanted=True).begin()
+    assert len(started) == 2
+
+
+def test_a_demo_goes_on_when_a_compiling_process_has_failed(monkeypatch):
+    compilers = warm.Compilers(wanted=True)
+    for process in compilers.processes.values():
+        process.process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    for job in warm.AHEAD:
+        compilers.finish(job)
+    assert all(process.process is None for process in compilers.processes.values())

@@ -10,7 +10,6 @@ import atexit
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,7 +20,6 @@ RAYS = "gen3d_tools.kernels.compile_ahead"
 """The program that compiles what follows rays."""
 _RAYS_KERNELS = ((_KERNELS / "rays" / "guided.py", "follow_range"),)
 _LONGEST_WAIT = 120  # seconds, after which the second process has failed
-_PAUSE = 0.05  # seconds between two looks at the disk
 
 
 def is_on_disk(source: Path, name: str, folders: Iterable[Path]) -> bool:
@@ -48,19 +46,22 @@ class SecondProcess:
         self.process: subprocess.Popen[bytes] | None = None
         self.folder = Path()
 
-    def begin(self, folder: Path, module: str = RAYS, kernels: Sequence[tuple[Path, str]] = _RAYS_KERNELS) -> None:
+    def begin(
+        self, folder: Path, module: str = RAYS, kernels: Sequence[tuple[Path, str]] = _RAYS_KERNELS, *arguments: str
+    ) -> None:
         """Start it if it is of use: there is something to compile, a folder to keep it, and a second core.
 
         Args:
             folder: Where another kernel is kept on disk.
             module: What it runs.
             kernels: File and name of what that compiles; by default what follows rays.
+            arguments: Of the module.
         """
         if not self.wanted:
             return
         self.wanted, self.folder = False, folder
         if sys.executable and usable_cores() > 1 and not self._has_all(kernels):
-            self.process = _started(module)
+            self.process = _started(module, *arguments)
             atexit.register(self.end)
 
     def _has_all(self, kernels: Sequence[tuple[Path, str]]) -> bool:
@@ -70,14 +71,6 @@ class SecondProcess:
             is_on_disk(source, name, [source.parent / "__pycache__"] if beside else self.folder.parent.glob("*"))
             for source, name in kernels
         )
-
-    def wait_for(self, kernels: Sequence[tuple[Path, str]]) -> None:
-        """Wait until these are on disk, or it is done, or has failed; it goes on with what else it compiles."""
-        end = time.monotonic() + _LONGEST_WAIT
-        while self.process is not None and self.process.poll() is None and not self._has_all(kernels):
-            if time.monotonic() > end:
-                break
-            time.sleep(_PAUSE)
 
     def finish(self) -> None:
         """Wait until it is done, or has failed; from now on it is of no use."""
@@ -100,14 +93,14 @@ class SecondProcess:
 second_process = SecondProcess()
 
 
-def _started(module: str) -> "subprocess.Popen[bytes] | None":
+def _started(module: str, *arguments: str) -> "subprocess.Popen[bytes] | None":
     """Start the second process, if the system allows it."""
     environment = dict(os.environ)
     if "NUMBA_CACHE_DIR" in environment:
         environment["NUMBA_CACHE_DIR"] = str(Path(environment["NUMBA_CACHE_DIR"]).absolute())
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", module, *arguments],
             cwd=_KERNELS.parents[1],  # where this package is found, whatever lies in the user's folder
             env=environment,
             stdin=subprocess.DEVNULL,

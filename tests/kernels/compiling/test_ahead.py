@@ -20,7 +20,7 @@ def python(code):
 
 @pytest.fixture
 def helper(monkeypatch):
-    monkeypatch.setattr(ahead, "_started", lambda module: python("import time; time.sleep(60)"))
+    monkeypatch.setattr(ahead, "_started", lambda *_: python("import time; time.sleep(60)"))
     monkeypatch.setattr(ahead, "usable_cores", lambda: 2)
     helper = ahead.SecondProcess()
     yield helper
@@ -79,24 +79,6 @@ def test_it_is_not_waited_for_without_an_end(helper, monkeypatch):
     helper.process = process = python("import time; time.sleep(60)")
     helper.finish()
     assert process.returncode is not None
-
-
-def test_one_can_wait_for_some_kernels_while_it_goes_on(helper, monkeypatch):
-    looks = []
-    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: len(looks) > 3 or looks.append(1))
-    helper.wanted = True
-    helper.begin(FOLDER)
-    helper.wait_for([(Path("a.py"), "a")])
-    assert len(looks) == 4
-    assert helper.process.poll() is None
-
-
-@pytest.mark.parametrize("code", ["", "raise SystemExit(1)"])
-def test_one_does_not_wait_for_what_a_finished_process_has_not_left(helper, monkeypatch, code):
-    monkeypatch.setattr(ahead, "is_on_disk", lambda *_: False)
-    helper.process = python(code)
-    helper.wait_for([(Path("a.py"), "a")])
-    assert helper.process.returncode is not None
 
 
 def test_where_kernels_are_kept_in_one_place_those_beside_their_files_do_not_count(helper, monkeypatch, tmp_path):
