@@ -2,13 +2,18 @@
 
 Plain is the published procedure: every sample decoded with all its colours, blended, and torch's own graph backwards;
 the backbone with kernels per sample in grouped convolutions. Both see the same samples, which are given. "differ" is
-the largest relative L2 difference of a gradient.
+the largest relative L2 difference of a gradient. The row of memory is of a process of its own, above what it held with
+the field, its gradients' kernels and torch loaded: `python -m benchmarks.gradients 256` prints it.
 """
 
 import copy
+import json
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +22,7 @@ from torch.nn import functional as F
 import gen3d_tools as g3
 from benchmarks.fields import EG3D, fitted_field
 from benchmarks.measuring.rows import Effort, Row, row
+from benchmarks.measuring.timing import in_own_process, last_json, peak_bytes
 from benchmarks.networks import backbone
 from benchmarks.render import CAMERA
 from gen3d_tools.cameras.camera import Camera
@@ -45,6 +51,17 @@ def rows(effort: Effort) -> Iterator[Row]:
     yield _rays(name, field, generator.default_camera(), side, "x 15", effort)
     yield _backbone(32 if effort.tiny else 256, effort)
     yield _tuning(32 if effort.tiny else 256, side, effort)
+    yield _memory(8 if effort.tiny else 256)
+
+
+def _memory(side: int) -> Row:
+    """The most that a picture and its gradients take beside the field and the gradients of its planes."""
+    _, output = in_own_process(["-m", "benchmarks.gradients", str(side)])
+    found = last_json(output)
+    name = f"EG3D size, {side}^2, forward and backward"
+    return Row(
+        name=name, ours_s=found["seconds"], peak_bytes=found["peak_bytes"], wanted="300 MB", note="above the model"
+    )
 
 
 def _rays(name: str, field: TriplaneField, camera: Camera, side: int, wanted: str, effort: Effort) -> Row:
@@ -181,3 +198,26 @@ def _compared(
         if one is not None and other is not None and float(other.norm()) > 0
     ]
     return timing, f"{max(errors):.0e}"
+
+
+def main() -> None:
+    """See a field of EG3D's size with gradients, and print how much memory that took."""
+    field = fitted_field(EG3D, steps=10)
+    network: object = copy.deepcopy(field.decoder)
+    assert isinstance(network, nn.Module)
+    moved = replace(field, planes=field.planes.detach().clone().requires_grad_(), decoder=network.requires_grad_(True))
+    _see_with_gradients(moved, 8)  # compiles
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # from now on the high-water mark is a new one
+    before, start = peak_bytes(), time.process_time()
+    _see_with_gradients(moved, int(sys.argv[1]))
+    found = {"peak_bytes": peak_bytes() - before, "seconds": time.process_time() - start}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _see_with_gradients(field: TriplaneField, side: int) -> None:
+    seen = render_differentiable(field, CAMERA, pixel_coordinates(side), threshold=THRESHOLD)
+    torch.autograd.backward(seen.rgb.square().mean() + seen.opacity.mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -140,6 +140,7 @@ def test_the_report_has_every_row(group, tiny_folder, few_pixels, tmp_path, caps
             "EG3D size, 8^2 x (48 + 48), forward and backward",
             "backbone 32^2, forward and backward",
             "tuning step, planes 32^2, rays 8^2",
+            "EG3D size, 8^2, forward and backward",
         ],
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
         "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
@@ -153,7 +154,8 @@ def test_the_report_has_every_row(group, tiny_folder, few_pixels, tmp_path, caps
     assert all(row["ours_s"] > 0 for row in rows.values())
     for name, row in rows.items():
         assert (row["ratio"] is None) == (row["plain_s"] is None)
-        assert row["peak_bytes"] is None or row["peak_bytes"] > 1e8  # torch alone is that large
+        least = 1e6 if row["note"] == "above the model" else 1e8  # torch alone is that large
+        assert row["peak_bytes"] is None or row["peak_bytes"] > least
         if "fp32" in name or "latent to a picture" in name:
             assert float(row["agreement"]) < 1e-5
     assert {"cores", "threads", "torch"} <= set(report["machine"])
