@@ -4,8 +4,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
 sys.dont_write_bytecode = False  # tests start a hundred processes, each of which would compile the package anew
@@ -13,8 +16,25 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # another process has the other core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-SLOW = 5.0
-"""Seconds of a processor from which on a test is marked slow."""
+SLOW = 2.0
+"""Seconds of a processor from which on a test that lacks the mark is named; what has it takes .8 and more, mostly."""
+
+
+def _check_shapes() -> None:
+    """Have every shape in a signature checked while the tests run; users run unchecked code.
+
+    A check takes longer than many a function that has no shapes: only modules that name any are checked.
+    """
+    package = find_spec("gen3d_tools")
+    assert package is not None
+    assert package.origin is not None
+    folder = Path(package.origin).parent
+    modules = [path for path in sorted(folder.rglob("*.py")) if "jaxtyping" in path.read_text("utf-8")]
+    names = [".".join(path.relative_to(folder.parent).with_suffix("").parts) for path in modules]
+    install_import_hook(names, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+
+_check_shapes()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -84,6 +84,7 @@ def test_a_package_that_is_not_installed_is_named(importing):
         import_open3d()
 
 
+@pytest.mark.slow
 def test_nothing_else_imports_open3d():
     files = [
         path for room in ("gen3d_tools", "tests", "examples", "benchmarks") for path in (ROOT / room).rglob("*.py")

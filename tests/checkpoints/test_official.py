@@ -320,6 +320,7 @@ def test_a_missing_file_is_not_found(tmp_path):
     assert not is_pickle(tmp_path)
 
 
+@pytest.mark.slow
 def test_warnings_are_counted_and_few(tmp_path):
     tensors = {"synthesis.tri_plane_decoder.b4.const": torch.ones(2), "mapping.mean_camera_params": torch.ones(5)}
     lost = {f"lost{i}": "${no.such.place}" for i in range(900)}

@@ -25,6 +25,7 @@ def published(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_tensors_go_from_the_pickle_to_the_folder_bit_for_bit(gen3d, published):
     result = gen3d("convert", published, "-o", "models/tiny")
     assert (result.code, result.paths) == (0, ["models/tiny"]), result.err
@@ -34,6 +35,7 @@ def test_tensors_go_from_the_pickle_to_the_folder_bit_for_bit(gen3d, published):
     assert all(torch.equal(found[name], official[name]) for name in found)
 
 
+@pytest.mark.slow
 def test_the_folder_says_where_it_comes_from_and_whose_licence_it_has(gen3d, published):
     gen3d("convert", published, "-o", "tiny")
     config = json.loads(Path("tiny/config.json").read_text())
@@ -46,6 +48,7 @@ def test_the_folder_says_where_it_comes_from_and_whose_licence_it_has(gen3d, pub
     assert "NVIDIA Source Code License" in card
 
 
+@pytest.mark.slow
 def test_json_is_one_object(gen3d, published):
     record = gen3d("convert", published, "-o", "tiny", "--json").json
     assert record["outputs"] == ["tiny"]
@@ -53,6 +56,7 @@ def test_json_is_one_object(gen3d, published):
     assert record["details"]["provenance"]["sha256"] == read_official(published).sha256
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_before_and_after(gen3d, published):
     assert gen3d("convert", published, "-o", "tiny").code == 0
     for model, out in ((published, "before.png"), ("tiny", "after.png")):
@@ -60,6 +64,7 @@ def test_pictures_are_the_same_before_and_after(gen3d, published):
     assert (imageio.imread("before.png") == imageio.imread("after.png")).all()
 
 
+@pytest.mark.slow
 def test_info_knows_a_pickle_as_it_knows_the_folder(gen3d, published):
     gen3d("convert", published, "-o", "tiny")
     of_pickle, of_folder = (gen3d("info", model, "--json").json for model in (published, "tiny"))
@@ -71,6 +76,7 @@ def test_info_knows_a_pickle_as_it_knows_the_folder(gen3d, published):
     assert "NVIDIA" in text
 
 
+@pytest.mark.slow
 def test_a_pickle_is_a_model_for_other_commands_too(gen3d, published):
     assert gen3d("classes", published, "--json").json["classes"] == []
     mesh = gen3d("mesh", published, "--resolution", 32, "--level", 0.63, "-o", "x.ply")
@@ -79,6 +85,7 @@ def test_a_pickle_is_a_model_for_other_commands_too(gen3d, published):
     assert record["model_sha256"] == read_official(published).sha256
 
 
+@pytest.mark.slow
 def test_unknown_contents_are_refused_unless_allowed(gen3d, tmp_path):
     extra = {"": {"extra": Instance(Global("fork.modules", "Sparkle"), state={"x": 1})}}
     (tmp_path / "fork.pkl").write_bytes(eg3d_bytes(attributes=extra))
@@ -90,6 +97,7 @@ def test_unknown_contents_are_refused_unless_allowed(gen3d, tmp_path):
     assert "fork.modules.Sparkle was replaced by an inert placeholder" in " ".join(allowed.err.split())
 
 
+@pytest.mark.slow
 def test_an_existing_model_is_kept_unless_overwritten_and_other_folders_always(gen3d, published):
     gen3d("convert", published, "-o", "tiny")
     assert gen3d("convert", published, "-o", "tiny").code == 2
@@ -153,6 +161,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, suffix):
         read_class_names(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["epigraf", "threedgp"])
 def test_class_names_replace_the_numbers(gen3d, family):
     Path("classes.pkl").write_bytes(recorded_bytes(family, classes=True))

@@ -83,6 +83,7 @@ def test_the_page_needs_no_other_file_and_no_network(made):
         assert entry.command in page
 
 
+@pytest.mark.slow
 def test_the_pictures_are_those_of_gen3d_sample(gen3d, tiny_folder, made):
     for name, seed in (("ball", 0), ("cube", 2), ("ball", 1), ("cube", 4)):
         gen3d("sample", tiny_folder, "--class", name, "--seeds", seed, "--size", 16, "-o", f"{name}{seed}.png")
@@ -146,6 +147,7 @@ def test_a_persons_own_page_is_not_replaced_by_that_of_the_demo(gen3d, monkeypat
     assert Path("site/index.html").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_a_demo_that_fails_leaves_nothing(gen3d, leftovers, monkeypatch):
     def fail(*arguments, **options):
         raise Gen3DError("no surface at level 10")
@@ -157,6 +159,7 @@ def test_a_demo_that_fails_leaves_nothing(gen3d, leftovers, monkeypatch):
     assert leftovers() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing(gen3d, leftovers, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt

@@ -46,6 +46,7 @@ def interrupt_once(monkeypatch, stage, at):
     monkeypatch.setattr(stage, "step", pressed)
 
 
+@pytest.mark.slow
 def test_a_result_is_a_model_for_every_command(gen3d, photo):
     done = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result")
     assert done.code == 0, done.err
@@ -122,6 +123,7 @@ def test_a_feature_network_is_known_by_its_contents(gen3d, photo):
     assert jobs[3]["features"] == "encoder"
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_end_loses_nothing(gen3d, photo, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -188,6 +190,7 @@ def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(gen3d, photo
     assert leftovers() == before
 
 
+@pytest.mark.slow
 def test_a_label_file_names_the_camera_and_several_photos_share_a_latent(gen3d, photo):
     camera = g3.Camera.from_spherical([35.0, 80.0], 22, 2.7, fov_y_deg=20)
     Path("labels.json").write_text(json.dumps(camera.to_eg3d_label().tolist()))

@@ -67,6 +67,7 @@ def test_a_dry_run_refuses_what_the_run_would(gen3d, photo, leftovers, arguments
     assert leftovers() == before
 
 
+@pytest.mark.slow
 def test_a_result_whose_model_is_gone_says_which_model_it_was(gen3d, photo):
     known = ("--class", "cube", "--camera", "35,22", "--model", "tiny", "--steps", 2, "--background", "none", "-q")
     assert gen3d("invert", photo, *known, "-o", "result").code == 0

@@ -23,6 +23,7 @@ def write_strangers(folder):
     write_image(folder / "noise.png", torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cup", "cat", "person", "noise"])
 def test_a_stranger_is_told_in_one_line_before_the_work(gen3d, leftovers, tmp_path, name):
     write_strangers(tmp_path)
@@ -36,6 +37,7 @@ def test_a_stranger_is_told_in_one_line_before_the_work(gen3d, leftovers, tmp_pa
     assert leftovers() == before
 
 
+@pytest.mark.slow
 def test_anyway_goes_on_and_a_toy_needs_no_such_word(gen3d, leftovers, tmp_path):
     write_strangers(tmp_path)
     shutil.copy(TOY, tmp_path / "mug.jpg")

@@ -58,6 +58,7 @@ def test_a_thesis_in_a_folder_with_a_run_of_ours_stays(gen3d, commands):
     assert everything("project") == before
 
 
+@pytest.mark.slow
 def test_what_a_run_made_and_nobody_changed_is_replaced(gen3d, commands):
     assert gen3d(*commands["sample"], "-o", "project", "-q").code == 0
     assert gen3d(*commands["invert"], "-o", "project", "--overwrite", "-q").code == 0
@@ -123,6 +124,7 @@ def test_records_of_different_runs_do_not_replace_each_other(gen3d, commands):
     assert sorted(path.name for path in Path("out").glob("run*")) == ["run-2.json", "run-3.json", "run.json"]
 
 
+@pytest.mark.slow
 def test_a_record_lists_what_the_run_made_with_sizes_and_digests(gen3d, commands):
     import hashlib
 
@@ -239,6 +241,7 @@ def test_the_longest_name_is_written_with_its_record(gen3d, commands):
     assert sorted(map(len, os.listdir())) == sorted([len("photo.png"), 180 + len(".run.json"), 255])
 
 
+@pytest.mark.slow
 def test_a_model_or_photo_with_a_name_that_is_too_long_is_one_short_line(gen3d):
     for arguments in (("sample", "m" * 5000), ("invert", "p" * 300), ("info", "m" * 5000)):
         done = gen3d(*arguments)

@@ -68,6 +68,7 @@ def counting(monkeypatch, job, stop_at=None, error=KeyboardInterrupt):
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("job", "stop_at"), [("sample", 6), ("video", 5), ("frames", 6), ("mesh", 3)])
 def test_an_interrupted_batch_goes_on_to_the_same_bytes(run, monkeypatch, job, stop_at):
     with monkeypatch.context() as patch:
@@ -92,6 +93,7 @@ def test_an_interrupted_batch_goes_on_to_the_same_bytes(run, monkeypatch, job, s
     assert set(records[0]["files"]) == set(bytes_of("out"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", COMMANDS)
 def test_nothing_is_made_again_where_all_is_whole(run, monkeypatch, job):
     assert run(job, "out").code == 0
@@ -102,6 +104,7 @@ def test_nothing_is_made_again_where_all_is_whole(run, monkeypatch, job):
     assert files("out") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", COMMANDS)
 def test_what_is_missing_or_cut_short_is_made_again(run, job):
     assert run(job, "straight").code == 0
@@ -116,6 +119,7 @@ def test_what_is_missing_or_cut_short_is_made_again(run, job):
     assert bytes_of("out") == bytes_of("straight")
 
 
+@pytest.mark.slow
 def test_without_a_word_existing_outputs_are_counted_and_the_ways_out_named(run, monkeypatch):
     with monkeypatch.context() as patch:
         counting(patch, "sample", 6)
@@ -127,6 +131,7 @@ def test_without_a_word_existing_outputs_are_counted_and_the_ways_out_named(run,
     assert run("sample", "out", "--overwrite").code == 0
 
 
+@pytest.mark.slow
 def test_outputs_of_other_work_are_never_taken_for_the_runs_own(run, gen3d, tiny_folder):
     assert run("sample", "out").code == 0
     before = files("out")
@@ -139,6 +144,7 @@ def test_outputs_of_other_work_are_never_taken_for_the_runs_own(run, gen3d, tiny
     assert files("out") == before
 
 
+@pytest.mark.slow
 def test_more_samples_may_be_asked_for(run, monkeypatch):
     assert run("sample", "out").code == 0
     calls = counting(monkeypatch, "sample")
@@ -146,6 +152,7 @@ def test_more_samples_may_be_asked_for(run, monkeypatch):
     assert len(calls) == 2 * 2  # one more seed of two classes, in two kinds
 
 
+@pytest.mark.slow
 def test_the_last_folder_is_resumed_where_none_is_named(gen3d, tiny_folder, monkeypatch):
     command = ("sample", tiny_folder, "--class", "all", "-q", *SMALL)
     assert gen3d(*command, "--resume").code == 3
@@ -157,6 +164,7 @@ def test_the_last_folder_is_resumed_where_none_is_named(gen3d, tiny_folder, monk
     assert done.paths == [f"gen3d-out/sample-tiny-all-seeds-0-2/{name}-0000.png" for name in ("ball", "cube")]
 
 
+@pytest.mark.slow
 def test_a_failed_sample_is_tried_again_and_the_sheet_with_it(run, monkeypatch):
     assert run("mesh", "straight").code == 0
     with monkeypatch.context() as patch:

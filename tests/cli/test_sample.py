@@ -56,6 +56,7 @@ def test_grid_and_kinds_give_one_sheet(gen3d, tiny_folder):
     assert height > 2 * 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grid", "columns", "rows"), [((), 4, 3), (("4x3",), 4, 3), (("6x2",), 6, 2)])
 def test_a_sheet_of_one_class_is_wrapped_to_about_a_square(gen3d, tiny_folder, grid, columns, rows):
     asked = ("--class", "ball", "--seeds", "0-11", "--show", "rgb", "-o", "sheet.png", "--size", 8)
@@ -241,6 +242,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(gen3d, tiny_fol
     assert "not a writable folder" in result.error
 
 
+@pytest.mark.slow
 def test_the_grid_has_a_row_per_class_and_a_column_per_seed(gen3d, tiny_folder):
     gen3d("sample", tiny_folder, "--class", "all", "--seeds", "0-4", "--grid", "-o", "wide.png", *FAST)
     gen3d("sample", tiny_folder, "--class", "all", "--seeds", "0", "--grid", "-o", "narrow.png", *FAST)

@@ -63,6 +63,7 @@ def test_a_signal_ends_a_batch_like_ctrl_c(tmp_path, tiny_folder, number, code):
     assert [f"out/{name}" for name in record["files"]] == record["outputs"]
 
 
+@pytest.mark.slow
 def test_a_lost_connection_does_not_end_what_was_started_with_nohup(tmp_path, tiny_folder):
     signal_was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -70,6 +70,7 @@ def test_videos_have_the_models_own_size_and_can_be_estimated(gen3d, upscaled):
     assert imageio.imread(first).shape == imageio.imread(second).shape == (128, 128, 3)
 
 
+@pytest.mark.slow
 def test_a_published_pickle_is_a_model(gen3d):
     case = next(case for case in discover() if "superresolution_module" in case.path.read_text())
     path = Path("published.pkl")

@@ -95,6 +95,7 @@ def test_several_samples_in_one_file_become_a_grid_and_it_says_so(gen3d, tiny_fo
     assert probe("x.mp4")[2].shape == (4, 32, 48, 3)
 
 
+@pytest.mark.slow
 def test_a_grid_holds_each_sample_in_its_cell_and_white_beyond(gen3d, tiny_folder):
     asked = ("--class", "ball", "--seeds", "0-2", "--format", "frames")
     assert gen3d("video", tiny_folder, *asked, "--grid", "2x2", "-o", "g", *FAST).paths == ["g/grid"]
@@ -128,6 +129,7 @@ def test_what_is_no_picture_of_one_object_gets_no_cameras(gen3d, tiny_folder, mo
     assert "cameras belong to pictures" in refused.error
 
 
+@pytest.mark.slow
 def test_interpolation_passes_through_its_samples(gen3d, tiny_folder):
     still = ("--path", "still.json", "--format", "frames", "--class", "all", "--seeds", 1)
     write_camera_path("still.json", around(1)[[0] * 6], fps=10)
@@ -143,6 +145,7 @@ def test_interpolation_passes_through_its_samples(gen3d, tiny_folder):
     assert back < 0.2 * away  # two keyframes: the way back is nearly the way there
 
 
+@pytest.mark.slow
 def test_a_way_that_is_gone_once_ends_at_its_last_sample(gen3d, tiny_folder):
     still = ("--path", "still.json", "--format", "frames", "--class", "all", "--seeds", 1)
     write_camera_path("still.json", around(1)[[0] * 4], fps=10)
@@ -240,6 +243,7 @@ def test_json_is_one_object_and_quiet_prints_paths_only(gen3d, tiny_folder):
     assert (quiet.out, quiet.err) == ("y.mp4\n", "")
 
 
+@pytest.mark.slow
 def test_existing_videos_are_kept_unless_overwritten(gen3d, tiny_folder):
     Path("out").mkdir()
     Path("out/ball-0001.mp4").write_text("precious")

@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.mark.slow
 def test_the_first_lines_run_twice_and_leave_a_picture_and_a_mesh(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     [code] = re.findall(r"```python\n(import gen3d_tools.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)

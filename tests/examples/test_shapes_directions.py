@@ -32,6 +32,7 @@ class TrueField:
         return (truth.color().clamp(0, 1) * shade)[0], distance * 1500.0
 
 
+@pytest.mark.slow
 def test_parameters_that_are_known_are_found_by_the_fit(directions, dataset):
     label = dataset.CLASSES.index("house")
     start = torch.full((1, 10), 0.5)

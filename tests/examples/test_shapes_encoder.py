@@ -166,6 +166,7 @@ def options(encoder, folder, *more):
     return encoder.parse_options(["--out", str(folder), *few, *more])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_stopped(encoder, tmp_path):
     trainer = encoder.Trainer(options(encoder, tmp_path))
     trainer.pool.chunk = 2
@@ -181,6 +182,7 @@ def test_a_run_goes_on_where_it_stopped(encoder, tmp_path):
         torch.testing.assert_close(again.average.state_dict()[name], value)
 
 
+@pytest.mark.slow
 def test_the_same_pictures_again_and_again_are_learned(encoder, data, toys, tmp_path):
     trainer = encoder.Trainer(options(encoder, tmp_path))
     trainer.pool._stored = [toys]

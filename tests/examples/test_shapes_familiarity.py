@@ -19,11 +19,13 @@ def encoder():
     return load_encoder("shapes")
 
 
+@pytest.mark.slow
 def test_no_held_out_toy_is_refused(familiarity, encoder):
     scores = familiarity.familiarity(encoder, familiarity.toys(30, first=2000))  # three of each class
     assert float(scores.min()) >= STRANGER_BELOW
 
 
+@pytest.mark.slow
 def test_drawn_strangers_of_every_kind_are_refused(familiarity, encoder):
     for name, pictures in familiarity.strangers(4).items():
         assert float(familiarity.familiarity(encoder, pictures).max()) < STRANGER_BELOW, name

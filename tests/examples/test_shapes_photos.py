@@ -140,6 +140,7 @@ def test_the_sheet_shows_the_best_and_the_worst(photos, tmp_path):
     assert photos.read_image(tmp_path / "sheet.png").shape[0] == 3
 
 
+@pytest.mark.slow
 def test_a_result_is_compared_with_the_truth(photos, tiny_generator, monkeypatch):
     monkeypatch.setattr(photos, "MESH_RESOLUTION", 24)
     monkeypatch.setattr(photos, "IOU_POINTS", 1000)

@@ -93,6 +93,7 @@ def test_the_log_is_gone_on_with_and_becomes_a_table(real_models, furniture_set,
     assert capsys.readouterr().out.endswith(table)
 
 
+@pytest.mark.slow
 def test_an_inversion_is_judged_from_views_that_turn_with_its_camera(real_models, furniture_set, tmp_path, monkeypatch):
     asked = []
 

@@ -45,6 +45,7 @@ def trained(train, batch, tmp_path_factory):
     return trainer.path.parent, trainer.train_step(batch)
 
 
+@pytest.mark.slow
 def test_a_run_continues_where_it_was_interrupted(train, batch, trained):
     folder, loss_of_third_step = trained
     resumed = train.Trainer(options(train, folder))
@@ -59,6 +60,7 @@ def test_a_resumed_run_draws_other_shapes(train, trained, tmp_path):
     assert not torch.equal(torch.randn(4), first)
 
 
+@pytest.mark.slow
 def test_a_step_learns_and_moves_the_average(train, batch, tmp_path):
     trainer = train.Trainer(options(train, tmp_path / "run"))
     name = "decoder.net.0.weight"
@@ -83,6 +85,7 @@ def test_planes_grow_with_the_time_used(train, tmp_path):
     assert trainer.resolution == trainer.model.config.plane_resolution  # the run ends with the planes that are exported
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_checkpoint_and_a_line_in_its_log(train, tmp_path):
     run = ["--minutes", "1e-6", "--per-class", "1", "--points", "64"]
     trainer = train.Trainer(options(train, tmp_path / "run", *run))

@@ -48,6 +48,7 @@ def test_decimated_ball_is_still_the_ball(field_of):
     assert (np.asarray(mesh.vertex_normals) * outward).sum(axis=1).min() > 0.999  # of the field, not of the faces
 
 
+@pytest.mark.slow
 def test_decimation_keeps_parts_handles_and_cavities(field_of):
     def shell(points):
         return 0.05 - ((points - torch.tensor([0.0, 0, 0.6])).norm(dim=-1) - 0.25).abs()
@@ -103,6 +104,7 @@ def test_background_goes_unless_it_is_wanted(field_of):
     assert mesh_health(extract_mesh(walled, resolution=48, iso_level=10, keep_background=True)).parts == 3
 
 
+@pytest.mark.slow
 def test_smoothing_calms_a_rippled_ball(field_of):
     def rippled(points):
         return 0.5 - points.norm(dim=-1) + 0.005 * torch.sin(90 * points).sum(-1)
@@ -112,6 +114,7 @@ def test_smoothing_calms_a_rippled_ball(field_of):
     assert np.linalg.norm(smooth.vertices, axis=1).std() < 0.6 * np.linalg.norm(rough.vertices, axis=1).std()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31 - 1), st.sampled_from([-2.0, 0.0, 2.0]), st.sampled_from([None, 300]))
 @settings(max_examples=12, deadline=None)
 def test_meshes_of_random_fields_are_sound(seed, lift, faces):

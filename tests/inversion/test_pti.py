@@ -60,6 +60,7 @@ def _same(first, second):
     return first == second
 
 
+@pytest.mark.slow
 def test_a_known_camera_and_class_are_kept(tiny_generator):
     camera = tiny_generator.default_camera()
     photo = _photo(tiny_generator)
@@ -113,6 +114,7 @@ def test_looking_on_changes_nothing(tiny_generator):
     assert all(picture.shape == (3, 16, 16) for picture in seen)
 
 
+@pytest.mark.slow
 def test_a_state_holds_only_what_a_safe_file_can(tiny_generator, tmp_path):
     state = _worked(tiny_generator, [_photo(tiny_generator)], camera=tiny_generator.default_camera()).state()
     torch.save(state, tmp_path / "state.pt")
@@ -132,6 +134,7 @@ def test_a_state_of_another_photo_or_of_other_settings_is_refused(tiny_generator
             other.load_state(work.state())
 
 
+@pytest.mark.slow
 def test_an_interrupted_inversion_gives_what_there_is(tiny_generator):
     def interrupt(report):
         if report.stage == "stage_two":
@@ -146,6 +149,7 @@ def test_an_interrupted_inversion_gives_what_there_is(tiny_generator):
     assert result.metrics["fit"] in ("good", "fair", "poor")
 
 
+@pytest.mark.slow
 def test_progress_only_grows_and_ends_at_one(tiny_generator):
     reports: list[StepReport] = []
     _worked(tiny_generator, [_photo(tiny_generator)], progress=reports.append)
@@ -155,6 +159,7 @@ def test_progress_only_grows_and_ends_at_one(tiny_generator):
     assert {report.stage for report in reports} == {"search", "stage_one", "stage_two"}
 
 
+@pytest.mark.slow
 def test_without_an_encoder_the_search_tries_classes_and_cameras(tiny_generator):
     camera = tiny_generator.sample_cameras(24, range(24))[7]
     photo = _photo(tiny_generator, camera=camera, side=24)
@@ -179,6 +184,7 @@ def test_further_views_share_the_latent_and_have_cameras_of_their_own(tiny_gener
         Inversion(tiny_generator, photos, camera=cameras[0], settings=QUICK)
 
 
+@pytest.mark.slow
 def test_photos_of_one_object_may_differ_in_size(tiny_generator):
     cameras = stack_cameras([Camera.from_spherical(yaw, 10.0, 2.7, fov_y_deg=20.0) for yaw in (0.0, 90.0)])
     photos = [_photo(tiny_generator, camera=cameras[0], side=12), _photo(tiny_generator, camera=cameras[1], side=20)]

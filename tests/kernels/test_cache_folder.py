@@ -60,6 +60,7 @@ def test_a_folder_of_another_user_is_not_trusted_unless_the_program_is_theirs_to
     assert f"belongs to another user ({STRANGER})" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_kernel_is_neither_read_from_nor_kept_in_a_folder_that_is_not_trusted(tmp_path):
     module = tmp_path / "one_kernel.py"
     module.write_text(

@@ -89,6 +89,7 @@ def test_work_is_measured_in_turns_and_as_medians(monkeypatch):
     assert (measured.plain, measured.ours, measured.ratio) == (8, 2, 3)  # ratios 3, 9, 3
 
 
+@pytest.mark.slow
 def test_peak_memory_grows_with_what_is_held():
     from benchmarks.measuring.timing import peak_bytes
 

@@ -32,6 +32,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_renders_after_its_parent_has_rendered():
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

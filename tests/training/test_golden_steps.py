@@ -306,6 +306,7 @@ def count_norms(network, case, prefix, tolerance):
     return checked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases("eg3d_density_reg"))
 @pytest.mark.parametrize("kind", ["l1", "monotonic-detach", "monotonic-fixed"])
 def test_density_regularisation(name, kind, tmp_path):

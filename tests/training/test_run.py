@@ -69,6 +69,7 @@ def test_eg3d_passes_over_classes(tmp_path):
     assert build_generator(recipe, labelled.labels.class_names).class_names == ()
 
 
+@pytest.mark.slow
 def test_three_dgp_learns_from_depth_features_and_cameras(pictures):
     trainer = trainer_of("3dgp", pictures, "losses.distillation_weight=1.0", "data.features=encoder")
     trainer.images = 8000
@@ -131,6 +132,7 @@ def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
     assert {"loss/G", "loss/D", "scores/real", "pictures_per_second", "shares"} <= set(lines[-1])
 
 
+@pytest.mark.slow
 def test_a_budget_of_processor_minutes_ends_a_run(pictures, tmp_path):
     folder = tmp_path / "run"
     train(pictures, folder, options("run.processor_minutes=0.005"))

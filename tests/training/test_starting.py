@@ -37,6 +37,7 @@ def test_cameras_begin_where_the_prior_has_them():
     assert float((posterior - prior)[:, :2].abs().mean(0).max()) < 0.1
 
 
+@pytest.mark.slow
 def test_depth_begins_as_it_is_rendered():
     depth = 2.1 + 1.2 * torch.rand(4, 1, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
     errors = []

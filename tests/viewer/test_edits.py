@@ -25,6 +25,7 @@ def session(generator, tiny_folder):
     session.close()
 
 
+@pytest.mark.slow
 def test_a_slider_moves_the_object_along_its_direction(session, generator):
     before, _ = still(session)
     name = session.edits.offered[0].name
@@ -44,6 +45,7 @@ def test_what_no_slider_says_is_refused(session, name, amount):
         session.edits.set(name, amount)
 
 
+@pytest.mark.slow
 def test_the_commands_make_the_edited_picture(session, tmp_path, monkeypatch, capsys):
     import imageio.v3 as iio
     from typer.testing import CliRunner

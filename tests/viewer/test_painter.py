@@ -62,6 +62,7 @@ def studio(settings):
     return Studio(settings)
 
 
+@pytest.mark.slow
 def test_a_moving_camera_gets_quick_pictures_and_a_still_one_a_sharp_one(studio):
     for x in (0.0, 0.1, 0.2):
         studio.move(x)
@@ -76,6 +77,7 @@ def test_a_moving_camera_gets_quick_pictures_and_a_still_one_a_sharp_one(studio)
     assert studio.painter.step() is None
 
 
+@pytest.mark.slow
 def test_a_sharp_picture_is_the_renderers(studio):
     studio.painter.want(WANTED)
     while studio.painter.step() is not None:
@@ -87,6 +89,7 @@ def test_a_sharp_picture_is_the_renderers(studio):
     assert -10 * np.log10(error) > 50
 
 
+@pytest.mark.slow
 def test_a_stale_sharp_picture_is_not_finished(studio):
     studio.move(0.0)
     studio.painter.step()
@@ -120,6 +123,7 @@ def test_a_stale_quick_picture_is_not_finished_while_pictures_are_seen(studio):
     assert [one.wanted.view.position[0] for one in studio.drawn] == [0.0, 0.2]
 
 
+@pytest.mark.slow
 def test_a_camera_that_never_rests_is_followed_twelve_times_a_second(studio):
     """However often a camera comes: here with every strip of every picture."""
     moves = iter(range(10**6))
@@ -147,6 +151,7 @@ def test_a_quick_picture_of_another_object_is_not_finished(studio):
     assert studio.drawn[-1].wanted.choice.seed == 5
 
 
+@pytest.mark.slow
 def test_the_object_is_made_once_for_all_cameras(studio):
     for x in range(5):
         studio.move(float(x))

@@ -104,6 +104,7 @@ def test_a_turn_is_a_closed_round(session):
     assert session.path.keys.loop
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["mp4", "gif"])
 def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_path, kind):

@@ -49,6 +49,7 @@ def test_the_page_is_served_from_here_alone(viewer):
     assert viewer.url.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.slow
 def test_a_client_that_moves_gets_pictures_and_leaves_nothing_when_it_vanishes(viewer):
     before = threading.active_count()
 
@@ -65,6 +66,7 @@ def test_a_client_that_moves_gets_pictures_and_leaves_nothing_when_it_vanishes(v
     assert waited(lambda: "gen3d-painter" not in [thread.name for thread in threading.enumerate()])
 
 
+@pytest.mark.slow
 def test_two_clients_have_sessions_of_their_own(viewer):
     async def visit():
         async with Client(viewer.port) as one, Client(viewer.port) as other:

@@ -44,6 +44,7 @@ def test_the_first_picture_is_the_models_own(session, tiny_generator):
     assert session.page.views[-1] == default_view(tiny_generator)
 
 
+@pytest.mark.slow
 def test_a_slider_changes_the_picture_to_that_of_its_value(session, tiny_generator):
     before = picture(session)
     session.choose(psi=0.3, seed=4, class_index=1)
@@ -158,6 +159,7 @@ def test_a_square_picture_has_grey_sides_in_a_wide_window(session, monkeypatch):
     assert (pixels[:, -PIXELS // 2 :] == BESIDE).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(640, 360), (300, 700)])
 def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape, monkeypatch):
     cell = 32
@@ -178,6 +180,7 @@ def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape, monk
     assert min(picture(session).shape[:2]) == PIXELS
 
 
+@pytest.mark.slow
 def test_a_super_resolution_waits_until_nothing_moves():
     """While the camera moves the page shows what the rays see, then what the network makes of it."""
     with torch.random.fork_rng():

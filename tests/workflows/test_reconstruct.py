@@ -117,6 +117,7 @@ def test_a_page_shows_a_result_with_how_it_came_about(solid, tmp_path):
     assert (text.count("<video "), text.count("<canvas data-mesh"), text.count("<img ")) == (1, 1, 1)
 
 
+@pytest.mark.slow
 def test_the_viewer_shows_a_result(solid):
     session = session_of(load_generator(solid, device="cpu"))
     session.look = replace(session.look, size=64)

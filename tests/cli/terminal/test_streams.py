@@ -36,6 +36,7 @@ def test_degrees_are_written_in_any_encoding(tmp_path, encoding):
     assert f"pitch 22{degrees}".encode(encoding) in done.stdout
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_is_no_failure_and_takes_no_files_place(tmp_path):
     done = shell(tmp_path, f"gen3d {SAMPLE} >&-")
     assert done.returncode == 0, done.stderr
@@ -43,6 +44,7 @@ def test_a_closed_stdout_is_no_failure_and_takes_no_files_place(tmp_path):
     assert b"error" not in done.stderr
 
 
+@pytest.mark.slow
 @FULL
 def test_a_full_stderr_does_not_end_the_work(tmp_path):
     done = shell(tmp_path, f"gen3d {SAMPLE} 2>/dev/full; echo $?")
@@ -59,6 +61,7 @@ def test_an_answer_that_cannot_be_written_is_one_line(tmp_path, command):
     assert line == (json.dumps({"error": message, "exit_code": 1}) if "--json" in command else f"error: {message}")
 
 
+@pytest.mark.slow
 @FULL
 def test_a_result_whose_path_cannot_be_written_is_said_to_be_whole(tmp_path):
     done = shell(tmp_path, f"gen3d {SAMPLE} -q >/dev/full")

@@ -27,6 +27,7 @@ def load(tmp_path_factory):
     return write_and_load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["epigraf/class_cond", "3dgp/class_cond_adaptors"])
 def test_truncation_pulls_towards_the_mean_of_the_class(load, name):
     generator = load(name)
@@ -40,12 +41,14 @@ def test_truncation_pulls_towards_the_mean_of_the_class(load, name):
     torch.testing.assert_close(none[1], generator.map(random, onehot).mean(0), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_truncation_without_classes_pulls_towards_the_mean(load):
     generator = load("epigraf/nobg")
     mean = generator.mapping.w_avg.expand(1, generator.num_ws, -1)
     torch.testing.assert_close(generator.latents([5], truncation_psi=0.0), mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["epigraf/camera_cond", "3dgp/uncond_noadaptors"])
 def test_a_camera_conditions_by_its_angles(load, name):
     generator = load(name)
@@ -67,6 +70,7 @@ def test_classes_must_be_given_where_there_are_any(load):
         load("epigraf/nobg").map(torch.zeros(1, 24), torch.zeros(1, 3))
 
 
+@pytest.mark.slow
 def test_a_sample_does_not_depend_on_its_batch(load):
     generator = load("epigraf/bg_sphere")
     alone, among = generator.latents([7]), generator.latents([3, 7])
@@ -138,6 +142,7 @@ def test_a_learned_camera_does_not_depend_on_its_batch(load):
     torch.testing.assert_close(among.cam2world[1], alone.cam2world[0], atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_without_a_camera_generator_cameras_are_the_priors(load):
     generator = load("3dgp/mip_inf")
     expected = generator.settings.camera_distribution.sample(3, [1, 2, 3])

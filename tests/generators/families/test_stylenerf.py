@@ -198,6 +198,7 @@ def test_growth_says_how_many_blocks_are_in_use():
     assert sizes == {0.0: None, 0.3: 8, 0.5: 16, 0.8: 16, 1.0: 16}
 
 
+@pytest.mark.slow
 def test_fields_move_to_another_device(published):
     [field] = published.fields(published.latents([0]))
     frozen = frozen_background(field, stylenerf_camera(0.0, 1.77))

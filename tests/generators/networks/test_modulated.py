@@ -26,6 +26,7 @@ def layer_case(batch: int, side: int, *, doubles: bool, noise: bool, clamp: floa
     return layer, tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("doubles", [False, True])
 @pytest.mark.parametrize(("batch", "side"), [(1, 2), (1, 5), (2, 3)])  # the kernel is larger, smaller, shared
@@ -54,6 +55,7 @@ def test_a_kept_kernel_gives_what_the_kernel_gives():
     torch.testing.assert_close(other, layer(x, weight, styles, bias))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", [False, True])
 def test_mixed_channels_are_added_with_gradients(image):
     x, kernels, bias = drawn(2, 3, 4, 4), drawn(2, 5, 3), drawn(5)

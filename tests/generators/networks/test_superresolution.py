@@ -108,6 +108,7 @@ def test_half_precision_stays_close_and_gives_float32(networks):
     assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
 
 
+@pytest.mark.slow
 def test_blocks_are_the_plain_ones(networks):
     network, w = networks["8x"], torch.randn(1, 6, generator=torch.Generator().manual_seed(2))
     x, rgb = features(128), features(128)[:, :3]

@@ -45,6 +45,7 @@ def load(tmp_path_factory):
     return write_and_load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_native_checkpoint_keeps_every_bit(load, name, tmp_path):
     first = load(name)
@@ -112,6 +113,7 @@ def test_classes_are_named_by_their_index(load):
     assert load("epigraf/nobg").class_names == ()
 
 
+@pytest.mark.slow
 def test_custom_cameras_of_3dgp_are_those_of_the_pictures(load):
     def custom(config):
         config["camera"]["origin"]["angles"] = {"dist": "custom"}
@@ -122,6 +124,7 @@ def test_custom_cameras_of_3dgp_are_those_of_the_pictures(load):
     torch.testing.assert_close(generator.default_camera().position, mean.position, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_old_files_have_the_camera_below_the_data_set_and_lack_settings(load):
     def old(config):
         config["dataset"]["camera"] = config.pop("camera")
@@ -170,6 +173,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [(name, change, message) for name, changes in REFUSALS.items() for change, message in changes],
@@ -181,6 +185,7 @@ def test_settings_that_ask_for_something_else_are_refused(load, name, change, me
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

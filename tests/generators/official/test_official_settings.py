@@ -58,6 +58,7 @@ def test_the_model_itself_loads(model):
     assert generator_from_model(model).num_parameters() > 0
 
 
+@pytest.mark.slow
 def test_strange_settings_are_taken_or_refused_in_one_line(model, caplog, few_mean_cameras):
     caplog.set_level(logging.ERROR)
     source = random.Random(0)

@@ -30,6 +30,7 @@ def refused(load, reason, *given, **options):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.slow
 def test_the_generator_is_the_one_that_was_written(load):
     found, expected = load(), build()
     assert found.state_dict().keys() == expected.state_dict().keys()
@@ -44,6 +45,7 @@ def test_the_generator_is_the_one_that_was_written(load):
     assert "non-commercial" in found.settings.licence
 
 
+@pytest.mark.slow
 def test_flat_settings_of_early_files_are_the_same(load):
     nested, flat = arguments(), arguments()
     for table in ("camera_kwargs", "renderer_kwargs", "upsampler_kwargs"):
@@ -54,6 +56,7 @@ def test_flat_settings_of_early_files_are_the_same(load):
     assert first.settings.to_dict()["cameras"] == second.settings.to_dict()["cameras"]
 
 
+@pytest.mark.slow
 def test_settings_of_hydra_with_references_are_the_same(load):
     kwargs = arguments()
     spec = {"map": kwargs["mapping_kwargs"]["num_layers"], "clamp": 256}
@@ -66,6 +69,7 @@ def test_settings_of_hydra_with_references_are_the_same(load):
     assert load({**kwargs, **nodes}).config == load(arguments()).config
 
 
+@pytest.mark.slow
 def test_live_settings_fill_in_what_the_arguments_leave_out(load):
     kwargs = arguments(camera_kwargs={"fov": 12})
     assert load(kwargs).settings.render_config.far == 1.12
@@ -74,11 +78,13 @@ def test_live_settings_fill_in_what_the_arguments_leave_out(load):
     assert without.settings.camera_distribution.radius.center == 2.732  # the published default
 
 
+@pytest.mark.slow
 def test_arguments_and_network_must_agree(load):
     refused(load, "fov is 12 in camera_kwargs, but 16 in the network", live={"C": {**CAMERA, "fov": 16}})
     refused(load, "n_ray_samples is 8 .* but 9", live={"V": {**RENDERER, "n_ray_samples": 9}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -107,6 +113,7 @@ def test_what_is_unsupported_or_strange_is_refused_by_its_name(load, change, rea
     refused(load, reason, arguments(**change), live={"C": {}, "V": {}})
 
 
+@pytest.mark.slow
 def test_growth_is_read_from_the_networks_own_state(load):
     params = tensors(build())
     for alpha, growth, samples in ((1.0, 1.0, 8), (-1.0, 1.0, 20), (0.25, 0.25, 8)):
@@ -116,6 +123,7 @@ def test_growth_is_read_from_the_networks_own_state(load):
     refused(load, "alpha 0.5", arguments(prog_nerf_only=True), params | {"synthesis.alpha": torch.tensor(0.5)})
 
 
+@pytest.mark.slow
 def test_a_missing_or_misshapen_tensor_is_named(load):
     params = tensors(build())
     del params["synthesis.fg_nerf.sigma_out.bias"]
@@ -125,6 +133,7 @@ def test_a_missing_or_misshapen_tensor_is_named(load):
     refused(load, r"upsampler.b8.conv0.weight", None, params)
 
 
+@pytest.mark.slow
 def test_nothing_but_the_averaged_generator_of_the_snapshot_is_used():
     generator = load_generator(SNAPSHOT, device="cpu")
     assert generator.class_names == ("0", "1", "2")

@@ -47,6 +47,7 @@ def seen_straight_on(field):
     return render(field, camera, resolution=8).rgb[:, 4, 4].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["views", "rays"])
 def test_in_fog_cameras_see_another_colour_than_points_have(fog, source):
     level = 0.6 - 10 / 300
@@ -73,6 +74,7 @@ class GreenPictures(SuperResolution):
         return self
 
 
+@pytest.mark.slow
 def test_what_a_super_resolution_adds_is_in_the_views_only(field_of):
     class GreenField(FunctionField):
         super_resolution = GreenPictures()
@@ -111,6 +113,7 @@ def test_points_turned_away_are_not_seen(field_of):
     assert seen[normals[:, 2] > 0.85].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", ["centers", "corners"])
 def test_pictures_lie_where_the_points_are(field_of, grid):
     """Colours that change quickly come back from pictures within a pixel."""

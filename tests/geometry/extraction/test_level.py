@@ -105,6 +105,7 @@ def triplane_ball(height):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [5.0, 40.0])
 def test_compiled_code_finds_the_level_that_the_pictures_give(height, monkeypatch):
     """The plain way looks at the pictures; the compiled one at the same rays, more closely."""

@@ -110,6 +110,7 @@ def test_memory_is_asked_for_as_the_tables_need_it_not_the_whole_lattice(field, 
         fast.triplane_surface(field, **settings)
 
 
+@pytest.mark.slow
 def test_world_coordinates_do_not_depend_on_the_path(field):
     far = replace(field, box_side=30.0)
     assert np.ptp(extract_mesh(far, resolution=24, colors=False).vertices) == pytest.approx(

@@ -173,6 +173,7 @@ def test_what_a_header_claims_is_checked_before_it_is_read(tmp_path, mrcfile, mo
         read_density(tmp_path / f"a{suffix}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
 def test_compressed_grids_are_read_no_further_than_their_header_says(field, tmp_path, mrcfile, pack):
     path = tmp_path / "a.mrc"

@@ -81,6 +81,7 @@ def test_glb_names_what_its_parts_are_for_and_keeps_indices_small(mesh, tmp_path
         assert tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] == 34962
 
 
+@pytest.mark.slow
 def test_many_vertices_have_indices_of_32_bits(tmp_path):
     large = trimesh.creation.icosphere(7)
     assert len(large.vertices) > 1 << 16

@@ -89,6 +89,7 @@ def test_the_fields_of_a_result_are_made_once(result):
     assert result.field is not result.pivot_field
 
 
+@pytest.mark.slow
 def test_it_loads_in_a_fresh_process_and_from_another_folder(result, saved):
     code = f"import gen3d_tools as g3, sys; g = g3.load_generator({str(saved)!r}); print(g.pivot.ws.sum().item())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=saved)

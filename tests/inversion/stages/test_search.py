@@ -86,6 +86,7 @@ def test_the_picture_covers_what_the_lens_says():
     assert picture_side(Camera.look_at((0, 0, 1), (0, 0, 5), fov_y_deg=20.0), 1.5) == 1.5
 
 
+@pytest.mark.slow
 def test_the_start_is_the_same_whatever_the_seed(tiny_generator, encoder):
     with torch.no_grad():
         field = tiny_generator.fields(tiny_generator.latents([0], [0]))[0]

@@ -74,6 +74,7 @@ def _first(generator, hidden, settings, *, start_yaw=None, cameras=None):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{}, {"space": "w+"}, {"basis": "w", "lr1": 0.2}])
 def test_stage_one_finds_a_hidden_latent(tiny_generator, change):
     hidden = tiny_generator.latents([7], [0])
@@ -84,6 +85,7 @@ def test_stage_one_finds_a_hidden_latent(tiny_generator, change):
     assert (rows != rows[0]).any() == (change.get("space") == "w+")
 
 
+@pytest.mark.slow
 def test_stage_one_moves_the_camera_to_where_the_photo_was_taken(tiny_generator):
     hidden = latent_prior(tiny_generator, 0, 100).mean.expand(1, tiny_generator.num_ws, -1)
     stage = _first(
@@ -96,6 +98,7 @@ def test_stage_one_moves_the_camera_to_where_the_photo_was_taken(tiny_generator)
     torch.testing.assert_close(stage.ws(), hidden, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_two_photos_share_a_latent(tiny_generator):
     cameras = stack_cameras([_camera(20.0)[0], _camera(160.0)[0]])
     hidden = tiny_generator.latents([7], [0])
@@ -137,6 +140,7 @@ def _second(generator, settings, apart=0.3):
     return StageTwo(generator, ws, cameras, _objective(target, settings), settings, 0)
 
 
+@pytest.mark.slow
 def test_stage_two_makes_the_picture_the_photo(tiny_generator):
     stage = _second(tiny_generator, _with(steps2=60, lr2=3e-3, locality_weight=0.0))
     wanted = stage.objective.targets[0].rgb
@@ -184,6 +188,7 @@ def _moved(stage, before, latents, cameras):
     return float(torch.stack(changes).square().mean())
 
 
+@pytest.mark.slow
 def test_published_locality_holds_other_latents_in_place(tiny_generator):
     """They are latents at the published distance from the pivot; tuning hardly moves those farther away."""
     settings = _with(steps2=15, lr2=2e-3, locality_weight=0.0, locality_alpha=3.0)
@@ -235,6 +240,7 @@ def test_nearby_latents_lie_at_the_distance_asked_for(tiny_generator):
     assert float((near - ws).norm()) == pytest.approx(2.5, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_stage_two_stops_before_the_update_once_it_is_good_enough(tiny_generator):
     settings = _with(steps2=30, stop2_psnr=20.0)
     stage = _run(_second(tiny_generator, settings, apart=0.0))

@@ -85,6 +85,7 @@ def test_surface_is_that_of_the_plain_procedure(kind, size):
     assert_like_plain(field, size, float(np.quantile(plain_values(field, size), 0.8)))
 
 
+@pytest.mark.slow
 def test_many_tiles_of_a_smooth_field_are_left_out_and_nothing_is_lost():
     field = make_field(Kind("softplus", (64,), "xy-xz-zy", False), size=8, rough=0.0)
     level = float(np.quantile(plain_values(field, 96), 0.9))

@@ -140,6 +140,7 @@ def check(field, rays, config, *, width=1.0, seed=0, atol=1e-5):
     return seen, wanted
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     decoder=st.sampled_from(sorted(DECODERS)),

@@ -105,6 +105,7 @@ def cells_of(guide, points):
     return tuple(np.clip(place, 0, len(guide.skip) - 1).T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("eg3d", 16), ("eg3d", 200), ("3dgp", 200), ("shapes", 40)])
 def test_cells_that_are_called_empty_hold_nothing(name, size):
     field = replace(make_field(KINDS[name], size=size, rough=0.2), outside="decode")
@@ -162,6 +163,7 @@ def test_random_samples_are_those_that_were_given():
     assert decibels(fast.values, plain.values) > decibels(fast.values, other.values) + 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["default", "published"])
 def test_pictures_do_not_depend_on_the_number_of_threads(sampling):
     field, before, pictures = sharp(KINDS["3dgp"], render_config=AS_3DGP), torch.get_num_threads(), []
@@ -246,6 +248,7 @@ def test_a_detached_ball_two_cells_wide_is_seen_by_default():
     assert seen.distance.item() == pytest.approx(way.norm().item(), abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_shell_thinner_than_a_cell_is_not_skipped():
     center, radius, half = (0.013, -0.021, 0.007), 0.6, 0.003
     field = shell(center, radius, 2 * radius * half, 3e4)

@@ -71,6 +71,7 @@ def converged(field, resolution):
     return render(field, CAMERA, resolution=resolution, config=fine, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [20.0, 1500.0])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_picture_is_close_to_the_converged_one_and_nearer_than_the_plain_if_sharp(monkeypatch, gain, layers):
@@ -91,6 +92,7 @@ def test_picture_is_close_to_the_converged_one_and_nearer_than_the_plain_if_shar
     assert gain < 1000 or (above == 1).all()
 
 
+@pytest.mark.slow
 def test_haze_along_the_whole_ray_is_as_accurate_as_the_plain_path(monkeypatch):
     field = ball(5.0)
     field.decoder.requires_grad_(False)
@@ -102,6 +104,7 @@ def test_haze_along_the_whole_ray_is_as_accurate_as_the_plain_path(monkeypatch):
     assert decibels(ours, truth) > max(70, decibels(plain, truth) - 1)
 
 
+@pytest.mark.slow
 def test_every_ray_is_by_itself():
     field = ball(1500.0)
     generator = torch.Generator().manual_seed(0)
@@ -123,6 +126,7 @@ def test_rays_beside_the_box_and_a_field_without_anything_show_the_background():
     assert (frames.distance == 4.0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", ["none", "last"])
 def test_classical_settings_blend_as_the_plain_path_does(monkeypatch, background):
     config = replace(CONFIG, marcher="classical", background=background, coarse_samples=200, fine_samples=100)
@@ -134,6 +138,7 @@ def test_classical_settings_blend_as_the_plain_path_does(monkeypatch, background
     assert (ours.opacity - plain.opacity).abs().mean() < 5e-3
 
 
+@pytest.mark.slow
 def test_changed_numbers_are_seen():
     field = ball(1500.0)
     before = render(field, CAMERA, resolution=12).rgb
