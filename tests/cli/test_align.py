@@ -77,7 +77,6 @@ def test_a_face_becomes_a_crop_and_a_label_that_camera_reads(gen3d, photo, monke
     assert not Path("a typed one/dataset.json").exists()
 
 
-@pytest.mark.slow
 def test_several_faces_are_said_and_one_is_chosen(gen3d, photo, monkeypatch):
     detect(monkeypatch, face(), face(0.6, left=20.0))
     largest = gen3d("align", photo, "-o", "one")
@@ -162,7 +161,6 @@ def test_a_small_face_is_said(gen3d, photo):
     assert "the face is only about 43 pixels wide" in gen3d("align", "small.png", "--landmarks", half, "-o", "out").err
 
 
-@pytest.mark.slow
 def test_invert_takes_the_label_by_the_photo_s_name(gen3d, photo, leftovers, tiny_folder):
     shutil.copytree(tiny_folder, "tiny")
     assert gen3d("align", photo, "--landmarks", TYPED, "-o", "out", "-q").code == 0

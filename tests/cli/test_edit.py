@@ -88,7 +88,6 @@ def test_several_samples_get_a_folder_each(gen3d, model):
     assert gen3d("edit", model, "--seeds", "0", "-d", "sefa-1=1", "-o", "out", "--dry-run").code == 2
 
 
-@pytest.mark.slow
 def test_two_groups_of_seeds_give_a_direction_with_a_name(gen3d, model):
     groups = ("--positive", "1,4", "--negative", "2,3", "--class", "cube")
     made = gen3d("directions", model, *groups, "--name", "tall", "-o", "mine.safetensors")

@@ -152,7 +152,6 @@ def test_more_samples_may_be_asked_for(run, monkeypatch):
     assert len(calls) == 2 * 2  # one more seed of two classes, in two kinds
 
 
-@pytest.mark.slow
 def test_the_last_folder_is_resumed_where_none_is_named(gen3d, tiny_folder, monkeypatch):
     command = ("sample", tiny_folder, "--class", "all", "-q", *SMALL)
     assert gen3d(*command, "--resume").code == 3

@@ -129,7 +129,6 @@ def test_seeds_that_cannot_be_read_are_refused_quickly_in_one_line(text, message
     assert time.perf_counter() - start < 0.5
 
 
-@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_any_text_gives_seeds_or_an_input_error(text):
     try:

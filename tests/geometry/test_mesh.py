@@ -59,7 +59,6 @@ def test_torus_has_one_hole(field_of):
     assert health.volume == pytest.approx(2 * np.pi**2 * 0.5 * (0.2 - SURFACE_DEPTH) ** 2, rel=0.01)
 
 
-@pytest.mark.slow
 def test_detached_parts_stay_and_floaters_go(field_of, caplog):
     parts = union(ball_depth((-0.5, 0, 0), 0.3), ball_depth((0.5, 0, 0), 0.15), ball_depth((0, 0.8, 0), 0.06))
     with caplog.at_level(logging.INFO):

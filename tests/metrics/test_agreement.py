@@ -61,7 +61,6 @@ def test_a_smaller_mesh_has_the_share_of_its_silhouette():
     assert found.worst_silhouette_iou <= found.silhouette_iou
 
 
-@pytest.mark.slow
 def test_one_bad_view_is_told():
     plate = painted(trimesh.creation.box((1.2, 1.2, 0.02)))
     found = compare(ball(), plate, orbit(2, RING[0], turns=0.5), 64)
@@ -83,7 +82,6 @@ def test_a_shift_away_from_the_camera_is_the_depth_error():
     assert moved.depth_error_percent == pytest.approx(100 * moved.depth_error / 2)
 
 
-@pytest.mark.slow
 def test_another_shade_is_the_colour_error():
     found = compare(ball(), ball_mesh(color=0.7), RING, 96)
     shade = round(255 * 0.7) / 255 - GREY

@@ -49,7 +49,6 @@ def test_before_one_colour_the_object_is_found_and_keeps_no_rim_of_it():
     torch.testing.assert_close(cutout.rgb, painted(mask, behind=torch.ones(3)), atol=0.12, rtol=0)
 
 
-@pytest.mark.slow
 def test_before_a_busy_table_the_object_is_found():
     random, mask = torch.Generator().manual_seed(0), disc(128)
     across, down = torch.linspace(0, 1, 128).expand(128, 128), torch.linspace(0, 1, 128)[:, None].expand(128, 128)

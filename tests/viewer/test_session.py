@@ -44,7 +44,6 @@ def test_the_first_picture_is_the_models_own(session, tiny_generator):
     assert session.page.views[-1] == default_view(tiny_generator)
 
 
-@pytest.mark.slow
 def test_a_slider_changes_the_picture_to_that_of_its_value(session, tiny_generator):
     before = picture(session)
     session.choose(psi=0.3, seed=4, class_index=1)

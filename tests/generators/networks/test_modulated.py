@@ -26,7 +26,6 @@ def layer_case(batch: int, side: int, *, doubles: bool, noise: bool, clamp: floa
     return layer, tensors
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("doubles", [False, True])
 @pytest.mark.parametrize(("batch", "side"), [(1, 2), (1, 5), (2, 3)])  # the kernel is larger, smaller, shared

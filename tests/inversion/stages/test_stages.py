@@ -240,7 +240,6 @@ def test_nearby_latents_lie_at_the_distance_asked_for(tiny_generator):
     assert float((near - ws).norm()) == pytest.approx(2.5, rel=1e-4)
 
 
-@pytest.mark.slow
 def test_stage_two_stops_before_the_update_once_it_is_good_enough(tiny_generator):
     settings = _with(steps2=30, stop2_psnr=20.0)
     stage = _run(_second(tiny_generator, settings, apart=0.0))

@@ -104,7 +104,6 @@ def test_haze_along_the_whole_ray_is_as_accurate_as_the_plain_path(monkeypatch):
     assert decibels(ours, truth) > max(70, decibels(plain, truth) - 1)
 
 
-@pytest.mark.slow
 def test_every_ray_is_by_itself():
     field = ball(1500.0)
     generator = torch.Generator().manual_seed(0)
