@@ -43,6 +43,22 @@ def test_pictures_are_those_of_one_process_to_the_byte(tmp_path):
     assert sorted(done.stdout.split()) == sorted(f"out/{name}" for name in files if name != "manifest.jsonl")
 
 
+@pytest.mark.slow
+def test_meshes_their_table_and_their_sheet_are_those_of_one_process(tmp_path):
+    options = ("--resolution", 24, "--color-from", "points", "--format", "ply,obj", "--points", 50)
+    files, done = same_with_workers(tmp_path, "mesh", "shapes", "--seeds", "0-2", *options)
+    assert {"meshes.png", "manifest.jsonl", "mug-0000.ply", "mug-0000.obj", "mug-0000-points.ply"} <= set(files)
+    assert [name in done.stderr for name in ("sample", "mug 0", "mug 1", "sailboat 2")] == [True] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["mp4", "frames"])
+def test_videos_are_those_of_one_process_to_the_byte(tmp_path, form):
+    options = ("--seconds", 0.2, "--fps", 10, "--size", 16, "--format", form)
+    files, _ = same_with_workers(tmp_path, "video", "shapes", "--seeds", "0-2", *options)
+    assert len(files) == 1 + 3 * (2 if form == "frames" else 1)
+
+
 def test_workers_are_counted_before_any_work(gen3d):
     assert "workers is 0; it must lie in 1..1024" in gen3d("sample", "shapes", "--workers", 0).error
     assert "each has one" in gen3d("sample", "shapes", "--workers", 1, "--device", "cuda:0,1").error
