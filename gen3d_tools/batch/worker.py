@@ -11,20 +11,23 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.pieces import Failure, Made, Maker, Note, Prepare
-from gen3d_tools.errors import NotFoundError
+from gen3d_tools.errors import Gen3DError, NotFoundError
 from gen3d_tools.files import told_of_outputs
 from gen3d_tools.records import Proof, proofs_of
 from gen3d_tools.wording import options_are_typed
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 """What torch, its libraries and numba read when they are imported."""
+_PACKAGES = ("gen3d-tools", "torch", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Job:
     """Messages name options of the command line."""
     folder: Path
     """In which the driver works, on every machine."""
+    versions: Mapping[str, str]
+    """Of the packages that decide about outputs."""
 
 
 class _Notes:
@@ -126,6 +131,22 @@ def make_piece(job: Job, device: str, task: bytes) -> Made:
     return Made(files, notes.notes, value, None, time.perf_counter() - start)
 
 
+def versions() -> dict[str, str]:
+    """Give the versions of the packages that decide about outputs."""
+    return {name: version(name) for name in _PACKAGES}
+
+
+def check_versions(wanted: Mapping[str, str]) -> None:
+    """Refuse to make what another machine would make otherwise.
+
+    Raises:
+        Gen3DError: A package has another version here.
+    """
+    if other := [f"{name} {found}" for name, found in versions().items() if found != wanted.get(name)]:
+        needed = ", ".join(f"{name} {number}" for name, number in wanted.items())
+        raise Gen3DError(f"{platform.node()} has {' and '.join(other)}, the run needs {needed}; install those there")
+
+
 def enter(folder: Path) -> None:
     """Work in the driver's folder, so that relative paths mean the same.
 
@@ -145,6 +166,7 @@ def _maker(job: Job, device: str) -> Maker:
     """Give what makes the pieces of a run, prepared when the first of them comes; that of another run is forgotten."""
     if job.token not in _kept:
         _kept.clear()
+        check_versions(job.versions)
         enter(job.folder)
         prepare: Prepare = pickle.loads(job.prepare)
         _kept[job.token] = prepare(device)

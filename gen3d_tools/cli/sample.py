@@ -34,6 +34,7 @@ def sample(
     base: options.Base = None,
     device: options.Device = "auto",
     workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -60,7 +61,7 @@ def sample(
         resume=resume,
         dry_run=dry_run,
         base=base,
-        batch=BatchOptions(workers=workers),
+        batch=BatchOptions(workers=workers, ray=ray),
     )
     run_workflow(
         lambda reporter: workflow(

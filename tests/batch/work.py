@@ -7,7 +7,9 @@ from pathlib import Path
 from tests.batch.trivial import begin
 
 
-def make(folder: Path, count: int, workers: int | None, *, pause=0.0, broken=(), deadly=(), device="cpu", **options):
+def make(
+    folder: Path, count: int, workers: int | None, *, ray=None, pause=0.0, broken=(), deadly=(), device="cpu", **options
+):
     """Make files 0 to `count` in a folder, as a command would."""
     # Here, so that workers, which import a program's file, do not import torch.
     from gen3d_tools.batch.options import BatchOptions
@@ -16,7 +18,7 @@ def make(folder: Path, count: int, workers: int | None, *, pause=0.0, broken=(),
     from gen3d_tools.workflows.running.claims import claim
     from gen3d_tools.workflows.running.runs import Run, RunOptions
 
-    settings = RunOptions(out=folder, device=device, batch=BatchOptions(workers=workers), **options)
+    settings = RunOptions(out=folder, device=device, batch=BatchOptions(workers=workers, ray=ray), **options)
     diary = folder.with_name(f"{folder.name}-diary")
     diary.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number}.txt" for number in range(count)]
