@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.pieces import Failure, Made, Maker, Note, Prepare
+from gen3d_tools.batch.store import Store
 from gen3d_tools.errors import Gen3DError, NotFoundError
 from gen3d_tools.files import told_of_outputs
 from gen3d_tools.records import Proof, proofs_of
@@ -52,6 +53,8 @@ class Job:
     """Messages name options of the command line."""
     folder: Path
     """In which the driver works, on every machine."""
+    store: Store | None
+    """Where outputs go, if not to a folder."""
     versions: Mapping[str, str]
     """Of the packages that decide about outputs."""
 
@@ -125,8 +128,10 @@ def make_piece(job: Job, device: str, task: bytes) -> Made:
             return Made(failure=Failure.of(error, ends_run=True))
         try:
             value = maker(pickle.loads(task), notes)
+            if job.store is not None:
+                job.store.deliver(files)
         except Exception as error:
-            written = {path: proof for path, proof in files.items() if path.is_file()}
+            written = {path: proof for path, proof in files.items() if job.store is None and path.is_file()}
             return Made(written, notes.notes, None, Failure.of(error), time.perf_counter() - start)
     return Made(files, notes.notes, value, None, time.perf_counter() - start)
 

@@ -164,7 +164,7 @@ def sample(
     camera_format = check_cameras_out(cameras_out, kinds, options.file)
     if camera_format is not None and grid:
         raise InputError("a sheet is no set of pictures for cameras; leave the grid out, or the cameras")
-    target = options.target("sample", model, choice.name_parts)
+    target = options.target("sample", model, choice.name_parts, urls=True)
     if options.file is not None:
         check_image_path(target, overwrite=options.replaces)
     generator = load_here(model, options)

@@ -69,3 +69,36 @@ def test_a_sheet_is_made_by_one_process(gen3d):
     outcome = gen3d("sample", "shapes", "--seeds", "0-3", "--grid", "--workers", 2)
     assert outcome.code == 2
     assert "leave --workers out" in outcome.error
+
+
+def test_a_command_that_cannot_write_to_urls_says_so(gen3d):
+    outcome = gen3d("page", "shapes", "-o", "memory://bucket/page.html")
+    assert outcome.code == 2
+    assert "is a URL, and this command writes to files and folders" in outcome.error
+
+
+def test_pictures_at_a_url_are_those_of_a_folder(gen3d, tiny_folder):
+    import fsspec
+
+    assert gen3d("sample", tiny_folder, "--seeds", "0-1", "--size", 8, "-o", "memory://bucket/many/").code == 0
+    assert gen3d("sample", tiny_folder, "--seeds", "0-1", "--size", 8, "-o", "there/").code == 0
+    one = gen3d("sample", tiny_folder, "--size", 8, "-o", "memory://bucket/one.png")
+    assert one.paths == ["memory://bucket/one.png"]
+    assert "wrote memory://bucket/one.png (" in one.err
+    files = fsspec.filesystem("memory")
+    for path in Path("there").glob("*.png"):
+        assert files.cat_file(f"/bucket/many/{path.name}") == path.read_bytes()
+    assert sorted(files.find("/bucket"))[-2:] == ["/bucket/one.png", "/bucket/one.run.json"]
+    again = gen3d("sample", tiny_folder, "--size", 8, "-o", "memory://bucket/one.png")
+    assert "memory://bucket/one.png exists already" in again.error
+
+
+def test_meshes_at_a_url_leave_no_notes(gen3d, tiny_folder):
+    import fsspec
+
+    options = ("--seeds", "0-1", "--resolution", 16, "--color-from", "points", "--format", "ply")
+    outcome = gen3d("mesh", tiny_folder, *options, "-o", "memory://bucket/meshes/")
+    assert outcome.code == 0, outcome.err
+    names = sorted(Path(name).name for name in fsspec.filesystem("memory").find("/bucket/meshes"))
+    assert names == sorted(["run.json", *(Path(path).name for path in outcome.paths)])
+    assert len(names) == 4

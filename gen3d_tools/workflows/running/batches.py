@@ -67,16 +67,16 @@ def make_pieces(
             yield piece, maker(piece.task, run)
         return
     try:
-        yield from _spread(run, pieces, _engine(prepare, options))
+        yield from _spread(run, pieces, _engine(run, prepare, options))
     finally:
         for folder in dict.fromkeys(output.parent for piece in pieces for output in piece.outputs):
             remove_leftovers(folder)  # of processes that were killed
     run.failures = {piece.name: run.failures[piece.name] for piece in pieces if piece.name in run.failures}
 
 
-def _engine(prepare: Prepare, options: RunOptions) -> Engine:
+def _engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
     """Begin what makes the pieces."""
-    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd(), versions())
+    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd(), run.store, versions())
     batch = options.batch
     if batch.ray is not None:
         return RayCluster(job, batch.ray, batch.workers, options.device.strip().lower())
