@@ -89,6 +89,7 @@ class ConsoleReporter(Reporter):
         self._paths = paths
         self._unprinted: OutputError | None = None
         self._describe: Callable[[str], None] = lambda _: None
+        self._what, self._began = "", time.monotonic()  # of the progress under way
 
     def check_printed(self, run: "Run") -> None:
         """Say, after the work, that stdout did not take the paths.
@@ -125,16 +126,23 @@ class ConsoleReporter(Reporter):
             self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}{size})[/]")
 
     def piece(self, event: PieceEvent) -> None:
-        """Print a line of JSON for programs; for people, why a piece failed."""
+        """Print a line of JSON for programs; for people, why a piece failed, and the rate beside the bar."""
         if self.as_json:
             sys.stderr.write(json.dumps(asdict(event)) + "\n")
             sys.stderr.flush()
-        elif event.error is not None:
+            return
+        if event.error is not None:
             self.say(f"{event.piece} failed {event.tries} times: {event.error}")
+        rate = event.done / max(time.monotonic() - self._began, 1e-9)
+        failed = f", {event.failed:,} failed" if event.failed else ""
+        self.describe(
+            f"{self._what}, {rate:.1f}/s{failed}" if rate >= 1 else f"{self._what}, {60 * rate:.1f}/min{failed}"
+        )
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show the number done, the time taken and the time left."""
+        self._what, self._began = what, time.monotonic()
         if self.quiet:
             yield lambda done: None
             return
