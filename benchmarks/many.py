@@ -170,8 +170,6 @@ def scaling(samples: int) -> None:
             with tempfile.TemporaryDirectory() as name:
                 used, start = _children(), time.perf_counter()
                 # one thread in one worker too: what a second process brings, not what threads do
-                process = gen3d("--version", log=Path(name) / "log")
-                process.wait()
                 process = subprocess.Popen(
                     [
                         sys.executable,
@@ -192,8 +190,8 @@ def scaling(samples: int) -> None:
                 found[workers] = time.perf_counter() - start, _children() - used
         clock, processor = (found[1][index] / found[2][index] for index in (0, 1))
         print(
-            f"{what}: {found[1][0]:.1f} s with one worker, {found[2][0]:.1f} s with two, {clock:.2f} times as fast by the "
-            f"clock; processor time {found[1][1]:.1f} s and {found[2][1]:.1f} s: at most {2 * processor:.2f} times"
+            f"{what}: {found[1][0]:.1f} s with one worker, {found[2][0]:.1f} s with two, {clock:.2f} times as fast "
+            f"by the clock; processor time {found[1][1]:.1f} s and {found[2][1]:.1f} s: at most {2 * processor:.2f} times"
         )
 
 

@@ -135,9 +135,8 @@ class ConsoleReporter(Reporter):
             self.say(f"{event.piece} failed {event.tries} times: {event.error}")
         rate = event.done / max(time.monotonic() - self._began, 1e-9)
         failed = f", {event.failed:,} failed" if event.failed else ""
-        self.describe(
-            f"{self._what}, {rate:.1f}/s{failed}" if rate >= 1 else f"{self._what}, {60 * rate:.1f}/min{failed}"
-        )
+        speed = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min"
+        self.describe(f"{self._what}, {speed}{failed}")
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
