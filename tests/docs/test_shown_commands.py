@@ -39,6 +39,9 @@ PARSED_ONLY = {
     r"(video|mesh) mug\b": "needs what published weights make",
     "invert .*--resume": "needs an interrupted run: tests/cli/test_invert.py",
     "mesh .*--format npz,mrc": "needs an optional package",
+    ".* --ray ": "needs a cluster: tests/batch/test_ray_engine.py makes one",
+    ".* s3://": "needs a bucket: tests/batch/test_store.py has a server",
+    ".* --workers ": "tests/cli/test_workers.py runs it in processes of its own",
 }
 # Numbers in Python that make it small.
 SMALLER_PYTHON = {
@@ -151,7 +154,7 @@ def test_other_programs_are_given_files_and_targets_that_exist(page):
         elif program == "torchrun":  # starts our command in every process
             parse(rest[rest.index("gen3d") + 1 :])
         else:
-            assert program in ("gen3d", "pip", "git"), shown
+            assert program in ("gen3d", "pip", "git", "ray"), shown
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from gen3d_tools.cli.terminal.streams import OutputError, print_path, print_result
 from gen3d_tools.printable import MESSAGE_LENGTH, printable
-from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.reporting import PieceEvent, Reporter
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.running.runs import Run
@@ -78,14 +79,17 @@ class ConsoleReporter(Reporter):
     Args:
         quiet: Print nothing but paths.
         paths: Print the paths of outputs on stdout, each as soon as it is complete.
+        as_json: Print a line of JSON on stderr for each piece that a worker has made.
     """
 
-    def __init__(self, *, quiet: bool = False, paths: bool = True) -> None:
+    def __init__(self, *, quiet: bool = False, paths: bool = True, as_json: bool = False) -> None:
         self.console = stderr_console()
+        self.as_json = as_json
         self.quiet = quiet
         self._paths = paths
         self._unprinted: OutputError | None = None
         self._describe: Callable[[str], None] = lambda _: None
+        self._what, self._began = "", time.monotonic()  # of the progress under way
 
     def check_printed(self, run: "Run") -> None:
         """Say, after the work, that stdout did not take the paths.
@@ -106,7 +110,7 @@ class ConsoleReporter(Reporter):
         if not self.quiet:
             self.console.print(shown(message))
 
-    def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
+    def made(self, path: Path | str, line: str = "", *, planned: bool = False) -> None:
         """Print the path on stdout, and on stderr what it is."""
         if self._paths:
             try:
@@ -118,12 +122,26 @@ class ConsoleReporter(Reporter):
         if planned:
             self.console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
         else:
-            size = file_size(size_of(path))
-            self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {size})[/]")
+            size = "" if isinstance(path, str) else f", {file_size(size_of(path))}"
+            self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}{size})[/]")
+
+    def piece(self, event: PieceEvent) -> None:
+        """Print a line of JSON for programs; for people, why a piece failed, and the rate beside the bar."""
+        if self.as_json:
+            sys.stderr.write(json.dumps(asdict(event)) + "\n")
+            sys.stderr.flush()
+            return
+        if event.error is not None:
+            self.say(f"{event.piece} failed {event.tries} times: {event.error}")
+        rate = event.done / max(time.monotonic() - self._began, 1e-9)
+        failed = f", {event.failed:,} failed" if event.failed else ""
+        speed = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min"
+        self.describe(f"{self._what}, {speed}{failed}")
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show the number done, the time taken and the time left."""
+        self._what, self._began = what, time.monotonic()
         if self.quiet:
             yield lambda done: None
             return
@@ -196,7 +214,11 @@ def _saying_what_is_whole(run: "Run") -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        made = "" if run.dry_run else f"; what was made is whole: {', '.join(map(str, list(run.outputs)[:3]))}"
+        made = (
+            ""
+            if run.dry_run
+            else f"; what was made is whole: {', '.join(str(run.shown(path)) for path in run.outputs[:3])}"
+        )
         raise OutputError(f"{error}{made}") from error
 
 

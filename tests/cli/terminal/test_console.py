@@ -1,6 +1,7 @@
 """What is told while a command works."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from gen3d_tools.cli.terminal import console
 from gen3d_tools.cli.terminal.console import ConsoleReporter
 from gen3d_tools.cli.terminal.streams import prepare_streams
+from gen3d_tools.workflows.running.reporting import PieceEvent
 
 
 @pytest.fixture
@@ -37,6 +39,28 @@ def test_it_says_what_the_work_is_about_at_the_moment(clock, capsys):
         clock[0] = 11.0
         done(1)
     assert capsys.readouterr().err == "tuning 3/9, loss 0.1: 1 of 4, 0:00:11, 0:00:33 left\n"
+
+
+def event(**changes):
+    return PieceEvent(**{"piece": "mug 3", "done": 4, "of": 9, "failed": 0, "tries": 1, "seconds": 0.5} | changes)
+
+
+def test_pieces_have_a_rate_and_failures_are_counted_and_told(clock, capsys):
+    reporter = ConsoleReporter()
+    with reporter.progress("rendering", 9) as done:
+        clock[0] = 2.0
+        reporter.piece(event())
+        reporter.piece(event(done=5, failed=1, tries=3, error="no surface"))
+        clock[0] = 11.0
+        done(5)
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["mug 3 failed 3 times: no surface", "rendering, 2.5/s, 1 failed: 5 of 9, 0:00:11, 0:00:09 left"]
+
+
+def test_programs_get_a_line_of_json_for_each_piece(clock, capsys):
+    ConsoleReporter(quiet=True, as_json=True).piece(event())
+    expected = {"piece": "mug 3", "done": 4, "of": 9, "failed": 0, "tries": 1, "seconds": 0.5, "error": None}
+    assert json.loads(capsys.readouterr().err) == expected
 
 
 def test_quiet_is_quiet(clock, capsys):
