@@ -2,7 +2,7 @@
 
 import typer
 
-from gen3d_tools.cli import dataset_options, options
+from gen3d_tools.cli import batch_options, dataset_options, options
 from gen3d_tools.cli.terminal.command import Command
 from gen3d_tools.cli.terminal.running import run_workflow
 
@@ -32,6 +32,8 @@ def dataset(
     out: options.Out = None,
     base: options.Base = None,
     device: options.Device = "auto",
+    workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -43,6 +45,7 @@ def dataset(
 
     Example: `gen3d dataset shapes --class chair --seeds 0-99 --views 50 --format nerfstudio -o chairs`
     """
+    from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.dataset.run import DatasetOptions, parse_include, parse_pitch_range
     from gen3d_tools.workflows.dataset.run import dataset as workflow
     from gen3d_tools.workflows.running.runs import RunOptions
@@ -63,7 +66,15 @@ def dataset(
         points=points,
         splats=splats,
     )
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
+    settings = RunOptions(
+        out=out,
+        device=device,
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+        base=base,
+        batch=BatchOptions(workers=workers, ray=ray),
+    )
     run_workflow(
         lambda reporter: workflow(model, choice, what=what, options=settings, reporter=reporter),
         as_json=json,

@@ -1,10 +1,13 @@
 """`gen3d dataset`: multi-view pictures of samples with depth, masks, points and meshes, for other programs."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from gen3d_tools.errors import BatchError, Gen3DError, InputError
+from gen3d_tools.batch.pieces import Maker, Notes, Piece
+from gen3d_tools.errors import BatchError, Gen3DError, InputError, PlaceError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.workflows.dataset.labels import Labelled, write_labels
@@ -13,6 +16,7 @@ from gen3d_tools.workflows.dataset.options import DatasetOptions, parse_include,
 from gen3d_tools.workflows.dataset.scene import ObjectTask, make_object
 from gen3d_tools.workflows.dataset.scene_files import check_lenses
 from gen3d_tools.workflows.dataset.views import check_depths, place_cameras
+from gen3d_tools.workflows.running.batches import load_here, make_pieces, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
@@ -36,7 +40,7 @@ def dataset(
         model: Whatever `load_generator` takes.
         choice: Which samples; each is one object.
         what: What is made of each, and in which form.
-        options: The folder of the set, and the device.
+        options: The folder of the set, the device, and how many processes share the work.
         reporter: Takes messages and progress.
 
     Raises:
@@ -49,7 +53,7 @@ def dataset(
     if options.file is not None:
         raise InputError(f"a set is a folder, and {options.file} names a file; try {options.file.with_suffix('')}")
     target = options.target("dataset", model, [*choice.name_parts, what.file_format])
-    generator = load_generator(model, device=options.device, base=options.base)
+    generator = load_here(model, options)
     what = replace(what, size=ViewOptions(size=what.size).side(generator))
     tasks = [
         ObjectTask(model=model, base=options.base, sample=one, psi=choice.psi, options=what, target=str(target))
@@ -61,12 +65,14 @@ def dataset(
     run = Run("dataset", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= what.to_dict()
     paths = [path for task in tasks for path in task.outputs]
-    whole = claim(run, paths if labels is None else [*paths, labels], target, options)
+    manifests = manifest_paths(target, options)
+    whole = claim(run, [*paths, *([] if labels is None else [labels]), *manifests], target, options)
     if options.dry_run:
         _say_plan(run, tasks, labels)
         return run
     with run.recording():
-        _make_all(run, tasks, generator, whole, overwrite=options.replaces)
+        write_manifests(manifests, _pieces(tasks), run)
+        _make_all(run, tasks, generator, whole, options)
         if labels is not None:
             _write_labels(run, tasks, generator, labels, options)
     return run.finish(next_command=_next(tasks[0], target, options))
@@ -94,53 +100,83 @@ def _say_plan(run: Run, tasks: Sequence[ObjectTask], labels: Path | None) -> Non
         run.add(labels, f"labels of {len(tasks) * task.options.views:,} pictures")
 
 
-def _make_all(
-    run: Run, tasks: Sequence[ObjectTask], generator: Generator, whole: Container[Path], *, overwrite: bool
-) -> None:
-    """Make one object after the other; those that are whole already stay.
+def _pieces(tasks: Sequence[ObjectTask]) -> list[Piece]:
+    """A piece for each object."""
+    return [
+        Piece(
+            name=task.sample.label,
+            task=task.to_dict(),
+            outputs=task.outputs,
+            facts={"seed": task.sample.seed, "class": task.sample.class_name or None},
+        )
+        for task in tasks
+    ]
 
-    Raises:
-        Gen3DError: The only object failed.
-        BatchError: Every object failed.
-    """
-    views = tasks[0].options.views
-    with run.reporter.progress("rendering", len(tasks) * views) as done:
-        for index, task in enumerate(tasks):
 
-            def progress(now: int, before: int = index * views) -> None:
-                done(before + now)
-
-            if all(path in whole for path in task.outputs):
-                _note(run, task, "there already")
-            else:
-                _make(run, task, generator, progress, overwrite=overwrite, alone=len(tasks) == 1)
-            done((index + 1) * views)
-    if len(run.failures) == len(tasks):
-        label, message = next(iter(run.failures.items()))
-        raise BatchError(f"all {len(tasks)} objects failed; {label}: {message}")
+def _prepare(model: str, base: str | None, device: str) -> Maker:
+    """Load in another process what makes objects."""
+    return partial(_make, load_generator(model, device=device, base=base), True)
 
 
 def _make(
-    run: Run, task: ObjectTask, generator: Generator, progress: Callable[[int], None], *, overwrite: bool, alone: bool
+    generator: Generator,
+    overwrite: bool,
+    task: Mapping[str, Any],
+    notes: Notes,
+    *,
+    progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Make one object; should it fail, the others are still made."""
-    label = task.sample.label
-    try:
-        line = make_object(task, generator, overwrite=overwrite, progress=progress)
-    except Gen3DError as error:
-        if alone:
-            raise type(error)(f"{label}: {error}") from error
-        run.failures[label] = str(error)
-        run.reporter.say(f"{label} failed: {error}")
-        return
-    _note(run, task, line)
+    """Make an object and note its folders."""
+    one = ObjectTask.from_dict(task)
+    _note(notes, one, make_object(one, generator, overwrite=overwrite, progress=progress))
 
 
-def _note(run: Run, task: ObjectTask, line: str) -> None:
+def _make_all(
+    run: Run, tasks: Sequence[ObjectTask], generator: Generator, whole: Container[Path], options: RunOptions
+) -> None:
+    """Make the objects that are not whole yet; a failure of one of several does not stop the others.
+
+    Raises:
+        Gen3DError: The only object failed, or a place takes no files.
+        BatchError: Every object failed.
+    """
+    views = tasks[0].options.views
+    rest = [task for task in tasks if not all(path in whole for path in task.outputs)]
+    for task in tasks:
+        if task not in rest:
+            _note(run, task, "there already")
+    finished = len(tasks) - len(rest)
+    with run.reporter.progress("rendering", len(tasks) * views) as done:
+
+        def make(task: Mapping[str, Any], notes: Notes) -> None:
+            _make(generator, options.replaces, task, notes, progress=lambda now: done(finished * views + now))
+
+        def make_of_several(task: Mapping[str, Any], notes: Notes) -> None:
+            try:
+                make(task, notes)
+            except PlaceError:
+                raise
+            except Gen3DError as error:
+                label = ObjectTask.from_dict(task).sample.label
+                run.failures[label] = str(error)
+                run.reporter.say(f"{label} failed: {error}")
+
+        prepare = partial(_prepare, tasks[0].model, tasks[0].base)
+        here = make if len(tasks) == 1 else make_of_several
+        for _ in make_pieces(run, _pieces(rest), options, here, prepare):
+            finished += 1
+            done(finished * views)
+    if len(run.failures) == len(tasks):
+        label, message = next(iter(run.failures.items()))
+        raise BatchError(f"all {len(tasks)} objects failed; {label}: {message}")
+    run.sort([path for task in tasks for path in task.outputs])
+
+
+def _note(notes: Notes, task: ObjectTask, line: str) -> None:
     first, *others = task.outputs
-    run.add(first, f"{task.sample.label}, {line}")
+    notes.add(first, f"{task.sample.label}, {line}")
     for path in others:
-        run.add(path, f"belongs to {first}")
+        notes.add(path, f"belongs to {first}")
 
 
 def _write_labels(run: Run, tasks: Sequence[ObjectTask], generator: Generator, path: Path, options: RunOptions) -> None:
