@@ -100,15 +100,15 @@ def _rgba(frame: Frames) -> UInt8[np.ndarray, "n n 4"]:
     return np.ascontiguousarray(rearrange((picture * 255).round().to(torch.uint8), "c y x -> y x c").numpy())
 
 
-def millimetres(depth: Float[np.ndarray, "n n"]) -> UInt16[np.ndarray, "n n"]:
+def millimetres(depth: Float[np.ndarray, "*pixels"]) -> UInt16[np.ndarray, "*pixels"]:
     """Round depths to millimetres; 0 stays 0, and nothing else becomes it."""
     rounded = (depth.astype(np.float64) * MILLIMETRES).round()
     return np.where(depth > 0, rounded.clip(1, 65535), 0).astype(np.uint16)
 
 
 def levels(
-    depth: Float[np.ndarray, "n n"], mask: Bool[np.ndarray, "n n"], near: float, far: float
-) -> UInt16[np.ndarray, "n n"]:
+    depth: Float[np.ndarray, "*pixels"], mask: Bool[np.ndarray, "*pixels"], near: float, far: float
+) -> UInt16[np.ndarray, "*pixels"]:
     """Spread depths from near to far over 0..65535, as 3DGP reads them; what is beside the object is at the far end."""
     share = ((depth.astype(np.float64) - near) / (far - near)).clip(0, 1)
     return np.where(mask, (share * 65535).round(), 65535).astype(np.uint16)
