@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,6 +20,22 @@ _PIECES_PER_THREAD = 8  # so that a thread with light work can take over some of
 def usable_cores() -> int:
     """Processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch work on one thread, so that its sums have the same last digits on every machine of a kind.
+
+    With more threads it cuts convolutions elsewhere. Kernels keep their threads: how they are cut changes nothing.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def share_out(work: Callable[[int, int], object], count: int, *, threads: int, least: int = 1) -> None:

@@ -16,6 +16,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.formats.point_cloud import sample_points
 from gen3d_tools.geometry.formats.splats import surface_splats, write_splats
+from gen3d_tools.kernels.compiling.threads import one_torch_thread
 from gen3d_tools.workflows.dataset.labels import caption_of
 from gen3d_tools.workflows.dataset.layout import (
     FACTS_NAME,
@@ -89,8 +90,20 @@ def make_object(
     Raises:
         Gen3DError: There is no surface, or something cannot be written.
     """
+    with one_torch_thread():
+        [field] = make_fields(generator, [task.sample], task.psi)
+        return _write_object(task, field, generator, overwrite=overwrite, progress=progress)
+
+
+def _write_object(
+    task: ObjectTask,
+    field: RadianceField,
+    generator: Generator,
+    *,
+    overwrite: bool,
+    progress: Callable[[int], None] | None,
+) -> str:
     options, size = task.options, ViewOptions(size=task.options.size).side(generator)
-    [field] = make_fields(generator, [task.sample], task.psi)
     cameras = place_cameras(generator, task.sample, options)
     config = picture_config(generator.settings, cameras)
     with atomic_files(task.outputs, overwrite=overwrite) as folders:
