@@ -284,6 +284,7 @@ def normals(
     config: RenderConfig | None = None,
     step: float | None = None,
     chunk: int = 1 << 13,
+    raw_density: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "*b 3 n n"]:
     """Find the surface's normal at every pixel.
 
@@ -294,6 +295,7 @@ def normals(
         config: The settings of `frames`, if they were not the field's own.
         step: See `surface_normals`.
         chunk: Points worked on at a time.
+        raw_density: See `surface_normals`.
 
     Returns:
         Unit vectors away from the surface in world axes; zero where opacity is 0.5 or less.
@@ -305,5 +307,7 @@ def normals(
     points = (origins + directions * frames.distance.flatten(-3)[..., None])[solid]
     vectors = torch.zeros_like(origins)
     if len(points):
-        vectors[solid] = chunked(lambda piece: surface_normals(field, piece, step), points, chunk)
+        vectors[solid] = chunked(
+            lambda piece: surface_normals(field, piece, step, raw_density=raw_density), points, chunk
+        )
     return rearrange(vectors, "... (y x) c -> ... c y x", y=resolution)

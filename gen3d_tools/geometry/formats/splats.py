@@ -25,6 +25,7 @@ from jaxtyping import Float
 from scipy.special import spence
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.fields.compiled import raw_density_of
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.geometry.color.view_colors import surface_colors
@@ -119,12 +120,12 @@ def optical_depths(
     """
     voxel = field.box_side * _VOXEL
     steps = torch.linspace(_OUTSIDE, -_INSIDE, _SAMPLES, device=field.device) * voxel
-    found = np.empty(len(points), np.float64)
+    found, raw_density = np.empty(len(points), np.float64), raw_density_of(field)
 
     def integrate(part: slice) -> None:
         at = torch.from_numpy(np.asarray(points[part], np.float32)).to(field.device)
         towards = torch.from_numpy(np.asarray(normals[part], np.float32)).to(field.device)
-        density = field.density(at[:, None] + steps[:, None] * towards[:, None])
+        density = field.activate(raw_density(at[:, None] + steps[:, None] * towards[:, None]))
         length = (_OUTSIDE + _INSIDE) * voxel / (_SAMPLES - 1)
         ends = density[:, [0, -1]].sum(-1) / 2
         found[part] = ((density.sum(-1) - ends) * length).cpu().numpy()

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+_given_up = ContextVar("gen3d_tools_torch_threads_given_up", default=0)
 _PIECES_PER_THREAD = 8  # so that a thread with light work can take over some of another's
 
 
@@ -31,11 +33,20 @@ def one_torch_thread() -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
+    token = _given_up.set(max(before, _given_up.get()))
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        _given_up.reset(token)
+
+
+def allowed_threads() -> int:
+    """Threads that torch may use, or might outside of `one_torch_thread`: a limit for kernels too."""
+    import torch
+
+    return max(torch.get_num_threads(), _given_up.get())
 
 
 def share_out(work: Callable[[int, int], object], count: int, *, threads: int, least: int = 1) -> None:

@@ -16,6 +16,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, UInt8, UInt16
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.compiled import raw_density_of
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.settings import ModelSettings, config_for
@@ -87,7 +88,9 @@ def take_views(
         inside = torch.from_numpy(rgba[..., 3] >= MASKED)
         normal = None
         if with_normals:
-            vectors = normals(bare, cameras[index], frame, config=config).cpu() * inside
+            vectors = (
+                normals(bare, cameras[index], frame, config=config, raw_density=raw_density_of(bare)).cpu() * inside
+            )
             normal = rearrange(((vectors + 1) / 2 * 255).round().to(torch.uint8), "c y x -> y x c").numpy()
         yield View(rgba, torch.where(inside, frame.depth[0].cpu(), 0.0).float().numpy(), normal)
 
