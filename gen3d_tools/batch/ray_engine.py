@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,7 @@ class RayCluster:
     """
 
     def __init__(self, job: Job, address: str, workers: int | None, device: str) -> None:
-        import ray
-
+        ray: Any = import_module("ray")
         self._ray, self._workers, self._job = ray, workers, job
         self._connect(address)
         gpus = ray.cluster_resources().get("GPU", 0) if device != "cpu" else 0
@@ -132,7 +132,7 @@ class RayCluster:
             return Made(failure=Failure.of(_as_exception(error), ends_run=True))
         except self._ray.exceptions.RayError as error:
             return Made(failure=Failure(Gen3DError.__name__, f"lost {TRIES} times: {_first_line(error)}", final=True))
-        if made.failure is None and not self._seen:
+        if made.failure is None and not self._seen and self._job.store is None:
             _check_seen(made.files)
             self._seen = True
         return made

@@ -16,3 +16,7 @@ Ray = Annotated[
         help="Spread the work over a Ray cluster: its host:port, auto, or local.",
     ),
 ]
+Shards = Annotated[
+    int | None,
+    typer.Option("--shards", metavar="SAMPLES", help="Tar files of so many samples for WebDataset, and an index."),
+]

@@ -9,44 +9,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_given_up = ContextVar("gen3d_tools_torch_threads_given_up", default=0)
 _PIECES_PER_THREAD = 8  # so that a thread with light work can take over some of another's
 
 
 def usable_cores() -> int:
     """Processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Let torch work on one thread, so that its sums have the same last digits on every machine of a kind.
-
-    With more threads it cuts convolutions elsewhere. Kernels keep their threads: how they are cut changes nothing.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    token = _given_up.set(max(before, _given_up.get()))
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        _given_up.reset(token)
-
-
-def allowed_threads() -> int:
-    """Threads that torch may use, or might outside of `one_torch_thread`: a limit for kernels too."""
-    import torch
-
-    return max(torch.get_num_threads(), _given_up.get())
 
 
 def share_out(work: Callable[[int, int], object], count: int, *, threads: int, least: int = 1) -> None:
@@ -97,3 +70,38 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
+
+
+_own_threads: int | None = None
+
+
+def allotted_threads() -> int:
+    """How many threads kernels are given: as many as torch has, or what `steady_torch` and workers have set."""
+    import torch
+
+    return torch.get_num_threads() if _own_threads is None else _own_threads
+
+
+def set_kernel_threads(threads: int | None) -> None:
+    """Give kernels so many threads, however many torch has; None = as many as torch."""
+    global _own_threads
+    _own_threads = threads
+
+
+@contextmanager
+def steady_torch() -> Iterator[None]:
+    """Let torch work on one thread while the block runs, and kernels on as many as before.
+
+    Where torch cuts its sums decides about their last digits, and with them about a byte here and there; how the work
+    of kernels is cut changes nothing.
+    """
+    import torch
+
+    before, kernels = torch.get_num_threads(), _own_threads
+    set_kernel_threads(allotted_threads())
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        set_kernel_threads(kernels)

@@ -16,7 +16,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.formats.point_cloud import sample_points
 from gen3d_tools.geometry.formats.splats import surface_splats, write_splats
-from gen3d_tools.kernels.compiling.threads import one_torch_thread
+from gen3d_tools.kernels.compiling.threads import steady_torch
 from gen3d_tools.workflows.dataset.labels import caption_of
 from gen3d_tools.workflows.dataset.layout import (
     FACTS_NAME,
@@ -90,7 +90,7 @@ def make_object(
     Raises:
         Gen3DError: There is no surface, or something cannot be written.
     """
-    with one_torch_thread():
+    with steady_torch():
         [field] = make_fields(generator, [task.sample], task.psi)
         return _write_object(task, field, generator, overwrite=overwrite, progress=progress)
 

@@ -41,6 +41,10 @@ PURPOSES = {
     "pillow-heif": "HEIC photos",
     "onnxruntime": "invert --background FILE.onnx",
     "mrcfile": ".mrc volumes",
+    "ray": "--ray, work on many machines",
+    "s3fs": "outputs to s3://",
+    "webdataset": "sample --shards",
+    "pyarrow": "the index of sample --shards",
 }
 """What each package of the extras is for."""
 
@@ -48,7 +52,7 @@ ELSEWHERE = ("open3d", "open3d-cpu", "libusb-package")  # examined on a line of 
 FFMPEG_SERVES = "imageio-ffmpeg brings it to write videos, imageio to read them and to write pictures"
 OPEN3D_SERVES = "for mesh --surface fusion and examples/shapes/evaluate.py, nothing else"
 
-_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?>=(?P<least>[\d.]+)(?:.*extra == '(?P<extra>\w+)')?")
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?[>=]=(?P<least>[\d.]+)(?:.*extra == '(?P<extra>\w+)')?")
 
 
 class Status(StrEnum):

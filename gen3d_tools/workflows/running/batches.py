@@ -3,6 +3,7 @@
 import pickle
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gen3d_tools.batch.ray_engine import RayCluster
 from gen3d_tools.batch.worker import Job, versions
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import choose_device, load_generator
+from gen3d_tools.kernels.compiling.threads import steady_torch
 from gen3d_tools.staging import remove_leftovers
 from gen3d_tools.wording import are_options_typed
 from gen3d_tools.workflows.running.reporting import PieceEvent
@@ -45,6 +47,9 @@ def make_pieces(
 ) -> Iterator[tuple[Piece, Any]]:
     """Make pieces, and note their outputs in a run that is recording.
 
+    Where workers are asked for, be it one, torch has one thread in each process: on CPUs the files have the same bytes
+    whatever their number.
+
     Without workers they are made here, in their order, and an error is raised. With workers they are given in the
     order in which they are finished; one that fails three times is listed in `run.failures`, and not given. Who has
     taken all of them calls `run.sort` with the outputs as planned.
@@ -64,19 +69,21 @@ def make_pieces(
     """
     if not options.batch.spreads(options.device) or not pieces:
         for piece in pieces:
-            yield piece, maker(piece.task, run)
+            with steady_torch() if options.batch.asked else nullcontext():
+                value = maker(piece.task, run)
+            yield piece, value
         return
     try:
-        yield from _spread(run, pieces, _engine(prepare, options))
+        yield from _spread(run, pieces, _engine(run, prepare, options))
     finally:
         for folder in dict.fromkeys(output.parent for piece in pieces for output in piece.outputs):
             remove_leftovers(folder)  # of processes that were killed
     run.failures = {piece.name: run.failures[piece.name] for piece in pieces if piece.name in run.failures}
 
 
-def _engine(prepare: Prepare, options: RunOptions) -> Engine:
+def _engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
     """Begin what makes the pieces."""
-    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd(), versions())
+    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd(), run.store, versions())
     batch = options.batch
     if batch.ray is not None:
         return RayCluster(job, batch.ray, batch.workers, options.device.strip().lower())
