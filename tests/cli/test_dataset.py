@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -141,6 +142,20 @@ def test_an_interrupted_set_goes_on_to_the_same_bytes(run, monkeypatch):
     assert len(calls) == 2  # one more seed of two classes
     assert len(json.loads(Path("out/pictures/dataset.json").read_text())["labels"]) == 3 * 2 * 3
     assert run("out", *options, "--overwrite").code == 0
+
+
+def test_a_set_goes_to_a_url_as_it_goes_to_a_folder(run):
+    store = fsspec.filesystem("memory")
+    assert run("out", "--format", "eg3d").code == 0
+    sent = run("memory://bucket/set/", "--format", "eg3d")
+    assert sent.code == 0, sent.err
+    assert sent.paths[-1] == "memory://bucket/set/pictures/dataset.json"
+    found = {path.removeprefix("/bucket/set/"): store.cat(path) for path in store.find("/bucket/set")}
+    assert {name: data for name, data in found.items() if name != "run.json"} == files("out")
+    again = run("memory://bucket/set/", "--format", "eg3d", "--resume", "--seeds", "0-1")
+    assert again.code == 0, again.err
+    labels = json.loads(store.cat("/bucket/set/pictures/dataset.json"))["labels"]
+    assert len(labels) == 2 * 2 * 3
 
 
 def test_what_fails_is_listed_and_the_others_are_made(run, monkeypatch):

@@ -52,7 +52,7 @@ def dataset(
     check_psi(choice.psi)
     if options.file is not None:
         raise InputError(f"a set is a folder, and {options.file} names a file; try {options.file.with_suffix('')}")
-    target = options.target("dataset", model, [*choice.name_parts, what.file_format])
+    target = options.target("dataset", model, [*choice.name_parts, what.file_format], urls=True)
     generator = load_here(model, options)
     what = replace(what, size=ViewOptions(size=what.size).side(generator))
     tasks = [
@@ -75,7 +75,7 @@ def dataset(
         _make_all(run, tasks, generator, whole, options)
         if labels is not None:
             _write_labels(run, tasks, generator, labels, options)
-    return run.finish(next_command=_next(tasks[0], target, options))
+    return run.finish(next_command=_next(tasks[0], run, options))
 
 
 def _check_cameras(generator: Generator, task: ObjectTask) -> None:
@@ -194,11 +194,11 @@ def _write_labels(run: Run, tasks: Sequence[ObjectTask], generator: Generator, p
     run.add(path, f"labels of {sum(len(one.pictures) for one in objects):,} pictures")
 
 
-def _next(task: ObjectTask, target: Path, options: RunOptions) -> str:
+def _next(task: ObjectTask, run: Run, options: RunOptions) -> str:
     """Suggest what to do with the set."""
     if task.options.is_set:
-        return f"gen3d train {target / PICTURES} --recipe {task.options.file_format} -o runs/mine"
+        return f"gen3d train {run.shown(Path(task.target) / PICTURES)} --recipe {task.options.file_format} -o runs/mine"
     if task.options.file_format == "nerfstudio":
         path = task.outputs[0] / TRANSFORMS_NAME
-        return f"gen3d video {options.after(task.model)}{task.sample.options} --path {path}"
+        return f"gen3d video {options.after(task.model)}{task.sample.options} --path {run.shown(path)}"
     return f"gen3d mesh {options.after(task.model)}{task.sample.options}"
