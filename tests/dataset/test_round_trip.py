@@ -127,14 +127,23 @@ def test_depths_are_the_distances_at_which_rays_meet_the_mesh(sets, mesh, open3d
 
 
 def test_points_lie_on_the_mesh_with_its_normals_and_colours(sets, mesh):
-    cloud = trimesh.load(sets / "nerfstudio" / NAME / "points.ply")
+    folder = sets / "nerfstudio" / NAME
+    cloud = trimesh.load(folder / "points.ply")
     assert len(cloud.vertices) == 20_000
-    distance, nearest = trimesh.proximity.ProximityQuery(mesh).vertex(cloud.vertices)
-    assert distance.max() < 0.02
-    off = np.abs(cloud.colors[:, :3].astype(int) - mesh.visual.vertex_colors[nearest][:, :3]).max(1)
-    assert np.quantile(off, 0.9) < 16
-    header = (sets / "nerfstudio" / NAME / "points.ply").read_bytes().split(b"end_header")[0].decode()
-    assert all(f"property float {name}" in header for name in ("nx", "ny", "nz"))
+    assert trimesh.proximity.ProximityQuery(mesh).vertex(cloud.vertices)[0].max() < 0.02
+    rows = cloud.metadata["_ply_raw"]["vertex"]["data"]
+    normals = np.stack([rows[name] for name in ("nx", "ny", "nz")], 1)
+    camera, depth = cameras_of(sets, "nerfstudio")[0], np.load(folder / "depth/000.npy")
+    seen = (np.asarray(cloud.vertices) - camera.position.numpy()) @ camera.cam2world[:3, :3].numpy()
+    column, row = (seen @ camera.intrinsics.numpy().T / seen[:, 2:])[:, :2].T
+    at = (row * SIZE).astype(int), (column * SIZE).astype(int)
+    shown = (np.abs(depth[at] - seen[:, 2]) < 0.015) & (normals @ camera.forward.numpy() < -0.6)
+    assert shown.sum() > 1000
+    picture = np.asarray(Image.open(folder / "images/000.png"))[at][:, :3].astype(int)
+    off = np.abs(picture - cloud.colors[:, :3]).max(1)[shown]
+    assert np.median(off) < 10
+    pictured = np.asarray(Image.open(folder / "normals/000.png"))[at] / 127.5 - 1
+    assert np.median((pictured * normals).sum(1)[shown]) > 0.97
     assert json.loads((sets / "nerfstudio" / NAME / "transforms.json").read_text())["ply_file_path"] == "points.ply"
 
 
