@@ -19,8 +19,8 @@ _MAX_CONFIG_BYTES = 2**24
 def in_the_way(folder: Path) -> list[str]:
     """Name what we did not write, or what was changed since, in a folder that is about to be replaced.
 
-    Ours is what a record proves, in the folder or beside it, the records, and the files of a model, a result, a camera
-    set or numbered frames that has none.
+    Ours is what a record proves, in the folder, beside it or beside the folder it is in, the records, and the files of
+    a model, a result, a camera set or numbered frames that has none.
 
     Returns:
         Names relative to the folder, sorted.
@@ -31,8 +31,8 @@ def in_the_way(folder: Path) -> list[str]:
         return []
     if unproven == [f"{index:05d}.png" for index in range(len(unproven))]:
         return []
-    inside, beside = records_in(folder), records_in(folder.parent)
-    recorded = {name for name in unproven if _is_proven(name, folder, inside, beside)}
+    inside, around = records_in(folder), [*records_in(folder.parent), *records_in(folder.parent.parent)]
+    recorded = {name for name in unproven if _is_proven(name, folder, inside, around)}
     known = _FORMATS.get(str(_read_object(folder / "config.json").get("format")))
     return [
         name
@@ -58,9 +58,10 @@ def _is_kept_by_us(path: Path) -> bool:
     return path.name.endswith(".json") and read_record(path) is not None
 
 
-def _is_proven(name: str, folder: Path, inside: list[Record], beside: list[Record]) -> bool:
-    outer = f"{folder.name}/{name}"
-    return any(record.proves(name) for record in inside) or any(record.proves(outer) for record in beside)
+def _is_proven(name: str, folder: Path, inside: list[Record], around: list[Record]) -> bool:
+    return any(record.proves(name) for record in inside) or any(
+        record.proves(f"{folder.relative_to(record.folder).as_posix()}/{name}") for record in around
+    )
 
 
 def _is_unlisted(name: str, inside: list[Record]) -> bool:

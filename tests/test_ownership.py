@@ -81,3 +81,15 @@ def test_a_folder_with_foreign_files_is_never_replaced(tmp_path, what):
     with pytest.raises(InputError, match="holds more than an earlier output"), atomic_path(target, overwrite=True):
         pytest.fail("the block ran")
     assert {path.name: path.read_text() for path in target.iterdir()} == FOREIGN[what]
+
+
+def test_a_folder_is_known_by_a_record_two_folders_above(tmp_path):
+    chair = tmp_path / "set/pictures/chair"
+    chair.mkdir(parents=True)
+    (chair / "0.png").write_text("x")
+    with pytest.raises(InputError, match=r"0\.png"), atomic_path(chair, overwrite=True) as temporary:
+        temporary.mkdir()
+    (tmp_path / "set/run.json").write_text(record_of(**{"pictures/chair/0.png": "x"}))
+    with atomic_path(chair, overwrite=True) as temporary:
+        temporary.mkdir()
+    assert list(chair.iterdir()) == []

@@ -1,4 +1,4 @@
-"""COLMAP's text model: a folder with cameras.txt (lenses), images.txt (poses) and points3D.txt (none here).
+"""COLMAP's text model: a folder with cameras.txt (lenses), images.txt (poses) and points3D.txt.
 
 A pose there is world-to-camera, a quaternion w x y z and a translation; the camera axes are OpenCV's like
 ours. Lenses are in pixels, with (0, 0) the picture's corner.
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import one_line, plain_numbers
@@ -20,6 +21,7 @@ from gen3d_tools.files import atomic_path
 from gen3d_tools.texts import decoded
 
 _SAME_LENS = 1e-6  # difference, as a share of the picture's side, that single precision makes
+_GREY = 128
 
 
 def check_pictures(cameras: int, width: int, height: int, names: Sequence[str]) -> None:
@@ -48,9 +50,11 @@ def write_colmap(
     width: int,
     height: int,
     names: Sequence[str],
+    points: Float[np.ndarray, "points 3"] | None = None,
+    colors: UInt8[np.ndarray, "points 3"] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write cameras as a COLMAP text model without points; pictures through one lens share one camera.
+    """Write cameras as a COLMAP text model; pictures through one lens share one camera.
 
     Args:
         folder: The folder to make.
@@ -58,6 +62,8 @@ def write_colmap(
         width: Picture width in pixels.
         height: Picture height in pixels.
         names: The picture of each camera, relative to the folder of pictures.
+        points: Points of the scene, world units; they have no tracks, as nothing was matched.
+        colors: Their colours; grey by default.
         overwrite: Whether an existing folder may be replaced.
 
     Raises:
@@ -89,7 +95,18 @@ def write_colmap(
         temporary.mkdir()
         (temporary / "cameras.txt").write_text("\n".join(lens_lines) + "\n", encoding="utf-8")
         (temporary / "images.txt").write_text("\n".join(image_lines) + "\n", encoding="utf-8")
-        (temporary / "points3D.txt").write_text("# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n", encoding="utf-8")
+        (temporary / "points3D.txt").write_text(_point_lines(points, colors), encoding="utf-8")
+
+
+def _point_lines(points: Float[np.ndarray, "points 3"] | None, colors: UInt8[np.ndarray, "points 3"] | None) -> str:
+    """The text of points3D.txt."""
+    places = np.empty((0, 3)) if points is None else points
+    shades = np.full(places.shape, _GREY, np.uint8) if colors is None else colors
+    lines = [
+        f"{index} {x:.7g} {y:.7g} {z:.7g} {red} {green} {blue} 0"
+        for index, ((x, y, z), (red, green, blue)) in enumerate(zip(places, shades, strict=True), start=1)
+    ]
+    return "\n".join(["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]", *lines]) + "\n"
 
 
 def read_colmap(path: str | Path) -> Camera:

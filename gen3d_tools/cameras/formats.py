@@ -151,6 +151,8 @@ def write_transforms(
     width: int,
     height: int,
     names: Sequence[str],
+    beside: Sequence[Mapping[str, str]] | None = None,
+    notes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a `transforms.json` (nerfstudio, instant-ngp).
@@ -161,6 +163,8 @@ def write_transforms(
         width: Picture width in pixels.
         height: Picture height in pixels.
         names: The picture of each camera, relative to the file.
+        beside: Further keys of each camera, such as `mask_path` and `depth_file_path`.
+        notes: Further keys of the file, such as `ply_file_path`.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
@@ -171,11 +175,51 @@ def write_transforms(
         raise InputError("a transforms.json cannot hold skew; write EG3D labels instead")
     check_pictures(len(cameras), width, height, names)
     pixels = lens[:, [0, 4, 2, 5]].double() * torch.tensor([width, height, width, height], dtype=torch.float64)
+    keys, further = ("fl_x", "fl_y", "cx", "cy"), [{}] * len(names) if beside is None else beside
     frames = [
-        {"file_path": file, **dict(zip(("fl_x", "fl_y", "cx", "cy"), numbers, strict=True)), "transform_matrix": matrix}
-        for file, numbers, matrix in zip(names, pixels.tolist(), _to_opengl(cameras).tolist(), strict=True)
+        {"file_path": file, **more, **dict(zip(keys, numbers, strict=True)), "transform_matrix": matrix}
+        for file, more, numbers, matrix in zip(
+            names, further, pixels.tolist(), _to_opengl(cameras).tolist(), strict=True
+        )
     ]
-    _write_json(path, {"camera_model": "PINHOLE", "w": width, "h": height, "frames": frames}, overwrite=overwrite)
+    content = {"camera_model": "PINHOLE", "w": width, "h": height, **(notes or {}), "frames": frames}
+    _write_json(path, content, overwrite=overwrite)
+
+
+def check_one_lens(cameras: Camera) -> None:
+    """Refuse cameras that the files of NeRF's synthetic scenes cannot hold: one angle serves all pictures of a file.
+
+    Raises:
+        InputError: A lens is not centred, has skew or no square pixels, or the lenses differ.
+    """
+    lens = _flat(cameras)
+    centred = (lens[:, [2, 5]] - 0.5).abs().max() < 1e-4 and lens[:, 1].abs().max() < 1e-4
+    if not centred or (lens[:, [0, 4]] / lens[0, 0] - 1).abs().max() > 1e-4:
+        raise InputError(
+            "a transforms file of NeRF's synthetic scenes holds one centred lens for all pictures; write nerfstudio's"
+        )
+
+
+def write_nerf_synthetic(path: str | Path, cameras: Camera, *, names: Sequence[str], overwrite: bool = False) -> None:
+    """Write a `transforms_train.json` as those of NeRF's synthetic scenes (Mildenhall et al. 2020), made by Blender.
+
+    Args:
+        path: The JSON file to write.
+        cameras: The cameras, [n], all with the same centred lens.
+        names: The picture of each camera, relative to the file; their suffix .png is left out there.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        InputError: See `check_one_lens`; or another number of names than cameras, or the file exists.
+    """
+    check_one_lens(cameras)
+    check_pictures(len(cameras), 1, 1, names)
+    angle = 2 * math.atan(0.5 / cameras.intrinsics[0, 0, 0].item())
+    frames = [
+        {"file_path": f"./{file.removesuffix('.png')}", "transform_matrix": matrix}
+        for file, matrix in zip(names, _to_opengl(cameras).tolist(), strict=True)
+    ]
+    _write_json(path, {"camera_angle_x": angle, "frames": frames}, overwrite=overwrite)
 
 
 def _camera_path(data: Mapping[str, Any], path: Path) -> Camera:

@@ -14,7 +14,7 @@ import imageio.v3 as iio
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -80,9 +80,11 @@ def write_image(path: str | Path, image: Float[Tensor, "3 h w"], *, overwrite: b
 
 
 def encode_pixels(
-    file: BytesIO | BufferedWriter, pixels: UInt8[np.ndarray, "h w channels"], suffix: str = ".png"
+    file: BytesIO | BufferedWriter,
+    pixels: UInt8[np.ndarray, "h w *channels"] | UInt16[np.ndarray, "h w"],
+    suffix: str = ".png",
 ) -> None:
-    """Write pixels in the format of a suffix.
+    """Write pixels in the format of a suffix; 16 bits fit into .png.
 
     The file is open already: imageio reads more than a place into some names, such as those below `renders.zip/`.
     """

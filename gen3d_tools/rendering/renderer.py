@@ -277,7 +277,14 @@ def surface_normals(
 
 @torch.no_grad()
 def normals(
-    field: RadianceField, camera: Camera, frames: Frames, *, step: float | None = None, chunk: int = 1 << 13
+    field: RadianceField,
+    camera: Camera,
+    frames: Frames,
+    *,
+    config: RenderConfig | None = None,
+    step: float | None = None,
+    chunk: int = 1 << 13,
+    raw_density: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "*b 3 n n"]:
     """Find the surface's normal at every pixel.
 
@@ -285,17 +292,22 @@ def normals(
         field: The field of `frames`.
         camera: The cameras of `frames`.
         frames: What `render` gave.
+        config: The settings of `frames`, if they were not the field's own.
         step: See `surface_normals`.
         chunk: Points worked on at a time.
+        raw_density: See `surface_normals`.
 
     Returns:
         Unit vectors away from the surface in world axes; zero where opacity is 0.5 or less.
     """
     resolution = frames.distance.shape[-1]
-    origins, directions = camera_rays(camera.to(field.device), resolution, field.render_config.pixel_grid)
+    grid = (config or field.render_config).pixel_grid
+    origins, directions = camera_rays(camera.to(field.device), resolution, grid)
     solid = frames.opacity.flatten(-3) > 0.5
     points = (origins + directions * frames.distance.flatten(-3)[..., None])[solid]
     vectors = torch.zeros_like(origins)
     if len(points):
-        vectors[solid] = chunked(lambda piece: surface_normals(field, piece, step), points, chunk)
+        vectors[solid] = chunked(
+            lambda piece: surface_normals(field, piece, step, raw_density=raw_density), points, chunk
+        )
     return rearrange(vectors, "... (y x) c -> ... c y x", y=resolution)

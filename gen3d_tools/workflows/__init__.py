@@ -4,6 +4,7 @@ The commands:
 
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
 * `invert/`, `align`: photos to 3D; faces cut out of photos as generators expect them.
+* `dataset/`: samples to multi-view sets, as other programs and `train` learn from them.
 * `train`: pictures to a generator.
 * `reconstruct`: `gen3d invert` with a network without latents: one pass.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from gen3d_tools.cameras.formats import (
     load_cameras,
     read_eg3d_labels,
     write_camera_path,
+    write_nerf_synthetic,
 )
 from gen3d_tools.errors import InputError, NotFoundError
 from tests.support.camera_sets import write_colmap, write_transforms
@@ -313,3 +315,36 @@ def test_nothing_is_replaced_unasked(tmp_path: Path, write):
         write(tmp_path / "out", cameras())
     write(tmp_path / "out", cameras(2), overwrite=True)
     assert len(load_cameras(tmp_path / "out")) == 2
+
+
+def test_what_belongs_to_a_camera_stands_beside_it_and_the_camera_stays(tmp_path):
+    beside = [{"mask_path": f"masks/{index}.png"} for index in range(5)]
+    names, path = [f"{index}.png" for index in range(5)], tmp_path / "transforms.json"
+    notes = {"ply_file_path": "points.ply"}
+    formats.write_transforms(path, cameras(), width=64, height=64, names=names, beside=beside, notes=notes)
+    content = json.loads(path.read_text())
+    assert content["ply_file_path"] == "points.ply"
+    assert [frame["mask_path"] for frame in content["frames"]] == [row["mask_path"] for row in beside]
+    assert_same(load_cameras(path), cameras())
+
+
+def test_points_of_a_colmap_model_have_numbers_colours_and_no_tracks(tmp_path):
+    points, colors = np.array([[0.5, -1.25, 2.0], [0, 0, 1e-3]]), np.array([[1, 2, 3], [255, 0, 9]], np.uint8)
+    names = [f"{index}.png" for index in range(5)]
+    colmap.write_colmap(tmp_path / "0", cameras(), width=8, height=8, names=names, points=points, colors=colors)
+    lines = (tmp_path / "0/points3D.txt").read_text().splitlines()
+    assert lines[1:] == ["1 0.5 -1.25 2 1 2 3 0", "2 0 0 0.001 255 0 9 0"]
+    assert_same(read_colmap(tmp_path / "0"), cameras())
+
+
+def test_synthetic_scenes_have_one_lens_and_names_without_a_suffix(tmp_path):
+    one_lens = Camera.from_spherical([0.0, 120.0], [10.0, -40.0], 2.0, fov_y_deg=30.0)
+    write_nerf_synthetic(tmp_path / "transforms_train.json", one_lens, names=["train/0.png", "train/1.png"])
+    content = json.loads((tmp_path / "transforms_train.json").read_text())
+    assert [frame["file_path"] for frame in content["frames"]] == ["./train/0", "./train/1"]
+    assert content["camera_angle_x"] == pytest.approx(math.radians(30))
+    assert_same(load_cameras(tmp_path / "transforms_train.json"), one_lens)
+    with pytest.raises(InputError, match="one centred lens for all pictures"):
+        write_nerf_synthetic(tmp_path / "other.json", cameras(), names=[f"{index}.png" for index in range(5)])
+    with pytest.raises(InputError, match="one centred lens"):
+        write_nerf_synthetic(tmp_path / "other.json", cameras(1, off_centre=True), names=["0.png"])

@@ -43,3 +43,15 @@ PLAYWRIGHT=1.65.2
 echo "Installing with pip into the environment, where it is missing: playwright $PLAYWRIGHT"
 python=../../.venv/bin/python
 "$python" -m pip --disable-pip-version-check install -qq "playwright==$PLAYWRIGHT"
+
+PYCOLMAP=4.2.1
+echo "Installing with pip into the environment, where it is missing: pycolmap $PYCOLMAP"
+"$python" -m pip --disable-pip-version-check install -qq "pycolmap==$PYCOLMAP" || skipped "pycolmap cannot be installed here"
+
+# nerfstudio asks for half a gigabyte of packages; its readers need these alone, in a folder of their own.
+NERFSTUDIO="nerfstudio==1.1.5 opencv-python-headless tyro docstring_parser typeguard shtab mediapy appdirs"
+if [ ! -d python/nerfstudio ]; then
+    echo "Installing with pip into tests/clients/python: nerfstudio, and what its readers import"
+    # shellcheck disable=SC2086
+    "$python" -m pip --disable-pip-version-check install -qq --no-deps --target python $NERFSTUDIO || skipped "nerfstudio cannot be installed here"
+fi

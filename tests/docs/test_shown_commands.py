@@ -19,6 +19,10 @@ SMALLER = {
     "sample": {"always": {"--size": "16"}, "shown": {"--views": "2"}},
     "video": {"always": {"--size": "16", "--seconds": "0.2"}, "shown": {}},
     "mesh": {"always": {"--resolution": "32"}, "shown": {"--texture": "64", "--faces": "800", "--points": "500"}},
+    "dataset": {
+        "always": {"--size": "16", "--resolution": "24", "--points": "100"},
+        "shown": {"--views": "3", "--seeds": "0"},
+    },
     "invert": {"always": {"--preset": "fast", "--steps": "2"}, "shown": {}},
     "bench": {"always": {"--size": "16", "--resolution": "16", "--repeat": "1", "--threads": "1"}, "shown": {}},
 }
@@ -38,6 +42,7 @@ PARSED_ONLY = {
     r".*\bTripoSR\b": "needs published weights",
     r"(video|mesh) mug\b": "needs what published weights make",
     "invert .*--resume": "needs an interrupted run: tests/cli/test_invert.py",
+    "dataset .* --class all": "makes thousands of objects",
     "mesh .*--format npz,mrc": "needs an optional package",
     ".* --ray ": "needs a cluster: tests/batch/test_ray_engine.py makes one",
     ".* s3://": "needs a bucket: tests/batch/test_store.py has a server",

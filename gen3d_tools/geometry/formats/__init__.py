@@ -7,6 +7,7 @@
 * `threemf`: .3mf for printing.
 * `usdz`: .usdz for phones.
 * `point_cloud`: `sample_points`, `write_points`: .ply, .xyz, .npz.
+* `splats`: `surface_splats`, `write_splats`: Gaussians of a surface, in the .ply that splat viewers open.
 * `density_grid`: `write_density`, `read_density`: .npz, .mrc, and back to a field.
 * `lengths`: lengths with units, and what a file's numbers then mean.
 """
