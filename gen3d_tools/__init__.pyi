@@ -22,6 +22,7 @@ from gen3d_tools.errors import MissingDependencyError as MissingDependencyError
 from gen3d_tools.errors import NotFoundError as NotFoundError
 from gen3d_tools.errors import OutOfDistributionError as OutOfDistributionError
 from gen3d_tools.errors import OutOfMemoryError as OutOfMemoryError
+from gen3d_tools.errors import PlaceError as PlaceError
 from gen3d_tools.fields.field import FunctionField as FunctionField
 from gen3d_tools.fields.field import RadianceField as RadianceField
 from gen3d_tools.fields.render_config import RenderConfig as RenderConfig

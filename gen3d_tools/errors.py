@@ -7,6 +7,7 @@
     ├── MissingDependencyError    exit 5   an optional package or system library is missing
     ├── OutOfMemoryError          exit 6   even the smallest chunk does not fit
     ├── BatchError                exit 7   part of a batch failed, the rest is done
+    ├── PlaceError                exit 1   a disk is full, or a place takes no files
     └── OutOfDistributionError    exit 8   a photo shows nothing that the model knows
 
 Each message is one printable line of at most 2,000 characters: what was found, what was needed, what to try. The
@@ -63,6 +64,10 @@ class BatchError(Gen3DError):
     """Part of a batch failed; what succeeded is on disk."""
 
     exit_code = 7
+
+
+class PlaceError(Gen3DError):
+    """A disk is full, or a place takes no files: whatever else is written there fails as well."""
 
 
 class OutOfDistributionError(Gen3DError):

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
 
-from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.errors import Gen3DError, InputError, PlaceError
 from gen3d_tools.ownership import in_the_way
 from gen3d_tools.staging import ROOM, Staging, in_staging, remove_leftovers
 from gen3d_tools.wording import choose, option
@@ -60,7 +60,7 @@ def _check_place(path: Path, *, overwrite: bool, kind: Kind | None = None) -> No
     while not os.path.lexists(parent):
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise Gen3DError(f"cannot write {path}: {parent} is not a writable folder; choose another place{_by_option()}")
+        raise PlaceError(f"cannot write {path}: {parent} is not a writable folder; choose another place{_by_option()}")
     if os.path.lexists(path) and not overwrite:
         replace_it = option("overwrite", True)
         raise InputError(f"{path} exists already; give another name{_by_option()}, or add {replace_it} to replace it")
@@ -241,11 +241,11 @@ def listed(names: Sequence[str]) -> str:
 
 def _translate(error: OSError, path: Path) -> Gen3DError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Gen3DError(
+        return PlaceError(
             f"the disk is full: {path} was not written; free some space or choose another place{_by_option()}"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-        return Gen3DError(f"cannot write {path}: {error.strerror}; choose another place{_by_option()}")
+        return PlaceError(f"cannot write {path}: {error.strerror}; choose another place{_by_option()}")
     if error.errno == errno.ENAMETOOLONG:
         return InputError(
             f"cannot write {shorten(str(path), 200)}: the name is too long here; give a shorter one{_by_option()}"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -58,6 +58,8 @@ class Record:
     content: Mapping[str, Any]
     files: Mapping[str, Proof | None] = field(default_factory=dict)
     """By name, relative to the record's folder; None where version 0.1 has listed no more than the name."""
+    begun: frozenset[str] = frozenset()
+    """Names of outputs that other processes were about to write when the run was ended: they may be there."""
 
     @property
     def folder(self) -> Path:
@@ -102,7 +104,8 @@ def _record(path: Path, content: Any) -> Record | None:
         return None
     listed = content.get("files")
     if isinstance(listed, dict):
-        return Record(path, content, {name: _proof(value) for name, value in listed.items() if _is_below(name)})
+        files = {name: _proof(value) for name, value in listed.items() if _is_below(name)}
+        return Record(path, content, files, _begun([content]))
     outputs = content.get("outputs")
     names = [Path(name).name for name in outputs if isinstance(name, str)] if isinstance(outputs, list) else []
     return Record(path, content, dict.fromkeys(name for name in names if name))
@@ -112,6 +115,13 @@ def _proof(value: Any) -> Proof:
     """Read a proof; one that cannot be read fits no file."""
     size, digest = (value.get("bytes"), value.get("sha256")) if isinstance(value, dict) else (None, None)
     return Proof(size, digest) if isinstance(size, int) and isinstance(digest, str) else Proof(-1, "")
+
+
+def _begun(lines: Iterable[Any]) -> frozenset[str]:
+    """Gather what a record, or the lines of a log, name as begun."""
+    lists = [line.get("begun") for line in lines if isinstance(line, dict)]
+    names = [name for one in lists if isinstance(one, list) for name in one]
+    return frozenset(name for name in names if isinstance(name, str) and _is_below(name))
 
 
 def _is_below(name: str) -> bool:
@@ -156,14 +166,33 @@ class Log:
             proof: By what it will be known.
             content: What the record will say, as plain JSON values: the log begins with it.
         """
+        self.add_all({name: proof}, content)
+
+    def add_all(self, files: Mapping[str, Proof], content: Mapping[str, Any]) -> None:
+        """Note files that belong together, which another process may have given their names already.
+
+        Args:
+            files: By name, relative to the record's folder.
+            content: What the record will say.
+        """
+        self._write(
+            [{"name": name, "bytes": proof.size, "sha256": proof.sha256} for name, proof in files.items()], content
+        )
+
+    def begin(self, names: Sequence[str], content: Mapping[str, Any]) -> None:
+        """Note outputs that another process is about to write.
+
+        Args:
+            names: Of files or folders, relative to the record's folder.
+            content: What the record will say.
+        """
+        self._write([{"begun": list(names)}], content)
+
+    def _write(self, lines: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> None:
         if self._file is None:
             self.path, self._file = _open_log(self._folder, self._stem)
-            self._write(content)
-        self._write({"name": name, "bytes": proof.size, "sha256": proof.sha256})
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        assert self._file is not None
-        self._file.write(json.dumps(line).encode() + b"\n")
+            lines = [content, *lines]
+        self._file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -206,7 +235,7 @@ def read_log(path: Path) -> Record | None:
     files = {
         line["name"]: _proof(line) for line in lines if isinstance(line, dict) and isinstance(line.get("name"), str)
     }
-    return None if record is None else Record(path, record.content, {**record.files, **files})
+    return None if record is None else Record(path, record.content, {**record.files, **files}, _begun(lines))
 
 
 def _json_lines(file: IO[bytes]) -> Iterator[Any]:
@@ -247,7 +276,8 @@ def choose_record(
         if not os.path.lexists(path) and (log == own_log or not os.path.lexists(log)):
             return (superseded[0].path if superseded else path), superseded
         record = read_record(path)
-        if record is not None and {name for name in record.files if (folder / name).exists()} <= set(names):
+        known = () if record is None else {*record.files, *record.begun}
+        if record is not None and {name for name in known if (folder / name).exists()} <= set(names):
             superseded.append(record)
     raise AssertionError("there is no end of numbers")
 

@@ -17,6 +17,11 @@ def options_are_typed() -> Iterator[None]:
         _ON_COMMAND_LINE.reset(before)
 
 
+def are_options_typed() -> bool:
+    """Whether messages name options of the command line."""
+    return _ON_COMMAND_LINE.get()
+
+
 def option(argument: str, value: object = None, *, typed: str = "") -> str:
     """Name an option: `--scale 80mm` on the command line, `scale='80mm'` in Python.
 

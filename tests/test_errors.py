@@ -7,6 +7,7 @@ from gen3d_tools import errors
 TREE = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
 EXIT_CODES = {
     "Gen3DError": 1,
+    "PlaceError": 1,
     "InputError": 2,
     "NotFoundError": 3,
     "CheckpointError": 4,

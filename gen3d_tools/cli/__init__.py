@@ -2,6 +2,7 @@
 
 * `app`: `gen3d` itself: the commands, and the exit code of every error.
 * `options`, `mesh_options`, `invert_options`: options that commands share; those of `gen3d mesh` and `gen3d invert`.
+* `batch_options`: how many processes share the work of a command.
 * `terminal/`: around every command: arguments read, progress shown, streams as they come.
 
 One module per command:

@@ -4,7 +4,7 @@ from functools import partial
 
 import typer
 
-from gen3d_tools.cli import mesh_options, options
+from gen3d_tools.cli import batch_options, mesh_options, options
 from gen3d_tools.cli.terminal.command import Command
 from gen3d_tools.cli.terminal.running import run_workflow
 
@@ -42,6 +42,7 @@ def mesh(
     out: options.Out = None,
     base: options.Base = None,
     device: options.Device = "auto",
+    workers: batch_options.Workers = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -53,6 +54,7 @@ def mesh(
 
     Example: `gen3d mesh shapes --class chair --seeds 7 --faces 20000 --texture 1024 -o chair.glb`
     """
+    from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.geometry.formats.lengths import parse_length
     from gen3d_tools.workflows.mesh.run import (
         MeshOptions,
@@ -92,6 +94,14 @@ def mesh(
         preview=preview,
         report=report,
     )
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
+    settings = RunOptions(
+        out=out,
+        device=device,
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+        base=base,
+        batch=BatchOptions(workers=workers),
+    )
     work = partial(workflow, model, choice, surface=shape, delivery=delivery, options=settings)
     run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

@@ -38,7 +38,12 @@ Out = Annotated[
     ),
 ]
 """As typed: a slash at the end, which `Path` forgets, says that it is a folder."""
-Device = Annotated[str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="Device: auto, cpu, cuda, cuda:1, mps; where work is spread, cuda:0,1: a process on each."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of paths.")]
 JsonRecord = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of commands that only tell
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only, no progress.")]

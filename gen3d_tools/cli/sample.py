@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gen3d_tools.cli import options
+from gen3d_tools.cli import batch_options, options
 from gen3d_tools.cli.terminal.command import GridCommand
 from gen3d_tools.cli.terminal.running import run_workflow
 
@@ -33,6 +33,7 @@ def sample(
     out: options.Out = None,
     base: options.Base = None,
     device: options.Device = "auto",
+    workers: batch_options.Workers = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -44,6 +45,7 @@ def sample(
 
     Example: `gen3d sample shapes --class car,mug --seeds 0-3 --grid --show rgb,depth,normal`
     """
+    from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.running.runs import RunOptions
     from gen3d_tools.workflows.sample import ViewOptions
     from gen3d_tools.workflows.sample import sample as workflow
@@ -51,7 +53,15 @@ def sample(
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
+    settings = RunOptions(
+        out=out,
+        device=device,
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+        base=base,
+        batch=BatchOptions(workers=workers),
+    )
     run_workflow(
         lambda reporter: workflow(
             model,

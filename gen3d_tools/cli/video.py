@@ -2,7 +2,7 @@
 
 import typer
 
-from gen3d_tools.cli import options
+from gen3d_tools.cli import batch_options, options
 from gen3d_tools.cli.terminal.command import GridCommand
 from gen3d_tools.cli.terminal.running import run_workflow
 
@@ -36,6 +36,7 @@ def video(
     file_format: options.Format = None,
     base: options.Base = None,
     device: options.Device = "auto",
+    workers: batch_options.Workers = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -47,6 +48,7 @@ def video(
 
     Example: `gen3d video shapes --class mug --seeds 0-3 --interpolate -o mugs.mp4`
     """
+    from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.running.runs import RunOptions
     from gen3d_tools.workflows.sample import ViewOptions
     from gen3d_tools.workflows.samples.selection import SampleSelection
@@ -54,7 +56,15 @@ def video(
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, base=base)
+    settings = RunOptions(
+        out=out,
+        device=device,
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+        base=base,
+        batch=BatchOptions(workers=workers),
+    )
     run_workflow(
         lambda reporter: workflow(
             model,

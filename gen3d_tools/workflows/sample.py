@@ -1,13 +1,15 @@
 """`gen3d sample`: pictures of seeds, as files or as one labelled grid."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.batch.pieces import Maker, Notes, Piece, Prepare
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import InputError
 from gen3d_tools.fields.field import RadianceField
@@ -18,6 +20,8 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, depth_picture, normal_picture, write_image
 from gen3d_tools.rendering.ray_rendering import Sampling
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
+from gen3d_tools.wording import option
+from gen3d_tools.workflows.running.batches import load_here, make_pieces, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
@@ -143,7 +147,8 @@ def sample(
             picture and there are several.
         cameras_out: "nerfstudio" or "colmap": write the cameras of the pictures too, for the programs of that name.
         look: Angles, size and quality.
-        options: Where the pictures go (one by its suffix, or a folder of them), and on which device.
+        options: Where the pictures go (one by its suffix, or a folder of them), on which device, and how many processes
+            make them.
         reporter: Takes messages and progress.
 
     Raises:
@@ -162,7 +167,7 @@ def sample(
     target = options.target("sample", model, choice.name_parts)
     if options.file is not None:
         check_image_path(target, overwrite=options.replaces)
-    generator = load_generator(model, device=options.device, base=options.base)
+    generator = load_here(model, options)
     look = look.sized(generator)
     cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
@@ -173,14 +178,19 @@ def sample(
     run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"show": kinds, "views": views, "grid": plan.sheet is not None} | asdict(look)
     run.options |= {"table": table, "cameras_out": camera_format}
-    whole = claim(run, plan.paths, target, options, apart=plan.sheet is None)
+    manifests = manifest_paths(target, options)
+    if plan.sheet is not None and options.batch.asked:
+        raise InputError(f"a sheet is one picture, which one process makes; leave {option('workers')} out")
+    whole = claim(run, [*plan.paths, *manifests], target, options, apart=plan.sheet is None)
     if options.dry_run:
         _say_plan(run, plan, columns)
         return run
     shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
     with run.recording():
         if plan.sheet is None:
-            _write_pictures(run, plan, shoot, whole, overwrite=options.replaces)
+            write_manifests(manifests, _pieces(plan, ()), run)
+            prepare = partial(_prepare, model, options.base, choice.psi, kinds, views, look)
+            _write_pictures(run, plan, shoot, prepare, whole, options)
         elif plan.sheet in whole:
             run.add(plan.sheet, "there already")
         else:
@@ -253,6 +263,10 @@ class _Shoot:
     cameras: Sequence[Camera]
     look: ViewOptions
 
+    def line(self, one: Sample) -> str:
+        """Say for people what a picture is."""
+        return f"{one.label}, {self.look.size} x {self.look.size} pixels"
+
     def pictures(self, one: Sample, wanted: Sequence[bool]) -> Iterator[Float[Tensor, "3 size size"] | None]:
         """Render a sample: its kinds of picture, each from all views; None where one is not wanted."""
         if not any(wanted):
@@ -265,19 +279,69 @@ class _Shoot:
             yield picture(field, camera, kind, look, config) if is_wanted else None
 
 
-def _write_pictures(run: Run, plan: _Plan, shoot: _Shoot, whole: Container[Path], *, overwrite: bool) -> None:
-    """Write one file after the other; those that are whole already stay."""
-    paths = plan.pictures
-    with run.reporter.progress("rendering", len(paths)) as done:
-        for one, row in zip(plan.samples, plan.files, strict=True):
-            for path, image in zip(row, shoot.pictures(one, [path not in whole for path in row]), strict=True):
-                if image is not None:
-                    write_image(path, image, overwrite=overwrite)
-                there = "" if image is not None else ", there already"
-                run.add(path, f"{one.label}, {shoot.look.size} x {shoot.look.size} pixels{there}")
-                done(len(run.outputs))
+@dataclass(frozen=True)
+class _Task:
+    """One sample, in whichever process it is rendered."""
+
+    sample: Sample
+    files: Sequence[Path]
+    """Of its pictures."""
+    wanted: Sequence[bool]
+    """Which of them are not whole yet."""
+
+
+def _pieces(plan: _Plan, whole: Container[Path]) -> list[Piece]:
+    """A piece for each sample, but for those that are whole."""
+    pieces = []
+    for one, row in zip(plan.samples, plan.files, strict=True):
+        wanted = [path not in whole for path in row]
+        outputs = [path for path in row if path not in whole]
+        if outputs:
+            facts = {"seed": one.seed, "class": one.class_name or None}
+            pieces.append(Piece(name=one.label, task=_Task(one, row, wanted), outputs=outputs, facts=facts))
+    return pieces
+
+
+def _prepare(
+    model: str, base: str | None, psi: float, kinds: Sequence[str], views: int, look: ViewOptions, device: str
+) -> Maker:
+    """Load in another process what makes pictures."""
+    generator = load_generator(model, device=device, base=base)
+    cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
+    return partial(_make, _Shoot(generator, psi, kinds, cameras, look), True)
+
+
+def _make(
+    shoot: _Shoot, overwrite: bool, task: _Task, notes: Notes, *, done: Callable[[], None] = lambda: None
+) -> None:
+    """Write a sample's pictures, one file after the other; those that are whole already stay."""
+    for path, image in zip(task.files, shoot.pictures(task.sample, task.wanted), strict=True):
+        if image is not None:
+            write_image(path, image, overwrite=overwrite)
+            notes.add(path, shoot.line(task.sample))
+            done()
+
+
+def _write_pictures(
+    run: Run, plan: _Plan, shoot: _Shoot, prepare: Prepare, whole: Container[Path], options: RunOptions
+) -> None:
+    """Write the pictures of every sample; those that are whole already stay."""
+    for one, row in zip(plan.samples, plan.files, strict=True):
+        for path in row:
+            if path in whole:
+                run.add(path, f"{shoot.line(one)}, there already")
+    with run.reporter.progress("rendering", len(plan.pictures)) as done:
+
+        def count() -> None:
+            done(sum(path in pictures for path in run.outputs))
+
+        pictures = set(plan.pictures)
+        here = partial(_make, shoot, options.replaces, done=count)
+        for _ in make_pieces(run, _pieces(plan, whole), options, here, prepare):
+            count()
+    run.sort(plan.pictures)
     if plan.cameras is not None:
-        _write_cameras(run, plan.cameras, plan.files[0], shoot, whole, overwrite=overwrite)
+        _write_cameras(run, plan.cameras, plan.files[0], shoot, whole, overwrite=options.replaces)
 
 
 def _write_cameras(

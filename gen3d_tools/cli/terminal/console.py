@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from gen3d_tools.cli.terminal.streams import OutputError, print_path, print_result
 from gen3d_tools.printable import MESSAGE_LENGTH, printable
-from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.reporting import PieceEvent, Reporter
 
 if TYPE_CHECKING:
     from gen3d_tools.workflows.running.runs import Run
@@ -78,10 +79,12 @@ class ConsoleReporter(Reporter):
     Args:
         quiet: Print nothing but paths.
         paths: Print the paths of outputs on stdout, each as soon as it is complete.
+        as_json: Print a line of JSON on stderr for each piece that a worker has made.
     """
 
-    def __init__(self, *, quiet: bool = False, paths: bool = True) -> None:
+    def __init__(self, *, quiet: bool = False, paths: bool = True, as_json: bool = False) -> None:
         self.console = stderr_console()
+        self.as_json = as_json
         self.quiet = quiet
         self._paths = paths
         self._unprinted: OutputError | None = None
@@ -120,6 +123,14 @@ class ConsoleReporter(Reporter):
         else:
             size = file_size(size_of(path))
             self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {size})[/]")
+
+    def piece(self, event: PieceEvent) -> None:
+        """Print a line of JSON for programs; for people, why a piece failed."""
+        if self.as_json:
+            sys.stderr.write(json.dumps(asdict(event)) + "\n")
+            sys.stderr.flush()
+        elif event.error is not None:
+            self.say(f"{event.piece} failed {event.tries} times: {event.error}")
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

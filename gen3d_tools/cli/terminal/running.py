@@ -33,7 +33,7 @@ def run_workflow(
         BatchError: Part of the work failed; what is done is printed.
     """
     set_verbosity(quiet=quiet, verbose=verbose)
-    reporter = ConsoleReporter(quiet=quiet or as_json, paths=not as_json)
+    reporter = ConsoleReporter(quiet=quiet or as_json, paths=not as_json, as_json=as_json)
     try:
         with ended_by_signals():
             run = work(reporter)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -13,14 +14,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.batch.pieces import Maker, Notes, Piece, Prepare
 from gen3d_tools.errors import BatchError, Gen3DError
 from gen3d_tools.files import atomic_path
+from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.extraction.lattice import Progress
 from gen3d_tools.media.images import encode_pixels, from_uint8, to_uint8, write_image
-from gen3d_tools.workflows.mesh.options import NOTES_FOLDER, SHEET_NAME, Files, written_files
+from gen3d_tools.workflows.mesh.options import (
+    NOTES_FOLDER,
+    SHEET_NAME,
+    Files,
+    MeshOptions,
+    OutputOptions,
+    written_files,
+)
 from gen3d_tools.workflows.mesh.preview import STRIP_SIZE
 from gen3d_tools.workflows.mesh.sample import MadeMesh, MeshTask, make_sample
-from gen3d_tools.workflows.running.runs import Run
+from gen3d_tools.workflows.running.batches import make_pieces
+from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.sheets import samples_sheet
 
 _ALREADY = "there already"
@@ -35,7 +47,42 @@ class _Outcome:
     failed: bool = False
 
 
-def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path, whole: Container[Path]) -> None:
+def pieces_of(plan: Sequence[Files], job: MeshTask) -> list[Piece]:
+    """A piece for each sample."""
+    return [
+        Piece(
+            name=files.sample.label,
+            task=files,
+            outputs=_outputs(files, job),
+            facts={"seed": files.sample.seed, "class": files.sample.class_name or None},
+        )
+        for files in plan
+    ]
+
+
+def prepare(
+    model: str, base: str | None, psi: float, surface: MeshOptions, delivery: OutputOptions, device: str
+) -> Maker:
+    """Load in another process what makes meshes."""
+    generator = load_generator(model, device=device, base=base)
+    return partial(_make_elsewhere, MeshTask(generator, psi, surface, delivery, True, Reporter()))
+
+
+def _make_elsewhere(job: MeshTask, files: Files, notes: Notes) -> None:
+    """Mesh one of several samples in a process of its own; what is said of it goes into its note."""
+    made = make_sample(files, job, notes, lambda now, of: None, draw=True)
+    _write_note(files.note, _Outcome(_row(files, made), made.picture))
+
+
+def make_all(
+    plan: Sequence[Files],
+    job: MeshTask,
+    run: Run,
+    folder: Path,
+    whole: Container[Path],
+    options: RunOptions,
+    elsewhere: Prepare,
+) -> None:
     """Mesh every sample and note in `run` what was made and what failed.
 
     Several samples get a table in `run.summary`, and their pictures in one contact sheet.
@@ -46,6 +93,8 @@ def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path, whole
         run: Takes notes.
         folder: Where the contact sheet goes.
         whole: Files that need not be made again.
+        options: How many processes share the work.
+        elsewhere: Loads in another one what makes meshes.
 
     Raises:
         Gen3DError: The only sample failed.
@@ -60,21 +109,8 @@ def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path, whole
         if _has_sheet(plan):
             run.add(folder / SHEET_NAME, _ALREADY)
         return
-    points = job.surface.resolution**3
-    outcomes: list[_Outcome] = []
     run.in_table = True
-    with job.reporter.progress("meshing, lattice points", len(plan) * points) as done:
-        for index, files in enumerate(plan):
-
-            def progress(now: int, _: int, before: int = index * points) -> None:
-                done(before + now)
-
-            if files.note in whole and _is_there(files, job, whole):
-                outcomes.append(_read_note(files.note))
-                _add_all(files, job, run)
-            else:
-                outcomes.append(_make(files, job, run, progress))
-            done((index + 1) * points)
+    outcomes = _outcomes(plan, job, run, whole, options, elsewhere)
     if all(outcome.failed for outcome in outcomes):
         label, message = next(iter(run.failures.items()))
         raise BatchError(f"all {len(plan)} samples failed; {label}: {message}")
@@ -83,6 +119,37 @@ def make_all(plan: Sequence[Files], job: MeshTask, run: Run, folder: Path, whole
     _write_sheet(plan, outcomes, job, run, folder / SHEET_NAME)
     if not run.failures:
         _remove_notes(plan, run, folder)
+
+
+def _outcomes(
+    plan: Sequence[Files], job: MeshTask, run: Run, whole: Container[Path], options: RunOptions, elsewhere: Prepare
+) -> list[_Outcome]:
+    """Mesh the samples that are not whole, and give what the table says of each, in the order of the plan."""
+    points = job.surface.resolution**3
+    found: dict[str, _Outcome] = {}
+    for files in plan:
+        if files.note in whole and _is_there(files, job, whole):
+            found[files.sample.label] = _read_note(files.note)
+            _add_all(files, job, run)
+    rest = [files for files in plan if files.sample.label not in found]
+    with job.reporter.progress("meshing, lattice points", len(plan) * points) as done:
+
+        def make(files: Files, _: Notes) -> _Outcome:
+            before = len(found) * points
+            return _make(files, job, run, lambda now, _: done(before + now))
+
+        for piece, outcome in make_pieces(run, pieces_of(rest, job), options, make, elsewhere):
+            found[piece.name] = _read_note(piece.task.note) if outcome is None else outcome
+            done(len(found) * points)
+    for files in rest:
+        label = files.sample.label
+        found.setdefault(label, _failed(files, run.failures.get(label, "")))
+    run.sort([path for files in plan for path in _outputs(files, job)])
+    return [found[files.sample.label] for files in plan]
+
+
+def _outputs(files: Files, job: MeshTask) -> list[Path]:
+    return written_files(files, textured=job.surface.texture is not None)
 
 
 def _make_one(files: Files, job: MeshTask, run: Run, whole: Container[Path]) -> None:
@@ -102,18 +169,20 @@ def _make(files: Files, job: MeshTask, run: Run, progress: Progress) -> _Outcome
     try:
         made = make_sample(files, job, run, progress, draw=True)
     except Gen3DError as error:
-        return _failed(files, str(error), job, run)
+        message = str(error)
     except (MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError) as error:
-        return _failed(files, f"unexpected {type(error).__name__}: {error}", job, run)
-    outcome = _Outcome(_row(files, made), made.picture)
-    _write_note(files.note, outcome)
-    return outcome
-
-
-def _failed(files: Files, message: str, job: MeshTask, run: Run) -> _Outcome:
-    """Note that a sample failed; files of it that are complete stay."""
+        message = f"unexpected {type(error).__name__}: {error}"
+    else:
+        outcome = _Outcome(_row(files, made), made.picture)
+        _write_note(files.note, outcome)
+        return outcome
     run.failures[files.sample.label] = message
     job.reporter.say(f"{files.sample.label} failed: {message}")
+    return _failed(files, message)
+
+
+def _failed(files: Files, message: str) -> _Outcome:
+    """Say in the table that a sample failed; files of it that are complete stay."""
     return _Outcome({**_empty_row(files), "seconds": "", "result": f"failed: {message}"}, failed=True)
 
 
@@ -122,12 +191,12 @@ def _has_sheet(plan: Sequence[Files]) -> bool:
 
 
 def _is_there(files: Files, job: MeshTask, whole: Container[Path]) -> bool:
-    return all(path in whole for path in written_files(files, textured=job.surface.texture is not None))
+    return all(path in whole for path in _outputs(files, job))
 
 
 def _add_all(files: Files, job: MeshTask, run: Run) -> None:
     """Note the files of a sample that were made by an earlier run."""
-    for path in written_files(files, textured=job.surface.texture is not None):
+    for path in _outputs(files, job):
         run.add(path, f"{files.sample.label}, {_ALREADY}")
 
 

@@ -1,10 +1,10 @@
 """`gen3d mesh`: the surface of samples, as mesh files."""
 
 from dataclasses import asdict
+from functools import partial
 
 from gen3d_tools.files import check_writable
-from gen3d_tools.generators.loading import load_generator
-from gen3d_tools.workflows.mesh.batch import make_all
+from gen3d_tools.workflows.mesh.batch import make_all, pieces_of, prepare
 from gen3d_tools.workflows.mesh.options import (
     SHEET_NAME,
     MeshOptions,
@@ -20,6 +20,7 @@ from gen3d_tools.workflows.mesh.options import (
     written_files,
 )
 from gen3d_tools.workflows.mesh.sample import MeshTask
+from gen3d_tools.workflows.running.batches import load_here, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
@@ -69,7 +70,7 @@ def mesh(
         reporter.say(f"no texture fits into {' or '.join(without)}; the other formats have it")
     if options.file is not None:
         check_writable(target, overwrite=options.replaces, kind="file")
-    generator = load_generator(model, device=options.device, base=options.base)
+    generator = load_here(model, options)
     samples = list(dict.fromkeys(choice.samples(generator)))
     plan = plan_files(samples, target, formats, delivery, one_file=options.file is not None)
     run = Run("mesh", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
@@ -78,13 +79,16 @@ def mesh(
     sheet = [target / SHEET_NAME] if not alone and any(files.needs_mesh for files in plan) else []
     paths = [*(path for files in plan for path in written_files(files, textured=textured)), *sheet]
     notes = [] if alone else [files.note for files in plan]
-    whole = claim(run, paths, target, options, apart=alone, notes=notes)
+    manifests = manifest_paths(target, options)
+    whole = claim(run, [*paths, *manifests], target, options, apart=alone, notes=notes)
     if options.dry_run:
         for files in plan:
             for path in written_files(files, textured=textured):
                 run.add(path, f"{files.sample.label}, {surface}")
         return run
     job = MeshTask(generator, choice.psi, surface, delivery, options.replaces, reporter)
+    elsewhere = partial(prepare, model, options.base, choice.psi, surface, delivery)
     with run.recording():
-        make_all(plan, job, run, target, whole)
+        write_manifests(manifests, pieces_of(plan, job), run)
+        make_all(plan, job, run, target, whole, options, elsewhere)
     return run.finish(next_command=f"gen3d video {options.after(model)}{samples[0].options}")

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from trimesh.visual import ColorVisuals
 
+from gen3d_tools.batch.pieces import Notes
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.base import Generator
@@ -38,7 +39,6 @@ from gen3d_tools.workflows.mesh.preview import (
     write_preview,
 )
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run
 from gen3d_tools.workflows.samples.selection import make_fields
 
 REPORTS = ("level", "cleanup", "repair", "decimation")
@@ -85,7 +85,7 @@ class ColoredMesh:
         return self.best if path.suffix.lower() in TEXTURE_SUFFIXES else self.plain
 
 
-def make_sample(files: Files, job: MeshTask, run: Run, progress: Progress, *, draw: bool) -> MadeMesh:
+def make_sample(files: Files, job: MeshTask, run: Notes, progress: Progress, *, draw: bool) -> MadeMesh:
     """Mesh one sample and write its files; each is complete before the next begins.
 
     Args:
@@ -122,7 +122,7 @@ def make_sample(files: Files, job: MeshTask, run: Run, progress: Progress, *, dr
 
 
 def _write_meshes(
-    files: Files, dressed: ColoredMesh, health: MeshHealth, facts: dict[str, Any], job: MeshTask, run: Run
+    files: Files, dressed: ColoredMesh, health: MeshHealth, facts: dict[str, Any], job: MeshTask, run: Notes
 ) -> None:
     """Write the mesh in every format, and its points."""
     placement, name = job.delivery.placement, files.sample.object_name
@@ -237,7 +237,9 @@ def _line(mesh: trimesh.Trimesh, health: MeshHealth, written: WrittenSize) -> st
     return "; ".join(notes)
 
 
-def _report(path: Path, files: Files, stage: PreviewScene, facts: dict[str, Any], job: MeshTask, run: Run) -> Agreement:
+def _report(
+    path: Path, files: Files, stage: PreviewScene, facts: dict[str, Any], job: MeshTask, run: Notes
+) -> Agreement:
     """Measure how well mesh and field agree, and write that down with the mesh's health."""
     cameras = ring(stage.settings, RING_VIEWS)
     agreement = compare(stage.field, stage.mesh, cameras, REPORT_SIZE, config=view_config(stage.settings, cameras))

@@ -90,18 +90,13 @@ def check_ours(run: Run, existing: Sequence[Path]) -> None:
         InputError: There are such files.
     """
     records = records_in(run.folder)
-    made = {name for record in records for name in record.files}
-    strange = [path for path in existing if not path.is_dir() and _name(run, path) not in made]
+    made = {name for record in records for name in {*record.files, *record.begun}}
+    strange = [path for path in existing if not path.is_dir() and run.name(path) not in made]
     if strange:
         raise InputError(
             f"{run.folder} holds what no recorded run has made ({listed([path.name for path in strange])}), so it "
             "stays, also with --overwrite; move it, or give another name with -o"
         )
-
-
-def _name(run: Run, path: Path) -> str:
-    """Give an output's name in the record."""
-    return Path(os.path.relpath(path, run.folder)).as_posix()
 
 
 def _check_names(paths: Sequence[Path]) -> None:
@@ -145,11 +140,12 @@ def _find_whole(run: Run, existing: Sequence[Path], *, apart: bool, overwrite: b
     same = [record for record in found if _same_work(run, record, apart=apart)]
     whole = {}
     for path in existing:
-        name = _name(run, path)
+        name = run.name(path)
         for record in same:
             if proofs := _proofs(record, path, name):
                 whole[path] = proofs
-    strange = [path for path in existing if path not in whole]
+    begun = {name for record in same for name in record.begun}
+    strange = [path for path in existing if path not in whole and run.name(path) not in begun]
     if strange and not overwrite:
         _refuse_strange(run, strange, found, same, apart=apart)
     return whole

@@ -2,11 +2,31 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PieceEvent:
+    """What came of a piece of work, and how far its run is."""
+
+    piece: str
+    done: int
+    """Pieces that are finished, this one and failed ones included."""
+    of: int
+    """Pieces in all."""
+    failed: int
+    """Pieces that have failed so far."""
+    tries: int
+    """How often this one was begun."""
+    seconds: float
+    """Wall time of its last try."""
+    error: str | None = None
+    """Why it failed."""
 
 
 class Reporter:
@@ -32,6 +52,13 @@ class Reporter:
             path: Its file or folder.
             line: What it is, for people.
             planned: It is not there: this is a dry run.
+        """
+
+    def piece(self, event: PieceEvent) -> None:
+        """Tell of a piece of work that another process has made, or could not make.
+
+        Args:
+            event: What came of it, and how far the run is.
         """
 
     @contextmanager

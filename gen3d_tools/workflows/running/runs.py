@@ -6,7 +6,7 @@ import platform
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,8 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gen3d_tools.batch.options import BatchOptions
 from gen3d_tools.errors import BatchError, Gen3DError, InputError, NotFoundError
-from gen3d_tools.files import atomic_path, check_writable, shorten, told_of_outputs
+from gen3d_tools.files import atomic_path, check_writable, listed, shorten, told_of_outputs
 from gen3d_tools.generators.source import find_source
 from gen3d_tools.records import (
     PROGRAM,
@@ -42,11 +43,12 @@ class RunOptions:
     """What every command is told about its run."""
 
     out: str | Path | None = None  # a file (by its suffix) or a folder; None = a new folder in `gen3d-out`
-    device: str = "auto"  # or "cpu", "cuda", ...
+    device: str = "auto"  # or "cpu", "cuda", ...; "cuda:0,1" is a process on each
     overwrite: bool = False  # replace existing outputs
     resume: bool = False  # keep the outputs that a record proves whole, and make the others
     dry_run: bool = False  # check everything and say what would be written, without doing it
     base: str | None = None  # the model that a result was tuned from, where it is neither bundled nor beside it
+    batch: BatchOptions = field(default_factory=BatchOptions)  # how many processes share the work, on which machines
 
     def after(self, model: str) -> str:
         """Write the model as it is typed after the name of a command, with its base."""
@@ -91,6 +93,8 @@ class Run:
     stem: str = ""  # what the record's name begins with; empty in a folder of outputs
     whole: bool = True  # whether the run has come to its end
     resumable: bool = False  # whether its command takes --resume, and there is more than one output
+    begun: set[str] = field(default_factory=set)  # outputs that other processes are about to write, as in `files`
+    log: Log | None = None  # while it is recording
 
     @property
     def seconds(self) -> float:
@@ -122,7 +126,8 @@ class Run:
             "options": self.options,
             "dry_run": self.dry_run,
             "outputs": [str(path) for path in self.outputs],
-            "files": {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in self.files.items()},
+            "files": {name: {"bytes": one.size, "sha256": one.sha256} for name, one in sorted(self.files.items())},
+            **({"begun": sorted(self.begun)} if self.begun else {}),
             "details": self.details,
             "failed": self.failures,
             "whole": self.whole,
@@ -143,8 +148,41 @@ class Run:
         """
         if self.failures:
             first = next(iter(self.failures.values()))
-            names = ", ".join(self.failures)
+            names = listed(list(self.failures))
             raise BatchError(f"{len(self.failures)} failed: {names}; the rest is written. The first one: {first}")
+
+    def begin(self, outputs: Sequence[Path]) -> None:
+        """Note, before it does, that another process is about to write outputs: it may be the last that is heard."""
+        assert self.log is not None, "only while the run is recording"
+        names = [self.name(path) for path in outputs]
+        self.log.begin(names, self.record() if not self.log.begun else {})
+        self.begun.update(names)
+
+    def prove(self, files: Mapping[Path, Proof], outputs: Sequence[Path] = ()) -> None:
+        """Note what another process has written.
+
+        Args:
+            files: Every file, with what it is known by.
+            outputs: What was begun, and is whole now.
+        """
+        assert self.log is not None, "only while the run is recording"
+        proofs = {self.name(path): proof for path, proof in files.items()}
+        self.log.add_all(proofs, self.record() if not self.log.begun else {})
+        self.files |= proofs
+        self.begun -= {self.name(path) for path in outputs}
+
+    def name(self, path: Path) -> str:
+        """Give an output's name in the record."""
+        return Path(os.path.relpath(path, self.folder)).as_posix()
+
+    def sort(self, outputs: Sequence[Path]) -> None:
+        """Bring what was noted into the order of the plan, whichever was finished first."""
+        place = {path: index for index, path in enumerate(outputs)}
+        self.outputs.sort(key=lambda path: place.get(path, len(place)))
+        if "outputs" in self.details:
+            names = {path.name: index for path, index in reversed(place.items())}
+            noted = sorted(self.details["outputs"].items(), key=lambda item: names.get(item[0], len(names)))
+            self.details["outputs"] = dict(noted)
 
     def place_record(self, target: Path, *, folder: bool) -> None:
         """Say where the record goes: into the folder of outputs, or next to the one file."""
@@ -157,9 +195,10 @@ class Run:
         for left in logs_in(self.folder):
             recover(left)
         log, content = Log(self.folder, self.stem), self.record()
+        self.log = log
 
         def tell(path: Path, temporary: Path) -> None:
-            for name, proof in proofs_of(temporary, Path(os.path.relpath(path, self.folder)).as_posix()).items():
+            for name, proof in proofs_of(temporary, self.name(path)).items():
                 log.add(name, proof, content)
                 self.files[name] = proof
 
@@ -169,6 +208,7 @@ class Run:
         except BaseException as error:
             self.whole = False
             begun = log.begun
+            self.begun = {name for name in self.begun if os.path.lexists(self.folder / name)}
             if begun:
                 with suppress(Gen3DError, OSError):  # then the log stays, which says the same
                     self._write_record(log)
@@ -176,6 +216,7 @@ class Run:
                 kept = "what is finished is kept, repeat the command with --resume to make the rest"
                 raise Interrupted(f"interrupted; {kept}", number=signal_of(error)) from error
             raise
+        self.begun = {name for name in self.begun if os.path.lexists(self.folder / name)}
         self._write_record(log)
 
     def _write_record(self, log: Log) -> None:
@@ -186,6 +227,7 @@ class Run:
             if record.path != path:
                 record.path.unlink(missing_ok=True)
         log.remove()
+        self.log = None
 
     def finish(self, *, next_command: str = "") -> "Run":
         """End the run.
@@ -212,11 +254,13 @@ def recover(log: Path) -> None:
     if found is None:
         return
     files = {name: proof for name, proof in found.files.items() if proof is not None and found.proves(name)}
+    begun = sorted(name for name in found.begun - set(files) if os.path.lexists(log.parent / name))
     path, superseded = choose_record(log.parent, stem_of_log(log), set(files), log)
-    listed = {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in files.items()}
+    proofs = {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in files.items()}
     outputs = [str(log.parent / name) for name in files]
-    if files:
-        _write_json(path, {**found.content, "outputs": outputs, "files": listed, "whole": False})
+    if files or begun:
+        left = {"begun": begun} if begun else {}
+        _write_json(path, {**found.content, "outputs": outputs, "files": proofs, **left, "whole": False})
         for record in superseded:
             if record.path != path:
                 record.path.unlink(missing_ok=True)

@@ -24,6 +24,11 @@ class VideoLayout:
     columns: int = 1
     rows: int = 1
 
+    @property
+    def samples(self) -> list[Sample]:
+        """Every sample that it shows."""
+        return [one for cell in self.cells for one in cell]
+
 
 def parse_grid(text: str) -> tuple[int, int]:
     """Read `--grid 3x2`: columns and rows.

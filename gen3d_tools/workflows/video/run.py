@@ -1,10 +1,12 @@
 """`gen3d video`: the camera moves, and with interpolation the object does too. Frames stream to the encoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gen3d_tools.batch.pieces import Maker, Notes, Piece, Prepare
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
@@ -12,6 +14,7 @@ from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.video import VideoWriter, frame_path
 from gen3d_tools.records import Proof
 from gen3d_tools.wording import option
+from gen3d_tools.workflows.running.batches import load_here, make_pieces, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
@@ -80,7 +83,7 @@ def video(
     target = options.target("video", model, choice.name_parts)
     if options.file is not None:  # better said before the model is read than later
         VideoWriter(options.file, motion.fps, overwrite=options.replaces)
-    generator = load_generator(model, device=options.device, base=options.base)
+    generator = load_here(model, options)
     samples = choice.samples(generator)
     if is_auto and not interpolate:
         table = square_grid(len(samples))
@@ -97,7 +100,8 @@ def video(
     run.details |= {"frames": motion.frames, "fps": motion.fps, "width": width, "height": height}
     apart = all(len(shot.cells) == len(shot.cells[0]) == 1 for shot in shots)
     paths = [*(shot.path for shot in shots), *([] if cameras_file is None else [cameras_file.path])]
-    whole = claim(run, paths, target, options, apart=apart)
+    manifests = manifest_paths(target, options)
+    whole = claim(run, [*paths, *manifests], target, options, apart=apart)
     writers = {
         shot.path: VideoWriter(shot.path, motion.fps, overwrite=options.replaces)
         for shot in shots
@@ -106,8 +110,12 @@ def video(
     _say_notes(shots[0] if table is None else None, motion, scene, reporter, interpolating=interpolate)
     if options.dry_run:
         return _planned(run, shots, cameras_file, scene)
+    elsewhere = partial(
+        _prepare, model, options.base, choice.psi, kinds, look, motion, once=once, described=_size(run.details)
+    )
     with run.recording():
-        _film_all(run, shots, writers, scene)
+        write_manifests(manifests, _pieces(shots), run)
+        _film_all(run, shots, writers, scene, options, elsewhere)
         if cameras_file is not None:
             if cameras_file.path not in whole:
                 pictures = [frame_path(shots[0].path, index) for index in range(motion.frames)]
@@ -164,18 +172,77 @@ def _scene(
     return FilmSettings(generator, psi, kinds, look, cameras, config, once=once)
 
 
-def _film_all(run: Run, shots: Sequence[VideoLayout], writers: Mapping[Path, VideoWriter], scene: FilmSettings) -> None:
+def _pieces(shots: Sequence[VideoLayout]) -> list[Piece]:
+    """A piece for each video."""
+    return [
+        Piece(
+            name=shot.label,
+            task=shot,
+            outputs=[shot.path],
+            facts={
+                "seeds": [one.seed for one in shot.samples],
+                "classes": [one.class_name or None for one in shot.samples],
+            },
+        )
+        for shot in shots
+    ]
+
+
+def _prepare(
+    model: str,
+    base: str | None,
+    psi: float,
+    kinds: Sequence[str],
+    look: ViewOptions,
+    motion: CameraPath,
+    device: str,
+    *,
+    once: bool,
+    described: str,
+) -> Maker:
+    """Load in another process what films."""
+    generator = load_generator(model, device=device, base=base)
+    scene = _scene(generator, psi, kinds, look.sized(generator), motion, once=once)
+
+    def make(shot: VideoLayout, notes: Notes) -> None:
+        _film(shot, VideoWriter(shot.path, motion.fps, overwrite=True), scene, lambda count: None)
+        notes.add(shot.path, f"{shot.label}, {described}")
+
+    return make
+
+
+def _film(shot: VideoLayout, writer: VideoWriter, scene: FilmSettings, done: Callable[[int], None]) -> None:
+    """Write one video."""
+    with writer:
+        for count, frame in enumerate(film(shot, scene), start=1):
+            writer.add(frame)
+            done(count)
+
+
+def _film_all(
+    run: Run,
+    shots: Sequence[VideoLayout],
+    writers: Mapping[Path, VideoWriter],
+    scene: FilmSettings,
+    options: RunOptions,
+    elsewhere: Prepare,
+) -> None:
     """Write one video after the other, each whole on disk before the next begins; those without a writer are there."""
-    frames = len(scene.cameras)
+    frames, begun = len(scene.cameras), 0
+    for shot in shots:
+        if shot.path not in writers:
+            run.add(shot.path, f"{shot.label}, {_size(run.details)}, there already")
+            begun += 1
     with run.reporter.progress("filming", len(shots) * frames) as done:
-        for index, shot in enumerate(shots):
-            if writer := writers.get(shot.path):
-                with writer:
-                    for count, frame in enumerate(film(shot, scene), start=1):
-                        writer.add(frame)
-                        done(index * frames + count)
-            run.add(shot.path, f"{shot.label}, {_size(run.details)}{'' if writer else ', there already'}")
-            done((index + 1) * frames)
+
+        def make(shot: VideoLayout, notes: Notes) -> None:
+            _film(shot, writers[shot.path], scene, lambda count: done(begun * frames + count))
+            notes.add(shot.path, f"{shot.label}, {_size(run.details)}")
+
+        for _ in make_pieces(run, _pieces([shot for shot in shots if shot.path in writers]), options, make, elsewhere):
+            begun += 1
+            done(begun * frames)
+    run.sort([shot.path for shot in shots])
 
 
 def _check_frame_size(shot: VideoLayout, kinds: Sequence[str], size: int) -> tuple[int, int]:
