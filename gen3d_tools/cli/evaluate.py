@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gen3d_tools.cli import options
+from gen3d_tools.cli import batch_options, options
 from gen3d_tools.cli.terminal.command import Command
 from gen3d_tools.cli.terminal.console import print_summary
 from gen3d_tools.cli.terminal.running import run_workflow
@@ -29,6 +29,7 @@ ONLY = {
     "points": (MESHES,),
     "threshold": (MESHES,),
     "cache": (PICTURES, INVERSION),
+    "workers": (PICTURES,),
 }
 """What each option is about; the others are about everything."""
 
@@ -94,6 +95,7 @@ def evaluate(
     out: options.Out = None,
     base: options.Base = None,
     device: options.Device = "auto",
+    workers: batch_options.Workers = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -104,10 +106,12 @@ def evaluate(
 
     Example: `gen3d eval shapes --against pictures --geometry --samples 256 -o report`
     """
+    from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.running.runs import RunOptions
 
     kind, name = _subject(subject)
-    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base)
+    batch = BatchOptions(workers=workers)
+    settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base, batch=batch)
 
     def work(reporter: "ConsoleReporter") -> "Run":
         if kind == MESHES:

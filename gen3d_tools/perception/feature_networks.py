@@ -16,7 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -60,6 +60,7 @@ class Features:
         )
 
 
+@runtime_checkable
 class FeatureNetwork(Protocol):
     """What measures need of a network."""
 

@@ -1,9 +1,7 @@
 """How good a model, meshes or inversions are: `gen3d eval`.
 
 * `run`: a model or a set of pictures: which measures are made of it.
-* `distribution`: its pictures against real ones, by the features of a network.
-* `samples`, `protocols`: which samples, shard by shard; how papers draw them.
-* `pictures`, `networks`, `cache`: sets of pictures; whose features; features that were computed before.
+* `distribution/`: its pictures against real ones, by the features of a network.
 * `geometry`, `depth_maps`: flatness and consistency of views of a model; depth maps of two sets.
 * `meshes`: the state of a set of meshes, and how well they agree with true ones.
 * `inversions/`: photos rebuilt, and compared with what is known of them.

@@ -26,8 +26,8 @@ from gen3d_tools.metrics.flatness import BINS, depth_histograms, non_flatness
 from gen3d_tools.perception.feature_networks import FeatureNetwork
 from gen3d_tools.rendering.rays import camera_rays
 from gen3d_tools.rendering.renderer import Frames, render
+from gen3d_tools.workflows.evaluate.distribution.samples import as_bytes, drawn_latents
 from gen3d_tools.workflows.evaluate.measures import Curve, Group, Measure, Sheet
-from gen3d_tools.workflows.evaluate.samples import as_bytes, drawn_latents
 from gen3d_tools.workflows.running.reporting import Reporter
 
 FLATNESS_SAMPLES, FLATNESS_BATCH, CUT_QUANTILE = 256, 4, 0.5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_files
-from gen3d_tools.workflows.evaluate.cache import FOLDER
+from gen3d_tools.workflows.evaluate.distribution.cache import FOLDER
 from gen3d_tools.workflows.evaluate.measures import Group
 from gen3d_tools.workflows.evaluate.page import PAGE_NAME, check_matplotlib, write_report
 from gen3d_tools.workflows.running.claims import claim

@@ -6,26 +6,27 @@ from typing import Any
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.loading import choose_device, load_generator
+from gen3d_tools.generators.loading import choose_device
 from gen3d_tools.metrics.distribution.scores import check_torch_fidelity
 from gen3d_tools.perception.feature_networks import FeatureNetwork
 from gen3d_tools.training.data.dataset import PictureSet
 from gen3d_tools.wording import option
-from gen3d_tools.workflows.evaluate.cache import FeatureCache
 from gen3d_tools.workflows.evaluate.depth_maps import compare_depth_maps
-from gen3d_tools.workflows.evaluate.distribution import (
+from gen3d_tools.workflows.evaluate.distribution.cache import FeatureCache
+from gen3d_tools.workflows.evaluate.distribution.compare import (
     compare_sets,
     features_of_model,
     features_of_set,
     labels_digest,
 )
+from gen3d_tools.workflows.evaluate.distribution.networks import load_network
+from gen3d_tools.workflows.evaluate.distribution.protocols import DEFAULT, protocol_named
+from gen3d_tools.workflows.evaluate.distribution.samples import SampleShard
+from gen3d_tools.workflows.evaluate.distribution.sets import is_set, open_set
 from gen3d_tools.workflows.evaluate.geometry import GeometryPlan, geometry
 from gen3d_tools.workflows.evaluate.measures import Group
-from gen3d_tools.workflows.evaluate.networks import load_network
-from gen3d_tools.workflows.evaluate.pictures import is_set, open_set
-from gen3d_tools.workflows.evaluate.protocols import DEFAULT, protocol_named
 from gen3d_tools.workflows.evaluate.report import cache_folder, claim_report, finish_report
-from gen3d_tools.workflows.evaluate.samples import SampleShard
+from gen3d_tools.workflows.running.batches import load_here
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.selection import check_psi
@@ -141,7 +142,7 @@ def _check_sizes(made: PictureSet, real: PictureSet, size: int | None) -> None:
 
 def _evaluate_model(subject: str, what: EvalOptions, options: RunOptions, run: Run) -> list[Group]:
     """Measure a model's pictures, or its geometry, or both."""
-    generator = load_generator(subject, device=options.device, base=options.base)
+    generator = load_here(subject, options)
     if generator.pivot is not None:
         raise InputError(f"{subject} is one object, not a distribution of them; measure the model it was tuned from")
     real = None if what.against is None else open_set(what.against, _model_size(generator, what))
@@ -192,7 +193,7 @@ def _compare_model(
     )
     cache = FeatureCache(cache_folder(what.cache, options), run.reporter.say)
     theirs = features_of_set(real, network, cache, run.reporter)
-    ours = features_of_model(whole, cache, run.reporter)
+    ours = features_of_model(whole, cache, options, run.reporter)
     group = compare_sets(ours, theirs, network, what.network)
     group.facts |= {"protocol": protocol.name, "protocol_says": protocol.about, "samples": whole.count}
     return group

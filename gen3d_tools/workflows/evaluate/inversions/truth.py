@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import trimesh
@@ -36,6 +36,7 @@ SAME_DEG = 2.0
 _KEYS = {"class", "yaw_deg", "pitch_deg", "views", "around", "mesh"}
 
 
+@runtime_checkable
 class Truth(Protocol):
     """What is known of the object of a photo."""
 

@@ -1,7 +1,7 @@
 """How alike the pictures of a model, or a set of pictures, are to a set of real ones."""
 
+import functools
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from gen3d_tools.metrics.distribution.scores import (
 )
 from gen3d_tools.perception.feature_networks import FeatureNetwork, Features
 from gen3d_tools.training.data.dataset import PictureSet
-from gen3d_tools.workflows.evaluate.cache import FeatureCache
+from gen3d_tools.workflows.evaluate.distribution.cache import FeatureCache
+from gen3d_tools.workflows.evaluate.distribution.samples import SHARD, SampleShard, features_of_shard, sample_picture
+from gen3d_tools.workflows.evaluate.distribution.sets import batches, set_digest
+from gen3d_tools.workflows.evaluate.distribution.spread import make_shards, shared_cache
 from gen3d_tools.workflows.evaluate.measures import Curve, Group, Measure, Sheet
-from gen3d_tools.workflows.evaluate.pictures import batches, set_digest
-from gen3d_tools.workflows.evaluate.samples import SHARD, SampleShard, features_of_shard, sample_picture
 from gen3d_tools.workflows.running.reporting import Reporter
+from gen3d_tools.workflows.running.runs import RunOptions
 
 SHOWN = 8
 """Best and worst samples on the page."""
@@ -84,21 +86,26 @@ def _part(whole: SampleShard, first: int, count: int) -> SampleShard:
 def features_of_model(
     whole: SampleShard,
     cache: FeatureCache,
+    options: RunOptions,
     reporter: Reporter,
-    make: Callable[[SampleShard], Features] = features_of_shard,
 ) -> ModelFeatures:
-    """Draw a model's samples shard by shard, or take those that were drawn before.
+    """Draw a model's samples shard by shard, here or by workers, or take those that were drawn before.
 
     Args:
         whole: All of the samples as one shard.
         cache: Keeps each shard as soon as it is made, so that an interrupted run goes on.
+        options: How many workers there are.
         reporter: Takes progress.
-        make: Makes a shard.
+
+    Raises:
+        Gen3DError: A shard cannot be made.
     """
+    shards = shards_of(whole)
     parts, count = [], 0
-    with reporter.progress("drawing samples", whole.count) as done:
-        for shard in shards_of(whole):
-            parts.append(cache.features(shard.key(), lambda shard=shard: make(shard)))  # type: ignore[misc]
+    with reporter.progress("drawing samples", whole.count) as done, shared_cache(cache, options) as shared:
+        make_shards(shards, shared, options, done)
+        for shard in shards:
+            parts.append(shared.features(shard.key(), functools.partial(features_of_shard, shard)))
             count += shard.count
             done(count)
     return ModelFeatures(Features.joined(parts), whole)

@@ -24,9 +24,9 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.perception.feature_networks import FeatureNetwork, Features
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.training.data.labels import Labels
-from gen3d_tools.workflows.evaluate.networks import load_network
-from gen3d_tools.workflows.evaluate.pictures import read_set_labels
-from gen3d_tools.workflows.evaluate.protocols import CameraSource
+from gen3d_tools.workflows.evaluate.distribution.networks import load_network
+from gen3d_tools.workflows.evaluate.distribution.protocols import CameraSource
+from gen3d_tools.workflows.evaluate.distribution.sets import read_set_labels
 
 SHARD = 256
 """Samples of one shard: minutes of work, so that little is lost and little is said."""

@@ -47,6 +47,10 @@ class FeatureCache:
         self.keep(key, made)
         return made
 
+    def has(self, key: dict[str, Any]) -> bool:
+        """Whether the features of a key are kept, and whole."""
+        return self.folder is not None and self._read(self.path(key), key) is not None
+
     def path(self, key: dict[str, Any]) -> Path:
         """Where the features of a key are."""
         assert self.folder is not None, "there is no folder"
