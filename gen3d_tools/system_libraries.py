@@ -15,6 +15,7 @@ import re
 import sys
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 from gen3d_tools.errors import MissingDependencyError
 
@@ -99,7 +100,7 @@ def _declare_torchvision() -> None:
 
     for name in [one for one in sys.modules if one.partition(".")[0] in ("torchvision", "torch_fidelity")]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _declared.append(library)

@@ -1,5 +1,6 @@
 """`gen3d eval`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,23 +16,24 @@ if TYPE_CHECKING:
     from gen3d_tools.workflows.running.runs import Run
 
 PICTURES, MESHES, INVERSION = "pictures", "meshes", "inversion"
-ONLY = {
-    "against": (PICTURES, MESHES),
-    "geometry": (PICTURES,),
-    "network": (PICTURES,),
-    "protocol": (PICTURES,),
-    "samples": (PICTURES,),
-    "size": (PICTURES,),
-    "psi": (PICTURES,),
-    "model": (INVERSION,),
-    "preset": (INVERSION,),
-    "lpips": (INVERSION,),
-    "points": (MESHES,),
-    "threshold": (MESHES,),
-    "cache": (PICTURES, INVERSION),
-    "workers": (PICTURES,),
+_DEFAULT_MODEL, _DEFAULT_PRESET, _DEFAULT_POINTS, _DEFAULT_THRESHOLD = "shapes", "balanced", 50_000, 0.01
+ONLY: dict[str, tuple[tuple[str, ...], object]] = {
+    "against": ((PICTURES, MESHES), None),
+    "geometry": ((PICTURES,), False),
+    "network": ((PICTURES,), None),
+    "protocol": ((PICTURES,), None),
+    "samples": ((PICTURES,), None),
+    "size": ((PICTURES,), None),
+    "psi": ((PICTURES,), 1.0),
+    "model": ((INVERSION,), _DEFAULT_MODEL),
+    "preset": ((INVERSION,), _DEFAULT_PRESET),
+    "lpips": ((INVERSION,), None),
+    "points": ((MESHES,), _DEFAULT_POINTS),
+    "threshold": ((MESHES,), _DEFAULT_THRESHOLD),
+    "cache": ((PICTURES, INVERSION), None),
+    "workers": ((PICTURES,), None),
 }
-"""What each option is about; the others are about everything."""
+"""What each option is about, and its default; the others are about everything."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +42,6 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    context: typer.Context,
     subject: Annotated[
         list[str],
         typer.Argument(
@@ -77,17 +78,17 @@ def evaluate(
     size: options.Size = None,
     psi: options.Psi = 1.0,
     model: Annotated[str, typer.Option("--model", help="For inversion: the model that photos are inverted with.")] = (
-        "shapes"
+        _DEFAULT_MODEL
     ),
-    preset: Annotated[str, typer.Option("--preset", help="For inversion: fast, balanced or best.")] = "balanced",
+    preset: Annotated[str, typer.Option("--preset", help="For inversion: fast, balanced or best.")] = _DEFAULT_PRESET,
     lpips: Annotated[
         str | None,
         typer.Option("--lpips", metavar="NAME|FILE", help="For inversion: lpips-vgg, lpips-alex, or a network's file."),
     ] = None,
-    points: Annotated[int, typer.Option("--points", help="For meshes: points on each surface.")] = 50_000,
+    points: Annotated[int, typer.Option("--points", help="For meshes: points on each surface.")] = _DEFAULT_POINTS,
     threshold: Annotated[
         float, typer.Option("--threshold", help="For meshes: distance of the F-score, share of the diagonal.")
-    ] = 0.01,
+    ] = _DEFAULT_THRESHOLD,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="FOLDER", help="Keep features here. Default: eval-cache beside the output."),
@@ -109,6 +110,7 @@ def evaluate(
     from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.running.runs import RunOptions
 
+    typed = {name: value for name, value in locals().items() if name in ONLY and value != ONLY[name][1]}
     kind, name = _subject(subject)
     batch = BatchOptions(workers=workers)
     settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base, batch=batch)
@@ -144,14 +146,8 @@ def evaluate(
             run.summary = []
         return run
 
-    _check_fitting(kind, [one for one in ONLY if _is_typed(context, one)])
+    _check_fitting(kind, typed)
     run_workflow(work, as_json=json, quiet=quiet, verbose=verbose)
-
-
-def _is_typed(context: typer.Context, name: str) -> bool:
-    """Whether an option was given, rather than left at its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _subject(words: list[str]) -> tuple[str, str]:
@@ -168,7 +164,7 @@ def _subject(words: list[str]) -> tuple[str, str]:
     return kind, rest[0]
 
 
-def _check_fitting(kind: str, typed: list[str]) -> None:
+def _check_fitting(kind: str, typed: Iterable[str]) -> None:
     """Refuse options that say nothing about what is measured.
 
     Raises:
@@ -177,6 +173,7 @@ def _check_fitting(kind: str, typed: list[str]) -> None:
     from gen3d_tools.errors import InputError
 
     for name in typed:
-        if kind not in ONLY[name]:
-            about = " and ".join({PICTURES: "models and pictures"}.get(one, one) for one in ONLY[name])
+        kinds, _ = ONLY[name]
+        if kind not in kinds:
+            about = " and ".join({PICTURES: "models and pictures"}.get(one, one) for one in kinds)
             raise InputError(f"--{name} is about {about}, not about {kind}; leave it out")

@@ -99,7 +99,7 @@ def nearest_distances(
     made: Float[Tensor, "n numbers"], real: Float[Tensor, "m numbers"], *, batch: int = 1024
 ) -> Float[np.ndarray, " n"]:
     """Distance of each made picture to the nearest real one: small for those that could be real, large for failures."""
-    return torch.cat([torch.cdist(part, real).amin(1) for part in made.split(batch)]).numpy()
+    return torch.cat([torch.cdist(part, real).amin(1) for part in torch.split(made, batch)]).numpy()
 
 
 def _metric(name: str) -> Any:

@@ -33,7 +33,7 @@ def open_set(path: Path, size: int | None = None, *, depth: bool = False) -> Pic
     """
     container = open_container(path)
     names = _pictures_in(container)
-    sizes = {}
+    sizes: dict[tuple[int, int], str] = {}
     for name in names:
         sizes.setdefault(size_of(container.read(name), container.where(name)), name)
         if len(sizes) > 1:

@@ -120,7 +120,7 @@ def _bench(plan: InversionPlan, options: RunOptions, run: Run) -> _Bench:
     generator = load_generator(plan.model, device=options.device, base=options.base)
     if isinstance(generator, TripoSR) or generator.pivot is not None:
         raise InputError(f"{plan.model} is no generator that photos are inverted with; give one with latents")
-    distance = None if plan.lpips is None else choose_distance(plan.lpips, None, device=generator.device)
+    distance = None if plan.lpips is None else choose_distance(plan.lpips, None)  # pictures are on the CPU
     about = {"version": _VERSION, "model": run.model_sha256, "lpips": plan.lpips, **vars(plan.work)}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return _Bench(generator, load_encoder(plan.model), distance, plan, digest, cache_folder(plan.cache, options))
@@ -138,7 +138,7 @@ def _kept_or_made(path: Path, truth: FolderTruth, bench: _Bench) -> tuple[dict[s
     if kept.is_file() and strip.is_file():
         try:
             row = json.loads(kept.read_text(encoding="utf-8"))
-            return row, list(read_image(strip).split(photo.shape[2], dim=2))
+            return row, list(torch.split(read_image(strip), photo.shape[2], dim=2))
         except (ValueError, Gen3DError):
             pass  # it is damaged, and made again
     row, pictures = measure_photo(path, photo, truth, bench)

@@ -40,11 +40,21 @@ _KEYS = {"class", "yaw_deg", "pitch_deg", "views", "around", "mesh"}
 class Truth(Protocol):
     """What is known of the object of a photo."""
 
-    class_name: str | None
-    yaw_deg: float | None
-    pitch_deg: float | None
-    turns: Sequence[float]
-    """Turns of the camera, degrees, from which there are pictures."""
+    @property
+    def class_name(self) -> str | None:
+        """Its class."""
+
+    @property
+    def yaw_deg(self) -> float | None:
+        """Yaw of the photo's camera."""
+
+    @property
+    def pitch_deg(self) -> float | None:
+        """Pitch of the photo's camera."""
+
+    @property
+    def turns(self) -> Sequence[float]:
+        """Turns of the camera, degrees, from which there are pictures."""
 
     def picture(self, size: int, turn_deg: float = 0.0) -> Float[Tensor, "3 {size} {size}"]:
         """The object from a turned camera."""
