@@ -244,6 +244,11 @@ def _json_lines(file: IO[bytes]) -> Iterator[Any]:
             yield json.loads(line)
 
 
+def is_record_name(name: str) -> bool:
+    """Whether a file has the name of a record."""
+    return _RECORD.fullmatch(name) is not None and "/" not in name
+
+
 def is_log(path: Path) -> bool:
     """Whether a file has the name of a log."""
     return _LOG.fullmatch(path.name) is not None

@@ -18,7 +18,7 @@ class Engine(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many pieces it takes at a time."""
+        """How many pieces it takes at a time; that may change."""
 
     def submit(self, piece: Piece) -> "Future[Made]":
         """Begin a piece. No more than `slots` may be under way."""
@@ -70,7 +70,7 @@ def drive(pieces: Iterable[Piece], engine: Engine, begin: Callable[[Piece], None
                 made = replace(engine.result(future), tries=tries)
                 if made.failure is not None and made.failure.ends_run:
                     raise made.failure.error()
-                if made.failure is not None and tries < TRIES:
+                if made.failure is not None and not made.failure.final and tries < TRIES:
                     again.append((piece, tries))
                 else:
                     yield piece, made

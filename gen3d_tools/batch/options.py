@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gen3d_tools.batch.ray_engine import check_ray
 from gen3d_tools.errors import InputError
 from gen3d_tools.kernels.compiling.threads import usable_cores
 from gen3d_tools.wording import option
@@ -14,12 +15,13 @@ MAX_WORKERS = 1024
 class BatchOptions:
     """Over what the work is spread."""
 
-    workers: int | None = None  # processes; None = one for each device, or this one
+    workers: int | None = None  # processes; None = one for each device, or this one; of a cluster: as many as it has
+    ray: str | None = None  # "local", "auto", or the "host:port" of a Ray cluster; None = processes of this machine
 
     @property
     def asked(self) -> bool:
         """Whether anything is said of workers, be it one: the run then has a manifest."""
-        return self.workers is not None
+        return self.workers is not None or self.ray is not None
 
     def check(self, device: str) -> None:
         """Refuse what cannot be meant, before any work.
@@ -29,8 +31,14 @@ class BatchOptions:
 
         Raises:
             InputError: A number is out of its range, or there are fewer workers than devices.
+            MissingDependencyError: Ray is not installed.
+            Gen3DError: No cluster answers.
         """
         devices = parse_devices(device)
+        if self.ray is not None:
+            if len(devices) > 1 or ":" in devices[0]:
+                raise InputError(f"Ray chooses the GPU of each worker; say {option('device', 'cuda')}, or leave it out")
+            check_ray(self.ray)
         if self.workers is None:
             return
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -40,11 +48,15 @@ class BatchOptions:
                 f"{self.workers} workers cannot use {len(devices)} devices; each has one: leave {option('workers')} out"
             )
 
+    def spreads(self, device: str) -> bool:
+        """Whether other processes do the work."""
+        return self.ray is not None or len(self.spread(device)) > 1
+
     def spread(self, device: str) -> list[str]:
-        """Give the device of each worker; empty if this process does the work itself."""
+        """Give the device of each process of this machine; one if this process does the work itself."""
         devices = parse_devices(device)
         count = self.workers or len(devices)
-        return [] if count == 1 else [devices[index % len(devices)] for index in range(count)]
+        return [devices[index % len(devices)] for index in range(count)]
 
 
 def parse_devices(text: str) -> list[str]:

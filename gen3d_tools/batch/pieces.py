@@ -61,6 +61,8 @@ class Failure:
     message: str
     ends_run: bool = False
     """It is no fault of the piece: the others would fail as well."""
+    final: bool = False
+    """It has been tried often enough already."""
 
     @classmethod
     def of(cls, error: Exception, *, ends_run: bool = False) -> "Failure":

@@ -11,20 +11,25 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.pieces import Failure, Made, Maker, Note, Prepare
-from gen3d_tools.errors import NotFoundError
+from gen3d_tools.batch.store import Store
+from gen3d_tools.errors import Gen3DError, NotFoundError
 from gen3d_tools.files import told_of_outputs
+from gen3d_tools.kernels.compiling.threads import set_kernel_threads
 from gen3d_tools.records import Proof, proofs_of
 from gen3d_tools.wording import options_are_typed
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What torch, its libraries and numba read when they are imported."""
+_TORCH_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What torch and its libraries read when they are imported."""
+_PACKAGES = ("gen3d-tools", "torch", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Setup:
     """What a worker process is told when it begins."""
 
     threads: int
-    """Of torch and of the kernels."""
+    """Of the kernels; torch has one, so that its sums do not depend on how many workers there are."""
     log_level: int
     """Of the library's messages."""
 
@@ -49,6 +54,10 @@ class Job:
     """Messages name options of the command line."""
     folder: Path
     """In which the driver works, on every machine."""
+    store: Store | None
+    """Where outputs go, if not to a folder."""
+    versions: Mapping[str, str]
+    """Of the packages that decide about outputs."""
 
 
 class _Notes:
@@ -77,14 +86,15 @@ def process_id() -> int:
 
 
 def limit_threads(threads: int) -> None:
-    """Let torch and the kernels have so many threads; fewer where the environment says so."""
-    for name in _THREADS:
-        said = os.environ.get(name, "")
-        os.environ[name] = str(min(threads, int(said)) if said.isdecimal() and int(said) else threads)
+    """Give kernels so many threads, fewer where the environment says so, and torch one: see `Setup.threads`."""
+    said = os.environ.get("NUMBA_NUM_THREADS", "")
+    set_kernel_threads(min(threads, int(said)) if said.isdecimal() and int(said) else threads)
+    for name in _TORCH_THREADS:
+        os.environ[name] = "1"
     if "torch" in sys.modules:  # a script that imports it and starts workers is imported by them
         import torch
 
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(1)
 
 
 def _end_with_parent() -> None:
@@ -120,10 +130,28 @@ def make_piece(job: Job, device: str, task: bytes) -> Made:
             return Made(failure=Failure.of(error, ends_run=True))
         try:
             value = maker(pickle.loads(task), notes)
+            if job.store is not None:
+                job.store.deliver(files)
         except Exception as error:
-            written = {path: proof for path, proof in files.items() if path.is_file()}
+            written = {path: proof for path, proof in files.items() if job.store is None and path.is_file()}
             return Made(written, notes.notes, None, Failure.of(error), time.perf_counter() - start)
     return Made(files, notes.notes, value, None, time.perf_counter() - start)
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of the packages that decide about outputs."""
+    return {name: version(name) for name in _PACKAGES}
+
+
+def check_versions(wanted: Mapping[str, str]) -> None:
+    """Refuse to make what another machine would make otherwise.
+
+    Raises:
+        Gen3DError: A package has another version here.
+    """
+    if other := [f"{name} {found}" for name, found in versions().items() if found != wanted.get(name)]:
+        needed = ", ".join(f"{name} {number}" for name, number in wanted.items())
+        raise Gen3DError(f"{platform.node()} has {' and '.join(other)}, the run needs {needed}; install those there")
 
 
 def enter(folder: Path) -> None:
@@ -145,6 +173,7 @@ def _maker(job: Job, device: str) -> Maker:
     """Give what makes the pieces of a run, prepared when the first of them comes; that of another run is forgotten."""
     if job.token not in _kept:
         _kept.clear()
+        check_versions(job.versions)
         enter(job.folder)
         prepare: Prepare = pickle.loads(job.prepare)
         _kept[job.token] = prepare(device)

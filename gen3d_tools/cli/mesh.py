@@ -43,6 +43,7 @@ def mesh(
     base: options.Base = None,
     device: options.Device = "auto",
     workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -101,7 +102,7 @@ def mesh(
         resume=resume,
         dry_run=dry_run,
         base=base,
-        batch=BatchOptions(workers=workers),
+        batch=BatchOptions(workers=workers, ray=ray),
     )
     work = partial(workflow, model, choice, surface=shape, delivery=delivery, options=settings)
     run_workflow(lambda reporter: work(reporter=reporter), as_json=json, quiet=quiet, verbose=verbose)

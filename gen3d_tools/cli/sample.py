@@ -24,6 +24,7 @@ def sample(
     views: Annotated[int, typer.Option("--views", help="Number of pictures around the object, evenly spaced.")] = 1,
     grid: options.Grid = None,
     cameras_out: options.CamerasOut = None,
+    shards: batch_options.Shards = None,
     yaw: options.Yaw = None,
     pitch: options.Pitch = None,
     fov: options.Fov = None,
@@ -34,6 +35,7 @@ def sample(
     base: options.Base = None,
     device: options.Device = "auto",
     workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -60,7 +62,7 @@ def sample(
         resume=resume,
         dry_run=dry_run,
         base=base,
-        batch=BatchOptions(workers=workers),
+        batch=BatchOptions(workers=workers, ray=ray),
     )
     run_workflow(
         lambda reporter: workflow(
@@ -70,6 +72,7 @@ def sample(
             views=views,
             grid=grid or False,
             cameras_out=cameras_out,
+            shards=shards,
             look=look,
             options=settings,
             reporter=reporter,

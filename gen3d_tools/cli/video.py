@@ -37,6 +37,7 @@ def video(
     base: options.Base = None,
     device: options.Device = "auto",
     workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     dry_run: options.DryRun = False,
@@ -63,7 +64,7 @@ def video(
         resume=resume,
         dry_run=dry_run,
         base=base,
-        batch=BatchOptions(workers=workers),
+        batch=BatchOptions(workers=workers, ray=ray),
     )
     run_workflow(
         lambda reporter: workflow(

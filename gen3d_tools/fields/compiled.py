@@ -22,7 +22,7 @@ from gen3d_tools.fields.choices import DensityActivation
 from gen3d_tools.fields.density import EMPTY_THICKNESS, raw_level_of
 from gen3d_tools.fields.field import EMPTY_RAW_DENSITY, RadianceField
 from gen3d_tools.fields.sampled import state_of
-from gen3d_tools.kernels.compiling.threads import usable_cores
+from gen3d_tools.kernels.compiling.threads import allotted_threads, usable_cores
 from gen3d_tools.kernels.network.numbers import (
     DENSITY_ACTIVATIONS,
     TriplaneNumbers,
@@ -206,5 +206,5 @@ def raw_density_of(field: RadianceField) -> RawDensity:
 
 
 def kernel_threads() -> int:
-    """Threads for the kernels: as many as torch uses, but not more than there are cores for this process."""
-    return max(1, min(torch.get_num_threads(), usable_cores()))
+    """Threads for the kernels: what torch uses or a worker is given, but not more than this process has cores."""
+    return max(1, min(allotted_threads(), usable_cores()))

@@ -27,6 +27,7 @@ from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
 from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, check_psi, make_fields
+from gen3d_tools.workflows.samples.shards import check_shards, make_shards, plan_shards, write_shard
 from gen3d_tools.workflows.samples.sheets import check_grid, samples_sheet, settle_grid
 
 KINDS = ("rgb", "depth", "normal")
@@ -132,6 +133,7 @@ def sample(
     views: int = 1,
     grid: bool | str = False,
     cameras_out: str | None = None,
+    shards: int | None = None,
     look: ViewOptions | None = None,
     options: RunOptions | None = None,
     reporter: Reporter | None = None,
@@ -146,6 +148,7 @@ def sample(
         grid: One labelled sheet instead of files: True, or its columns and rows, "4x3". Also when the output is one
             picture and there are several.
         cameras_out: "nerfstudio" or "colmap": write the cameras of the pictures too, for the programs of that name.
+        shards: Tar files of so many samples each for WebDataset, and an index, instead of a file for each picture.
         look: Angles, size and quality.
         options: Where the pictures go (one by its suffix, or a folder of them), on which device, and how many processes
             make them.
@@ -164,7 +167,10 @@ def sample(
     camera_format = check_cameras_out(cameras_out, kinds, options.file)
     if camera_format is not None and grid:
         raise InputError("a sheet is no set of pictures for cameras; leave the grid out, or the cameras")
-    target = options.target("sample", model, choice.name_parts)
+    check_shards(shards, options)
+    if shards is not None and (grid or camera_format is not None):
+        raise InputError(f"shards hold pictures one by one; leave the grid and the cameras out, or {option('shards')}")
+    target = options.target("sample", model, choice.name_parts, urls=True)
     if options.file is not None:
         check_image_path(target, overwrite=options.replaces)
     generator = load_here(model, options)
@@ -173,11 +179,19 @@ def sample(
     columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
     samples = choice.samples(generator)
     check_grid(table, len(samples))
+    run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
+    run.options |= {"show": kinds, "views": views} | asdict(look)
+    shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
+    next_command = f"gen3d video {options.after(model)}{samples[0].options}"
+    if shards is not None:
+        run.options |= {"shards": shards}
+        here = partial(write_shard, shoot.all_pictures, columns, options.replaces)
+        elsewhere = partial(_prepare_shards, model, options.base, choice.psi, kinds, views, look, columns)
+        make_shards(run, plan_shards(samples, target, shards), columns, options, here, elsewhere)
+        return run.finish(next_command=next_command)
     cameras_file = plan_camera_file(camera_format, target, len(set(samples)))
     plan = _plan(samples, columns, target, options, grid=bool(grid), table=table, cameras=cameras_file)
-    run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
-    run.options |= {"show": kinds, "views": views, "grid": plan.sheet is not None} | asdict(look)
-    run.options |= {"table": table, "cameras_out": camera_format}
+    run.options |= {"grid": plan.sheet is not None, "table": table, "cameras_out": camera_format}
     manifests = manifest_paths(target, options)
     if plan.sheet is not None and options.batch.asked:
         raise InputError(f"a sheet is one picture, which one process makes; leave {option('workers')} out")
@@ -185,7 +199,6 @@ def sample(
     if options.dry_run:
         _say_plan(run, plan, columns)
         return run
-    shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
     with run.recording():
         if plan.sheet is None:
             write_manifests(manifests, _pieces(plan, ()), run)
@@ -195,7 +208,7 @@ def sample(
             run.add(plan.sheet, "there already")
         else:
             _write_sheet(run, plan, columns, shoot, overwrite=options.replaces)
-    return run.finish(next_command=f"gen3d video {options.after(model)}{samples[0].options}")
+    return run.finish(next_command=next_command)
 
 
 @dataclass(frozen=True)
@@ -267,6 +280,11 @@ class _Shoot:
         """Say for people what a picture is."""
         return f"{one.label}, {self.look.size} x {self.look.size} pixels"
 
+    def all_pictures(self, one: Sample) -> list[Float[Tensor, "3 size size"]]:
+        """Render a sample: its kinds of picture, each from all views."""
+        count = len(self.kinds) * len(self.cameras)
+        return [image for image in self.pictures(one, [True] * count) if image is not None]
+
     def pictures(self, one: Sample, wanted: Sequence[bool]) -> Iterator[Float[Tensor, "3 size size"] | None]:
         """Render a sample: its kinds of picture, each from all views; None where one is not wanted."""
         if not any(wanted):
@@ -305,10 +323,29 @@ def _pieces(plan: _Plan, whole: Container[Path]) -> list[Piece]:
 def _prepare(
     model: str, base: str | None, psi: float, kinds: Sequence[str], views: int, look: ViewOptions, device: str
 ) -> Maker:
-    """Load in another process what makes pictures."""
+    """Load in another process what writes pictures."""
+    return partial(_make, _load(model, base, psi, kinds, views, look, device), True)
+
+
+def _prepare_shards(
+    model: str,
+    base: str | None,
+    psi: float,
+    kinds: Sequence[str],
+    views: int,
+    look: ViewOptions,
+    columns: Sequence[str],
+    device: str,
+) -> Maker:
+    """Load in another process what writes shards."""
+    return partial(write_shard, _load(model, base, psi, kinds, views, look, device).all_pictures, columns, True)
+
+
+def _load(
+    model: str, base: str | None, psi: float, kinds: Sequence[str], views: int, look: ViewOptions, device: str
+) -> _Shoot:
     generator = load_generator(model, device=device, base=base)
-    cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
-    return partial(_make, _Shoot(generator, psi, kinds, cameras, look), True)
+    return _Shoot(generator, psi, kinds, [look.camera(generator, 360 * i / views) for i in range(views)], look)
 
 
 def _make(
@@ -330,15 +367,19 @@ def _write_pictures(
         for path in row:
             if path in whole:
                 run.add(path, f"{shoot.line(one)}, there already")
+    pieces = _pieces(plan, whole)
+    made = len(plan.pictures) - sum(len(piece.outputs) for piece in pieces)
     with run.reporter.progress("rendering", len(plan.pictures)) as done:
 
-        def count() -> None:
-            done(sum(path in pictures for path in run.outputs))
+        def count(pictures: int = 1) -> None:
+            nonlocal made
+            made += pictures
+            done(made)
 
-        pictures = set(plan.pictures)
         here = partial(_make, shoot, options.replaces, done=count)
-        for _ in make_pieces(run, _pieces(plan, whole), options, here, prepare):
-            count()
+        for piece, _ in make_pieces(run, pieces, options, here, prepare):
+            if options.batch.spreads(options.device):
+                count(len(piece.outputs))
     run.sort(plan.pictures)
     if plan.cameras is not None:
         _write_cameras(run, plan.cameras, plan.files[0], shoot, whole, overwrite=options.replaces)

@@ -7,8 +7,20 @@ from pathlib import Path
 from tests.batch.trivial import begin
 
 
-def make(folder: Path, count: int, workers: int | None, *, pause=0.0, broken=(), deadly=(), device="cpu", **options):
-    """Make files 0 to `count` in a folder, as a command would."""
+def make(
+    out: Path | str,
+    count: int,
+    workers: int | None,
+    *,
+    diary: Path | None = None,
+    ray=None,
+    pause=0.0,
+    broken=(),
+    deadly=(),
+    device="cpu",
+    **options,
+):
+    """Make files 0 to `count` in a folder or at a URL, as a command would."""
     # Here, so that workers, which import a program's file, do not import torch.
     from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.batch.pieces import Piece
@@ -16,8 +28,9 @@ def make(folder: Path, count: int, workers: int | None, *, pause=0.0, broken=(),
     from gen3d_tools.workflows.running.claims import claim
     from gen3d_tools.workflows.running.runs import Run, RunOptions
 
-    settings = RunOptions(out=folder, device=device, batch=BatchOptions(workers=workers), **options)
-    diary = folder.with_name(f"{folder.name}-diary")
+    settings = RunOptions(out=out, device=device, batch=BatchOptions(workers=workers, ray=ray), **options)
+    folder = settings.target("work", "", urls=True)
+    diary = folder.with_name(f"{folder.name}-diary") if diary is None else diary
     diary.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number}.txt" for number in range(count)]
     run = Run("work", "", {"pause": 0})

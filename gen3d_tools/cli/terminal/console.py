@@ -109,7 +109,7 @@ class ConsoleReporter(Reporter):
         if not self.quiet:
             self.console.print(shown(message))
 
-    def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
+    def made(self, path: Path | str, line: str = "", *, planned: bool = False) -> None:
         """Print the path on stdout, and on stderr what it is."""
         if self._paths:
             try:
@@ -121,8 +121,8 @@ class ConsoleReporter(Reporter):
         if planned:
             self.console.print(f"[yellow]would write[/] {shown(str(path))} [dim]({shown(line)})[/]")
         else:
-            size = file_size(size_of(path))
-            self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}, {size})[/]")
+            size = "" if isinstance(path, str) else f", {file_size(size_of(path))}"
+            self.console.print(f"[green]wrote[/] {shown(str(path))} [dim]({shown(line)}{size})[/]")
 
     def piece(self, event: PieceEvent) -> None:
         """Print a line of JSON for programs; for people, why a piece failed."""
@@ -207,7 +207,11 @@ def _saying_what_is_whole(run: "Run") -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        made = "" if run.dry_run else f"; what was made is whole: {', '.join(map(str, list(run.outputs)[:3]))}"
+        made = (
+            ""
+            if run.dry_run
+            else f"; what was made is whole: {', '.join(str(run.shown(path)) for path in run.outputs[:3])}"
+        )
         raise OutputError(f"{error}{made}") from error
 
 

@@ -59,7 +59,7 @@ def prepare_streams() -> None:
         sys.stderr = cast(TextIO, _Forgiving(sys.stderr))
 
 
-def print_path(path: Path) -> None:
+def print_path(path: Path | str) -> None:
     """Write a path to stdout, in the bytes that name it even where stdout has no letters for them.
 
     Raises:

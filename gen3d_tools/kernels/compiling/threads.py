@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -69,3 +70,38 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
+
+
+_own_threads: int | None = None
+
+
+def allotted_threads() -> int:
+    """How many threads kernels are given: as many as torch has, or what `steady_torch` and workers have set."""
+    import torch
+
+    return torch.get_num_threads() if _own_threads is None else _own_threads
+
+
+def set_kernel_threads(threads: int | None) -> None:
+    """Give kernels so many threads, however many torch has; None = as many as torch."""
+    global _own_threads
+    _own_threads = threads
+
+
+@contextmanager
+def steady_torch() -> Iterator[None]:
+    """Let torch work on one thread while the block runs, and kernels on as many as before.
+
+    Where torch cuts its sums decides about their last digits, and with them about a byte here and there; how the work
+    of kernels is cut changes nothing.
+    """
+    import torch
+
+    before, kernels = torch.get_num_threads(), _own_threads
+    set_kernel_threads(allotted_threads())
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        set_kernel_threads(kernels)

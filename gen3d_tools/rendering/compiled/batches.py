@@ -16,6 +16,7 @@ from torch import Tensor
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.kernels.compiling.threads import allotted_threads
 from gen3d_tools.kernels.network.numbers import channels_last
 from gen3d_tools.rendering.compiled.gradients import (
     SeenSamples,
@@ -122,7 +123,7 @@ class _SeePictures(torch.autograd.Function):
 
         noise = coarse.new_empty(0, coarse.shape[1]) if noise is None else noise
         arrays = [one.detach().contiguous().numpy() for one in (origins, directions, bounds, coarse, rounds, noise)]
-        out, distances, raw = see_pictures(batch.network, light, *arrays, threads=torch.get_num_threads())
+        out, distances, raw = see_pictures(batch.network, light, *arrays, threads=allotted_threads())
         ctx.batch, ctx.light = batch, light
         ctx.arrays = [*arrays[:3], distances, raw]
         return torch.from_numpy(out)
@@ -139,7 +140,7 @@ class _SeePictures(torch.autograd.Function):
             ctx.light,
             *arrays,
             moving=any(ctx.needs_input_grad[3:5]),
-            threads=torch.get_num_threads(),
+            threads=allotted_threads(),
         )
         planes = plane_slopes(batch.planes, batch.one.axes, grads.texels) if ctx.needs_input_grad[2] else None
         origins, directions = (

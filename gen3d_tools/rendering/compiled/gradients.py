@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.fields.triplane import PLANE_AXES, TriplaneField
+from gen3d_tools.kernels.compiling.threads import allotted_threads
 from gen3d_tools.kernels.network.numbers import DENSITY_ACTIVATIONS, DecoderNumbers, channels_last
 
 if TYPE_CHECKING:  # numba takes a while to import, and not every picture needs it
@@ -106,7 +107,7 @@ class TrainableField:
         tensors = (origins, directions, coarse, rounds)
         arrays = (tensor.detach().contiguous().numpy() for tensor in tensors)
         light = self.light(config, width, 0.0)
-        placed = place_samples(self.network, light, *arrays, threads=torch.get_num_threads())
+        placed = place_samples(self.network, light, *arrays, threads=allotted_threads())
         distances, raw = map(torch.from_numpy, placed)
         return distances, raw
 
@@ -283,7 +284,7 @@ class _RenderSamples(torch.autograd.Function):
         ctx.field, ctx.light = field, light
         ctx.save_for_backward(origins, directions, distances, raw)
         arrays = (tensor.detach().contiguous().numpy() for tensor in (origins, directions, distances, raw))
-        return torch.from_numpy(render(field.network, light, *arrays, threads=torch.get_num_threads()))
+        return torch.from_numpy(render(field.network, light, *arrays, threads=allotted_threads()))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -294,7 +295,7 @@ class _RenderSamples(torch.autograd.Function):
         arrays = (tensor.detach().contiguous().numpy() for tensor in (*ctx.saved_tensors, slopes))
         moving = any(ctx.needs_input_grad[3:5])
         grads, *rays = render_samples_backward(
-            field.network, ctx.light, *arrays, moving=moving, threads=torch.get_num_threads()
+            field.network, ctx.light, *arrays, moving=moving, threads=allotted_threads()
         )
         planes = plane_slopes(field.planes, field.axes, grads.texels) if ctx.needs_input_grad[2] else None
         origins, directions = (

@@ -129,7 +129,7 @@ def _outcomes(
     found: dict[str, _Outcome] = {}
     for files in plan:
         if files.note in whole and _is_there(files, job, whole):
-            found[files.sample.label] = _read_note(files.note)
+            found[files.sample.label] = _read_note(run.fetch(files.note))
             _add_all(files, job, run)
     rest = [files for files in plan if files.sample.label not in found]
     with job.reporter.progress("meshing, lattice points", len(plan) * points) as done:
@@ -139,7 +139,7 @@ def _outcomes(
             return _make(files, job, run, lambda now, _: done(before + now))
 
         for piece, outcome in make_pieces(run, pieces_of(rest, job), options, make, elsewhere):
-            found[piece.name] = _read_note(piece.task.note) if outcome is None else outcome
+            found[piece.name] = _read_note(run.fetch(piece.task.note)) if outcome is None else outcome
             done(len(found) * points)
     for files in rest:
         label = files.sample.label
@@ -238,7 +238,7 @@ def _read_note(path: Path) -> _Outcome:
 def _remove_notes(plan: Sequence[Files], run: Run, folder: Path) -> None:
     """Forget what was kept: the table and the sheet are there."""
     for files in plan:
-        files.note.unlink(missing_ok=True)
+        run.discard(files.note)
     with suppress(OSError):
         (folder / NOTES_FOLDER).rmdir()
     run.files = {name: proof for name, proof in run.files.items() if not name.startswith(f"{NOTES_FOLDER}/")}

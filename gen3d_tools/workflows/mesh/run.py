@@ -64,7 +64,7 @@ def mesh(
     surface.check()
     delivery.check()
     check_psi(choice.psi)
-    target = options.target("mesh", model, choice.name_parts)
+    target = options.target("mesh", model, choice.name_parts, urls=True)
     formats = formats_of(options.file, delivery)
     if surface.texture is not None and (without := formats_without_texture(formats)):
         reporter.say(f"no texture fits into {' or '.join(without)}; the other formats have it")

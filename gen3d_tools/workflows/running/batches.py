@@ -3,6 +3,7 @@
 import pickle
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from gen3d_tools.batch.engine import Engine, drive
 from gen3d_tools.batch.options import threads_each
 from gen3d_tools.batch.pieces import MANIFEST_NAME, Maker, Piece, Prepare, write_manifest
 from gen3d_tools.batch.processes import Processes
-from gen3d_tools.batch.worker import Job
+from gen3d_tools.batch.ray_engine import RayCluster
+from gen3d_tools.batch.worker import Job, versions
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import choose_device, load_generator
+from gen3d_tools.kernels.compiling.threads import steady_torch
 from gen3d_tools.staging import remove_leftovers
 from gen3d_tools.wording import are_options_typed
 from gen3d_tools.workflows.running.reporting import PieceEvent
@@ -26,10 +29,12 @@ def load_here(model: str, options: RunOptions) -> Generator:
         Gen3DError: The model cannot be loaded, or a device is not there.
     """
     options.batch.check(options.device)
-    devices = options.batch.spread(options.device)
-    for device in dict.fromkeys(devices):
-        choose_device(device)
-    return load_generator(model, device="cpu" if devices else options.device, base=options.base)
+    if not options.batch.spreads(options.device):
+        return load_generator(model, device=options.device, base=options.base)
+    if options.batch.ray is None:
+        for device in dict.fromkeys(options.batch.spread(options.device)):
+            choose_device(device)
+    return load_generator(model, device="cpu", base=options.base)
 
 
 def manifest_paths(target: Path, options: RunOptions) -> list[Path]:
@@ -41,6 +46,9 @@ def make_pieces(
     run: Run, pieces: Sequence[Piece], options: RunOptions, maker: Maker, prepare: Prepare
 ) -> Iterator[tuple[Piece, Any]]:
     """Make pieces, and note their outputs in a run that is recording.
+
+    Where workers are asked for, be it one, torch has one thread in each process: on CPUs the files have the same bytes
+    whatever their number.
 
     Without workers they are made here, in their order, and an error is raised. With workers they are given in the
     order in which they are finished; one that fails three times is listed in `run.failures`, and not given. Who has
@@ -59,18 +67,28 @@ def make_pieces(
     Raises:
         Gen3DError: A piece cannot be made here, or no worker can make any.
     """
-    devices = options.batch.spread(options.device)
-    if not devices or not pieces:
+    if not options.batch.spreads(options.device) or not pieces:
         for piece in pieces:
-            yield piece, maker(piece.task, run)
+            with steady_torch() if options.batch.asked else nullcontext():
+                value = maker(piece.task, run)
+            yield piece, value
         return
-    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd())
     try:
-        yield from _spread(run, pieces, Processes(job, devices, threads_each(devices)))
+        yield from _spread(run, pieces, _engine(run, prepare, options))
     finally:
         for folder in dict.fromkeys(output.parent for piece in pieces for output in piece.outputs):
             remove_leftovers(folder)  # of processes that were killed
     run.failures = {piece.name: run.failures[piece.name] for piece in pieces if piece.name in run.failures}
+
+
+def _engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
+    """Begin what makes the pieces."""
+    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd(), run.store, versions())
+    batch = options.batch
+    if batch.ray is not None:
+        return RayCluster(job, batch.ray, batch.workers, options.device.strip().lower())
+    devices = batch.spread(options.device)
+    return Processes(job, devices, threads_each(devices))
 
 
 def _spread(run: Run, pieces: Sequence[Piece], engine: Engine) -> Iterator[tuple[Piece, Any]]:

@@ -42,21 +42,25 @@ def claim(
         Gen3DError: A place does not accept files.
     """
     run.place_record(target, folder=target not in paths)
+    run.store = options.store
+    if run.store is not None:
+        run.store.open()
     run.resumable = len(paths) > 1
     _check_names(paths)
     check_record_free(run)
-    existing = [path for path in paths if os.path.lexists(path)]
+    exists = os.path.lexists if run.store is None else run.store.exists
+    existing = [path for path in paths if exists(path)]
     if options.resume:
         whole = _find_whole(run, existing, apart=apart, overwrite=options.overwrite)
     else:
         whole = {}
-        if existing and not options.overwrite and len(paths) > 1:
+        if existing and not options.overwrite and (len(paths) > 1 or run.store is not None):
             _refuse(run, existing, paths, apart=apart)
     if options.replaces:
         check_ours(run, [path for path in existing if path != target and path not in whole])
     check_all_writable([path for path in paths if path not in whole], overwrite=options.replaces)
     if options.resume:
-        whole |= _find_whole(run, [note for note in notes if note.is_file()], apart=apart, overwrite=True)
+        whole |= _find_whole(run, [note for note in notes if exists(note)], apart=apart, overwrite=True)
     for proofs in whole.values():
         run.files |= proofs
     return set(whole)
@@ -91,10 +95,12 @@ def check_ours(run: Run, existing: Sequence[Path]) -> None:
     """
     records = records_in(run.folder)
     made = {name for record in records for name in {*record.files, *record.begun}}
-    strange = [path for path in existing if not path.is_dir() and run.name(path) not in made]
+    strange = [
+        path for path in existing if not _children(run, path) and not path.is_dir() and run.name(path) not in made
+    ]
     if strange:
         raise InputError(
-            f"{run.folder} holds what no recorded run has made ({listed([path.name for path in strange])}), so it "
+            f"{run.place} holds what no recorded run has made ({listed([path.name for path in strange])}), so it "
             "stays, also with --overwrite; move it, or give another name with -o"
         )
 
@@ -123,10 +129,10 @@ def _refuse(run: Run, existing: Sequence[Path], paths: Sequence[Path], *, apart:
     resumable = any(_same_work(run, record, apart=apart) for record in records_in(run.folder))
     rest = "--resume makes the rest, " if resumable and len(existing) < len(paths) else ""
     if len(existing) == 1:
-        found = f"{existing[0]} exists already, 1 of {len(paths)} outputs"
+        found = f"{run.shown(existing[0])} exists already, 1 of {len(paths)} outputs"
     else:
         names = listed([path.name for path in existing])
-        found = f"{len(existing)} of {len(paths)} outputs exist already in {run.folder} ({names})"
+        found = f"{len(existing)} of {len(paths)} outputs exist already in {run.place} ({names})"
     raise InputError(f"{found}: {rest}--overwrite makes all again, another name with -o keeps what is there")
 
 
@@ -142,7 +148,7 @@ def _find_whole(run: Run, existing: Sequence[Path], *, apart: bool, overwrite: b
     for path in existing:
         name = run.name(path)
         for record in same:
-            if proofs := _proofs(record, path, name):
+            if proofs := _proofs(run, record, path, name):
                 whole[path] = proofs
     begun = {name for record in same for name in record.begun}
     strange = [path for path in existing if path not in whole and run.name(path) not in begun]
@@ -163,26 +169,38 @@ def _refuse_strange(
     if not same and found:
         changed = sorted({key for record in found for key in _differences(run, record, apart=apart)})
         raise InputError(
-            f"{names} in {run.folder} were made with different {' and '.join(changed)}; repeat that command, or give "
+            f"{names} in {run.place} were made with different {' and '.join(changed)}; repeat that command, or give "
             "another name with -o"
         )
     raise InputError(
-        f"{names} in {run.folder} cannot be resumed: no record proves that this command made them as they are; "
+        f"{names} in {run.place} cannot be resumed: no record proves that this command made them as they are; "
         "--overwrite makes them again"
     )
 
 
-def _proofs(record: Record, path: Path, name: str) -> dict[str, Proof]:
+def _children(run: Run, path: Path) -> list[str]:
+    """Name every file in a folder, as the record does; none if it is a file."""
+    if run.store is not None:
+        return run.store.children(path)
+    found = path.rglob("*") if path.is_dir() else ()
+    return [run.name(one) for one in found if not one.is_dir()]
+
+
+def _proofs(run: Run, record: Record, path: Path, name: str) -> dict[str, Proof]:
     """Give the proofs of a file, or of all files in a folder; empty where one is missing or does not fit."""
-    if path.is_dir():
-        on_disk = [f"{name}/{one.relative_to(path).as_posix()}" for one in path.rglob("*") if not one.is_dir()]
+    children = _children(run, path)
+    if children or path.is_dir():
         recorded = [one for one in record.files if one.startswith(f"{name}/")]
-        if sorted(on_disk) != sorted(recorded):
+        if sorted(children) != sorted(recorded):
             return {}
     else:
         recorded = [name]
     proofs = {one: proof for one in recorded if (proof := record.files.get(one)) is not None}
-    whole = len(proofs) == len(recorded) and all(proof.fits(record.folder / one) for one, proof in proofs.items())
+
+    def fits(one: str, proof: Proof) -> bool:
+        return proof.fits(record.folder / one) if run.store is None else run.store.fits(one, proof)
+
+    whole = len(proofs) == len(recorded) and all(fits(one, proof) for one, proof in proofs.items())
     return proofs if whole else {}
 
 

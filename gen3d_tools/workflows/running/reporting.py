@@ -45,11 +45,11 @@ class Reporter:
             make: Draws it, [3, height, width] in [0, 1]; that takes time, so only who shows it calls this.
         """
 
-    def made(self, path: Path, line: str = "", *, planned: bool = False) -> None:
+    def made(self, path: Path | str, line: str = "", *, planned: bool = False) -> None:
         """Tell of an output that is complete on disk, as soon as it is.
 
         Args:
-            path: Its file or folder.
+            path: Its file or folder, or its URL.
             line: What it is, for people.
             planned: It is not there: this is a dry run.
         """

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.options import BatchOptions
+from gen3d_tools.batch.store import Store, is_url
 from gen3d_tools.errors import BatchError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, check_writable, listed, shorten, told_of_outputs
 from gen3d_tools.generators.source import find_source
@@ -54,16 +55,40 @@ class RunOptions:
         """Write the model as it is typed after the name of a command, with its base."""
         return shlex.quote(model) + ("" if self.base is None else f" --base {shlex.quote(self.base)}")
 
+    @cached_property
+    def store(self) -> Store | None:
+        """Where outputs go, if that is a URL; opened when a run claims its outputs."""
+        if not is_url(self.out):
+            return None
+        url = str(self.out)
+        return Store(url.rpartition("/")[0] if self._names_file(Path(url)) else url)
+
+    def _names_file(self, path: Path) -> bool:
+        return bool(path.suffix) and not str(self.out).endswith(("/", "\\"))
+
     @property
     def file(self) -> Path | None:
         """The one output file, if one is named: it has a suffix, is no folder, and no slash is at its end."""
+        if self.store is not None:
+            name = Path(str(self.out))
+            return self.store.local / name.name if self._names_file(name) else None
         path = output_path(self.out)
-        if path is None or not path.suffix or str(self.out).endswith(("/", "\\")) or os.path.isdir(path):
-            return None
-        return path
+        return None if path is None or not self._names_file(path) or os.path.isdir(path) else path
 
-    def target(self, command: str, model: str, parts: Sequence[str] = ()) -> Path:
-        """Give the file or folder that is named, or choose a folder in `gen3d-out`."""
+    def target(self, command: str, model: str, parts: Sequence[str] = (), *, urls: bool = False) -> Path:
+        """Give the file or folder that is named, or choose a folder in `gen3d-out`.
+
+        Args:
+            command: Part of a chosen name, as are the others.
+            model: Its name or path.
+            parts: What distinguishes the run.
+            urls: The command can write to a URL; its outputs are then made in a folder of `store`.
+
+        Raises:
+            InputError: A URL is named, and the command cannot.
+        """
+        if urls and self.store is not None:
+            return self.file or self.store.local
         return output_path(self.out) or output_folder(command, model, parts, resume=self.resume)
 
     @property
@@ -95,6 +120,8 @@ class Run:
     resumable: bool = False  # whether its command takes --resume, and there is more than one output
     begun: set[str] = field(default_factory=set)  # outputs that other processes are about to write, as in `files`
     log: Log | None = None  # while it is recording
+    store: Store | None = None  # where outputs go, if that is a URL: they are made in `folder` first
+    undelivered: list[Path] = field(default_factory=list)  # files that are whole in `folder`, on their way to the store
 
     @property
     def seconds(self) -> float:
@@ -109,13 +136,37 @@ class Run:
     def add(self, path: Path, line: str = "", **details: Any) -> None:
         """Note an output that is complete on disk, or would be, in a dry run, and tell the user."""
         self.note(path, **details)
-        self.reporter.made(path, "" if self.in_table else line, planned=self.dry_run)
+        self.deliver()
+        self.reporter.made(self.shown(path), "" if self.in_table else line, planned=self.dry_run)
 
     def note(self, path: Path, **details: Any) -> None:
         """Note an output without a word."""
         self.outputs.append(path)
         if details:
             self.details.setdefault("outputs", {})[path.name] = details
+
+    def shown(self, path: Path) -> Path | str:
+        """Give the place of an output as people know it: its URL, where it goes to one."""
+        return path if self.store is None else self.store.path(self.store.name(path))
+
+    def deliver(self) -> None:
+        """Send what is whole to its URL, where the outputs go to one; it is removed here."""
+        if self.store is not None:
+            self.store.deliver(self.undelivered)
+            self.undelivered.clear()
+
+    def fetch(self, path: Path) -> Path:
+        """Have a file here that is there."""
+        if self.store is not None:
+            self.store.fetch(path)
+        return path
+
+    def discard(self, path: Path) -> None:
+        """Remove a file of ours, wherever it is."""
+        if self.store is None:
+            path.unlink(missing_ok=True)
+        else:
+            self.store.remove(path)
 
     def record(self) -> dict[str, Any]:
         """Give the run as plain JSON values."""
@@ -125,7 +176,7 @@ class Run:
             "model_sha256": self.model_sha256,
             "options": self.options,
             "dry_run": self.dry_run,
-            "outputs": [str(path) for path in self.outputs],
+            "outputs": [str(self.shown(path)) for path in self.outputs],
             "files": {name: {"bytes": one.size, "sha256": one.sha256} for name, one in sorted(self.files.items())},
             **({"begun": sorted(self.begun)} if self.begun else {}),
             "details": self.details,
@@ -168,8 +219,13 @@ class Run:
         assert self.log is not None, "only while the run is recording"
         proofs = {self.name(path): proof for path, proof in files.items()}
         self.log.add_all(proofs, self.record() if not self.log.begun else {})
+        self._keep_log()
         self.files |= proofs
         self.begun -= {self.name(path) for path in outputs}
+
+    def _keep_log(self) -> None:
+        if self.store is not None and self.log is not None and self.log.path is not None:
+            self.store.keep_log(self.log.path)
 
     def name(self, path: Path) -> str:
         """Give an output's name in the record."""
@@ -189,11 +245,16 @@ class Run:
         self.folder = target if folder else target.parent
         self.stem = "" if folder else shorten(target.stem, _MAX_STEM_BYTES)
 
+    @property
+    def place(self) -> Path | str:
+        """The folder of the outputs as people know it."""
+        return self.folder if self.store is None else self.store.url
+
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keep a log of everything that the block writes; should it be interrupted, the record is left behind."""
         for left in logs_in(self.folder):
-            recover(left)
+            recover(left, self.store)
         log, content = Log(self.folder, self.stem), self.record()
         self.log = log
 
@@ -201,14 +262,17 @@ class Run:
             for name, proof in proofs_of(temporary, self.name(path)).items():
                 log.add(name, proof, content)
                 self.files[name] = proof
+                self.undelivered.append(self.folder / name)
+            self._keep_log()
 
         try:
             with told_of_outputs(tell):
                 yield
+            self.deliver()
         except BaseException as error:
             self.whole = False
             begun = log.begun
-            self.begun = {name for name in self.begun if os.path.lexists(self.folder / name)}
+            self._forget_unwritten()
             if begun:
                 with suppress(Gen3DError, OSError):  # then the log stays, which says the same
                     self._write_record(log)
@@ -216,8 +280,13 @@ class Run:
                 kept = "what is finished is kept, repeat the command with --resume to make the rest"
                 raise Interrupted(f"interrupted; {kept}", number=signal_of(error)) from error
             raise
-        self.begun = {name for name in self.begun if os.path.lexists(self.folder / name)}
+        self._forget_unwritten()
         self._write_record(log)
+
+    def _forget_unwritten(self) -> None:
+        """Of what was begun, keep what may be there: an object store is not asked again."""
+        if self.store is None:
+            self.begun = {name for name in self.begun if os.path.lexists(self.folder / name)}
 
     def _write_record(self, log: Log) -> None:
         names = set(self.files)
@@ -228,6 +297,8 @@ class Run:
                 record.path.unlink(missing_ok=True)
         log.remove()
         self.log = None
+        if self.store is not None:
+            self.store.settle_records()
 
     def finish(self, *, next_command: str = "") -> "Run":
         """End the run.
@@ -248,19 +319,29 @@ class Run:
         _write_json(folder / RECORD_NAME, self.record())
 
 
-def recover(log: Path) -> None:
-    """Make a record of the log of a run that was killed; the log of one that lives stays."""
+def recover(log: Path, store: Store | None = None) -> None:
+    """Make a record of the log of a run that was killed; the log of one that lives stays.
+
+    Args:
+        log: In a folder of outputs, or brought here from the store.
+        store: Where the outputs are, if not beside the log.
+    """
     found = read_log(log)
     if found is None:
         return
-    files = {name: proof for name, proof in found.files.items() if proof is not None and found.proves(name)}
-    begun = sorted(name for name in found.begun - set(files) if os.path.lexists(log.parent / name))
+    proofs = {name: proof for name, proof in found.files.items() if proof is not None}
+    if store is None:
+        files = {name: proof for name, proof in proofs.items() if found.proves(name)}
+    else:
+        files = {name: proof for name, proof in proofs.items() if store.fits(name, proof)}
+    exists = os.path.lexists if store is None else store.exists
+    begun = sorted(name for name in found.begun - set(files) if exists(log.parent / name))
     path, superseded = choose_record(log.parent, stem_of_log(log), set(files), log)
-    proofs = {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in files.items()}
-    outputs = [str(log.parent / name) for name in files]
+    told = {name: {"bytes": proof.size, "sha256": proof.sha256} for name, proof in files.items()}
+    outputs = [str(log.parent / name) if store is None else store.path(name) for name in files]
     if files or begun:
         left = {"begun": begun} if begun else {}
-        _write_json(path, {**found.content, "outputs": outputs, "files": proofs, **left, "whole": False})
+        _write_json(path, {**found.content, "outputs": outputs, "files": told, **left, "whole": False})
         for record in superseded:
             if record.path != path:
                 record.path.unlink(missing_ok=True)
@@ -286,10 +367,12 @@ def output_path(out: str | Path | None) -> Path | None:
     """Read where outputs are to go.
 
     Raises:
-        InputError: It is empty.
+        InputError: It is empty, or a URL.
     """
     if out is not None and not str(out).strip():
         raise InputError("-o is empty; give a file or folder, or leave it out for a new folder in gen3d-out")
+    if is_url(out):
+        raise InputError(f"{str(out)[:80]} is a URL, and this command writes to files and folders; name one of those")
     return None if out is None else Path(out)
 
 

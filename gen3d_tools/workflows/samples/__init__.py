@@ -2,5 +2,6 @@
 
 * `selection`: seeds, classes, files of latents to samples, and samples to fields.
 * `sheets`: pictures of many samples as one labelled sheet.
+* `shards`: pictures of many samples as tar files for training, and an index of them.
 * `camera_files`: pictures of one object with the cameras that took them: sets for nerfstudio and COLMAP.
 """

@@ -80,7 +80,7 @@ def video(
     is_auto, table = _parse_table(grid)
     camera_format = _check_cameras(cameras_out, kinds, options.file, file_format, together=bool(grid or interpolate))
     suffix = FORMATS["frames"] if camera_format is not None else _choose_suffix(options.file, file_format)
-    target = options.target("video", model, choice.name_parts)
+    target = options.target("video", model, choice.name_parts, urls=True)
     if options.file is not None:  # better said before the model is read than later
         VideoWriter(options.file, motion.fps, overwrite=options.replaces)
     generator = load_here(model, options)

@@ -14,24 +14,10 @@ from pathlib import Path
 import pytest
 
 from gen3d_tools.errors import BatchError, InputError
+from tests.batch.comparing import contents, record, times_begun
 from tests.batch.work import make
 
 ROOT = Path(__file__).parents[3]
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
-
-
-def record(folder):
-    """What the record says, but for times, places, and details, which a run has of what it makes itself."""
-    found = json.loads((folder / "run.json").read_text())
-    found["outputs"] = [Path(name).name for name in found["outputs"]]
-    return {key: value for key, value in found.items() if key not in ("seconds", "finished", "details")}
-
-
-def times_begun(folder):
-    return {path.name: len(path.read_text().splitlines()) for path in Path(f"{folder}-diary").iterdir()}
 
 
 @pytest.fixture(scope="module")
