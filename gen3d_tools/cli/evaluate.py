@@ -32,6 +32,7 @@ ONLY: dict[str, tuple[tuple[str, ...], object]] = {
     "threshold": ((MESHES,), _DEFAULT_THRESHOLD),
     "cache": ((PICTURES, INVERSION), None),
     "workers": ((PICTURES,), None),
+    "ray": ((PICTURES,), None),
 }
 """What each option is about, and its default; the others are about everything."""
 
@@ -97,6 +98,7 @@ def evaluate(
     base: options.Base = None,
     device: options.Device = "auto",
     workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -112,7 +114,7 @@ def evaluate(
 
     typed = {name: value for name, value in locals().items() if name in ONLY and value != ONLY[name][1]}
     kind, name = _subject(subject)
-    batch = BatchOptions(workers=workers)
+    batch = BatchOptions(workers=workers, ray=ray)
     settings = RunOptions(out=out, device=device, overwrite=overwrite, dry_run=dry_run, base=base, batch=batch)
 
     def work(reporter: "ConsoleReporter") -> "Run":

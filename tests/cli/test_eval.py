@@ -205,3 +205,13 @@ def test_a_dry_run_measures_nothing(gen3d, tiny_folder, pictures, leftovers):
     assert done.code == 0, done.err
     assert "would write report/index.html" in done.err
     assert leftovers() == []
+
+
+@pytest.mark.slow
+def test_workers_give_the_same_numbers_as_one_process(gen3d, tiny_folder, pictures, monkeypatch):
+    monkeypatch.setattr("gen3d_tools.workflows.evaluate.distribution.compare.SHARD", 3)
+    command = ("eval", tiny_folder, "--against", pictures, "--samples", 7, "--json", "--device", "cpu")
+    alone = gen3d(*command, "--workers", 1)
+    spread = gen3d(*command, "--workers", 2)
+    assert spread.code == 0, spread.err
+    assert spread.json["details"]["distribution"]["measures"] == alone.json["details"]["distribution"]["measures"]

@@ -193,7 +193,7 @@ def _compare_model(
     )
     cache = FeatureCache(cache_folder(what.cache, options), run.reporter.say)
     theirs = features_of_set(real, network, cache, run.reporter)
-    ours = features_of_model(whole, cache, options, run.reporter)
+    ours = features_of_model(whole, cache, run, options)
     group = compare_sets(ours, theirs, network, what.network)
     group.facts |= {"protocol": protocol.name, "protocol_says": protocol.about, "samples": whole.count}
     return group

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.kernels.compiling.threads import steady_torch
 from gen3d_tools.metrics.distribution.scores import (
     IS_SPLITS,
     NEIGHBOUR,
@@ -29,7 +31,7 @@ from gen3d_tools.workflows.evaluate.distribution.sets import batches, set_digest
 from gen3d_tools.workflows.evaluate.distribution.spread import make_shards, shared_cache
 from gen3d_tools.workflows.evaluate.measures import Curve, Group, Measure, Sheet
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import RunOptions
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 SHOWN = 8
 """Best and worst samples on the page."""
@@ -86,26 +88,27 @@ def _part(whole: SampleShard, first: int, count: int) -> SampleShard:
 def features_of_model(
     whole: SampleShard,
     cache: FeatureCache,
+    run: Run,
     options: RunOptions,
-    reporter: Reporter,
 ) -> ModelFeatures:
     """Draw a model's samples shard by shard, here or by workers, or take those that were drawn before.
 
     Args:
         whole: All of the samples as one shard.
         cache: Keeps each shard as soon as it is made, so that an interrupted run goes on.
+        run: The work is part of it; its reporter takes progress.
         options: How many workers there are.
-        reporter: Takes progress.
 
     Raises:
         Gen3DError: A shard cannot be made.
     """
     shards = shards_of(whole)
     parts, count = [], 0
-    with reporter.progress("drawing samples", whole.count) as done, shared_cache(cache, options) as shared:
-        make_shards(shards, shared, options, done)
+    with run.reporter.progress("drawing samples", whole.count) as done, shared_cache(cache, options) as shared:
+        make_shards(shards, shared, run, options, done)
         for shard in shards:
-            parts.append(shared.features(shard.key(), functools.partial(features_of_shard, shard)))
+            with steady_torch() if options.batch.asked else nullcontext():
+                parts.append(shared.features(shard.key(), functools.partial(features_of_shard, shard)))
             count += shard.count
             done(count)
     return ModelFeatures(Features.joined(parts), whole)

@@ -1,8 +1,6 @@
 """Shards of samples over several processes: each writes its features into the cache, where this process finds them."""
 
 import functools
-import pickle
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,21 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from gen3d_tools.batch.engine import drive
-from gen3d_tools.batch.options import threads_each
 from gen3d_tools.batch.pieces import Maker, Notes, Piece
-from gen3d_tools.batch.processes import Processes
-from gen3d_tools.batch.worker import Job
 from gen3d_tools.staging import remove_leftovers
-from gen3d_tools.wording import are_options_typed
 from gen3d_tools.workflows.evaluate.distribution.cache import FeatureCache
 from gen3d_tools.workflows.evaluate.distribution.samples import SampleShard, features_of_shard
-from gen3d_tools.workflows.running.runs import RunOptions
+from gen3d_tools.workflows.running.batches import begin_engine
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 
 @contextmanager
 def shared_cache(cache: FeatureCache, options: RunOptions) -> Iterator[FeatureCache]:
     """Give the cache, or where it keeps nothing and there are workers, one that lasts as long as the block."""
-    if cache.folder is not None or not options.batch.spread(options.device):
+    if cache.folder is not None or not options.batch.spreads(options.device):
         yield cache
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +27,7 @@ def shared_cache(cache: FeatureCache, options: RunOptions) -> Iterator[FeatureCa
 
 
 def make_shards(
-    shards: Sequence[SampleShard], cache: FeatureCache, options: RunOptions, done: Callable[[int], None]
+    shards: Sequence[SampleShard], cache: FeatureCache, run: Run, options: RunOptions, done: Callable[[int], None]
 ) -> None:
     """Let workers make the shards that the cache lacks; nothing happens without workers.
 
@@ -40,28 +35,29 @@ def make_shards(
 
     Args:
         shards: All of them.
-        cache: Has a folder, if there are workers.
+        cache: Has a folder, if there are workers; on a cluster, one that all machines see.
+        run: The work is part of it.
         options: How many workers, and on which devices.
         done: Told the number of samples that are there.
 
     Raises:
         Gen3DError: A shard failed three times.
     """
-    devices = options.batch.spread(options.device)
-    missing = [shard for shard in shards if not cache.has(shard.key())] if devices else []
+    if not options.batch.spreads(options.device):
+        return
+    missing = [shard for shard in shards if not cache.has(shard.key())]
     if not missing:
         return
     assert cache.folder is not None, "workers have a cache"
     count = sum(shard.count for shard in shards) - sum(shard.count for shard in missing)
-    prepare = functools.partial(_prepare, cache.folder)
-    job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd())
+    prepare = functools.partial(_prepare, cache.folder.absolute())
     pieces = [
         Piece(name=f"seeds {one.first}-{one.first + one.count - 1}", task=one, outputs=[cache.path(one.key())])
         for one in missing
     ]
     failure = None
     try:
-        for piece, made in drive(pieces, Processes(job, devices, threads_each(devices)), lambda _: None):
+        for piece, made in drive(pieces, begin_engine(run, prepare, options), lambda _: None):
             failure = failure or made.failure
             count += piece.task.count
             done(count)
