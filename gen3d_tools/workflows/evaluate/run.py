@@ -129,7 +129,7 @@ def _compare_sets(
     cache = FeatureCache(cache_folder(what.cache, options), reporter.say)
     theirs = features_of_set(real, network, cache, reporter)
     ours = features_of_set(made, network, cache, reporter)
-    return compare_sets(ours, theirs, network, what.network)
+    return compare_sets(ours, theirs, network, what.network, sheets=options.out is not None)
 
 
 def _check_sizes(made: PictureSet, real: PictureSet, size: int | None) -> None:
@@ -194,6 +194,6 @@ def _compare_model(
     cache = FeatureCache(cache_folder(what.cache, options), run.reporter.say)
     theirs = features_of_set(real, network, cache, run.reporter)
     ours = features_of_model(whole, cache, run, options)
-    group = compare_sets(ours, theirs, network, what.network)
+    group = compare_sets(ours, theirs, network, what.network, sheets=options.out is not None)
     group.facts |= {"protocol": protocol.name, "protocol_says": protocol.about, "samples": whole.count}
     return group

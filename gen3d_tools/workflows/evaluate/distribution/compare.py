@@ -115,7 +115,12 @@ def features_of_model(
 
 
 def compare_sets(
-    made: SetFeatures | ModelFeatures, real: SetFeatures, network: FeatureNetwork, network_file: Path | None
+    made: SetFeatures | ModelFeatures,
+    real: SetFeatures,
+    network: FeatureNetwork,
+    network_file: Path | None,
+    *,
+    sheets: bool = True,
 ) -> Group:
     """Compute every measure that the network allows.
 
@@ -124,6 +129,7 @@ def compare_sets(
         real: Of the set to compare with.
         network: Whose features they are.
         network_file: Where it came from.
+        sheets: Draw the best and the worst samples for a page.
 
     Raises:
         InputError: There are too few pictures.
@@ -157,7 +163,8 @@ def compare_sets(
     distances = nearest_distances(ours, theirs)
     group = Group(name="distribution", title="Distribution", measures=measures, facts=facts)
     group.curves.append(_nearest_curve(distances, theirs))
-    group.sheets += _extremes(made, distances)
+    if sheets:
+        group.sheets += _extremes(made, distances)
     return group
 
 
