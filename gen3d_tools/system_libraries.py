@@ -1,7 +1,11 @@
-"""Libraries that wheels ask the system for: importing open3d without most of them, and how to get the rest.
+"""What wheels ask of the system and of each other: importing open3d and torch-fidelity without most of it.
 
 Nothing else of ours imports open3d: its Linux wheels need libusb, which bare machines lack. The wheel `libusb-package`
 brings it, but where the loader does not look; a library of that name that is loaded already serves as well.
+
+torch-fidelity imports torchvision, of which it needs nothing that is compiled for what we ask of it. Beside a torch
+that came from elsewhere (one without CUDA, say) the torchvision of the package index imports no more: its operators are
+not there to be described. We declare the names that it describes, and all else works.
 """
 
 import ctypes
@@ -11,6 +15,7 @@ import re
 import sys
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 from gen3d_tools.errors import MissingDependencyError
 
@@ -35,6 +40,12 @@ OPEN3D_NEEDS = ("libEGL.so.1", "libGL.so.1", "libX11.so.6", "libidn2.so.0", "lib
 OPEN3D_PACKAGE = "open3d-cpu" if sys.platform == "linux" and platform.machine() == "x86_64" else "open3d"
 """The same module under two names, see pyproject.toml."""
 
+EVAL_EXTRA = 'pip install "gen3d-tools[eval]"'
+"""How everything that measures need is installed."""
+
+_declared: list[object] = []
+"""Declarations last as long as their library does."""
+
 _LIBRARY = re.compile(r"\blib[\w+.-]*?\.(?:so(?:\.\d+)*|dylib)")
 
 
@@ -54,6 +65,45 @@ def import_open3d() -> ModuleType:
     except (ImportError, OSError) as error:
         fix = library_fix(str(error), OPEN3D_NEEDS) or f"pip install --force-reinstall {OPEN3D_PACKAGE}"
         raise MissingDependencyError(f"open3d cannot be imported: {' '.join(str(error).split())}; {fix}") from error
+
+
+def import_fidelity(module: str) -> ModuleType:
+    """Import a module of torch-fidelity, whatever build torchvision is.
+
+    Args:
+        module: Its name within the package, such as "metric_kid".
+
+    Raises:
+        MissingDependencyError: torch-fidelity is not installed, or cannot be imported; the message names the command.
+    """
+    name = f"torch_fidelity.{module}"
+    try:
+        try:
+            return importlib.import_module(name)
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+        _declare_torchvision()
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(f"{error.name} is not installed; run: {EVAL_EXTRA}") from error
+    except (ImportError, OSError, RuntimeError) as error:
+        found = " ".join(str(error).split())[:200]
+        raise MissingDependencyError(
+            f"torch-fidelity cannot be imported ({found}); install the torchvision that belongs to your torch"
+        ) from error
+
+
+def _declare_torchvision() -> None:
+    """Declare the operators that torchvision describes while it is imported, and forget what was imported of it."""
+    import torch
+
+    for name in [one for one in sys.modules if one.partition(".")[0] in ("torchvision", "torch_fidelity")]:
+        del sys.modules[name]
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _declared.append(library)
 
 
 def _load_libusb() -> None:

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import tracer
-import trimesh
 from dataset import CLASSES, Z_DIM, parameters, signed_distance
 from torch import Tensor
 
 import gen3d_tools as g3
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import latent_z
-from gen3d_tools.system_libraries import import_open3d
+from gen3d_tools.metrics.meshes.solids import inside
 
 FIRST_SEED = 1000
 
@@ -45,15 +44,6 @@ def iou(first: Tensor, second: Tensor) -> float:
     return float((first & second).sum() / (first | second).sum().clamp_min(1))
 
 
-def mesh_occupancy(mesh: trimesh.Trimesh, points: Tensor) -> Tensor:
-    """Tell which points lie inside a closed mesh."""
-    o3d = import_open3d()
-    scene = o3d.t.geometry.RaycastingScene()
-    vertices = o3d.core.Tensor(np.asarray(mesh.vertices, dtype=np.float32))
-    scene.add_triangles(vertices, o3d.core.Tensor(np.asarray(mesh.faces, dtype=np.uint32)))
-    return torch.from_numpy(scene.compute_occupancy(o3d.core.Tensor(points.numpy())).numpy() > 0.5)
-
-
 def measure_class(generator: Generator, label: int, *, samples: int, resolution: int, mesh_resolution: int) -> Row:
     """Render and mesh `samples` held-out latents of one class and compare them with the truth."""
     seeds = range(FIRST_SEED, FIRST_SEED + samples)
@@ -72,7 +62,7 @@ def measure_class(generator: Generator, label: int, *, samples: int, resolution:
             [
                 psnr(frame.rgb, truth[i]),
                 iou(frame.opacity > 0.5, alpha[i] > 0.5),
-                iou(mesh_occupancy(mesh, points), solid),
+                iou(torch.from_numpy(inside(mesh, points.numpy())), solid),
                 float(len(mesh.split(only_watertight=False))),
             ]
         )

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from evaluate import psnr
-from photos import Subject, turned
+from photos import Subject
 
 import gen3d_tools as g3
 from gen3d_tools.inversion.api import invert
 from gen3d_tools.inversion.settings import preset
 from gen3d_tools.media.images import write_image
+from gen3d_tools.workflows.evaluate.inversions.judging import turned
 
 TURNS_DEG = (-60.0, 60.0, 180.0)  # of the novel views
 THREADS = (1, 2, 4)

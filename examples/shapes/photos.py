@@ -4,6 +4,11 @@ The objects' latents are held out (from generator and encoder), their pictures s
 tells. Each picture is written as a file and given to `invert` as a person would give it; class, camera and object
 that come back are compared with the truth. One JSON line per photo: interrupted runs go on where they stopped, and
 `--minutes` does the work in pieces. Ends with a table per class in Markdown and a sheet of the best and the worst.
+
+The same by the command, of photos on disk with what is known of them:
+
+    python examples/shapes/photos.py --write --out photos --count 100
+    gen3d eval inversion photos -o runs/photos
 """
 
 import argparse
@@ -18,29 +23,30 @@ from pathlib import Path
 import numpy as np
 import torch
 import tracer
+import trimesh
 from dataset import CLASSES, Z_DIM, parameters, signed_distance
-from encoder import angle_gap
 from encoder_data import FOV_Y_DEG, RADIUS, draw_cameras
-from evaluate import iou, mesh_occupancy, psnr
+from evaluate import iou
 from torch import Tensor
-from torch.nn import functional as F
 
 import gen3d_tools as g3
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.latents import latent_z
+from gen3d_tools.geometry.extraction.isosurface import isosurface
 from gen3d_tools.inversion.api import invert
-from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.media.sheets import contact_sheet
+from gen3d_tools.metrics.meshes.solids import inside
 from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
-from gen3d_tools.perception.prediction import Prediction
+from gen3d_tools.workflows.evaluate.inversions.judging import judge_encoder, judge_inversion
+from gen3d_tools.workflows.evaluate.inversions.tables import encoder_table, inversion_table
+from gen3d_tools.workflows.evaluate.inversions.truth import SAME_DEG, TOLERANCE_DEG, wrapped_gap, write_truth
 
 FIRST_SEED = 5000
-TOLERANCE_DEG = 10.0
-SAME_DEG = 2.0  # a turn that is hardly seen: what changes a picture less looks the same
 TURNS_DEG = (-60.0, -30.0, 30.0, 60.0, 180.0)  # of the novel views
-SHOWN_TURNS = (1, 4)  # of them, on the sheet
-IOU_POINTS, MESH_RESOLUTION = 100_000, 128
+IOU_POINTS = 100_000
+AROUND_SIDE, AROUND_STEP_DEG = 64, 2.0  # of the strip of pictures from all around, for --write
+MESH_RESOLUTION = 160  # of the true meshes, for --write
 COLUMNS = ("photo", "stage one", "stage two", "turned -30, true", "rebuilt", "turned 180, true", "rebuilt")
 
 
@@ -66,6 +72,32 @@ class Subject:
         camera = Camera.from_spherical(self.yaw_deg + turn_deg, self.pitch_deg, RADIUS, fov_y_deg=FOV_Y_DEG)
         return tracer.render(self.z, self.label, camera.cam2world[None], FOV_Y_DEG, size)[0][0]
 
+    @property
+    def class_name(self) -> str:
+        """Name of its class."""
+        return CLASSES[self.label]
+
+    @property
+    def turns(self) -> Sequence[float]:
+        """Turns of the novel views, degrees."""
+        return TURNS_DEG
+
+    def volume_iou(self, mesh: trimesh.Trimesh) -> float:
+        """Overlap of a mesh with the true solid."""
+        points = torch.rand(IOU_POINTS, 3, generator=torch.Generator().manual_seed(self.number)) - 0.5
+        solid = signed_distance(points[None], parameters(self.z), self.label)[0] < 0
+        return iou(torch.from_numpy(inside(mesh, points.numpy())), solid)
+
+    def mesh(self) -> trimesh.Trimesh:
+        """Its true surface."""
+        values = parameters(self.z)
+
+        def depth(points: Tensor) -> Tensor:
+            return -signed_distance(points.reshape(1, -1, 3), values, self.label)[0].reshape(points.shape[:-1])
+
+        surface = isosurface(depth, resolution=MESH_RESOLUTION, box_side=1.0, iso_level=0.0)
+        return trimesh.Trimesh(*surface, process=False)
+
     def direction_right(self, yaw_deg: float) -> bool:
         """Whether a direction is right modulo the object's symmetry.
 
@@ -73,7 +105,7 @@ class Subject:
         it does from 2 degrees beside the truth. The light stands still in the world, so a round object that is
         lit from another side does not pass.
         """
-        gap = (yaw_deg - self.yaw_deg + 180) % 360 - 180
+        gap = wrapped_gap(yaw_deg, self.yaw_deg)
         if abs(gap) <= TOLERANCE_DEG:
             return True
         photo = self.picture(64)
@@ -81,65 +113,30 @@ class Subject:
         return error[0] <= max(error[1:])
 
 
-def judge_encoder(subject: Subject, answer: Prediction) -> dict[str, object]:
-    """Compare the encoder's answer to one photo with the truth."""
-    yaw = float(answer.yaw_deg)
-    modes = answer.yaw_modes(3)[0][0]
-    return {
-        "class": CLASSES[int(answer.class_index)],
-        "yaw_error": float(angle_gap(torch.tensor(yaw), torch.tensor(subject.yaw_deg))),
-        "yaw_right": subject.direction_right(yaw),
-        "one_of_3_within_10": bool((angle_gap(modes, torch.tensor(subject.yaw_deg)) <= TOLERANCE_DEG).any()),
-        "pitch_error": abs(float(answer.pitch_deg) - subject.pitch_deg),
-        "familiarity": float(answer.familiarity),
-    }
-
-
-def turned(camera: Camera, degrees: float) -> Camera:
-    """Carry a camera around the object's vertical axis."""
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    turn = torch.tensor([[cos, 0, sin, 0], [0, 1, 0, 0], [-sin, 0, cos, 0], [0, 0, 0, 1]])
-    return Camera(turn.to(camera.cam2world) @ camera.cam2world, camera.intrinsics)
-
-
-def judge_result(subject: Subject, photo: Tensor, result: InversionResult) -> tuple[dict[str, object], list[Tensor]]:
-    """Compare what an inversion found with the truth; also returns a row of pictures for the sheet."""
-    size = photo.shape[-1]
-    cameras = [turned(result.camera, degrees) for degrees in (0.0, *TURNS_DEG)]
-    truth = [photo, *(subject.picture(size, degrees) for degrees in TURNS_DEG)]
-    views = {
-        stage: [g3.render(field, camera, resolution=size, supersample=2).rgb.cpu() for camera in cameras]
-        for stage, field in (("one", result.pivot_field), ("two", result.field))
-    }
-    scores = {
-        stage: [psnr(view, true) for view, true in zip(seen, truth, strict=True)] for stage, seen in views.items()
-    }
-    prepared = F.interpolate(result.photos[0].rgb[None].cpu(), (size, size), mode="area")[0]
-    yaw, pitch, _ = map(float, result.camera.spherical())
-    points = torch.rand(IOU_POINTS, 3, generator=torch.Generator().manual_seed(subject.number)) - 0.5
-    solid = signed_distance(points[None], parameters(subject.z), subject.label)[0] < 0
-    mesh = g3.extract_mesh(result.field, resolution=MESH_RESOLUTION, colors=False)
-    novel = {stage: float(np.mean(values[1:])) for stage, values in scores.items()}
-    row: dict[str, object] = {
-        "class": result.class_name,
-        "yaw_error": abs((yaw - subject.yaw_deg + 180) % 360 - 180),
-        "yaw_right": subject.direction_right(yaw),
-        "pitch_error": abs(pitch - subject.pitch_deg),
-        "input_one": scores["one"][0],
-        "input_two": scores["two"][0],
-        "novel_one": novel["one"],
-        "novel_two": novel["two"],
-        "novel_two_by_turn": dict(zip(map(str, TURNS_DEG), scores["two"][1:], strict=True)),
-        "improved": novel["two"] > novel["one"],
-        "mesh_iou": iou(mesh_occupancy(mesh, points), solid),
-        "prepared_change": float((prepared - photo).abs().mean()),
-        "fit": result.fit,
-        "warnings": list(result.warnings),
-    }
-    pictures = [photo, views["one"][0], views["two"][0]]
-    for index in SHOWN_TURNS:
-        pictures += [truth[1 + index], views["two"][1 + index]]
-    return row, pictures
+def write_photos(out: Path, numbers: Sequence[int], size: int) -> None:
+    """Write photos with all that is known of their objects, as `gen3d eval inversion` reads it."""
+    entries = {}
+    for folder in ("views", "around", "meshes"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        subject, name = Subject.numbered(number), f"{number:03d}.png"
+        views = {f"{turn:g}": f"views/{number:03d}{turn:+g}.png" for turn in TURNS_DEG}
+        for turn, view in views.items():
+            write_image(out / view, subject.picture(size, float(turn)), overwrite=True)
+        turns = np.arange(0, 360, AROUND_STEP_DEG)
+        strip = torch.cat([subject.picture(AROUND_SIDE, float(turn)) for turn in turns], dim=2)
+        write_image(out / "around" / name, strip, overwrite=True)
+        g3.write_mesh(out / "meshes" / f"{number:03d}.ply", subject.mesh(), overwrite=True)
+        write_image(out / name, subject.picture(size), overwrite=True)
+        entries[name] = {
+            "class": subject.class_name,
+            "yaw_deg": subject.yaw_deg,
+            "pitch_deg": subject.pitch_deg,
+            "views": views,
+            "around": {"picture": f"around/{name}", "step_deg": AROUND_STEP_DEG},
+            "mesh": f"meshes/{number:03d}.ply",
+        }
+    write_truth(out, entries)
 
 
 def run_one(
@@ -149,7 +146,7 @@ def run_one(
     subject = Subject.numbered(number)
     photo = subject.picture(options.size)
     row: dict[str, object] = {"number": number, "true_class": CLASSES[subject.label]}
-    row["encoder"] = judge_encoder(subject, encoder(photo[None]))
+    row["encoder"] = judge_encoder(subject, encoder(photo[None]), CLASSES)
     if options.encoder_only:
         return row
     with tempfile.TemporaryDirectory() as folder:
@@ -158,65 +155,10 @@ def run_one(
         wall, processor = time.perf_counter(), time.process_time()
         result = invert(generator, path, settings=options.preset)
         row |= {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - processor}
-    row["inversion"], pictures = judge_result(subject, photo, result)
+    row["inversion"], pictures = judge_inversion(subject, photo, result)
     for index, picture in enumerate(pictures):
         write_image(options.out / "pictures" / f"{number:03d}-{index}.png", picture, overwrite=True)
     return row
-
-
-def mean(rows: Sequence[dict], part: str, key: str) -> float:
-    """Average a number of the log, true counting as 1."""
-    return float(np.mean([float(row[part][key]) for row in rows]))
-
-
-def accuracy(rows: Sequence[dict], part: str) -> float:
-    """Share of the photos whose class was found."""
-    return float(np.mean([row[part]["class"] == row["true_class"] for row in rows]))
-
-
-def table(rows: Sequence[dict]) -> str:
-    """Write the log as Markdown, a line per class and their mean."""
-    lines = [
-        "| class | photos | class right | azimuth right | encoder alone | input, dB | novel views, dB | improved "
-        "| mesh IoU | CPU s |",
-        "|" + " --- |" * 10,
-    ]
-    groups = [(name, [row for row in rows if row["true_class"] == name]) for name in CLASSES]
-    for name, group in [*groups, ("**all**", list(rows))]:
-        done = [row for row in group if "inversion" in row]
-        if not done:
-            continue
-        numbers = {key: mean(done, "inversion", key) for key in ("yaw_right", "improved", "mesh_iou")}
-        stages = [
-            f"{mean(done, 'inversion', f'{what}_one'):.1f} -> {mean(done, 'inversion', f'{what}_two'):.1f}"
-            for what in ("input", "novel")
-        ]
-        alone = f"{accuracy(group, 'encoder'):.0%} / {mean(group, 'encoder', 'yaw_right'):.0%}"
-        lines.append(
-            f"| {name} | {len(done)} | {accuracy(done, 'inversion'):.0%} | {numbers['yaw_right']:.0%} | {alone} "
-            f"| {stages[0]} | {stages[1]} | {numbers['improved']:.0%} | {numbers['mesh_iou']:.3f} "
-            f"| {np.mean([row['cpu_seconds'] for row in done]):.0f} |"
-        )
-    return "\n".join(lines)
-
-
-def encoder_table(rows: Sequence[dict]) -> str:
-    """Write what the encoder alone is worth as Markdown."""
-    keys = ("yaw_right", "one_of_3_within_10", "yaw_error", "pitch_error", "familiarity")
-    lines = [
-        "| class | photos | class right | azimuth right | one of three directions right | azimuth error "
-        "| pitch error | familiarity |",
-        "|" + " --- |" * 8,
-    ]
-    groups = [(name, [row for row in rows if row["true_class"] == name]) for name in CLASSES]
-    for name, group in [*groups, ("**all**", list(rows))]:
-        if group:
-            right, three, yaw, pitch, familiar = (mean(group, "encoder", key) for key in keys)
-            lines.append(
-                f"| {name} | {len(group)} | {accuracy(group, 'encoder'):.0%} | {right:.0%} | {three:.0%} | {yaw:.1f}° "
-                f"| {pitch:.1f}° | {familiar:.2f} |"
-            )
-    return "\n".join(lines)
 
 
 def write_sheet(rows: Sequence[dict], out: Path, count: int = 3) -> None:
@@ -235,9 +177,9 @@ def report(out: Path) -> None:
     """Write summary.md and the sheet from the log, and print the tables."""
     rows = read_log(out)
     done = [row for row in rows if "inversion" in row]
-    parts = [encoder_table(rows)]
+    parts = [encoder_table(rows, CLASSES)]
     if done:
-        parts.insert(0, table(rows))
+        parts.insert(0, inversion_table(rows, CLASSES))
         write_sheet(done, out)
     (out / "summary.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print("\n\n".join(parts))
@@ -261,8 +203,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="side of the photos")
     parser.add_argument("--preset", default="balanced", help="fast, balanced or best")
     parser.add_argument("--minutes", type=float, default=math.inf, help="start no further photo after this time")
+    parser.add_argument("--write", action="store_true", help="only write photos and truth, for gen3d eval inversion")
     parser.add_argument("--encoder-only", action="store_true", help="judge the encoder, rebuild nothing")
     options = parser.parse_args()
+    if options.write:
+        write_photos(options.out, range(options.first, options.first + options.count), options.size)
+        return
     (options.out / "pictures").mkdir(parents=True, exist_ok=True)
     generator = g3.load_generator(options.model)
     encoder = load_encoder(options.model)

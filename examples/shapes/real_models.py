@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from furniture import CATALOGUE, Entry, Model, read_set
 from jaxtyping import Float
-from photos import turned
 from torch import Tensor
 
 import gen3d_tools as g3
@@ -26,6 +25,7 @@ from gen3d_tools.inversion.api import invert
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
+from gen3d_tools.workflows.evaluate.inversions.judging import turned
 
 SIZE = 128
 RADIUS, FOV_Y_DEG = 2.7, 20.0

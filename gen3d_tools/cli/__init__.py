@@ -10,6 +10,7 @@ One module per command:
 * `demo`, `sample`, `video`, `mesh`, `invert`, `align`, `edit`, `directions`, `page`, `convert`: what makes files.
 * `dataset`: what makes sets for others to train on.
 * `train`: what makes models.
+* `evaluate`: what measures models, meshes and inversions (`gen3d eval`).
 * `view`: what serves a page.
 * `info`, `models`, `classes`, `doctor`, `bench`: what answers a question.
 """

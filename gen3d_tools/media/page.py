@@ -51,6 +51,15 @@ class PagePicture:
     wide: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class PageTable:
+    """Rows of text under headings, over the full width."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PageMesh:
     """A mesh that turns in the page, with its colours or its texture; y up, front along +z."""
@@ -59,7 +68,7 @@ class PageMesh:
     caption: str
 
 
-PageEntry = PageItem | PagePicture | PageMesh
+PageEntry = PageItem | PagePicture | PageMesh | PageTable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,6 +156,8 @@ def _section(section: PageSection, names: "count[int]", payloads: list[str]) -> 
             payload = json.dumps(mesh_payload(item.mesh))  # numbers and base64: nothing that could end the element
             payloads.append(f'<script type="application/json" id="{name}">{payload}</script>')
             figures.append(_mesh_figure(name, item.caption))
+        elif isinstance(item, PageTable):
+            figures.append(_table(item))
         else:
             figures.append(_figure(item))
     heading = f"<h2>{html.escape(section.title)}</h2>\n" if section.title else ""
@@ -162,6 +173,17 @@ def _mesh_figure(name: str, caption: str) -> str:
         f'<figure>\n<div class="stage">\n<canvas data-mesh="{name}" tabindex="0" role="img" aria-label="{caption}">'
         "</canvas>\n<p>The mesh turns here once JavaScript and WebGL are on.</p>\n</div>\n"
         f"<figcaption>{caption}{hint}</figcaption>\n</figure>"
+    )
+
+
+def _table(item: PageTable) -> str:
+    head = "".join(f"<th>{html.escape(one)}</th>" for one in item.headings)
+    rows = ("".join(f"<td>{html.escape(one)}</td>" for one in row) for row in item.rows)
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    caption = f"\n<figcaption>{html.escape(item.caption)}</figcaption>" if item.caption else ""
+    return (
+        f'<figure class="wide table">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
+        f"{caption}\n</figure>"
     )
 
 

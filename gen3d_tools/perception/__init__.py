@@ -5,4 +5,5 @@
 * `out_of_distribution`: how far a picture is from what the encoder was trained on.
 * `faces/`: faces and their five points, by a detector that the person has.
 * `perceptual`: perceptual distances between pictures.
+* `feature_networks`: whose features sets of pictures are compared by: Inception's of a file, or the encoder's.
 """

@@ -9,6 +9,7 @@ The commands:
 * `reconstruct`: `gen3d invert` with a network without latents: one pass.
 * `convert`, `describe`: published files to model folders; `info`, `models` and `classes`.
 * `editing/`: directions in latent space, and samples moved along them.
+* `evaluate/`: measures of models, meshes and inversions, as papers report them.
 * `page/`: everything on one page, and things that show themselves in notebooks.
 * `demo`, `bench/`, `doctor/`, `warm`: a show, a measurement, a check of the machine, compiling ahead.
 

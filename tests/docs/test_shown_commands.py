@@ -38,6 +38,7 @@ PARSED_ONLY = {
     r".*models/ffhq": "needs published weights",
     r"video portrait": "needs published weights",
     r".*(models|runs)/mine": "needs a model that somebody has trained",
+    "eval .*": "tests/cli/test_eval.py runs it with pictures, meshes and photos of its own",
     "train .*": "tests/training/test_run.py runs it with pictures of its own",
     r".*\bTripoSR\b": "needs published weights",
     r"(video|mesh) mug\b": "needs what published weights make",

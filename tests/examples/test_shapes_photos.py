@@ -1,12 +1,10 @@
 import json
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from gen3d_tools.cameras.camera import Camera
-from gen3d_tools.perception.prediction import Prediction
+from gen3d_tools.workflows.evaluate.inversions.truth import read_truth
 
 
 @pytest.fixture(scope="module")
@@ -53,29 +51,6 @@ def test_a_direction_is_right_where_the_object_looks_the_same(photos, monkeypatc
     assert not subject.direction_right(subject.yaw_deg + 90.0)
 
 
-def test_the_encoder_is_judged_around_the_circle(photos):
-    subject = photos.Subject.numbered(0)
-    yaw_logits = torch.full((1, 72), -20.0)
-    yaw_logits[0, int((subject.yaw_deg + 180) // 5)] = 5.0
-    zero = torch.zeros(1)
-    logits = torch.eye(10)[:1]
-    pitch = torch.tensor([subject.pitch_deg + 3])
-    answer = Prediction(
-        logits, yaw_logits, pitch, zero[:, None], torch.zeros(1, 4), zero, zero, zero, zero[:, None], ()
-    )
-    row = photos.judge_encoder(subject, answer)
-    assert row["class"] == "car"
-    assert row["yaw_right"]
-    assert row["yaw_error"] <= 2.6
-    assert row["pitch_error"] == pytest.approx(3, abs=1e-4)
-
-
-def test_a_turned_camera_stands_where_its_yaw_says(photos):
-    camera = Camera.from_spherical(20.0, 30.0, 2.7, fov_y_deg=20.0)
-    expected = Camera.from_spherical(80.0, 30.0, 2.7, fov_y_deg=20.0)
-    torch.testing.assert_close(photos.turned(camera, 60.0).cam2world, expected.cam2world, atol=1e-5, rtol=1e-5)
-
-
 def row(number, name="car", found="car", novel=(20.0, 24.0)):
     return {
         "number": number,
@@ -103,21 +78,6 @@ def row(number, name="car", found="car", novel=(20.0, 24.0)):
     }
 
 
-def test_the_table_averages_per_class_and_over_all(photos):
-    lines = photos.table([row(0), row(10, found="mug", novel=(24.0, 20.0)), row(5, "mug", "mug")]).splitlines()
-    assert "| car | 2 | 50% | 50% |" in lines[2]
-    assert "22.0 -> 22.0 | 50% | 0.900 | 40 |" in lines[2]
-    assert "| mug | 1 | 100% |" in lines[3]
-    assert "| **all** | 3 | 67% |" in lines[4]
-    assert len({line.count("|") for line in lines}) == 1
-
-
-def test_a_photo_that_is_not_rebuilt_yet_counts_for_the_encoder_alone(photos):
-    only = {key: value for key, value in row(1, "chair", "chair").items() if key != "inversion"}
-    assert "chair" not in photos.table([row(0), only])
-    assert "| chair | 1 | 100% |" in photos.encoder_table([row(0), only])
-
-
 def test_the_last_line_of_a_photo_counts(photos, tmp_path):
     lines = [row(2), row(0), row(2, found="mug")]
     (tmp_path / "photos.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -140,30 +100,17 @@ def test_the_sheet_shows_the_best_and_the_worst(photos, tmp_path):
     assert photos.read_image(tmp_path / "sheet.png").shape[0] == 3
 
 
-@pytest.mark.slow
-def test_a_result_is_compared_with_the_truth(photos, tiny_generator, monkeypatch):
-    monkeypatch.setattr(photos, "MESH_RESOLUTION", 24)
-    monkeypatch.setattr(photos, "IOU_POINTS", 1000)
-    subject = photos.Subject.numbered(0)
-    photo = subject.picture(16)
-    ws = tiny_generator.latents([0], [0])
-    field = tiny_generator.fields(ws)[0]
-    camera = Camera.from_spherical(subject.yaw_deg + 5.0, subject.pitch_deg, 2.7, fov_y_deg=20.0)
-    result = SimpleNamespace(
-        camera=camera,
-        pivot_field=field,
-        field=field,
-        photos=[SimpleNamespace(rgb=photo)],
-        class_name="ball",
-        fit="poor",
-        warnings=("strange",),
-    )
-    found, pictures = photos.judge_result(subject, photo, result)
-    assert found["yaw_error"] == pytest.approx(5.0, abs=1e-3)
-    assert found["yaw_right"]
-    assert found["input_one"] == found["input_two"]
-    assert not found["improved"]
-    assert 0 <= found["mesh_iou"] <= 1
-    assert found["prepared_change"] == 0
-    assert len(pictures) == len(photos.COLUMNS)
-    json.dumps(found)
+def test_photos_are_written_with_all_that_is_known_of_them(photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(photos, "MESH_RESOLUTION", 32)
+    monkeypatch.setattr(photos, "AROUND_SIDE", 16)
+    monkeypatch.setattr(photos, "AROUND_STEP_DEG", 45.0)
+    photos.write_photos(tmp_path, [3], 16)
+    truth = read_truth(tmp_path, ["003.png"])["003.png"]
+    subject = photos.Subject.numbered(3)
+    assert truth.class_name == subject.class_name
+    assert truth.yaw_deg == subject.yaw_deg
+    assert list(truth.turns) == list(photos.TURNS_DEG)
+    torch.testing.assert_close(truth.picture(16, 30.0), subject.picture(16, 30.0), atol=1 / 255, rtol=0)
+    assert photos.read_image(truth.around).shape == (3, 16, 8 * 16)
+    assert subject.mesh().is_watertight
+    assert subject.volume_iou(subject.mesh()) > 0.9

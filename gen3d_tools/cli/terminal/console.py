@@ -235,15 +235,17 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         stderr_console().print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
 
 
-def print_summary(rows: list[dict[str, str]]) -> None:
-    """Print a table of what a batch made, on stderr; columns without any content are left out."""
+def print_summary(rows: list[dict[str, str]], *, to_stderr: bool = True) -> None:
+    """Print a table of what a batch made; columns without any content are left out."""
+    if not rows:
+        return
     names = [name for name in rows[0] if any(row[name] for row in rows)]
     table = Table(box=None, pad_edge=False)
     for name in names:
         table.add_column(name, justify="left" if name in (names[0], names[-1]) else "right", overflow="fold")
     for row in rows:
         table.add_row(*(shown(row[name]) for name in names))
-    print_table(table, to_stderr=True)
+    print_table(table, to_stderr=to_stderr)
 
 
 def size_of(path: Path) -> int:

@@ -45,12 +45,14 @@ PURPOSES = {
     "s3fs": "outputs to s3://",
     "webdataset": "sample --shards",
     "pyarrow": "the index of sample --shards",
+    "matplotlib": "the plots of gen3d eval -o",
+    "torch-fidelity": "gen3d eval --against",
 }
 """What each package of the extras is for."""
 
 ELSEWHERE = ("open3d", "open3d-cpu", "libusb-package")  # examined on a line of their own
 FFMPEG_SERVES = "imageio-ffmpeg brings it to write videos, imageio to read them and to write pictures"
-OPEN3D_SERVES = "for mesh --surface fusion and examples/shapes/evaluate.py, nothing else"
+OPEN3D_SERVES = "for mesh --surface fusion, eval meshes --against and examples/shapes/evaluate.py, nothing else"
 
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?[>=]=(?P<least>[\d.]+)(?:.*extra == '(?P<extra>\w+)')?")
 

@@ -74,15 +74,19 @@ def make_pieces(
             yield piece, value
         return
     try:
-        yield from _spread(run, pieces, _engine(run, prepare, options))
+        yield from _spread(run, pieces, begin_engine(run, prepare, options))
     finally:
         for folder in dict.fromkeys(output.parent for piece in pieces for output in piece.outputs):
             remove_leftovers(folder)  # of processes that were killed
     run.failures = {piece.name: run.failures[piece.name] for piece in pieces if piece.name in run.failures}
 
 
-def _engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
-    """Begin what makes the pieces."""
+def begin_engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
+    """Begin what makes the pieces: processes here, or a Ray cluster's.
+
+    Raises:
+        Gen3DError: The cluster is not there, or does not fit.
+    """
     job = Job(secrets.token_hex(8), pickle.dumps(prepare), are_options_typed(), Path.cwd(), run.store, versions())
     batch = options.batch
     if batch.ray is not None:
