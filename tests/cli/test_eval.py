@@ -107,6 +107,7 @@ def test_depth_maps_of_two_sets(gen3d, pictures, tmp_path):
     assert found["depth rank correlation"]["value"] == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_meshes_are_measured_against_true_ones(gen3d, meshes, open3d, tmp_path):
     done = gen3d("eval", "meshes", meshes / "made", "--against", meshes / "true", "--points", 2000, "-o", "report")
     assert done.code == 0, done.err

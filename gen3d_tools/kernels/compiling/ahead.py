@@ -60,6 +60,8 @@ class SecondProcess:
         if not self.wanted:
             return
         self.wanted, self.folder = False, folder
+        if self.process is not None and self.process.poll() is None:  # begun by an earlier command of this process
+            return
         if sys.executable and usable_cores() > 1 and not self._has_all(kernels):
             self.process = _started(module, *arguments)
             atexit.register(self.end)

@@ -51,6 +51,9 @@ def test_it_begins_once(helper, monkeypatch):
     first = helper.process
     helper.begin(FOLDER)
     assert helper.process is first
+    helper.wanted = True  # a second command in one process
+    helper.begin(FOLDER)
+    assert helper.process is first
 
 
 def test_it_is_ended_with_the_process_that_needs_it(helper, monkeypatch):
