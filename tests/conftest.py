@@ -1,5 +1,6 @@
 """What every test may rely on: marked tests are skipped where their hardware or files are missing."""
 
+import logging
 import os
 import sys
 from collections import Counter
@@ -59,6 +60,17 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture(autouse=True)
+def _library_logging() -> Iterator[None]:
+    """Each test begins with the library's logging as an import leaves it: a command sets it up for its process."""
+    logger = logging.getLogger("gen3d_tools")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
+    yield
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,10 +1,18 @@
 """`gen3d invert`."""
 
+from typing import TYPE_CHECKING, Any
+
 import typer
 
-from gen3d_tools.cli import invert_options, options
+from gen3d_tools.cli import batch_options, invert_options, options
 from gen3d_tools.cli.terminal.command import Command
 from gen3d_tools.cli.terminal.running import run_workflow
+from gen3d_tools.errors import InputError
+from gen3d_tools.wording import option
+
+if TYPE_CHECKING:
+    from gen3d_tools.workflows.running.reporting import Reporter
+    from gen3d_tools.workflows.running.runs import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def invert(
     photos: invert_options.Photos,
+    each: invert_options.Each = False,
     model: invert_options.Model = "shapes",
     class_name: invert_options.ClassName = None,
     camera: invert_options.Camera = None,
@@ -36,6 +45,8 @@ def invert(
     refine: invert_options.Refine = False,
     resume: invert_options.Resume = False,
     out: options.Out = None,
+    workers: batch_options.Workers = None,
+    ray: batch_options.Ray = None,
     device: options.Device = "auto",
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -47,9 +58,12 @@ def invert(
 
     Example: `gen3d invert photo.jpg -o result`, then `gen3d video result`
     """
+    from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.align import FaceOptions
+    from gen3d_tools.workflows.invert.each import invert_each
     from gen3d_tools.workflows.invert.run import PhotoOptions, WorkOptions
-    from gen3d_tools.workflows.invert.run import invert as workflow
+    from gen3d_tools.workflows.invert.run import invert as invert_one
+    from gen3d_tools.workflows.running.runs import RunOptions
 
     faces = FaceOptions.asked(align=align, landmarks=landmarks, face=face, level=level)
     about = PhotoOptions(
@@ -70,21 +84,29 @@ def invert(
         tune=tune,
         conditioning=conditioning,
     )
-    run_workflow(
-        lambda reporter: workflow(
-            [*photos, *(views or ())],
-            model=model,
-            about=about,
-            work=work,
+    shared: dict[str, Any] = {"model": model, "about": about, "work": work, "refine": refine}
+    several = {"workers": workers, "ray": ray}
+
+    def begin(reporter: "Reporter") -> "Run":
+        pictures = [*photos, *(views or ())]
+        if each:
+            batch = BatchOptions(workers=workers, ray=ray)
+            settings = RunOptions(
+                out=out, device=device, overwrite=overwrite, resume=resume, dry_run=dry_run, batch=batch
+            )
+            return invert_each(pictures, **shared, options=settings, reporter=reporter)
+        for name, value in several.items():
+            if value is not None:
+                raise InputError(f"{option(name)} shares out photos of several objects; add {option('each', True)}")
+        return invert_one(
+            pictures,
+            **shared,
             out=out,
             device=device,
             resume=resume,
             overwrite=overwrite,
             dry_run=dry_run,
-            refine=refine,
             reporter=reporter,
-        ),
-        as_json=json,
-        quiet=quiet,
-        verbose=verbose,
-    )
+        )
+
+    run_workflow(begin, as_json=json, quiet=quiet, verbose=verbose)

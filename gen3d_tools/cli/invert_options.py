@@ -11,6 +11,10 @@ Photos = Annotated[
     list[Path],
     typer.Argument(metavar="PHOTO...", help="A photo, or several of one object.", show_default=False),
 ]
+Each = Annotated[
+    bool,
+    typer.Option("--each", help="Every photo shows an object of its own: a result folder each, named after the photo."),
+]
 Model = Annotated[
     str,
     typer.Option(

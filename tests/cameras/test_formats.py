@@ -232,6 +232,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([pose(), frame(), frame(fl_x=3, w=4, h=5)]), st.data())
 def test_any_damage_ends_in_a_camera_or_an_input_error(tmp_path, document, data):

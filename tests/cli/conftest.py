@@ -2,7 +2,6 @@
 
 import functools
 import json
-import logging
 import sys
 from dataclasses import dataclass
 
@@ -53,8 +52,6 @@ def gen3d(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(typer.main, "get_command", lambda _: command_line())
-    logger = logging.getLogger("gen3d_tools")
-    before = logger.handlers, logger.propagate, logger.level
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["gen3d", *map(str, arguments)])
@@ -63,9 +60,7 @@ def gen3d(tmp_path, monkeypatch, capsys):
         captured = capsys.readouterr()
         return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
 
-    yield run
-    logger.handlers, logger.propagate = before[:2]  # a command sets up logging for its whole process
-    logger.setLevel(before[2])
+    return run
 
 
 @pytest.fixture

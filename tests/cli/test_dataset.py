@@ -45,6 +45,7 @@ def failing(monkeypatch, at, error):
     return calls
 
 
+@pytest.mark.slow
 def test_a_scene_for_nerfstudio_is_whole_and_the_same_each_time(run):
     outcome = run("out", "--splats")
     assert outcome.code == 0, outcome.err
@@ -82,6 +83,7 @@ def test_other_scenes_have_the_files_that_their_readers_ask_for(run, form):
         assert len(lines) == 1 + 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["eg3d", "3dgp"])
 def test_a_set_holds_nothing_but_pictures_and_their_labels(run, form):
     outcome = run("out", "--format", form, "--seeds", "0-1")
@@ -121,6 +123,7 @@ def test_generators_train_on_what_is_made(gen3d, tiny_folder, form, size):
     assert all(value == value for value in figures.values())
 
 
+@pytest.mark.slow
 def test_an_interrupted_set_goes_on_to_the_same_bytes(run, monkeypatch):
     options = ("--format", "3dgp", "--seeds", "0-1")
     assert run("straight", *options).code == 0
@@ -144,6 +147,7 @@ def test_an_interrupted_set_goes_on_to_the_same_bytes(run, monkeypatch):
     assert run("out", *options, "--overwrite").code == 0
 
 
+@pytest.mark.slow
 def test_a_set_goes_to_a_url_as_it_goes_to_a_folder(run):
     store = fsspec.filesystem("memory")
     assert run("out", "--format", "eg3d").code == 0

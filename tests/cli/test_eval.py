@@ -46,6 +46,7 @@ def test_the_table_is_the_result_where_no_output_is_named(gen3d, tiny_folder, pi
     assert leftovers() == []
 
 
+@pytest.mark.slow
 def test_a_report_has_a_page_and_the_numbers_and_keeps_features(gen3d, tiny_folder, pictures, tmp_path):
     command = ("eval", tiny_folder, "--against", pictures, "--samples", 5, "-o", "report")
     done = gen3d(*command)
@@ -75,6 +76,7 @@ def test_damage_to_the_cache_is_said(gen3d, pictures, tmp_path):
     assert "is damaged; it is made again" in done.err
 
 
+@pytest.mark.slow
 def test_numbers_carry_the_name_and_digest_of_the_network(gen3d, pictures, tmp_path):
     write_script(tmp_path / "inception.pt")
     found = gen3d("eval", pictures, "--against", pictures, "--network", "inception.pt", "--json").json

@@ -116,8 +116,10 @@ def test_a_feature_network_is_known_by_its_contents(gen3d, photo):
     jobs = []
     for work, contents in zip(features, (b"one", b"one", b"two", b""), strict=True):
         Path(work.features).write_bytes(contents) if contents else None
-        options = workflow._options([Path(photo)], workflow.PhotoOptions(), work)
-        jobs.append(workflow._job(workflow.Run("invert", "tiny", options), [], work.settings(), None))
+        request = workflow.InversionRequest(
+            photos=[Path(photo)], model="tiny", about=workflow.PhotoOptions(), work=work, target=Path("result")
+        )
+        jobs.append(workflow._job(workflow.Run("invert", "tiny", request.options), [], work.settings(), None))
     assert jobs[0] == jobs[1]
     assert jobs[0]["features"] != jobs[2]["features"]
     assert jobs[3]["features"] == "encoder"

@@ -1,6 +1,5 @@
 """Whatever README and docs/ show works: commands and Python are run with small sizes, the rest is parsed."""
 
-import logging
 import re
 import shlex
 import shutil
@@ -106,8 +105,6 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def gen3d(monkeypatch, capsys):
     monkeypatch.setenv("NO_COLOR", "1")
-    logger = logging.getLogger("gen3d_tools")
-    before = logger.handlers, logger.propagate, logger.level
 
     def run(arguments: list[str]) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["gen3d", *arguments])
@@ -116,9 +113,7 @@ def gen3d(monkeypatch, capsys):
         captured = capsys.readouterr()
         return int(stopped.value.code or 0), captured.out + captured.err
 
-    yield run
-    logger.handlers, logger.propagate = before[:2]  # a command sets up logging for its whole process
-    logger.setLevel(before[2])
+    return run
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=page_name)

@@ -53,6 +53,7 @@ def _converged(ball, rays):
     return trace_rays(ball, *rays, replace(ball.render_config, coarse_samples=256, fine_samples=256))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

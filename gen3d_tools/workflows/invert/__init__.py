@@ -1,6 +1,7 @@
 """Photos to 3D.
 
-* `run`: photos, one object or one after the other, to folders of results.
+* `run`: photos of an object to the folder of a result.
+* `each`: many photos, each of an object of its own, spread over processes.
 * `faces`: faces cut out of photos, and the cameras to start from.
 * `familiarity`: strangers are told before the work.
 * `photo_cameras`: what `--camera` may say.

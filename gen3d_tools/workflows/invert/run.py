@@ -111,6 +111,30 @@ class WorkOptions:
         return settings if self.steps is None else settings.with_steps(self.steps)
 
 
+@dataclass(frozen=True, kw_only=True)
+class InversionRequest:
+    """The photos of one object, and what is to become of them."""
+
+    photos: Sequence[Path]
+    model: str
+    about: PhotoOptions
+    work: WorkOptions
+    target: Path  # the result folder
+    resume: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    refine: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything that was asked for as plain JSON values; photos by their names: a result may be passed on."""
+        about, work = self.about, self.work
+        masks = [mask.name for mask in about.masks]
+        align = None if about.align is None else vars(about.align)
+        names = [photo.name for photo in self.photos]
+        return {"photos": names, **vars(about), "masks": masks, "align": align, **vars(work)}
+
+
 def invert(
     photos: Sequence[Path],
     *,
@@ -144,42 +168,51 @@ def invert(
         Gen3DError: See the tree in `gen3d_tools.errors`.
         Interrupted: Ctrl-C, or another signal that ends programs; the message says what was kept.
     """
-    about, work, reporter = about or PhotoOptions(), work or WorkOptions(), reporter or Reporter()
-    settings = work.settings()
+    about, work = about or PhotoOptions(), work or WorkOptions()
+    work.settings()
     about.check(len(photos))
     target = output_path(out) or output_folder("invert", model, [photos[0].stem])
     claim_folder(target, overwrite=overwrite)
     if target.suffix.lower() in _FILE_SUFFIXES and not str(out).endswith(("/", "\\")):
         raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
-    generator = load_generator(model, device=device)
+    request = InversionRequest(
+        photos=photos,
+        model=model,
+        about=about,
+        work=work,
+        target=target,
+        resume=resume,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        refine=refine,
+    )
+    return invert_with(load_generator(model, device=device), request, reporter or Reporter())
+
+
+def invert_with(generator: Generator | TripoSR, request: InversionRequest, reporter: Reporter) -> Run:
+    """Rebuild the object of a request with a model that is loaded.
+
+    Raises:
+        Gen3DError: See `invert`.
+        Interrupted: See `invert`.
+    """
     if isinstance(generator, TripoSR):
-        return _reconstruct(
-            generator,
-            photos,
-            about,
-            work,
-            Run(
-                "invert", model, {**_options(photos, about, work), "refine": refine}, dry_run=dry_run, reporter=reporter
-            ),
-            target,
-            settings,
-            resume=resume,
-            overwrite=overwrite,
-        )
-    if refine:
+        return _reconstruct(generator, request, reporter)
+    if request.refine:
         raise InputError(f"{option('refine', True)} is for models without latents; this one is tuned in any case")
+    about, target, settings = request.about, request.target, request.work.settings()
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
-    prepared, camera, moves = _prepare(photos, about, generator, label, reporter)
+    prepared, camera, moves = _prepare(request.photos, about, generator, label, reporter)
     check_settings(generator, settings, camera)
-    run = Run("invert", model, _options(photos, about, work), dry_run=dry_run, reporter=reporter)
-    encoder, distance = find_helpers(generator, work.features)
+    run = Run("invert", request.model, request.options, dry_run=request.dry_run, reporter=reporter)
+    encoder, distance = find_helpers(generator, request.work.features)
     if encoder is not None and not about.anyway:
-        check_familiar(prepared, encoder, model_name(model))
+        check_familiar(prepared, encoder, model_name(request.model))
     check_separated(prepared)
     unfinished = Unfinished(target, _job(run, prepared, settings, camera) | {"refine_camera": moves})
-    if dry_run:
-        if resume:
+    if request.dry_run:
+        if request.resume:
             unfinished.read()
         run.add(target, f"a result of {settings.stage_one.steps} + {settings.stage_two.steps} steps")
         return run
@@ -194,57 +227,41 @@ def invert(
         distance=distance,
         checkpoint=unfinished.write,
     )
-    if resume:
+    if request.resume:
         _resume(task, unfinished)
-    _work(task, unfinished, run, target, base, overwrite=overwrite)
+    _work(task, unfinished, run, target, base, overwrite=request.overwrite)
     unfinished.remove()
-    return run.finish(next_command=f"gen3d video {shlex.quote(str(target))}{_base_option(target, base, model)}")
+    return run.finish(next_command=f"gen3d video {shlex.quote(str(target))}{base_option(target, base, request.model)}")
 
 
-def _reconstruct(
-    network: TripoSR,
-    photos: Sequence[Path],
-    about: PhotoOptions,
-    work: WorkOptions,
-    run: Run,
-    target: Path,
-    settings: InversionSettings,
-    *,
-    resume: bool,
-    overwrite: bool,
-) -> Run:
+def _reconstruct(network: TripoSR, request: InversionRequest, reporter: Reporter) -> Run:
     """Let a network without latents make the object."""
+    about, work, settings = request.about, request.work, request.work.settings()
     wanted = {name: getattr(about, name) for name in ("class_name", "camera", "align")}
     wanted |= {name: getattr(work, name) for name in ("space", "tune", "conditioning", "features")}
-    unfit = {name: value is not None for name, value in wanted.items()} | {"resume": resume}
-    refine = bool(run.options["refine"])
-    check_request(photos, unfit, steps=work.steps, refine=refine)
+    unfit = {name: value is not None for name, value in wanted.items()} | {"resume": request.resume}
+    check_request(request.photos, unfit, steps=work.steps, refine=request.refine)
     task = ReconstructionTask(
-        photo=photos[0],
+        photo=request.photos[0],
         mask=about.masks[0] if about.masks else None,
         background=check_separation(about.background),
         preset=work.preset,
         settings=settings if work.steps is None else settings.changed(steps2=work.steps),
-        refine=refine,
+        refine=request.refine,
         object_number=about.object_number,
     )
-    return reconstruct(network, task, run, target, overwrite=overwrite)
+    options = {**request.options, "refine": request.refine}
+    run = Run("invert", request.model, options, dry_run=request.dry_run, reporter=reporter)
+    return reconstruct(network, task, run, request.target, overwrite=request.overwrite)
 
 
-def _base_option(target: Path, base: BaseModel, model: str) -> str:
+def base_option(target: Path, base: BaseModel, model: str) -> str:
     """What to type after the result so that its base is found; nothing for a bundled model, or one beside it."""
     try:
         find_base(target, base)
     except Gen3DError:
         return f" --base {shlex.quote(model)}"
     return ""
-
-
-def _options(photos: Sequence[Path], about: PhotoOptions, work: WorkOptions) -> dict[str, Any]:
-    """Give everything that was asked for as plain JSON values; photos by their names: a result may be passed on."""
-    masks = [mask.name for mask in about.masks]
-    align = None if about.align is None else vars(about.align)
-    return {"photos": [photo.name for photo in photos], **vars(about), "masks": masks, "align": align, **vars(work)}
 
 
 def _prepare(

@@ -70,6 +70,7 @@ def test_box_with_six_colours_has_them_all_over_its_sides(box_field, method):
     assert np.abs(look_up(mesh, uv[inner]) - wanted).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
 def test_ball_has_the_colour_of_the_field_everywhere(field_of, source, monkeypatch):
     monkeypatch.setattr("gen3d_tools.geometry.color.view_colors._PICTURE_RESOLUTION", 64)

@@ -121,6 +121,7 @@ def seen(field, splats, path, cameras):
     return [psnr(float(square)) for square in squares]
 
 
+@pytest.mark.slow
 def test_a_ball_of_splats_looks_like_the_ball(ball, tmp_path):
     cameras = Camera.from_spherical([0.0, 130.0], [20.0, -60.0], 2.0, fov_y_deg=25.0)
     assert min(seen(ball[0], surface_splats(*ball, 20_000), tmp_path / "ball.ply", cameras)) > 30
@@ -130,7 +131,7 @@ def test_a_ball_of_splats_looks_like_the_ball(ball, tmp_path):
 def test_splats_of_every_class_look_like_their_fields(tmp_path, monkeypatch):
     monkeypatch.setattr(view_colors, "_PICTURE_RESOLUTION", 128)  # as large as the pictures that are compared
     generator = load_generator("shapes", device="cpu")
-    cameras = Camera.from_spherical([10.0, 250.0], [30.0, -20.0], 2.7, fov_y_deg=20.0)
+    cameras = Camera.from_spherical([250.0], [-20.0], 2.7, fov_y_deg=20.0)
     found = {}
     for name in generator.class_names:
         [field] = generator.fields(generator.latents([1], [name]))

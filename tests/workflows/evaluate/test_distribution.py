@@ -100,6 +100,7 @@ def test_the_numbers_are_those_of_torch_fidelity_on_the_same_pictures(tmp_path, 
     assert not {"FID", "KID", "IS"} & set(found)
 
 
+@pytest.mark.slow
 def test_a_set_is_nearer_to_its_like(tmp_path):
     real = write_pictures(tmp_path / "real", 60)
     near = write_pictures(tmp_path / "near", 60, seed=1)

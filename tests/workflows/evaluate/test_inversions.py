@@ -199,6 +199,7 @@ def test_a_truth_that_is_none_is_refused(tmp_path, table, message):
         read_truth(tmp_path, ["a.png"])
 
 
+@pytest.mark.slow
 def test_photos_of_a_folder_are_inverted_and_measured_and_kept(tiny_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     generator = load_generator(tiny_folder, device="cpu")

@@ -71,6 +71,7 @@ def test_workers_killed_at_any_moment_leave_the_identical_set(tmp_path, quiet):
     assert sum(times_begun(tmp_path / "out").values()) <= 40 + len(killed)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_goes_on_with_resume_and_makes_nothing_twice(tmp_path, quiet):
     folder = tmp_path / "out"
     driver = subprocess.Popen(
