@@ -32,6 +32,7 @@ def test_death_at_any_step_leaves_all_old_or_all_new_and_no_name_empty(tmp_path)
     assert killed("every", tmp_path) > 100
 
 
+@pytest.mark.slow
 def test_death_at_any_time_leaves_all_old_or_all_new(tmp_path):
     assert killed("random", tmp_path, os.environ.get("GEN3D_KILL_SECONDS", "2")) > 5
 

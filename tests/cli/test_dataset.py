@@ -15,7 +15,7 @@ from gen3d_tools.workflows.dataset import run as dataset_module
 from gen3d_tools.workflows.dataset.options import DatasetOptions
 from gen3d_tools.workflows.dataset.scene import ObjectTask
 from gen3d_tools.workflows.samples.selection import Sample
-from tests.cli.test_workers import same_with_workers
+from tests.support.programs import same_with_workers
 from tests.training.tiny import tiny_recipe
 
 SMALL = ("--size", 16, "--views", 3, "--resolution", 16, "--points", 50, "--class", "all")

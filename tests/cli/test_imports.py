@@ -42,7 +42,7 @@ def test_a_picture_needs_no_compiler_of_torch_no_meshes_and_no_films(tmp_path, t
 
 @pytest.mark.slow
 def test_a_mesh_needs_no_compiler_of_torch_and_nothing_for_textures(tmp_path, tiny_folder):
-    options = ("--seeds", "0", "--resolution", "16", "--keep-background", "-o", "a.ply")
+    options = ("--seeds", "0", "--resolution", "16", "--keep-background", "--color-from", "points", "-o", "a.ply")
     imported = modules_after(tmp_path, "mesh", tiny_folder, *options)
     unwanted = {"scipy.interpolate", "huggingface_hub", "imageio_ffmpeg", "open3d", "xatlas"}
     assert imported & (COMPILER | unwanted) == set()

@@ -101,6 +101,7 @@ def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypat
             assert Path(folder, name).read_bytes() == Path("straight", name).read_bytes(), (folder, name)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_says_that_there_is_nothing_to_keep(gen3d, photo, leftovers, monkeypatch):
     before = leftovers()
     interrupt_once(monkeypatch, StageOne, at=1)

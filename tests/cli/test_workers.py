@@ -1,46 +1,16 @@
 """`--workers`: what one process makes, made by several."""
 
-import json
-import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.programs import same_with_workers
+
 needs_shards = pytest.mark.skipif(
     find_spec("webdataset") is None or find_spec("pyarrow") is None, reason='needs pip install -e ".[batch]"'
 )
-
-
-def gen3d_process(folder, *arguments):
-    """Call the command line as a program of its own: workers are processes that start where it did."""
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from gen3d_tools.cli.app import main; main()"
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    without = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}  # as a person has it
-    return subprocess.run(command, cwd=folder, env=without, capture_output=True, text=True, timeout=600)
-
-
-def contents(folder):
-    """Every file; of the record what does not tell of the time."""
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    record = json.loads(found.pop("run.json"))
-    return found, {key: value for key, value in record.items() if key not in ("seconds", "finished")}
-
-
-def same_with_workers(tmp_path, *arguments):
-    """Run a command with one worker and with two, and compare; gives the files, and what the second run printed."""
-    kept = []
-    for workers in (1, 2):
-        (tmp_path / f"{workers}").mkdir()
-        done = gen3d_process(tmp_path / f"{workers}", *arguments, "-o", "out/", "--workers", workers)
-        assert done.returncode == 0, done.stderr
-        kept.append(contents(tmp_path / f"{workers}" / "out"))
-    assert kept[0] == kept[1]
-    return kept[1][0], done
 
 
 @pytest.mark.slow
@@ -49,7 +19,8 @@ def test_pictures_are_those_of_one_process_to_the_byte(tmp_path):
         tmp_path, "sample", "shapes", "--seeds", "0-3", "--size", 64, "--show", "rgb,normal"
     )
     assert len(files) == 4 * 2 + 1
-    assert sorted(done.stdout.split()) == sorted(f"out/{name}" for name in files if name != "manifest.jsonl")
+    printed = [f"out/{name}" for name in files if name != "manifest.jsonl"]
+    assert sorted(done.stdout.split()) == sorted(2 * printed)
 
 
 @pytest.mark.slow
@@ -148,7 +119,9 @@ def test_shards_are_read_by_webdataset_and_hold_the_pictures_of_a_folder(gen3d, 
 @needs_shards
 def test_shards_are_resumed_one_by_one_and_only_with_the_same_samples(gen3d, tiny_folder):
     def shards():
-        return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(Path("shards").glob("*.tar"))}
+        return {
+            path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(Path("shards").glob("*.tar"))
+        }
 
     options = ("sample", tiny_folder, "--size", 8, "--shards", 2, "-o", "shards/")
     gen3d(*options, "--seeds", "0-4")

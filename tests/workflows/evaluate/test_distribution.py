@@ -86,6 +86,7 @@ def torch_fidelitys_numbers(first, second, encoder):
     )
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_torch_fidelity_on_the_same_pictures(tmp_path, encoder):
     made = write_pictures(tmp_path / "made", 60)
     real = write_pictures(tmp_path / "real", 40, seed=1, brightness=0.6)
