@@ -60,6 +60,28 @@ def check_ray(address: str) -> None:
         ) from error
 
 
+def connect(address: str, workers: int | None) -> None:
+    """Join a cluster, or begin a Ray of this machine.
+
+    Args:
+        address: As `check_ray` takes it.
+        workers: Processors of a Ray of this machine; None = all.
+
+    Raises:
+        Gen3DError: Its versions are others, or it does not answer.
+    """
+    ray: Any = import_module("ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    settings: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **settings)
+    except (RuntimeError, ConnectionError, ValueError) as error:
+        raise Gen3DError(f"the cluster at {address} does not take this run: {error}") from error
+    # Ray tells of lost processes on stdout, where results are told; there is no public way to keep it from that.
+    told: Any = import_module("ray._private.worker")
+    told._worker_logs_enabled = False
+
+
 class RayCluster:
     """A Ray cluster, or a Ray of this machine alone.
 
@@ -76,7 +98,7 @@ class RayCluster:
     def __init__(self, job: Job, address: str, workers: int | None, device: str) -> None:
         ray: Any = import_module("ray")
         self._ray, self._workers, self._job = ray, workers, job
-        self._connect(address)
+        connect(address, workers)
         gpus = ray.cluster_resources().get("GPU", 0) if device != "cpu" else 0
         if not gpus and device.startswith("cuda"):
             ray.shutdown()
@@ -88,19 +110,6 @@ class RayCluster:
         self._make = ray.remote(**needs, max_retries=TRIES - 1)(_make_on_cluster)
         self._refs: dict[Future[Made], Any] = {}
         self._seen = False
-
-    def _connect(self, address: str) -> None:
-        """Join a cluster, or begin a Ray of this machine.
-
-        Raises:
-            Gen3DError: Its versions are others, or it does not answer.
-        """
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        settings: dict[str, Any] = {"num_cpus": self._workers, "include_dashboard": False} if address == LOCAL else {}
-        try:
-            self._ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **settings)
-        except (RuntimeError, ConnectionError, ValueError) as error:
-            raise Gen3DError(f"the cluster at {address} does not take this run: {error}") from error
 
     @property
     def slots(self) -> int:

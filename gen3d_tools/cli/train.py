@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gen3d_tools.cli import options
+from gen3d_tools.cli import batch_options, options
 from gen3d_tools.cli.terminal.command import Command
 from gen3d_tools.cli.terminal.running import run_query, run_workflow
 
@@ -35,6 +35,10 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Another value, such as patches.beta_end=0.8. Repeat for more."),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes of the cluster. Default: as many as it has places for.")
+    ] = None,
+    ray: batch_options.Ray = None,
     device: options.Device = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -61,9 +65,20 @@ def train(
         return
     if pictures is None or out is None:
         raise typer.BadParameter("give the pictures and a folder for the run: gen3d train PICTURES -o runs/mine")
-    run_workflow(
-        lambda reporter: workflow(pictures, out, told, reporter=reporter), as_json=json, quiet=quiet, verbose=verbose
-    )
+    if workers is not None and ray is None:
+        raise typer.BadParameter(
+            "--workers are processes of a cluster: add --ray local, or start several with torchrun "
+            f"--nproc-per-node={workers} --no-python gen3d train ..."
+        )
+
+    def begin(reporter: Any) -> Any:
+        if ray is None:
+            return workflow(pictures, out, told, reporter=reporter)
+        from gen3d_tools.workflows.train_on_cluster import train_on_cluster
+
+        return train_on_cluster(pictures, out, told, ray=ray, workers=workers, reporter=reporter)
+
+    run_workflow(begin, as_json=json, quiet=quiet, verbose=verbose)
 
 
 def _explained(recipe: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Several processes on one step, started by torchrun: gradients are averaged, weights begin equal.
+"""Several processes on one step, started by torchrun or Ray Train: gradients are averaged, weights begin equal.
 
-torchrun sets RANK, WORLD_SIZE and where to meet; on CPUs the processes speak gloo, on GPUs nccl.
+Both set RANK, WORLD_SIZE, LOCAL_RANK and where to meet; on CPUs the processes speak gloo, on GPUs nccl.
 """
 
 import os
@@ -9,6 +9,16 @@ from collections.abc import Sequence
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Give the GPU of this process, where each process of a machine has one; any other device is as it was."""
+    number = os.environ.get("LOCAL_RANK")
+    if str(device) != "cuda" or number is None:
+        return device
+    own = torch.device("cuda", int(number))
+    torch.cuda.set_device(own)
+    return own
 
 
 class Processes:
@@ -21,16 +31,20 @@ class Processes:
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
         self.rank, self.count = rank, count
+        self._owns_group = False
 
     @classmethod
     def join(cls, device: torch.device) -> "Processes":
-        """Join the group that torchrun describes; alone without one."""
+        """Join the group that torchrun describes, or the one that Ray Train has made; alone without one."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
-        if not dist.is_initialized():
+        begins = not dist.is_initialized()
+        if begins:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        return cls(dist.get_rank(), count)
+        joined = cls(dist.get_rank(), count)
+        joined._owns_group = begins
+        return joined
 
     @property
     def leads(self) -> bool:
@@ -72,6 +86,6 @@ class Processes:
         return self.average_number(float(flag)) > 0
 
     def leave(self) -> None:
-        """End the group."""
-        if self.count > 1 and dist.is_initialized():
+        """End the group, if this run began it."""
+        if self._owns_group and dist.is_initialized():
             dist.destroy_process_group()

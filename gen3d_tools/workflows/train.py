@@ -16,7 +16,7 @@ from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics
 from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.training.data.dataset import PictureSet, open_pictures
 from gen3d_tools.training.data.features import ENCODER_MODEL
-from gen3d_tools.training.processes import Processes
+from gen3d_tools.training.processes import Processes, own_device
 from gen3d_tools.training.recipes.recipe import Recipe, load_recipe
 from gen3d_tools.training.run import looks
 from gen3d_tools.training.run.page import write_page
@@ -74,11 +74,16 @@ def train(
     folder, recipe = Path(out), options.load()
     if options.minutes is not None and not options.minutes > 0:
         raise InputError(f"minutes is {options.minutes:g}, it must be more than 0")
-    _check_folder(folder, options.resume, recipe)
-    device = choose_device(options.device)
+    check_folder(folder, options.resume, recipe)
+    return train_here(Path(pictures), folder, options, reporter)
+
+
+def train_here(pictures: Path, folder: Path, options: TrainOptions, reporter: Reporter) -> Run:
+    """Train in this process, or as one of several, into a folder that was checked; raises as `train` does."""
+    device = own_device(choose_device(options.device))
     processes = Processes.join(device)
     try:
-        return _train(Path(pictures), folder, recipe, options, device, processes, reporter)
+        return _train(pictures, folder, options.load(), options, device, processes, reporter)
     finally:
         processes.leave()
 
@@ -95,7 +100,7 @@ def _train(
     data = open_pictures(pictures, recipe.data)
     reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
     trainer = Trainer(recipe, data, device=device, processes=processes)
-    run = Run("train", "", {"pictures": str(pictures), "recipe": recipe.name, "small": recipe.small}, reporter=reporter)
+    run = begun(pictures, recipe, reporter)
     watch = _Watch(trainer, folder, run, options.minutes)
     watch.start(resume=options.resume)
     with reporter.progress("training", round(recipe.run.kimg * 1000)) as done, between_steps() as stop_if_asked:
@@ -106,19 +111,36 @@ def _train(
                 watch.take(trainer.step())
         except KeyboardInterrupt as interrupt:
             watch.keep("interrupted")
-            again = f"gen3d train {shlex.quote(str(pictures))} -o {shlex.quote(str(folder))} --resume"
-            message = f"interrupted; the run is kept, go on with {again} and the same options"
-            raise Interrupted(message, number=signal_of(interrupt)) from interrupt
+            raise interrupted(pictures, folder, interrupt) from interrupt
         except Gen3DError as error:
             watch.fail(str(error))
             raise
     watch.keep("finished")
-    run.add(folder / LATEST, f"the generator after {trainer.kimg:,.1f} thousand pictures")
+    return ended(run, folder, trainer.kimg)
+
+
+def begun(pictures: Path, recipe: Recipe, reporter: Reporter) -> Run:
+    """Give the record of a run that begins."""
+    return Run(
+        "train", "", {"pictures": str(pictures), "recipe": recipe.name, "small": recipe.small}, reporter=reporter
+    )
+
+
+def ended(run: Run, folder: Path, kimg: float) -> Run:
+    """Note what a run has made."""
+    run.add(folder / LATEST, f"the generator after {kimg:,.1f} thousand pictures")
     run.next_command = f"gen3d video {shlex.quote(str(folder / LATEST))}"
     return run
 
 
-def _check_folder(folder: Path, resume: bool, recipe: Recipe) -> None:
+def interrupted(pictures: Path, folder: Path, interrupt: KeyboardInterrupt) -> Interrupted:
+    """Say how a run that somebody ended goes on."""
+    again = f"gen3d train {shlex.quote(str(pictures))} -o {shlex.quote(str(folder))} --resume"
+    message = f"interrupted; the run is kept, go on with {again} and the same options"
+    return Interrupted(message, number=signal_of(interrupt))
+
+
+def check_folder(folder: Path, resume: bool, recipe: Recipe) -> None:
     """Say before any work whether the run may live there."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, a run needs a folder; give another name")

@@ -29,6 +29,20 @@ _INITIAL = 1_000_003  # key of the initial weights' random numbers
 _TUPLES = 1_000_033  # ... and of those that choose tuples of pictures
 
 
+def check_shares(recipe: Recipe, processes: int) -> None:
+    """Refuse a number of processes that a step's rounds cannot be shared out to.
+
+    Raises:
+        InputError: It is no divisor of their number.
+    """
+    rounds = recipe.optimisation.batch // recipe.optimisation.round
+    if rounds % processes:
+        raise InputError(
+            f"{rounds} rounds of {recipe.optimisation.round} pictures cannot be shared by "
+            f"{processes} processes; change optimisation.batch or optimisation.round"
+        )
+
+
 class Trainer:
     """Everything that learning changes.
 
@@ -68,12 +82,7 @@ class Trainer:
         self._signs: list[float] = []
 
     def _check(self) -> None:
-        rounds = self.recipe.optimisation.batch // self.recipe.optimisation.round
-        if rounds % self.processes.count:
-            raise InputError(
-                f"{rounds} rounds of {self.recipe.optimisation.round} pictures cannot be shared by "
-                f"{self.processes.count} processes; change optimisation.batch or optimisation.round"
-            )
+        check_shares(self.recipe, self.processes.count)
         if self._packs:
             classes = self.pictures.conditions().classes
             most = len(self.pictures) if classes is None else int(np.bincount(classes).max())
