@@ -30,6 +30,10 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="Stop after so many minutes.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run, to the same numbers.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--start-from", metavar="RUN", help="Begin with the networks of another run, or of a model."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print every value and its source, and stop.")] = False,
     changes: Annotated[
         list[str] | None,
@@ -58,6 +62,7 @@ def train(
         changes=tuple(changes or ()),
         minutes=minutes,
         resume=resume,
+        start=start,
         device=device,
     )
     if explain:

@@ -22,6 +22,7 @@ from gen3d_tools.training.run import looks
 from gen3d_tools.training.run.page import write_page
 from gen3d_tools.training.run.record import Log
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
+from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.training.step import Gathered, broken_tensor
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
@@ -43,11 +44,18 @@ class TrainOptions:
     changes: Sequence[str] = ()
     minutes: float | None = None
     resume: bool = False
+    start: str | None = None  # a run or a model whose networks this run begins with
     device: str = "auto"
 
     def load(self) -> Recipe:
         """Read the recipe with everything that is set otherwise."""
-        return load_recipe(self.recipe, small=self.small, changes=self.changes, resolution=self.resolution)
+        return load_recipe(
+            self.recipe,
+            small=self.small,
+            changes=self.changes,
+            resolution=self.resolution,
+            trained=self.start is not None,
+        )
 
 
 def train(
@@ -100,6 +108,9 @@ def _train(
     data = open_pictures(pictures, recipe.data)
     reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
     trainer = Trainer(recipe, data, device=device, processes=processes)
+    if options.start is not None and not options.resume:
+        for line in begin_with(trainer, trained_networks(options.start)):
+            reporter.say(line)
     run = begun(pictures, recipe, reporter)
     watch = _Watch(trainer, folder, run, options.minutes)
     watch.start(resume=options.resume)

@@ -84,6 +84,8 @@ def train_on_cluster(
         Interrupted: Somebody ended the run; its last snapshot is kept.
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
+    if options.start is not None and Path(options.start).exists():
+        options = replace(options, start=str(Path(options.start).absolute()))
     folder, recipe = Path(out).absolute(), options.load()
     BatchOptions(ray=ray, workers=workers).check(options.device)
     if find_spec("pandas") is None:  # which Ray Train imports

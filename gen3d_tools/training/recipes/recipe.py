@@ -87,8 +87,23 @@ def recipe_names() -> list[str]:
     return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
 
 
+_FOR_TRAINED: tuple[tuple[str, str, Any], ...] = (
+    ("optimisation", "ema_ramp", None),
+    ("losses", "blur_sigma", 0.0),
+    ("losses", "density_noise", 0.0),
+    ("cameras", "identity_steps", 0),
+    ("augmentation", "speed_kimg", 100.0),
+)
+"""What is otherwise where a run begins with trained networks (as the published code fine-tunes)."""
+
+
 def load_recipe(
-    name: str, *, small: bool = False, changes: Sequence[str] = (), resolution: int | None = None
+    name: str,
+    *,
+    small: bool = False,
+    changes: Sequence[str] = (),
+    resolution: int | None = None,
+    trained: bool = False,
 ) -> Recipe:
     """Read a recipe.
 
@@ -97,6 +112,7 @@ def load_recipe(
         small: Its form for a CPU.
         changes: What is set otherwise, such as "patches.beta_end=0.8".
         resolution: Pixels along a side of the pictures, instead of the recipe's.
+        trained: The run begins with trained networks: what the first thousands of pictures are spared is left out.
 
     Raises:
         InputError: There is no such recipe, no such value, or a value does not fit.
@@ -110,6 +126,8 @@ def load_recipe(
     if resolution is not None:
         _set(values, sources, "data", "resolution", resolution, "--resolution")
         _set(values, sources, "generator", "image_resolution", resolution, "--resolution", known_only=True)
+    for section, key, value in _FOR_TRAINED if trained else ():
+        _set(values, sources, section, key, value, "--start-from", known_only=True)
     for change in changes:
         section, key, value = _parse(change)
         _set(values, sources, section, key, value, "--set")

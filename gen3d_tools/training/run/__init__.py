@@ -2,6 +2,7 @@
 
 * `building`: the networks that a recipe describes, freshly initialised.
 * `trainer`: networks and counters; one step after the other.
+* `starting`: trained networks to begin with.
 * `snapshots`: the state on disk, from which a run goes on bit for bit.
 * `record`: the log, a JSON object per line.
 * `looks`: sample sheets with fixed seeds, camera histograms, distances.

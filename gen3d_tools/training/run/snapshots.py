@@ -28,7 +28,7 @@ def write_state(trainer: Trainer, folder: Path, notes: Mapping[str, Any]) -> Non
     """
     tensors = {
         f"{name}.{key}": value.detach().cpu().contiguous()
-        for name, network in _networks(trainer).items()
+        for name, network in networks_of(trainer).items()
         for key, value in network.state_dict().items()
     }
     for which, optimiser in trainer.contest.optimisers.items():
@@ -72,12 +72,10 @@ def read_state(trainer: Trainer, folder: Path) -> dict[str, Any]:
         CheckpointError: It is broken, or of other networks.
     """
     facts, path = read_facts(folder), folder / STATE_NAME
-    with open_tensors(path) as file:
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for name, network in _networks(trainer).items():
-        own = {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+    tensors = _tensors(path)
+    for name, network in networks_of(trainer).items():
         try:
-            network.load_state_dict(own)
+            network.load_state_dict(_named(tensors, name))
         except RuntimeError as error:
             raise CheckpointError(f"{path} was made with another recipe: its {name} does not fit") from error
     for which, optimiser in trainer.contest.optimisers.items():
@@ -96,5 +94,27 @@ def read_state(trainer: Trainer, folder: Path) -> dict[str, Any]:
     return notes
 
 
-def _networks(trainer: Trainer) -> dict[str, nn.Module]:
+def read_networks(folder: Path) -> dict[str, dict[str, Tensor]]:
+    """Read the tensors of a snapshot's networks: "generator", "average", "discriminator".
+
+    Raises:
+        NotFoundError: There is no snapshot.
+        CheckpointError: It is broken.
+    """
+    read_facts(folder)
+    tensors = _tensors(folder / STATE_NAME)
+    return {name: _named(tensors, name) for name in ("generator", "average", "discriminator")}
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    with open_tensors(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _named(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+
+def networks_of(trainer: Trainer) -> dict[str, nn.Module]:
+    """Give the networks of a run by their names in its snapshots."""
     return {"generator": trainer.generator, "average": trainer.average, "discriminator": trainer.discriminator}
