@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.results import BaseModel, StoredResult, write_result
 from gen3d_tools.checkpoints.source import Source
 from gen3d_tools.checkpoints.weight_delta import Difference, add_difference, encode_difference
@@ -113,12 +112,13 @@ def compress(result: InversionResult) -> tuple[Difference, float]:
     """
     before, after = result.base.state_dict(), result.generator.state_dict()
     cameras = around(Pivot(result.ws, result.camera, result.class_index), result.base.settings, _PROBE_TURNS)
-    wanted = _pictures(result.generator, result.ws, cameras)
+    wanted = look(result.field, cameras, result.generator.settings, _PROBE_SIZE).rgb
     for levels in _LEVELS:
         difference = encode_difference(before, after, levels=levels)
         decoded = copy.deepcopy(result.base)
         add_difference(decoded.state_dict(), difference, "the difference")
-        fidelity = psnr(_pictures(decoded, result.ws, cameras), wanted)
+        [field] = decoded.fields(result.ws.to(decoded.device))
+        fidelity = psnr(look(field, cameras, decoded.settings, _PROBE_SIZE).rgb, wanted)
         if fidelity >= ENOUGH_PSNR:
             break
     return difference, fidelity
@@ -135,8 +135,3 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     return plain(value.item()) if isinstance(value, Tensor) and value.numel() == 1 else str(value)
-
-
-def _pictures(generator: Generator, ws: Tensor, cameras: Camera) -> Tensor:
-    [field] = generator.fields(ws.to(generator.device))
-    return look(field, cameras, generator.settings, _PROBE_SIZE).rgb
