@@ -30,7 +30,8 @@ class DiscriminatorSection:
     clamp: float | None = None  # of convolutions' outputs
     group: int = 4  # samples of a minibatch statistic
     modulation: int = 512  # width of the vector that a patch's place becomes; 0 = channels are not modulated by it
-    table_width: int = 256
+    table_width: int = 256  # of the table of a patch's numbers; 0 = none
+    frequencies: int = 10  # sines and cosines of each of a patch's numbers
     label_has_patch: bool = True
     camera_conditioned: bool = False
     camera_raw: bool = False  # yaw and pitch themselves, instead of their sines and cosines
