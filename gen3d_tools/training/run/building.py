@@ -100,6 +100,7 @@ def _discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Mod
         channel_max=section.channel_max,
         clamp=section.clamp,
         group=section.group,
+        grouping=section.grouping,
     )
     if section.kind == "dual":
         label = _CAMERA_NUMBERS if section.camera_conditioned else 0
