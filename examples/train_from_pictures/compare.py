@@ -141,6 +141,7 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
         "depth correlation": mean("depth_correlation"),
         "non-flatness, share of true": against_truth("non_flatness"),
         "sameness, share of true": against_truth("sameness"),
+        "spread of colours, share of true": against_truth("colour_spread"),
     }
     if "fd_encoder" in found:
         numbers["FD-encoder"] = found["fd_encoder"]

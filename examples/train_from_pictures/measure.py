@@ -46,10 +46,15 @@ _BATCH = 64
 
 
 class Seen:
-    """Objects of one class from the views of `YAWS`."""
+    """Objects of one class from the views of `YAWS`, and their pictures in [0, 1] from the front."""
 
-    def __init__(self, opacity: Float[Tensor, "views n r r"], distance: Float[Tensor, "views n r r"]) -> None:
-        self.opacity, self.distance = opacity, distance
+    def __init__(
+        self,
+        opacity: Float[Tensor, "views n r r"],
+        distance: Float[Tensor, "views n r r"],
+        pictures: Float[Tensor, "n 3 r r"],
+    ) -> None:
+        self.opacity, self.distance, self.pictures = opacity, distance, pictures
 
     @property
     def depth(self) -> Float[Tensor, "views r r"]:
@@ -72,6 +77,13 @@ class Seen:
         pairs = ~torch.eye(len(shapes), dtype=torch.bool)
         return float((both / either.clamp_min(1))[pairs].mean())
 
+    @property
+    def colour_spread(self) -> float:
+        """Standard deviation of the objects' mean colours: 0 where all have the same."""
+        solid = (self.opacity[_FRONT, :, None] > SOLID).float()
+        means = (self.pictures * solid).sum((2, 3)) / solid.sum((2, 3)).clamp_min(1)
+        return float(means.std(0, unbiased=False).mean())
+
 
 def front_of(generator: Generator) -> YawZero:
     """The axis that its objects face: the yaw of its training cameras is 0 there."""
@@ -86,10 +98,10 @@ def generated(generator: Generator, label: int | None, count: int, resolution: i
     views = []
     for yaw in YAWS:
         camera = Pose.build(yaw, PITCH, fov_deg=FOV_DEG, radius=RADIUS, yaw_zero=front_of(generator)).camera()
-        views.append([looks.look_at(field, camera, resolution)[1] for field in fields])
-    opacity = torch.stack([torch.cat([view.opacity for view in row]) for row in views])
-    total = torch.stack([torch.cat([view.distance for view in row]) for row in views])
-    return Seen(opacity, total / opacity.clamp_min(1e-6))
+        views.append([looks.look_at(field, camera, resolution) for field in fields])
+    opacity = torch.stack([torch.cat([view.opacity for _, view in row]) for row in views])
+    total = torch.stack([torch.cat([view.distance for _, view in row]) for row in views])
+    return Seen(opacity, total / opacity.clamp_min(1e-6), torch.stack([picture for picture, _ in views[_FRONT]]))
 
 
 def traced(label: int, count: int, resolution: int) -> Seen:
@@ -99,7 +111,8 @@ def traced(label: int, count: int, resolution: int) -> Seen:
     for yaw in YAWS:
         camera = Pose.build(yaw, PITCH, fov_deg=FOV_DEG, radius=RADIUS).camera()
         seen.append(render(z, label, camera.cam2world.expand(count, 4, 4), FOV_DEG, resolution))
-    return Seen(torch.stack([one[1][:, 0] for one in seen]), torch.stack([one[2][:, 0] for one in seen]))
+    opacity, distance = (torch.stack([one[index][:, 0] for one in seen]) for index in (1, 2))
+    return Seen(opacity, distance, seen[_FRONT][0])
 
 
 def agreement(made: Seen, real: Seen) -> dict[str, Any]:
@@ -115,6 +128,7 @@ def agreement(made: Seen, real: Seen) -> dict[str, Any]:
         "depth_correlation": [round(one, 3) for one in correlations],
         "non_flatness": [round(made.non_flatness, 2), round(real.non_flatness, 2)],
         "sameness": [round(made.sameness, 3), round(real.sameness, 3)],
+        "colour_spread": [round(made.colour_spread, 3), round(real.colour_spread, 3)],
     }
 
 

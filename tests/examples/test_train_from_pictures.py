@@ -51,7 +51,8 @@ def boxes(measure, *edges):
     for index, edge in enumerate(edges):
         opacity[:, index, 5:15, edge : edge + 10] = 1
     slope = torch.linspace(2.3, 2.7, 20).expand_as(opacity)
-    return measure.Seen(opacity, slope)
+    shades = torch.linspace(0, 1, len(edges))[:, None, None, None].expand(-1, 3, 20, 20)
+    return measure.Seen(opacity, slope, shades)
 
 
 def test_shapes_agree_with_themselves_and_not_with_others(example):
@@ -63,7 +64,16 @@ def test_shapes_agree_with_themselves_and_not_with_others(example):
     assert alike["sameness"] == [1.0, 1.0]
     assert measure.agreement(one, other)["silhouette_overlap"] == [pytest.approx(1 / 3, abs=1e-3)] * 5
     assert boxes(measure, 0, 5).sameness == pytest.approx(1 / 3)
-    assert boxes(measure, 0).non_flatness > measure.Seen(one.opacity, torch.full_like(one.opacity, 2.5)).non_flatness
+    flat = measure.Seen(one.opacity, torch.full_like(one.opacity, 2.5), one.pictures)
+    assert boxes(measure, 0).non_flatness > flat.non_flatness
+
+
+def test_colours_are_compared_where_there_is_an_object(example):
+    measure = example("measure")
+    seen = boxes(measure, 0, 5)
+    assert seen.colour_spread == pytest.approx(0.5)
+    seen.pictures = torch.where(seen.opacity[0, :, None] > 0, 0.3, seen.pictures)
+    assert seen.colour_spread == pytest.approx(0.0, abs=1e-6)
 
 
 def test_cameras_are_as_far_from_the_truth_as_they_are_shifted(example):
@@ -95,7 +105,10 @@ def test_every_variant_is_a_recipe_that_differs_from_the_other(example):
 
 def measured(overlap):
     shape = {"silhouette_overlap": [overlap] * 5, "depth_correlation": [0.5] * 5}
-    return {"car": {**shape, "non_flatness": [2.0, 4.0], "sameness": [0.9, 0.6]}, "fd_encoder": 3.0}
+    return {
+        "car": {**shape, "non_flatness": [2.0, 4.0], "sameness": [0.9, 0.6], "colour_spread": [0.1, 0.2]},
+        "fd_encoder": 3.0,
+    }
 
 
 def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeypatch):
@@ -125,6 +138,6 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
     assert [minutes for minutes, _ in curve] == [5, 10, 12]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "Does distillation pay?" in page
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 6
     compare.main(command)
     assert len(trained) == 7  # nothing is left to do

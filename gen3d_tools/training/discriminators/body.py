@@ -5,6 +5,7 @@ The names of the parameters are those of the published state dicts.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,9 @@ from gen3d_tools.training.discriminators.layers import Convolution
 
 _HALF_POWER = math.sqrt(0.5)
 
+Grouping = Literal["strided", "neighbours"]
+"""Which samples a minibatch statistic compares: every k-th, as published, or those that stand side by side."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BodyConfig:
@@ -26,6 +30,7 @@ class BodyConfig:
     channel_max: int = 512
     clamp: float | None = None  # of convolutions' outputs; networks trained in float16 have 256
     group: int = 4  # samples that a minibatch statistic is taken over
+    grouping: Grouping = "strided"
 
     def channels(self, side: int) -> int:
         """Channels of the feature maps of a side."""
@@ -90,7 +95,7 @@ class Epilogue(nn.Module):
     def __init__(self, config: BodyConfig, label_width: int, feature_dim: int = 0) -> None:
         super().__init__()
         channels = config.channels(4)
-        self.group = config.group
+        self.group, self.grouping = config.group, config.grouping
         self.conv = Convolution(channels + (config.group > 1), channels, 3, clamp=config.clamp)
         self.fc = FullyConnected(16 * channels, channels, activation="lrelu")
         self.out = FullyConnected(channels, label_width or 1)
@@ -104,7 +109,7 @@ class Epilogue(nn.Module):
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b flat"]]:
         """Give the logits, and what `features` reads."""
         if self.group > 1:
-            x = torch.cat([x, minibatch_deviation(x, self.group)], 1)
+            x = torch.cat([x, minibatch_deviation(x, self.group, self.grouping)], 1)
         flat = self.conv(x).flatten(1)
         y = self.out(self.fc(flat))
         logits = y[:, 0] if label is None else (y * label).sum(1) / math.sqrt(label.shape[1])
@@ -122,14 +127,18 @@ class Epilogue(nn.Module):
         return predicted
 
 
-def minibatch_deviation(x: Float[Tensor, "b channels h w"], group: int) -> Float[Tensor, "b 1 h w"]:
+def minibatch_deviation(
+    x: Float[Tensor, "b channels h w"], group: int, grouping: Grouping = "strided"
+) -> Float[Tensor, "b 1 h w"]:
     """Mean standard deviation within groups of samples, as one channel (Karras et al. 2018, section 3).
 
-    Sample i belongs to group i mod (b / group).
+    Sample i belongs to group i mod (b / group) where groups are strided, to group i div group where they are of
+    neighbours. Samples that share a patch are neighbours: what they differ by is what was generated, and not the place.
 
     Args:
         x: Feature maps.
         group: Samples in a group; all of them where there are fewer.
+        grouping: Which samples are compared.
 
     Raises:
         InputError: The samples cannot be shared out in groups.
@@ -138,6 +147,8 @@ def minibatch_deviation(x: Float[Tensor, "b channels h w"], group: int) -> Float
     group = min(group, count)
     if count % group:
         raise InputError(f"{count} samples cannot be shared out in groups of {group}; change the batch size")
-    grouped = x.reshape(group, count // group, -1)
+    strided = grouping == "strided"
+    grouped = x.reshape(group, count // group, -1) if strided else x.reshape(count // group, group, -1).transpose(0, 1)
     deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean(-1)
-    return deviation.repeat(group)[:, None, None, None].expand(-1, 1, height, width)
+    spread = deviation.repeat(group) if strided else deviation.repeat_interleave(group)
+    return spread[:, None, None, None].expand(-1, 1, height, width)

@@ -17,7 +17,8 @@ from gen3d_tools.training.discriminators.layers import LabelMapping
 from gen3d_tools.training.patches import Patches
 
 MAPPING_LAYERS = 2
-_FREQUENCIES = 10  # of the patch's parameters
+FREQUENCIES = 10  # of the patch's parameters
+_PERIOD = 1024.0  # of the lowest of them, in thousandths
 _STEPS = 1000  # rows of the table less one: parameters are rounded to thousandths
 _ANGLE_FREQUENCIES = 6
 _ANGLE_PERIOD = 64.0
@@ -26,15 +27,19 @@ _ANGLE_PERIOD = 64.0
 class PatchEncoder(nn.Module):
     """Each of a patch's three numbers as sines, cosines and a row of a learned table.
 
+    The higher frequencies and the table tell patches apart that differ by a thousandth. To a network that has not
+    learned what they mean, that is noise: each patch finds its channels scaled by numbers of its own.
+
     Args:
         table_width: Width of the table; 256 in the published networks.
+        frequencies: Sines and cosines of each number, the lowest ones; 10 in the published networks.
     """
 
-    def __init__(self, table_width: int = 256) -> None:
+    def __init__(self, table_width: int = 256, frequencies: int = FREQUENCIES) -> None:
         super().__init__()
         self.const_embed = nn.Embedding(_STEPS + 1, table_width, _weight=normal(_STEPS + 1, table_width))
-        self.fourier_encoder = FourierEncoder(_FREQUENCIES, 2**_FREQUENCIES)
-        self.width = 3 * (2 * _FREQUENCIES + table_width)
+        self.fourier_encoder = FourierEncoder(frequencies, _PERIOD)
+        self.width = 3 * (2 * frequencies + table_width)
 
     def forward(self, parameters: Float[Tensor, "b 3"]) -> Float[Tensor, "b width"]:
         """Encode scale and offsets."""
@@ -101,6 +106,7 @@ class PatchDiscriminator(nn.Module):
         camera_conditioned: The logit also depends on yaw and pitch.
         feature_dim: Width of the features that are distilled; 0 = none.
         table_width: See `PatchEncoder`.
+        frequencies: See `PatchEncoder`.
         modulation: Width of the vector that scales channels; 0 = not modulated.
         label_has_patch: The logit's label contains the patch's embedding (EpiGRAF: only where it is modulated).
         camera_raw: See `AngleEncoder`.
@@ -117,6 +123,7 @@ class PatchDiscriminator(nn.Module):
         camera_conditioned: bool = False,
         feature_dim: int = 0,
         table_width: int = 256,
+        frequencies: int = FREQUENCIES,
         modulation: int = 512,
         label_has_patch: bool = True,
         camera_raw: bool = False,
@@ -126,7 +133,7 @@ class PatchDiscriminator(nn.Module):
         if side < 8 or side & (side - 1):
             raise InputError(f"a patch has a side of a power of two from 8, got {side}")
         self.num_classes, self.label_has_patch, self.camera_dropout = num_classes, label_has_patch, camera_dropout
-        self.scalar_enc = PatchEncoder(table_width)
+        self.scalar_enc = PatchEncoder(table_width, frequencies)
         self.hyper_mod_mapping = LabelMapping(self.scalar_enc.width, modulation, MAPPING_LAYERS) if modulation else None
         virtual = side * 2**extra_blocks
         self.sides = [virtual >> index for index in range(int(math.log2(virtual)) - 2)]

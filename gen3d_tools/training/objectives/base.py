@@ -79,6 +79,10 @@ class Conditions:
             return None
         return nn.functional.one_hot(torch.from_numpy(self.classes[entries]), self.num_classes).float()
 
+    def side_by_side(self, entries: np.ndarray) -> np.ndarray:
+        """The same entries, those of a class one after the other."""
+        return entries if self.classes is None else entries[np.argsort(self.classes[entries], kind="stable")]
+
 
 class Objective(ABC):
     """What a family minimises."""

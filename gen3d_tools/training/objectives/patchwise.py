@@ -75,6 +75,8 @@ class PatchObjective(Objective):
         """Latents, classes of random entries, and cameras of the prior or of the same entries."""
         z = draws.latents(count, self.generator.config.z_dim)
         entries = draws.entries(count, conditions.count)
+        if self.judged.grouping == "neighbours":
+            entries = conditions.side_by_side(entries)
         poses = draws.poses(self.prior, count)
         if self.cameras.source == "labels":
             assert conditions.angles is not None

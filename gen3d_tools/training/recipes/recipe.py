@@ -246,6 +246,11 @@ def _check(recipe: Recipe) -> None:
         raise InputError(
             f"optimisation.round is {optimisation.round}, it must be a multiple of discriminator.group ({group})"
         )
+    if recipe.discriminator.kind != "patch" and recipe.discriminator.grouping != "strided":
+        raise InputError(
+            f'discriminator.grouping is "{recipe.discriminator.grouping}", which is for discriminators of patches; '
+            "set discriminator.grouping=strided"
+        )
     if recipe.discriminator.kind == "patch" and recipe.patches.side > recipe.data.resolution:
         raise InputError(
             f"patches.side is {recipe.patches.side}, larger than the pictures ({recipe.data.resolution}); lower it"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from gen3d_tools.training.discriminators.body import Grouping
 from gen3d_tools.training.losses.adversarial import AdversarialLoss
 from gen3d_tools.training.losses.density import DensityRegulariser
 from gen3d_tools.training.losses.distillation import DistillationLoss
@@ -29,8 +30,10 @@ class DiscriminatorSection:
     channel_max: int = 512
     clamp: float | None = None  # of convolutions' outputs
     group: int = 4  # samples of a minibatch statistic
+    grouping: Grouping = "strided"  # which ones; "neighbours": those of one patch, and as far as possible of one class
     modulation: int = 512  # width of the vector that a patch's place becomes; 0 = channels are not modulated by it
-    table_width: int = 256
+    table_width: int = 256  # of the table of a patch's numbers; 0 = none
+    frequencies: int = 10  # sines and cosines of each of a patch's numbers
     label_has_patch: bool = True
     camera_conditioned: bool = False
     camera_raw: bool = False  # yaw and pitch themselves, instead of their sines and cosines

@@ -100,6 +100,7 @@ def _discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Mod
         channel_max=section.channel_max,
         clamp=section.clamp,
         group=section.group,
+        grouping=section.grouping,
     )
     if section.kind == "dual":
         label = _CAMERA_NUMBERS if section.camera_conditioned else 0
@@ -114,6 +115,7 @@ def _discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Mod
         camera_conditioned=section.camera_conditioned,
         feature_dim=feature_dim if recipe.losses.distillation_weight else 0,
         table_width=section.table_width,
+        frequencies=section.frequencies,
         modulation=section.modulation,
         label_has_patch=section.label_has_patch,
         camera_raw=section.camera_raw,

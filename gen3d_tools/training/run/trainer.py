@@ -168,6 +168,8 @@ class Trainer:
         rounds = []
         for number in range(first, first + per_process):
             rows = entries[number * section.round : (number + 1) * section.round]
+            if self.recipe.discriminator.grouping == "neighbours":
+                rows = self.conditions.side_by_side(rows)
             batch = self._packed(rows, number) if self._packs else self.pictures.batch(rows)
             rounds.append((number, batch.to(self.device)))
         return rounds
