@@ -105,14 +105,15 @@ class Made:
     tries: int = 1
 
 
-def write_manifest(path: Path, pieces: Iterable[Piece]) -> None:
+def write_manifest(path: Path, pieces: Iterable[Piece], say: Callable[[str], None] = lambda _: None) -> None:
     """Say in JSON Lines what is to be made: a line for each piece, with its name, outputs and facts.
 
-    Lines of an earlier manifest about other pieces stay, before the new ones.
+    Lines of an earlier manifest about other pieces stay, before the new ones; a damaged one is made anew.
 
     Args:
         path: The manifest; names in it are relative to its folder.
         pieces: In the order of the run.
+        say: Told that an earlier manifest was damaged.
 
     Raises:
         Gen3DError: It cannot be written.
@@ -126,7 +127,12 @@ def write_manifest(path: Path, pieces: Iterable[Piece]) -> None:
         }
         for piece in pieces
     }
-    earlier = {line["piece"]: line for line in read_manifest(path)} if path.is_file() else {}
+    earlier: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        try:
+            earlier = {line["piece"]: line for line in read_manifest(path)}
+        except Gen3DError as error:
+            say(f"{error}; it is made anew, with what this run makes")
     with atomic_path(path, overwrite=True) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for line in {**earlier, **lines}.values():
             file.write(json.dumps(line) + "\n")

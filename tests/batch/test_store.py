@@ -57,6 +57,13 @@ def test_what_is_there_is_refused_kept_or_replaced(tmp_path, place):
     )
 
 
+def test_a_manifest_there_keeps_its_lines_about_other_pieces(tmp_path, place):
+    make(place, 4, 1, diary=tmp_path / "diary")
+    make(place, 2, 1, diary=tmp_path / "diary", resume=True)
+    lines = read_all(place)["manifest.jsonl"].decode().splitlines()
+    assert [json.loads(line)["piece"] for line in lines] == [f"piece {number}" for number in range(4)]
+
+
 def test_an_interrupted_run_goes_on_from_what_is_there(tmp_path, place):
     diary = tmp_path / "diary"
     with pytest.raises(RuntimeError, match="2 is broken"):

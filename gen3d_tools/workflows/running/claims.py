@@ -174,7 +174,7 @@ def _refuse_strange(
         )
     raise InputError(
         f"{names} in {run.place} cannot be resumed: no record proves that this command made them as they are; "
-        "--overwrite makes them again"
+        "--resume with --overwrite makes them again, and keeps what is whole"
     )
 
 

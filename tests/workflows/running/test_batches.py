@@ -127,6 +127,17 @@ def test_two_runs_of_one_kind_share_a_folder_and_its_manifest(tmp_path):
     assert [json.loads(line)["piece"] for line in lines] == [f"piece {number}" for number in range(6)]
 
 
+def test_a_damaged_manifest_keeps_nothing_from_being_resumed(tmp_path):
+    make(tmp_path / "out", 4, 1)
+    whole = contents(tmp_path / "out")
+    (tmp_path / "out" / "manifest.jsonl").write_text('{"piece": "piece 0", "outp')
+    with pytest.raises(InputError, match="manifest.jsonl in .* --resume with --overwrite makes them again, and keeps"):
+        make(tmp_path / "out", 4, 1, resume=True)
+    make(tmp_path / "out", 4, 1, resume=True, overwrite=True)
+    assert contents(tmp_path / "out") == whole
+    assert set(times_begun(tmp_path / "out").values()) == {1}
+
+
 @pytest.mark.parametrize("workers", [0, 2000])
 def test_a_number_of_workers_out_of_range_is_refused(workers):
     from gen3d_tools.batch.options import BatchOptions
