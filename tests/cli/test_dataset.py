@@ -144,7 +144,19 @@ def test_an_interrupted_set_goes_on_to_the_same_bytes(run, monkeypatch):
     assert more.code == 0, more.err
     assert len(calls) == 2  # one more seed of two classes
     assert len(json.loads(Path("out/pictures/dataset.json").read_text())["labels"]) == 3 * 2 * 3
-    assert run("out", *options, "--overwrite").code == 0
+    assert run("out", "--format", "3dgp", "--seeds", "0-2", "--overwrite").code == 0
+
+
+def test_no_picture_of_a_set_is_left_without_labels(gen3d, tiny_folder):
+    command = ("dataset", tiny_folder, *LIGHT, "--format", "eg3d", "--class", "ball", "-q")
+    for out in ("out", "memory://bucket/set"):
+        assert gen3d(*command, "-o", out, "--seeds", 0).code == 0
+        for word in ("--resume", "--overwrite"):
+            refused = gen3d(*command, "-o", out, "--seeds", 1, word)
+            assert refused.code == 2
+            assert f"{out}/pictures holds ball-0000, of which the labels of this set would say nothing" in refused.error
+    Path("out/pictures/mine.png").write_bytes(b"")
+    assert "holds mine.png" in gen3d(*command, "-o", "out", "--seeds", "0-1", "--resume").error
 
 
 @pytest.mark.slow
