@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gen3d_tools.errors import BatchError, InputError
+from gen3d_tools.records import Log, Proof
 from tests.batch.comparing import contents, record, times_begun
 from tests.batch.work import make
 
@@ -125,6 +126,19 @@ def test_two_runs_of_one_kind_share_a_folder_and_its_manifest(tmp_path):
     make(tmp_path / "out", 6, 2, resume=True)
     lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
     assert [json.loads(line)["piece"] for line in lines] == [f"piece {number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_outputs_that_another_run_is_making_are_refused(tmp_path, options):
+    make(tmp_path / "out", 2, 1)
+    log = Log(tmp_path / "out", "")
+    log.begin(["3.txt"], {})
+    log.add("4.txt/inside.png", Proof(1, ""), {})
+    with pytest.raises(InputError, match=r"another run is writing 3.txt, 4.txt in .*out now; wait until it ends, or"):
+        make(tmp_path / "out", 6, 1, **options)
+    make(tmp_path / "out", 3, 1, resume=True)
+    log.remove()
+    make(tmp_path / "out", 6, 1, resume=True)
 
 
 def test_a_damaged_manifest_keeps_nothing_from_being_resumed(tmp_path):
