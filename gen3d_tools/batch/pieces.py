@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gen3d_tools import errors
-from gen3d_tools.errors import Gen3DError, OutOfMemoryError, PlaceError
+from gen3d_tools.errors import ENDS_BATCH, Gen3DError, OutOfMemoryError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.records import Proof
 
@@ -72,7 +72,7 @@ class Failure:
         if not isinstance(error, Gen3DError):
             return cls(Gen3DError.__name__, f"unexpected {type(error).__name__}: {error}", ends_run)
         known = next(one.__name__ for one in type(error).__mro__ if getattr(errors, one.__name__, None) is one)
-        return cls(known, str(error), ends_run or isinstance(error, PlaceError))
+        return cls(known, str(error), ends_run or isinstance(error, ENDS_BATCH))
 
     def error(self) -> Gen3DError:
         """Give the error again."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen3d_tools.errors import Gen3DError
+from gen3d_tools.errors import Gen3DError, MissingDependencyError, PlaceError
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.workflows.dataset import run as dataset_module
@@ -186,6 +186,15 @@ def test_what_fails_is_listed_and_the_others_are_made(run, monkeypatch):
     again = run("out", "--format", "eg3d", "--resume")
     assert again.code == 0, again.err
     assert len(json.loads(Path("out/pictures/dataset.json").read_text())["labels"]) == 6
+
+
+@pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("there is no library")])
+def test_what_all_others_would_meet_too_ends_the_set(gen3d, tiny_folder, monkeypatch, error):
+    calls = failing(monkeypatch, 1, error)
+    outcome = gen3d("dataset", tiny_folder, *LIGHT, "--class", "all", "-o", "out")
+    assert outcome.code == error.exit_code
+    assert outcome.error == f"error: {error}"
+    assert len(calls) == 1
 
 
 def test_a_dry_run_names_the_folders_and_makes_none(run, leftovers):

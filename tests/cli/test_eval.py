@@ -11,6 +11,8 @@ import torch
 import trimesh
 from PIL import Image
 
+from gen3d_tools.errors import MissingDependencyError, PlaceError
+from gen3d_tools.workflows.evaluate import meshes as mesh_measures
 from gen3d_tools.workflows.evaluate.measures import Group, Measure
 from tests.support.inception_files import write_script
 
@@ -151,6 +153,16 @@ def test_a_mesh_that_cannot_be_read_is_listed_and_the_others_are_measured(gen3d,
     assert done.code == 7
     assert "1 failed: broken.ply" in done.err
     assert "watertight" in done.out
+
+
+@pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("open3d is missing")])
+def test_what_all_other_meshes_would_meet_too_ends_the_run(gen3d, meshes, monkeypatch, error):
+    def measure(*arguments):
+        raise error
+
+    monkeypatch.setattr(mesh_measures, "measure_mesh", measure)
+    done = gen3d("eval", "meshes", meshes / "made")
+    assert (done.code, done.error) == (error.exit_code, f"error: {error}")
 
 
 @pytest.fixture

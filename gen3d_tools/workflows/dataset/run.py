@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.pieces import Maker, Notes, Piece
-from gen3d_tools.errors import BatchError, Gen3DError, InputError, PlaceError
+from gen3d_tools.errors import ENDS_BATCH, BatchError, Gen3DError, InputError
 from gen3d_tools.files import listed
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
@@ -177,7 +177,7 @@ def _make_all(
         def make_of_several(task: Mapping[str, Any], notes: Notes) -> None:
             try:
                 make(task, notes)
-            except PlaceError:
+            except ENDS_BATCH:
                 raise
             except Gen3DError as error:
                 label = ObjectTask.from_dict(task).sample.label

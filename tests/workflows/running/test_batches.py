@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gen3d_tools.errors import BatchError, InputError
+from gen3d_tools.batch.pieces import Failure
+from gen3d_tools.errors import BatchError, InputError, MissingDependencyError
 from gen3d_tools.records import Log, Proof
 from tests.batch.comparing import contents, record, times_begun
 from tests.batch.work import make
@@ -104,6 +105,18 @@ def test_a_piece_that_fails_three_times_is_listed_and_the_others_are_made(tmp_pa
     assert times_begun(tmp_path / "out")["2"] == 3
     with pytest.raises(BatchError, match=r"2 failed: piece 2, piece 5; the rest is written. The first one: .*2 is"):
         run.check_failures()
+
+
+def test_a_piece_that_kills_three_workers_is_listed_and_the_others_are_made(tmp_path):
+    run = make(tmp_path / "out", 4, 2, deadly=(1, 1, 1))
+    assert run.failures == {"piece 1": "its process ended before it was done: killed, or out of memory"}
+    assert sorted(contents(tmp_path / "out")) == ["0.txt", "2.txt", "3.txt", "manifest.jsonl"]
+    assert times_begun(tmp_path / "out") == {"0": 1, "1": 3, "2": 1, "3": 1}
+
+
+def test_a_package_that_is_missing_is_no_failure_of_a_piece():
+    assert Failure.of(MissingDependencyError("open3d is missing")).ends_run
+    assert not Failure.of(MemoryError()).ends_run
 
 
 def test_a_failed_run_is_made_whole_by_resume(tmp_path, quiet):
