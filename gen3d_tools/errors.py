@@ -74,3 +74,7 @@ class OutOfDistributionError(Gen3DError):
     """A photo shows nothing that the model knows; nothing was tried."""
 
     exit_code = 8
+
+
+ENDS_BATCH = (PlaceError, MissingDependencyError)
+"""What all others of a batch would meet as well: it ends the batch, and is not listed as a failure of one."""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from gen3d_tools.staging import take_lock
@@ -236,6 +236,17 @@ def read_log(path: Path) -> Record | None:
         line["name"]: _proof(line) for line in lines if isinstance(line, dict) and isinstance(line.get("name"), str)
     }
     return None if record is None else Record(path, record.content, {**record.files, **files}, _begun(lines))
+
+
+def under_way(folder: Path) -> set[str]:
+    """Name what runs that still live have written or begun in a folder; folders that hold such outputs too."""
+    found = set[str]()
+    for path in logs_in(folder):
+        with suppress(OSError), path.open("r+b") as file:
+            if take_lock(file) is False:
+                lines = [line for line in _json_lines(file) if isinstance(line, dict)]
+                found |= _begun(lines) | {line["name"] for line in lines if isinstance(line.get("name"), str)}
+    return found | {parent.as_posix() for name in found for parent in PurePosixPath(name).parents}
 
 
 def _json_lines(file: IO[bytes]) -> Iterator[Any]:

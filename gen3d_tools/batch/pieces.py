@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gen3d_tools import errors
-from gen3d_tools.errors import Gen3DError, OutOfMemoryError, PlaceError
+from gen3d_tools.errors import ENDS_BATCH, Gen3DError, OutOfMemoryError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.records import Proof
 
@@ -72,7 +72,7 @@ class Failure:
         if not isinstance(error, Gen3DError):
             return cls(Gen3DError.__name__, f"unexpected {type(error).__name__}: {error}", ends_run)
         known = next(one.__name__ for one in type(error).__mro__ if getattr(errors, one.__name__, None) is one)
-        return cls(known, str(error), ends_run or isinstance(error, PlaceError))
+        return cls(known, str(error), ends_run or isinstance(error, ENDS_BATCH))
 
     def error(self) -> Gen3DError:
         """Give the error again."""
@@ -105,14 +105,15 @@ class Made:
     tries: int = 1
 
 
-def write_manifest(path: Path, pieces: Iterable[Piece]) -> None:
+def write_manifest(path: Path, pieces: Iterable[Piece], say: Callable[[str], None] = lambda _: None) -> None:
     """Say in JSON Lines what is to be made: a line for each piece, with its name, outputs and facts.
 
-    Lines of an earlier manifest about other pieces stay, before the new ones.
+    Lines of an earlier manifest about other pieces stay, before the new ones; a damaged one is made anew.
 
     Args:
         path: The manifest; names in it are relative to its folder.
         pieces: In the order of the run.
+        say: Told that an earlier manifest was damaged.
 
     Raises:
         Gen3DError: It cannot be written.
@@ -126,7 +127,12 @@ def write_manifest(path: Path, pieces: Iterable[Piece]) -> None:
         }
         for piece in pieces
     }
-    earlier = {line["piece"]: line for line in read_manifest(path)} if path.is_file() else {}
+    earlier: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        try:
+            earlier = {line["piece"]: line for line in read_manifest(path)}
+        except Gen3DError as error:
+            say(f"{error}; it is made anew, with what this run makes")
     with atomic_path(path, overwrite=True) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for line in {**earlier, **lines}.values():
             file.write(json.dumps(line) + "\n")

@@ -26,6 +26,11 @@ LOCAL = "local"
 AUTO = "auto"
 REACH_SECONDS = 10.0
 """How long a cluster may take to answer."""
+_FRAME_HEADER = 9  # bytes
+_SETTINGS = bytes([4, 0])  # its fourth and fifth: the kind of a frame, and no flags
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(4)
+"""How HTTP/2 begins on either side, with a frame of settings: RFC 9113, section 3.4. gRPC, which Ray speaks, is HTTP/2.
+"""
 _LOOK_SECONDS = 5.0  # between two looks at how large the cluster is
 _AHEAD = 1.25  # pieces under way for each that can run: one is there when a process becomes free
 _SEEN_SECONDS = 60.0  # in which a file of another machine becomes visible, at most
@@ -52,7 +57,7 @@ def check_ray(address: str) -> None:
             f"{address[:80]!r} is no address of a cluster; write host:port as `ray start --head` names it, or {LOCAL}"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
+        _greet(host.strip("[]"), int(port))
     except (OSError, OverflowError) as error:
         raise Gen3DError(
             f"no cluster answers at {address} ({error}); start one with `ray start --head --port={port}`, or use "
@@ -80,6 +85,26 @@ def connect(address: str, workers: int | None) -> None:
     # Ray tells of lost processes on stdout, where results are told; there is no public way to keep it from that.
     told: Any = import_module("ray._private.worker")
     told._worker_logs_enabled = False
+
+
+def _greet(host: str, port: int) -> None:
+    """Ask whether a cluster may be at an address: Ray itself waits for minutes where something else listens.
+
+    Raises:
+        OSError: Nobody is there, or it is another program.
+    """
+    end = time.monotonic() + REACH_SECONDS
+    with socket.create_connection((host, port), timeout=REACH_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return
+        connection.sendall(_GREETING)
+        answer = b""
+        while len(answer) < _FRAME_HEADER:
+            connection.settimeout(max(end - time.monotonic(), 0.001))
+            part = connection.recv(_FRAME_HEADER - len(answer))
+            answer += part
+            if not part or not _SETTINGS.startswith(answer[3:5]):
+                raise ConnectionError("what listens there is no Ray")
 
 
 class RayCluster:

@@ -5,6 +5,8 @@ whole or not at all; elsewhere it gets another name first. What a killed driver 
 the log of it that is sent every ten seconds.
 """
 
+import errno
+import re
 import shutil
 import tempfile
 import time
@@ -24,6 +26,8 @@ from gen3d_tools.wording import choose
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "r2", "memory"}
 """Where a file that is sent appears whole, and renaming it would send it once more."""
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_ALMOST_URL = re.compile(r"[a-z][a-z0-9+.-]+:+/|[\w+.-]+::", re.IGNORECASE)
+"""What nobody means as the name of a folder: `s3:/bucket`, `s3://`, `simplecache::s3://bucket`."""
 _LOG_SECONDS = 10.0
 _LOG_SHARE = 20  # sending the log takes no more than one part in so many of the time
 
@@ -32,6 +36,11 @@ def is_url(text: object) -> bool:
     """Whether outputs are to go to a URL; a single letter is a drive of Windows."""
     protocol, separator, rest = str(text).partition("://")
     return bool(separator and rest) and len(protocol) > 1 and protocol.replace("+", "").isalnum()
+
+
+def is_almost_url(text: object) -> bool:
+    """Whether something was meant as a URL and is none."""
+    return not is_url(text) and _ALMOST_URL.match(str(text)) is not None
 
 
 class Store:
@@ -43,8 +52,9 @@ class Store:
     """
 
     def __init__(self, url: str, local: Path | None = None) -> None:
-        self.url = url.rstrip("/")
-        self.protocol = url.partition("://")[0].lower()
+        protocol, separator, rest = url.rstrip("/").partition("://")
+        self.protocol = protocol.lower()
+        self.url = f"{self.protocol}{separator}{rest}"
         if local is None:
             made = Path(tempfile.mkdtemp(prefix="gen3d-"))
             weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
@@ -100,7 +110,7 @@ class Store:
         """Make one line of what a file system says; each has errors of its own.
 
         Raises:
-            PlaceError: There is no permission, or no such place.
+            PlaceError: There is no permission, no such place, or no room.
             Gen3DError: Something else was raised.
         """
         try:
@@ -114,6 +124,8 @@ class Store:
                 f"{self.url} is not there, {doing} it failed: {_words(error)}; make the bucket first"
             ) from error
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise PlaceError(f"{self.url} takes no files, {doing} it failed: {_words(error)}") from error
             raise Gen3DError(f"{doing} {self.url} failed: {type(error).__name__}: {_words(error)}") from error
 
     def open(self) -> None:
@@ -124,7 +136,7 @@ class Store:
         """
         files, folder = self._files
         with self._explained("writing to"):
-            probe = self._path(f".gen3d-{token_hex(4)}")
+            probe = f"{self._existing()}/.gen3d-{token_hex(4)}"
             files.pipe_file(probe, b"")
             files.rm_file(probe)
         with self._explained("reading"):
@@ -137,6 +149,18 @@ class Store:
                     self._records[name] = files.cat_file(self._path(name))
         for name, content in self._records.items():
             (self.local / name).write_bytes(content)
+
+    def _existing(self) -> str:
+        """Give the folder, or the nearest one above it that is there: folders are made with their first file."""
+        files, folder = self._files
+        above = folder = folder.rstrip("/")
+        if self.protocol in _OBJECT_STORES:
+            return folder
+        while above and not files.isdir(above):
+            above, separator, _ = above.rpartition("/")
+            if not separator:
+                return folder
+        return above
 
     def exists(self, path: Path) -> bool:
         """Whether an output is there: a file, or a folder with something in it."""

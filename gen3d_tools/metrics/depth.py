@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from gen3d_tools.errors import InputError
 
-_LEAST_PIXELS = 3
+LEAST_PIXELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ def compare_depth(
 
     chosen = np.ones(found.shape, bool) if where is None else where
     x, y = found[chosen].astype(np.float64), given[chosen].astype(np.float64)
-    if len(x) < _LEAST_PIXELS:
-        raise InputError(f"two depth maps share {len(x)} pixels; at least {_LEAST_PIXELS} are needed to compare them")
+    if len(x) < LEAST_PIXELS:
+        raise InputError(f"two depth maps share {len(x)} pixels; at least {LEAST_PIXELS} are needed to compare them")
     spread = np.var(x)
     slope = 0.0 if spread == 0 else float(np.mean((x - x.mean()) * (y - y.mean())) / spread)
     fitted = y.mean() + slope * (x - x.mean())

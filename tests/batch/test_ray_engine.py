@@ -4,11 +4,13 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from gen3d_tools.batch import ray_engine
 from gen3d_tools.batch.options import BatchOptions
 from gen3d_tools.batch.ray_engine import check_ray
 from gen3d_tools.batch.worker import check_versions, versions
@@ -45,6 +47,35 @@ def test_an_address_where_nobody_answers_is_told_before_any_work():
         address = f"127.0.0.1:{held.getsockname()[1]}"
         with pytest.raises(Gen3DError, match=f"no cluster answers at {address}.*ray start --head"):
             check_ray(address)
+
+
+@needs_ray
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", None])
+def test_an_address_of_another_program_is_told_before_any_work(monkeypatch, answer):
+    monkeypatch.setattr(ray_engine, "REACH_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(check_ray, address)
+            connection, _ = server.accept()
+            with connection:
+                if answer is not None:  # else it takes what is said, and never answers
+                    connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_WR)
+                with pytest.raises(Gen3DError, match=f"no cluster answers at {address} .(timed out|.*no Ray)"):
+                    asked.result()
+
+
+@needs_ray
+def test_what_speaks_as_ray_does_is_taken_for_a_cluster():
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(check_ray, f"127.0.0.1:{server.getsockname()[1]}")
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(100).startswith(b"PRI * HTTP/2.0")
+            for part in (bytes([0, 0, 12]), bytes([4, 0]), bytes(16)):
+                connection.sendall(part)
+            assert asked.result() is None
 
 
 @needs_ray

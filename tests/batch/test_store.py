@@ -1,5 +1,6 @@
 """Outputs at a URL: the files of a folder, whole or not at all, and the record beside them, from which runs go on."""
 
+import errno
 import json
 import os
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from gen3d_tools.batch.store import is_url
+from gen3d_tools.batch.store import Store, is_url
 from gen3d_tools.errors import InputError, MissingDependencyError, PlaceError
+from gen3d_tools.workflows.running.runs import output_path
 from tests.batch.comparing import contents
 from tests.batch.work import make
 
@@ -55,6 +57,13 @@ def test_what_is_there_is_refused_kept_or_replaced(tmp_path, place):
     assert sorted(json.loads(read_all(place)["run.json"])["files"]) == sorted(
         ["manifest.jsonl", *(f"{number}.txt" for number in range(5))]
     )
+
+
+def test_a_manifest_there_keeps_its_lines_about_other_pieces(tmp_path, place):
+    make(place, 4, 1, diary=tmp_path / "diary")
+    make(place, 2, 1, diary=tmp_path / "diary", resume=True)
+    lines = read_all(place)["manifest.jsonl"].decode().splitlines()
+    assert [json.loads(line)["piece"] for line in lines] == [f"piece {number}" for number in range(4)]
 
 
 def test_an_interrupted_run_goes_on_from_what_is_there(tmp_path, place):
@@ -107,6 +116,40 @@ def test_a_place_without_permission_is_told_before_any_work(tmp_path, place, mon
     with pytest.raises(PlaceError, match=f"no permission for writing to {place}: Access Denied; check the credentials"):
         make(place, 3, 1, diary=tmp_path / "diary")
     assert list((tmp_path / "diary").iterdir()) == []
+
+
+def test_a_place_that_fills_ends_the_run(tmp_path, place, monkeypatch):
+    def fill(self, lpath, rpath, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fsspec.filesystem("memory").__class__, "put_file", fill)
+    with pytest.raises(PlaceError, match=f"{place} takes no files, writing to it failed: .*No space left on device"):
+        make(place, 3, 1, diary=tmp_path / "diary")
+
+
+def test_a_folder_is_made_with_its_first_file_and_no_sooner(tmp_path):
+    make(tmp_path / "quiet", 2, 1)
+    url = f"file://{tmp_path}/with space/ü/out"
+    Store(url).open()
+    assert not (tmp_path / "with space").exists()
+    make(url, 2, 1, diary=tmp_path / "diary")
+    assert contents(tmp_path / "with space" / "ü" / "out") == contents(tmp_path / "quiet")
+
+
+def test_protocols_are_read_in_either_case(tmp_path, place):
+    make(place.replace("memory", "Memory"), 2, 1, diary=tmp_path / "diary")
+    assert sorted(read_all(place)) == ["0.txt", "1.txt", "manifest.jsonl", "run.json"]
+
+
+@pytest.mark.parametrize("out", ["s3:/bucket/out", "s3://", "simplecache::s3://bucket/out", "-", Path("s3://bucket")])
+def test_what_is_nearly_a_url_becomes_no_folder(out):
+    with pytest.raises(InputError, match=r"neither a URL nor a likely folder|would be stdout"):
+        output_path(out)
+
+
+@pytest.mark.parametrize("out", ["./s3:/bucket", "C:/out", "C://out", "a:b", "./-", "out:", "C:out"])
+def test_unusual_names_stay_names(out):
+    assert output_path(out) == Path(out)
 
 
 def test_a_protocol_that_nobody_knows_is_refused(tmp_path):

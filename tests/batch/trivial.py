@@ -15,13 +15,16 @@ def begin(diary: Path, pause: float, broken: tuple[int, ...], deadly: tuple[int,
 
 
 def write(diary, pause, broken, deadly, device, task, notes):
-    """Write a file; the diary gets a line for each time that this is begun. Deadly ones kill their process once."""
+    """Write a file; the diary gets a line for each time that this is begun.
+
+    Deadly ones kill their process as often as they are named.
+    """
     number, path = task
     with (diary / f"{number}").open("a") as file:
         file.write(f"{os.getpid()} {device} {os.environ.get('OMP_NUM_THREADS')}\n")
     if number in broken:
         raise RuntimeError(f"{number} is broken")
-    if number in deadly and len((diary / f"{number}").read_text().splitlines()) == 1:
+    if len((diary / f"{number}").read_text().splitlines()) <= deadly.count(number):
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(pause)
     with atomic_path(path, overwrite=True) as temporary:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen3d_tools.errors import Gen3DError
+from gen3d_tools.errors import Gen3DError, MissingDependencyError, PlaceError
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.workflows.dataset import run as dataset_module
@@ -144,7 +144,19 @@ def test_an_interrupted_set_goes_on_to_the_same_bytes(run, monkeypatch):
     assert more.code == 0, more.err
     assert len(calls) == 2  # one more seed of two classes
     assert len(json.loads(Path("out/pictures/dataset.json").read_text())["labels"]) == 3 * 2 * 3
-    assert run("out", *options, "--overwrite").code == 0
+    assert run("out", "--format", "3dgp", "--seeds", "0-2", "--overwrite").code == 0
+
+
+def test_no_picture_of_a_set_is_left_without_labels(gen3d, tiny_folder):
+    command = ("dataset", tiny_folder, *LIGHT, "--format", "eg3d", "--class", "ball", "-q")
+    for out in ("out", "memory://bucket/set"):
+        assert gen3d(*command, "-o", out, "--seeds", 0).code == 0
+        for word in ("--resume", "--overwrite"):
+            refused = gen3d(*command, "-o", out, "--seeds", 1, word)
+            assert refused.code == 2
+            assert f"{out}/pictures holds ball-0000, of which the labels of this set would say nothing" in refused.error
+    Path("out/pictures/mine.png").write_bytes(b"")
+    assert "holds mine.png" in gen3d(*command, "-o", "out", "--seeds", "0-1", "--resume").error
 
 
 @pytest.mark.slow
@@ -174,6 +186,15 @@ def test_what_fails_is_listed_and_the_others_are_made(run, monkeypatch):
     again = run("out", "--format", "eg3d", "--resume")
     assert again.code == 0, again.err
     assert len(json.loads(Path("out/pictures/dataset.json").read_text())["labels"]) == 6
+
+
+@pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("there is no library")])
+def test_what_all_others_would_meet_too_ends_the_set(gen3d, tiny_folder, monkeypatch, error):
+    calls = failing(monkeypatch, 1, error)
+    outcome = gen3d("dataset", tiny_folder, *LIGHT, "--class", "all", "-o", "out")
+    assert outcome.code == error.exit_code
+    assert outcome.error == f"error: {error}"
+    assert len(calls) == 1
 
 
 def test_a_dry_run_names_the_folders_and_makes_none(run, leftovers):

@@ -1,6 +1,7 @@
 """`gen3d eval` as it is typed."""
 
 import json
+import math
 import shutil
 import sys
 
@@ -10,6 +11,9 @@ import torch
 import trimesh
 from PIL import Image
 
+from gen3d_tools.errors import MissingDependencyError, PlaceError
+from gen3d_tools.workflows.evaluate import meshes as mesh_measures
+from gen3d_tools.workflows.evaluate.measures import Group, Measure
 from tests.support.inception_files import write_script
 
 
@@ -109,6 +113,26 @@ def test_depth_maps_of_two_sets(gen3d, pictures, tmp_path):
     assert found["depth rank correlation"]["value"] == pytest.approx(1, abs=1e-3)
 
 
+def test_a_depth_map_of_nothing_but_background_is_left_out(gen3d, pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "given")
+    Image.fromarray(np.full((16, 16), 65535, np.uint16)).save(tmp_path / "given/3_depth.png")
+    found = gen3d("eval", pictures, "--against", "given", "--geometry", "--json").json["details"]["depth"]
+    assert found["made_with"] == {"pictures": 11, "left_out": 0, "without_depth": 1}
+    assert found["measures"]["depth error"]["value"] == pytest.approx(0, abs=0.01)
+
+
+def test_numbers_that_json_cannot_hold_are_null():
+    rows = [{"name": "ball", "chamfer": math.inf, "views": [1.0, math.nan]}]
+    measures = [Measure(name="FID", value=math.nan, spread=math.inf)]
+    group = Group(name="meshes", title="", measures=measures, facts={"near": -math.inf, "bias": ""}, rows=rows)
+    assert group.record() == {
+        "measures": {"FID": {"value": None, "spread": None}},
+        "made_with": {"near": None, "bias": ""},
+        "rows": [{"name": "ball", "chamfer": None, "views": [1.0, None]}],
+    }
+    assert measures[0].text == "-"
+
+
 @pytest.mark.slow
 def test_meshes_are_measured_against_true_ones(gen3d, meshes, open3d, tmp_path):
     done = gen3d("eval", "meshes", meshes / "made", "--against", meshes / "true", "--points", 2000, "-o", "report")
@@ -131,6 +155,16 @@ def test_a_mesh_that_cannot_be_read_is_listed_and_the_others_are_measured(gen3d,
     assert "watertight" in done.out
 
 
+@pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("open3d is missing")])
+def test_what_all_other_meshes_would_meet_too_ends_the_run(gen3d, meshes, monkeypatch, error):
+    def measure(*arguments):
+        raise error
+
+    monkeypatch.setattr(mesh_measures, "measure_mesh", measure)
+    done = gen3d("eval", "meshes", meshes / "made")
+    assert (done.code, done.error) == (error.exit_code, f"error: {error}")
+
+
 @pytest.fixture
 def places(tmp_path, pictures, tiny_folder, meshes):
     """Everything that bad commands name, in the working folder."""
@@ -143,6 +177,12 @@ def places(tmp_path, pictures, tiny_folder, meshes):
     (tmp_path / "few").mkdir()
     shutil.copy(pictures / "0.png", tmp_path / "few/0.png")
     shutil.copytree(tiny_folder, tmp_path / "tiny")
+    shutil.copytree(pictures, tmp_path / "flat", ignore=lambda _, names: [one for one in names if one[1:2] != "."])
+    (tmp_path / "named").mkdir()
+    for path in pictures.iterdir():
+        shutil.copy(path, tmp_path / "named" / f"other-{path.name}")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/0.ply").write_bytes(b"ply\nnothing")
     shutil.copytree(meshes / "made", tmp_path / "made")
     write_script(tmp_path / "vgg16.pt", numbers=64)
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
@@ -157,6 +197,15 @@ BAD = [
     ("tiny --against mixed", 2, "holds pictures of several sizes"),
     ("real --against large", 2, "bring them to one size with --size 16"),
     ("real --against few", 2, "at least 4 on either side"),
+    ("tiny --against real --samples 3", 2, "there are 3 and 12 pictures to compare"),
+    ("tiny --against few --geometry", 2, "there are 2048 and 1 pictures to compare"),
+    (
+        "real --against flat --geometry",
+        2,
+        "has no depth map 0_depth.png beside it, as 10 of 10 pictures; make them, or",
+    ),
+    ("real --against named --geometry", 2, "depth maps are compared name by name"),
+    ("meshes broken", 7, "none of 1 meshes could be measured; 0.ply: "),
     ("real --geometry", 2, "name another one to compare it with: --against"),
     ("real --against real --samples 9", 2, "all pictures of a set are measured"),
     ("tiny --against real --protocol fid9k", 2, "there is no protocol 'fid9k'; choose from fid2k, fid50k"),

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import gen3d_tools as g3
+from gen3d_tools.errors import MissingDependencyError, PlaceError
 from gen3d_tools.media.images import write_image
+from gen3d_tools.workflows.invert import each
 from tests.support.programs import gen3d_process
 
 TOLD = ("--each", "--class", "cube", "--camera", "35,22", "--steps", 4, "--background", "none")
@@ -83,6 +85,26 @@ def test_what_cannot_be_meant_is_told_before_any_work(gen3d, photos, arguments, 
     assert done.code in (2, 3)
     assert message in done.error
     assert not Path("gen3d-out").exists()
+
+
+@pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("rembg is missing")])
+def test_what_all_others_would_meet_too_ends_the_run(gen3d, photos, monkeypatch, error):
+    tried = []
+
+    def make(generator, request, reporter):
+        tried.append(request)
+        raise error
+
+    monkeypatch.setattr(each, "invert_with", make)
+    done = gen3d("invert", *photos, *KNOWN, "-o", "out/")
+    assert done.code == error.exit_code
+    assert done.error == f"error: {error}"
+    assert len(tried) == 1
+
+
+def test_a_photo_that_is_named_twice_is_taken_once(gen3d, photos):
+    done = gen3d("invert", "four.png", *photos[:2], *KNOWN, "-o", "out/", "--dry-run")
+    assert sorted(done.paths) == ["out/five", "out/four"]
 
 
 def test_a_dry_run_names_the_folders(gen3d, photos):

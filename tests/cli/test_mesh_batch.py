@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from gen3d_tools.errors import Gen3DError
+from gen3d_tools.errors import Gen3DError, MissingDependencyError, PlaceError
 from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.media.images import read_image
 from gen3d_tools.workflows.mesh import batch as mesh_batch
@@ -47,6 +47,21 @@ def test_a_failure_does_not_stop_the_others(gen3d, tiny_folder, cubes_fail):
     *_, error = result.err.strip().splitlines()
     assert error == "error: 1 failed: cube 0; the rest is written. The first one: cubes roll badly"
     assert json.loads(Path("out/run.json").read_text())["failed"] == {"cube 0": "cubes roll badly"}
+
+
+@pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("there is no assimp")])
+def test_what_all_others_would_meet_too_ends_the_batch(gen3d, tiny_folder, monkeypatch, error):
+    tried = []
+
+    def make(files, *arguments, **options):
+        tried.append(files)
+        raise error
+
+    monkeypatch.setattr(mesh_batch, "make_sample", make)
+    result = gen3d("mesh", tiny_folder, "--class", "cube,ball", "-o", "out", *FAST)
+    assert result.code == error.exit_code
+    assert result.error == f"error: {error}"
+    assert len(tried) == 1
 
 
 def test_a_batch_ends_with_a_table(gen3d, tiny_folder, cubes_fail):

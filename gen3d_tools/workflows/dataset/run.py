@@ -1,5 +1,6 @@
 """`gen3d dataset`: multi-view pictures of samples with depth, masks, points and meshes, for other programs."""
 
+import os
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -7,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.pieces import Maker, Notes, Piece
-from gen3d_tools.errors import BatchError, Gen3DError, InputError, PlaceError
+from gen3d_tools.errors import ENDS_BATCH, BatchError, Gen3DError, InputError
+from gen3d_tools.files import listed
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.wording import option
 from gen3d_tools.workflows.dataset.labels import Labelled, write_labels
 from gen3d_tools.workflows.dataset.layout import LABELS_NAME, PICTURES, TRANSFORMS_NAME
 from gen3d_tools.workflows.dataset.options import DatasetOptions, parse_include, parse_pitch_range
@@ -67,6 +70,8 @@ def dataset(
     paths = [path for task in tasks for path in task.outputs]
     manifests = manifest_paths(target, options)
     whole = claim(run, [*paths, *([] if labels is None else [labels]), *manifests], target, options)
+    if labels is not None:
+        _check_alone(run, tasks, labels)
     if options.dry_run:
         _say_plan(run, tasks, labels)
         return run
@@ -87,6 +92,25 @@ def _check_cameras(generator: Generator, task: ObjectTask) -> None:
     cameras = place_cameras(generator, task.sample, task.options)
     check_lenses(cameras, task.options)
     check_depths(cameras, task.options)
+
+
+def _check_alone(run: Run, tasks: Sequence[ObjectTask], labels: Path) -> None:
+    """Refuse a set that holds more than what is to be labelled: who trains on it would find pictures without labels.
+
+    Raises:
+        InputError: It does.
+    """
+    ours, folder = {labels.name, *(task.files.name for task in tasks)}, labels.parent
+    if run.store is not None:
+        inside = [Path(name).relative_to(PICTURES).parts[0] for name in run.store.children(folder)]
+    else:
+        inside = os.listdir(folder) if folder.is_dir() else []
+    if others := sorted({name for name in inside if name not in ours and not name.startswith(".")}):
+        raise InputError(
+            f"{run.shown(folder)} holds {listed(others)}, of which the labels of this set would say nothing; name all "
+            f"samples of the set with {option('seeds')} and {option('classes', typed='--class')}, or another folder "
+            "with -o"
+        )
 
 
 def _say_plan(run: Run, tasks: Sequence[ObjectTask], labels: Path | None) -> None:
@@ -154,7 +178,7 @@ def _make_all(
         def make_of_several(task: Mapping[str, Any], notes: Notes) -> None:
             try:
                 make(task, notes)
-            except PlaceError:
+            except ENDS_BATCH:
                 raise
             except Gen3DError as error:
                 label = ObjectTask.from_dict(task).sample.label

@@ -1,5 +1,6 @@
 """What evaluating gives: named numbers in groups, with what is needed to draw them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,7 +22,7 @@ class Measure:
     @property
     def text(self) -> str:
         """The number for people."""
-        if self.value is None:
+        if self.value is None or not math.isfinite(self.value):
             return "-"
         spread = "" if self.spread is None else f" ± {self.spread:.2g}"
         return f"{_number(self.value)}{spread}{' ' if self.unit else ''}{self.unit}"
@@ -61,7 +62,7 @@ class Group:
     sheets: list[Sheet] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
-        """Give it as plain JSON values."""
+        """Give it as plain JSON values; a number that is none, or without end, is null there."""
         found: dict[str, Any] = {}
         for one in self.measures:
             found[one.name] = {"value": one.value}
@@ -69,7 +70,17 @@ class Group:
                 found[one.name]["spread"] = one.spread
             found[one.name] |= {key: value for key in ("unit", "better", "note") if (value := getattr(one, key))}
         rows = {"rows": self.rows} if self.rows else {}
-        return {"measures": found, "made_with": self.facts, **rows}
+        told: dict[str, Any] = _finite({"measures": found, "made_with": self.facts, **rows})
+        return told
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON cannot hold."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _number(value: float) -> str:

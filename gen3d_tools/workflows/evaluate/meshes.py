@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gen3d_tools.errors import Gen3DError, InputError, NotFoundError
+from gen3d_tools.errors import ENDS_BATCH, BatchError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.geometry.color.rasterize import render_mesh
 from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.geometry.mesh import mesh_health
@@ -74,6 +74,8 @@ def evaluate_meshes(
             name = path.relative_to(folder).as_posix()
             try:
                 rows.append({"name": name, **measure_mesh(path, true, plan)})
+            except ENDS_BATCH:
+                raise
             except Gen3DError as error:
                 run.failures[name] = str(error)
             else:
@@ -81,7 +83,8 @@ def evaluate_meshes(
                     shown.append((rows[-1]["chamfer_percent"], name, path, true))
             done(number)
     if not rows:
-        run.check_failures()
+        name, message = next(iter(run.failures.items()))
+        raise BatchError(f"none of {len(pairs)} meshes could be measured; {name}: {message}")
     group = _group(rows, len(found) - len(pairs), plan)
     if paths and shown:
         group.sheets += _sheets(shown)

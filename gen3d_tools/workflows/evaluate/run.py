@@ -11,9 +11,10 @@ from gen3d_tools.metrics.distribution.scores import check_torch_fidelity
 from gen3d_tools.perception.feature_networks import FeatureNetwork
 from gen3d_tools.training.data.dataset import PictureSet
 from gen3d_tools.wording import option
-from gen3d_tools.workflows.evaluate.depth_maps import compare_depth_maps
+from gen3d_tools.workflows.evaluate.depth_maps import compare_depth_maps, shared_names
 from gen3d_tools.workflows.evaluate.distribution.cache import FeatureCache
 from gen3d_tools.workflows.evaluate.distribution.compare import (
+    check_enough,
     compare_sets,
     features_of_model,
     features_of_set,
@@ -108,6 +109,9 @@ def _evaluate_set(subject: Path, what: EvalOptions, options: RunOptions, run: Ru
     made = open_set(subject, what.size, depth=what.geometry)
     real = open_set(what.against, what.size, depth=what.geometry)
     _check_sizes(made, real, what.size)
+    check_enough(made.count, real.count)
+    if what.geometry:
+        shared_names(made, real)
     device = str(choose_device(options.device))
     network = load_network(what.network, device=device)
     if run.dry_run:
@@ -146,6 +150,8 @@ def _evaluate_model(subject: str, what: EvalOptions, options: RunOptions, run: R
     if generator.pivot is not None:
         raise InputError(f"{subject} is one object, not a distribution of them; measure the model it was tuned from")
     real = None if what.against is None else open_set(what.against, _model_size(generator, what))
+    if real is not None:
+        check_enough(what.samples or protocol_named(what.protocol or DEFAULT).samples, real.count)
     network = load_network(what.network, device=str(generator.device))
     if run.dry_run:
         return []

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from gen3d_tools.batch.pieces import Maker, Notes, Piece
-from gen3d_tools.errors import BatchError, Gen3DError, InputError, NotFoundError, PlaceError
+from gen3d_tools.errors import ENDS_BATCH, BatchError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.reconstructors.triposr import TripoSR
@@ -38,7 +38,7 @@ def invert_each(
     on from its last state with `resume`.
 
     Args:
-        photos: Picture files, of different names.
+        photos: Picture files, of different names; one that is named twice is taken once.
         model: Whatever `load_generator` takes, but a result.
         about: How photos are prepared, and what is known about all of them; no masks.
         work: How much work is done for each.
@@ -53,6 +53,7 @@ def invert_each(
         Gen3DError: See the tree in `gen3d_tools.errors`; a BatchError if no photo could be rebuilt.
         Interrupted: Ctrl-C, or another signal that ends programs.
     """
+    photos = list(dict.fromkeys(photos))
     about, work, reporter = about or PhotoOptions(), work or WorkOptions(), reporter or Reporter()
     options = options or RunOptions()
     work.settings()
@@ -98,6 +99,8 @@ def invert_each(
 
 def _check(photos: Sequence[Path], about: PhotoOptions, options: RunOptions) -> None:
     """Refuse what cannot be meant, before any work."""
+    if not photos:
+        raise InputError("no photo is named; give one or more picture files")
     about.check(1)
     if about.masks:
         raise InputError(f"a mask belongs to one photo; leave {option('each', True)} out, or the mask")
@@ -126,7 +129,7 @@ def _make(
     try:
         mine = replace(request, photos=(photo,), target=target, overwrite=overwrite, resume=goes_on)
         made = invert_with(generator, mine, lines)
-    except PlaceError:
+    except ENDS_BATCH:
         raise
     except Gen3DError as error:
         return str(error)

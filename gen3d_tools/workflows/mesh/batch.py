@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.batch.pieces import Maker, Notes, Piece, Prepare
-from gen3d_tools.errors import BatchError, Gen3DError
+from gen3d_tools.errors import ENDS_BATCH, BatchError, Gen3DError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.geometry.extraction.lattice import Progress
@@ -168,6 +168,8 @@ def _make(files: Files, job: MeshTask, run: Run, progress: Progress) -> _Outcome
     """Mesh one of several samples, and keep what is said of it until all of them are made."""
     try:
         made = make_sample(files, job, run, progress, draw=True)
+    except ENDS_BATCH:
+        raise
     except Gen3DError as error:
         message = str(error)
     except (MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError) as error:

@@ -122,5 +122,7 @@ def _spread(run: Run, pieces: Sequence[Piece], engine: Engine) -> Iterator[tuple
 def write_manifests(paths: Sequence[Path], pieces: Sequence[Piece], run: Run) -> None:
     """Write what `manifest_paths` names, with every piece of the run, also those that are whole."""
     for path in paths:
-        write_manifest(path, pieces)
+        if run.store is not None and run.store.exists(path):
+            run.fetch(path)  # lines of other pieces stay
+        write_manifest(path, pieces, run.reporter.say)
         run.note(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import check_all_writable, check_writable, listed
-from gen3d_tools.records import Proof, Record, first_record, read_record, records_in
+from gen3d_tools.records import Proof, Record, first_record, read_record, records_in, under_way
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 _CHOICE = ("seeds", "classes")
@@ -47,6 +47,7 @@ def claim(
         run.store.open()
     run.resumable = len(paths) > 1
     _check_names(paths)
+    _check_alone(run, paths)
     check_record_free(run)
     exists = os.path.lexists if run.store is None else run.store.exists
     existing = [path for path in paths if exists(path)]
@@ -120,6 +121,20 @@ def _check_names(paths: Sequence[Path]) -> None:
         seen.add(path)
 
 
+def _check_alone(run: Run, paths: Sequence[Path]) -> None:
+    """Refuse outputs that another run is making at this moment.
+
+    Raises:
+        InputError: There is one.
+    """
+    busy = under_way(run.folder) if run.store is None else set()
+    if ours := [path.name for path in paths if run.name(path) in busy]:
+        raise InputError(
+            f"another run is writing {listed(ours)} in {run.place} now; wait until it ends, or give another name "
+            "with -o"
+        )
+
+
 def _refuse(run: Run, existing: Sequence[Path], paths: Sequence[Path], *, apart: bool) -> None:
     """Say how many outputs exist, and what can be done.
 
@@ -174,7 +189,7 @@ def _refuse_strange(
         )
     raise InputError(
         f"{names} in {run.place} cannot be resumed: no record proves that this command made them as they are; "
-        "--overwrite makes them again"
+        "--resume with --overwrite makes them again, and keeps what is whole"
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3d_tools.batch.options import BatchOptions
-from gen3d_tools.batch.store import Store, is_url
+from gen3d_tools.batch.store import Store, is_almost_url, is_url
 from gen3d_tools.errors import BatchError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, check_writable, listed, shorten, told_of_outputs
 from gen3d_tools.generators.source import find_source
@@ -367,12 +367,20 @@ def output_path(out: str | Path | None) -> Path | None:
     """Read where outputs are to go.
 
     Raises:
-        InputError: It is empty, or a URL.
+        InputError: It is empty, a URL or nearly one, or the sign for stdout.
     """
     if out is not None and not str(out).strip():
         raise InputError("-o is empty; give a file or folder, or leave it out for a new folder in gen3d-out")
     if is_url(out):
         raise InputError(f"{str(out)[:80]} is a URL, and this command writes to files and folders; name one of those")
+    if is_almost_url(out):
+        raise InputError(
+            f"{str(out)[:80]} is neither a URL nor a likely folder; write s3://bucket/folder, or ./{str(out)[:80]}"
+        )
+    if out == "-":
+        raise InputError(
+            "-o - would be stdout, and outputs are files and folders; name one, or ./- if that is its name"
+        )
     return None if out is None else Path(out)
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gen3d_tools.errors import BatchError, InputError
+from gen3d_tools.batch.pieces import Failure
+from gen3d_tools.errors import BatchError, InputError, MissingDependencyError
+from gen3d_tools.records import Log, Proof
 from tests.batch.comparing import contents, record, times_begun
 from tests.batch.work import make
 
@@ -105,6 +107,18 @@ def test_a_piece_that_fails_three_times_is_listed_and_the_others_are_made(tmp_pa
         run.check_failures()
 
 
+def test_a_piece_that_kills_three_workers_is_listed_and_the_others_are_made(tmp_path):
+    run = make(tmp_path / "out", 4, 2, deadly=(1, 1, 1))
+    assert run.failures == {"piece 1": "its process ended before it was done: killed, or out of memory"}
+    assert sorted(contents(tmp_path / "out")) == ["0.txt", "2.txt", "3.txt", "manifest.jsonl"]
+    assert times_begun(tmp_path / "out") == {"0": 1, "1": 3, "2": 1, "3": 1}
+
+
+def test_a_package_that_is_missing_is_no_failure_of_a_piece():
+    assert Failure.of(MissingDependencyError("open3d is missing")).ends_run
+    assert not Failure.of(MemoryError()).ends_run
+
+
 def test_a_failed_run_is_made_whole_by_resume(tmp_path, quiet):
     make(tmp_path / "out", 40, 2, broken=(2, 5))
     make(tmp_path / "out", 40, 2, resume=True)
@@ -125,6 +139,30 @@ def test_two_runs_of_one_kind_share_a_folder_and_its_manifest(tmp_path):
     make(tmp_path / "out", 6, 2, resume=True)
     lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
     assert [json.loads(line)["piece"] for line in lines] == [f"piece {number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_outputs_that_another_run_is_making_are_refused(tmp_path, options):
+    make(tmp_path / "out", 2, 1)
+    log = Log(tmp_path / "out", "")
+    log.begin(["3.txt"], {})
+    log.add("4.txt/inside.png", Proof(1, ""), {})
+    with pytest.raises(InputError, match=r"another run is writing 3.txt, 4.txt in .*out now; wait until it ends, or"):
+        make(tmp_path / "out", 6, 1, **options)
+    make(tmp_path / "out", 3, 1, resume=True)
+    log.remove()
+    make(tmp_path / "out", 6, 1, resume=True)
+
+
+def test_a_damaged_manifest_keeps_nothing_from_being_resumed(tmp_path):
+    make(tmp_path / "out", 4, 1)
+    whole = contents(tmp_path / "out")
+    (tmp_path / "out" / "manifest.jsonl").write_text('{"piece": "piece 0", "outp')
+    with pytest.raises(InputError, match=r"manifest.jsonl in .* --resume with --overwrite makes them again, and keeps"):
+        make(tmp_path / "out", 4, 1, resume=True)
+    make(tmp_path / "out", 4, 1, resume=True, overwrite=True)
+    assert contents(tmp_path / "out") == whole
+    assert set(times_begun(tmp_path / "out").values()) == {1}
 
 
 @pytest.mark.parametrize("workers", [0, 2000])

@@ -114,6 +114,19 @@ def features_of_model(
     return ModelFeatures(Features.joined(parts), whole)
 
 
+def check_enough(made: int, real: int) -> None:
+    """Refuse numbers of pictures of which distributions say nothing.
+
+    Raises:
+        InputError: There are too few.
+    """
+    if min(made, real) <= NEIGHBOUR:
+        raise InputError(
+            f"there are {made} and {real} pictures to compare; measures of distributions need at least "
+            f"{NEIGHBOUR + 1} on either side, and say little below thousands"
+        )
+
+
 def compare_sets(
     made: SetFeatures | ModelFeatures,
     real: SetFeatures,
@@ -137,11 +150,7 @@ def compare_sets(
     """
     check_torch_fidelity()
     ours, theirs = made.features.values, real.features.values
-    if min(len(ours), len(theirs)) <= NEIGHBOUR:
-        raise InputError(
-            f"there are {len(ours)} and {len(theirs)} pictures to compare; measures of distributions need at least "
-            f"{NEIGHBOUR + 1} on either side, and say little below thousands"
-        )
+    check_enough(len(ours), len(theirs))
     few = few_for(ours.shape[1], [len(ours), len(theirs)])
     names = ("FID", "KID", "precision", "recall")
     if not network.is_inception:

@@ -10,11 +10,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.printable import printable
 from gen3d_tools.training.data.containers import Container, open_container
 from gen3d_tools.training.data.dataset import PictureSet, open_pictures
 from gen3d_tools.training.data.labels import FILE, Labels, read_labels
 from gen3d_tools.training.data.pictures import depth_name, is_picture, size_of
 from gen3d_tools.training.recipes.sections import DataSection
+from gen3d_tools.wording import option
 
 _BATCH = 64
 
@@ -41,6 +43,15 @@ def open_set(path: Path, size: int | None = None, *, depth: bool = False) -> Pic
             raise InputError(
                 f"{path} holds pictures of several sizes: {one} has {first[0]} x {first[1]} pixels, {other} "
                 f"{second[0]} x {second[1]}; bring all to one size"
+            )
+    if depth:
+        have = set(container.names())
+        missing = [name for name in names if depth_name(name) not in have]
+        if missing:
+            first = missing[0]
+            raise InputError(
+                f"{container.where(first)} has no depth map {printable(depth_name(first))} beside it, as "
+                f"{len(missing):,} of {len(names):,} pictures; make them, or leave {option('geometry', True)} out"
             )
     side = next(iter(sizes))[0]
     return open_pictures(path, DataSection(resolution=size or side, mirror=False, depth=depth))
@@ -89,9 +100,3 @@ def _pictures_in(container: Container) -> list[str]:
     if not names:
         raise InputError(f"{container.path} holds no pictures; give a folder or a .zip of .png, .jpg or .webp files")
     return names
-
-
-def has_depth(pictures: PictureSet) -> bool:
-    """Whether every picture has a depth map beside it."""
-    have = set(pictures.container.names())
-    return all(depth_name(name) in have for name in pictures.names)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gen3d_tools.errors import Gen3DError, InputError, NotFoundError
+from gen3d_tools.errors import ENDS_BATCH, BatchError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_files
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
@@ -87,13 +87,16 @@ def evaluate_inversions(
         for number, (name, path) in enumerate(photos.items(), start=1):
             try:
                 row, pictures[name] = _kept_or_made(path, truths[name], bench)
+            except ENDS_BATCH:
+                raise
             except Gen3DError as error:
                 run.failures[name] = str(error)
             else:
                 rows.append({"name": name, **row})
             done(number)
     if not rows:
-        run.check_failures()
+        name, message = next(iter(run.failures.items()))
+        raise BatchError(f"none of {len(photos)} photos could be measured; {name}: {message}")
     group = _group(rows, bench)
     if paths:
         group.sheets.append(_sheet(rows, pictures, truths))
