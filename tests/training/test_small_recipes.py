@@ -54,6 +54,7 @@ def test_neighbours_that_are_all_the_same_have_no_deviation_however_groups_diffe
     assert (minibatch_deviation(x, 4, "neighbours")[:, 0, 0, 0] > 1e-3).tolist() == [True] * 4 + [False] * 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATCHWISE)
 def test_a_statistic_compares_samples_of_one_patch_and_class(name, tmp_path):
     """Else it tells patches and classes apart, and a class whose samples are all the same goes unnoticed."""
