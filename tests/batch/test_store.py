@@ -143,7 +143,7 @@ def test_protocols_are_read_in_either_case(tmp_path, place):
 
 @pytest.mark.parametrize("out", ["s3:/bucket/out", "s3://", "simplecache::s3://bucket/out", "-", Path("s3://bucket")])
 def test_what_is_nearly_a_url_becomes_no_folder(out):
-    with pytest.raises(InputError, match="neither a URL nor a likely folder|would be stdout"):
+    with pytest.raises(InputError, match=r"neither a URL nor a likely folder|would be stdout"):
         output_path(out)
 
 

@@ -110,7 +110,8 @@ def _check_alone(run: Run, tasks: Sequence[ObjectTask], labels: Path) -> None:
     if others := sorted({name for name in inside if name not in ours and not name.startswith(".")}):
         raise InputError(
             f"{run.shown(folder)} holds {listed(others)}, of which the labels of this set would say nothing; name all "
-            f"samples of the set with {option('seeds')} and {option('classes', typed='--class')}, or another folder with -o"
+            f"samples of the set with {option('seeds')} and {option('classes', typed='--class')}, or another folder "
+            "with -o"
         )
 
 
@@ -224,7 +225,8 @@ def _next(task: ObjectTask, run: Run, options: RunOptions) -> str:
     if run.store is not None:
         return ""
     if task.options.is_set:
-        return f"gen3d train {shlex.quote(str(Path(task.target) / PICTURES))} --recipe {task.options.file_format} -o runs/mine"
+        pictures = shlex.quote(str(Path(task.target) / PICTURES))
+        return f"gen3d train {pictures} --recipe {task.options.file_format} -o runs/mine"
     if task.options.file_format == "nerfstudio":
         path = task.outputs[0] / TRANSFORMS_NAME
         return f"gen3d video {options.after(task.model)}{task.sample.options} --path {shlex.quote(str(path))}"

@@ -130,7 +130,8 @@ def _check_alone(run: Run, paths: Sequence[Path]) -> None:
     busy = under_way(run.folder) if run.store is None else set()
     if ours := [path.name for path in paths if run.name(path) in busy]:
         raise InputError(
-            f"another run is writing {listed(ours)} in {run.place} now; wait until it ends, or give another name with -o"
+            f"another run is writing {listed(ours)} in {run.place} now; wait until it ends, or give another name "
+            "with -o"
         )
 
 

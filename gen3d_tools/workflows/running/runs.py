@@ -383,7 +383,9 @@ def output_path(out: str | Path | None) -> Path | None:
             f"{str(out)[:80]} is neither a URL nor a likely folder; write s3://bucket/folder, or ./{str(out)[:80]}"
         )
     if out == "-":
-        raise InputError("-o - would be stdout, and outputs are files and folders; name one, or ./- if that is its name")
+        raise InputError(
+            "-o - would be stdout, and outputs are files and folders; name one (or ./- if it is called so)"
+        )
     return None if out is None else Path(out)
 
 

@@ -81,7 +81,7 @@ def plan_shards(samples: Sequence[Sample], folder: Path, size: int) -> list[Shar
     for one in distinct:
         if (other := keys.setdefault(key_of(one), one)) is not one:
             raise InputError(
-                f"{other.label} and {one.label} would both have the key {key_of(one)}; put them into shards of their own"
+                f"{other.label} and {one.label} would both have the key {key_of(one)}; put them into sets of their own"
             )
     return [
         Shard(folder / f"samples-{number:06d}.tar", distinct[start : start + size])

@@ -172,7 +172,7 @@ def test_a_damaged_manifest_keeps_nothing_from_being_resumed(tmp_path):
     make(tmp_path / "out", 4, 1)
     whole = contents(tmp_path / "out")
     (tmp_path / "out" / "manifest.jsonl").write_text('{"piece": "piece 0", "outp')
-    with pytest.raises(InputError, match="manifest.jsonl in .* --resume with --overwrite makes them again, and keeps"):
+    with pytest.raises(InputError, match=r"manifest.jsonl in .* --resume with --overwrite makes them again, and keeps"):
         make(tmp_path / "out", 4, 1, resume=True)
     make(tmp_path / "out", 4, 1, resume=True, overwrite=True)
     assert contents(tmp_path / "out") == whole
