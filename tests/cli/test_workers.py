@@ -1,5 +1,6 @@
 """`--workers`: what one process makes, made by several."""
 
+import json
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
