@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from gen3d_tools.errors import PlaceError
 from gen3d_tools.staging import take_lock
 
 PROGRAM = "gen3d_tools"
@@ -165,6 +166,9 @@ class Log:
             name: Relative to the record's folder.
             proof: By what it will be known.
             content: What the record will say, as plain JSON values: the log begins with it.
+
+        Raises:
+            PlaceError: The disk is full, or the place takes no files; so of all that writes into it.
         """
         self.add_all({name: proof}, content)
 
@@ -189,12 +193,22 @@ class Log:
         self._write([{"begun": list(names)}], content)
 
     def _write(self, lines: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> None:
-        if self._file is None:
-            self.path, self._file = _open_log(self._folder, self._stem)
-            lines = [content, *lines]
-        self._file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            if self._file is None:
+                self.path, self._file = _open_log(self._folder, self._stem)
+                lines = [content, *lines]
+            self._file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            if self._file is not None:
+                with suppress(OSError):  # it tries to write once more
+                    self._file.close()
+                self._file = None  # what is in it stays, for the next run to read
+            raise PlaceError(
+                f"the list of outputs in {self._folder} cannot be written ({error.strerror or error}); free some "
+                "space, or choose another place"
+            ) from error
 
     def remove(self) -> None:
         """Remove it: the record is written."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gen3d_tools.errors import PlaceError
 from gen3d_tools.records import Log, Proof, choose_record, log_path, read_log, read_record, records_in
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +92,14 @@ def test_a_log_is_a_record_as_soon_as_its_process_is_dead(folder):
     assert record is not None
     assert list(record.files) == ["a.png"]
     assert record.proves("a.png")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_told_as_one_also_where_the_log_meets_it_first(folder):
+    log = Log(folder, "cup")
+    log_path(folder / "cup.run.json").symlink_to("/dev/full")
+    with pytest.raises(PlaceError, match=r"the list of outputs in .* cannot be written .No space left on device"):
+        log.begin(["cup.png"], {"command": "sample"})
 
 
 def test_two_processes_do_not_share_a_log(folder):

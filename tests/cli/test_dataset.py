@@ -188,6 +188,14 @@ def test_what_fails_is_listed_and_the_others_are_made(run, monkeypatch):
     assert len(json.loads(Path("out/pictures/dataset.json").read_text())["labels"]) == 6
 
 
+def test_what_is_suggested_next_can_be_typed(gen3d, tiny_folder):
+    outcome = gen3d("dataset", tiny_folder, *LIGHT, "--class", "ball", "-o", "my chairs")
+    assert "--path 'my chairs/ball-0000/transforms.json'" in outcome.err
+    sent = gen3d("dataset", tiny_folder, *LIGHT, "--class", "ball", "-o", "memory://bucket/set")
+    assert sent.code == 0
+    assert "Next:" not in sent.err
+
+
 @pytest.mark.parametrize("error", [PlaceError("the disk is full"), MissingDependencyError("there is no library")])
 def test_what_all_others_would_meet_too_ends_the_set(gen3d, tiny_folder, monkeypatch, error):
     calls = failing(monkeypatch, 1, error)

@@ -199,11 +199,7 @@ BAD = [
     ("real --against few", 2, "at least 4 on either side"),
     ("tiny --against real --samples 3", 2, "there are 3 and 12 pictures to compare"),
     ("tiny --against few --geometry", 2, "there are 2048 and 1 pictures to compare"),
-    (
-        "real --against flat --geometry",
-        2,
-        "has no depth map 0_depth.png beside it, as 10 of 10 pictures; make them, or",
-    ),
+    ("real --against flat --geometry", 2, "has no depth map 0_depth.png beside it, as 10 of 10 pictures; make"),
     ("real --against named --geometry", 2, "depth maps are compared name by name"),
     ("meshes broken", 7, "none of 1 meshes could be measured; 0.ply: "),
     ("real --geometry", 2, "name another one to compare it with: --against"),

@@ -1,11 +1,15 @@
 """`--workers`: what one process makes, made by several."""
 
+import json
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from gen3d_tools.errors import InputError
+from gen3d_tools.workflows.samples.selection import Sample
+from gen3d_tools.workflows.samples.shards import plan_shards
 from tests.support.programs import same_with_workers
 
 needs_shards = pytest.mark.skipif(
@@ -134,13 +138,20 @@ def test_shards_are_resumed_one_by_one_and_only_with_the_same_samples(gen3d, tin
     assert "were made with different seeds" in gen3d(*options, "--seeds", "0-3", "--resume").error
 
 
+def test_samples_of_one_key_are_refused():
+    samples = [Sample(3, 0, "v1.5"), Sample(3, 1, "v1_5"), Sample(3, 0, "v1.5")]
+    with pytest.raises(InputError, match=r"v1.5 3 and v1_5 3 would both have the key v1_5-0003"):
+        plan_shards(samples, Path("out"), 10)
+
+
 @needs_shards
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--shards", 0), "shards is 0; it must lie in 1..1,000,000"),
         (("--shards", 10, "--grid"), "leave the grid and the cameras out, or --shards"),
-        (("--shards", 10, "-o", "one.png"), "shards and their index are several files; name a folder: one/"),
+        (("--shards", 10, "-o", "sub/one.png"), "shards and their index are several files; name a folder: sub/one/"),
+        (("--shards", 10, "-o", "s3://b/a.tar"), "several files; name a folder: s3://b/a/"),
     ],
 )
 def test_shards_that_cannot_be_are_refused(gen3d, options, said):

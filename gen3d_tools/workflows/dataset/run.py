@@ -1,6 +1,7 @@
 """`gen3d dataset`: multi-view pictures of samples with depth, masks, points and meshes, for other programs."""
 
 import os
+import shlex
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -54,7 +55,7 @@ def dataset(
     what.check()
     check_psi(choice.psi)
     if options.file is not None:
-        raise InputError(f"a set is a folder, and {options.file} names a file; try {options.file.with_suffix('')}")
+        raise InputError(f"a set is a folder, and {options.out} names a file; try {options.folder_instead}")
     target = options.target("dataset", model, [*choice.name_parts, what.file_format], urls=True)
     generator = load_here(model, options)
     what = replace(what, size=ViewOptions(size=what.size).side(generator))
@@ -80,7 +81,8 @@ def dataset(
         _make_all(run, tasks, generator, whole, options)
         if labels is not None:
             _write_labels(run, tasks, generator, labels, options)
-    return run.finish(next_command=_next(tasks[0], run, options))
+    made = next(task for task in tasks if task.sample.label not in run.failures)
+    return run.finish(next_command=_next(made, run, options))
 
 
 def _check_cameras(generator: Generator, task: ObjectTask) -> None:
@@ -219,10 +221,13 @@ def _write_labels(run: Run, tasks: Sequence[ObjectTask], generator: Generator, p
 
 
 def _next(task: ObjectTask, run: Run, options: RunOptions) -> str:
-    """Suggest what to do with the set."""
+    """Suggest what to do with the set, where it is on this machine."""
+    if run.store is not None:
+        return ""
     if task.options.is_set:
-        return f"gen3d train {run.shown(Path(task.target) / PICTURES)} --recipe {task.options.file_format} -o runs/mine"
+        pictures = shlex.quote(str(Path(task.target) / PICTURES))
+        return f"gen3d train {pictures} --recipe {task.options.file_format} -o runs/mine"
     if task.options.file_format == "nerfstudio":
         path = task.outputs[0] / TRANSFORMS_NAME
-        return f"gen3d video {options.after(task.model)}{task.sample.options} --path {run.shown(path)}"
+        return f"gen3d video {options.after(task.model)}{task.sample.options} --path {shlex.quote(str(path))}"
     return f"gen3d mesh {options.after(task.model)}{task.sample.options}"

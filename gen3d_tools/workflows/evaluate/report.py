@@ -1,6 +1,7 @@
 """Where measures go: a table for the terminal, the record of the run, and a folder with a page and the numbers."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def finish_report(
         run.add(numbers, "the same as JSON")
         for path in further:
             run.add(path, "the table")
-    return run.finish(next_command=f"open {page} in a browser")
+    return run.finish(next_command=f"open {shlex.quote(str(page))} in a browser")
 
 
 def summary(groups: Sequence[Group]) -> list[dict[str, str]]:

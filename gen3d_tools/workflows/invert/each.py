@@ -105,7 +105,7 @@ def _check(photos: Sequence[Path], about: PhotoOptions, options: RunOptions) -> 
     if about.masks:
         raise InputError(f"a mask belongs to one photo; leave {option('each', True)} out, or the mask")
     if options.file is not None:
-        raise InputError(f"{options.file} is one file, and results are folders; name a folder: {options.file.stem}/")
+        raise InputError(f"{options.out} is one file, and results are folders; name a folder: {options.folder_instead}")
     names: dict[str, Path] = {}
     for photo in photos:
         if not photo.is_file():

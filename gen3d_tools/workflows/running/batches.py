@@ -74,15 +74,15 @@ def make_pieces(
             yield piece, value
         return
     try:
-        yield from _spread(run, pieces, begin_engine(run, prepare, options))
+        yield from _spread(run, pieces, begin_engine(run, prepare, options, len(pieces)))
     finally:
         for folder in dict.fromkeys(output.parent for piece in pieces for output in piece.outputs):
             remove_leftovers(folder)  # of processes that were killed
     run.failures = {piece.name: run.failures[piece.name] for piece in pieces if piece.name in run.failures}
 
 
-def begin_engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
-    """Begin what makes the pieces: processes here, or a Ray cluster's.
+def begin_engine(run: Run, prepare: Prepare, options: RunOptions, pieces: int) -> Engine:
+    """Begin what makes the pieces: processes here, no more than there are pieces, or a Ray cluster's.
 
     Raises:
         Gen3DError: The cluster is not there, or does not fit.
@@ -91,7 +91,7 @@ def begin_engine(run: Run, prepare: Prepare, options: RunOptions) -> Engine:
     batch = options.batch
     if batch.ray is not None:
         return RayCluster(job, batch.ray, batch.workers, options.device.strip().lower())
-    devices = batch.spread(options.device)
+    devices = batch.spread(options.device)[:pieces]
     return Processes(job, devices, threads_each(devices))
 
 

@@ -75,6 +75,11 @@ class RunOptions:
         path = output_path(self.out)
         return None if path is None or not self._names_file(path) or os.path.isdir(path) else path
 
+    @property
+    def folder_instead(self) -> str:
+        """What to type instead of the one file that is named, where a folder is needed."""
+        return str(self.out).removesuffix(Path(str(self.out)).suffix) + "/"
+
     def target(self, command: str, model: str, parts: Sequence[str] = (), *, urls: bool = False) -> Path:
         """Give the file or folder that is named, or choose a folder in `gen3d-out`.
 
@@ -379,7 +384,7 @@ def output_path(out: str | Path | None) -> Path | None:
         )
     if out == "-":
         raise InputError(
-            "-o - would be stdout, and outputs are files and folders; name one, or ./- if that is its name"
+            "-o - would be stdout, and outputs are files and folders; name one (or ./- if it is called so)"
         )
     return None if out is None else Path(out)
 

@@ -67,7 +67,7 @@ def check_cameras_out(text: str | None, kinds: Sequence[str], file: Path | None)
         raise InputError(f"cameras belong to pictures of colours; add rgb: {option('show', ','.join(['rgb', *kinds]))}")
     if file is not None:
         raise InputError(
-            f"pictures and their cameras are several files, and {file} is one; name a folder: {file.with_suffix('')}/"
+            f"pictures and their cameras are several files, and {file.name} is one; name a folder, such as {file.stem}/"
         )
     return name
 

@@ -63,7 +63,7 @@ def check_shards(size: int | None, options: RunOptions) -> None:
     if not 1 <= size <= MAX_SHARD:
         raise InputError(f"shards is {size}; it must lie in 1..{MAX_SHARD:,} samples each")
     if options.file is not None:
-        raise InputError(f"shards and their index are several files; name a folder: {Path(str(options.out)).stem}/")
+        raise InputError(f"shards and their index are several files; name a folder: {options.folder_instead}")
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise MissingDependencyError(
             f'shards need {" and ".join(missing)}, not installed; try: pip install "gen3d-tools[batch]"'
@@ -71,8 +71,18 @@ def check_shards(size: int | None, options: RunOptions) -> None:
 
 
 def plan_shards(samples: Sequence[Sample], folder: Path, size: int) -> list[Shard]:
-    """Share samples out, in their order; a sample that is named twice is there once."""
+    """Share samples out, in their order; a sample that is named twice is there once.
+
+    Raises:
+        InputError: Two of them have one key.
+    """
     distinct = list(dict.fromkeys(samples))
+    keys: dict[str, Sample] = {}
+    for one in distinct:
+        if (other := keys.setdefault(key_of(one), one)) is not one:
+            raise InputError(
+                f"{other.label} and {one.label} would both have the key {key_of(one)}; put them into sets of their own"
+            )
     return [
         Shard(folder / f"samples-{number:06d}.tar", distinct[start : start + size])
         for number, start in enumerate(range(0, len(distinct), size))

@@ -16,6 +16,7 @@ import pytest
 from gen3d_tools.batch.pieces import Failure
 from gen3d_tools.errors import BatchError, InputError, MissingDependencyError
 from gen3d_tools.records import Log, Proof
+from gen3d_tools.workflows.running import batches
 from tests.batch.comparing import contents, record, times_begun
 from tests.batch.work import make
 
@@ -55,6 +56,8 @@ def test_workers_killed_at_any_moment_leave_the_identical_set(tmp_path, quiet):
     chance, ended, killed = random.Random(5), threading.Event(), []
 
     def kill_now_and_then():
+        while not list((tmp_path / "out").glob("*.txt")) and not ended.wait(0.05):
+            pass  # who is killed three times before it could begin is taken for one that cannot
         while len(killed) < 3 and not ended.wait(chance.uniform(0.3, 1.0)):
             for process in multiprocessing.active_children()[:1]:
                 os.kill(process.pid, signal.SIGKILL)
@@ -112,6 +115,19 @@ def test_a_piece_that_kills_three_workers_is_listed_and_the_others_are_made(tmp_
     assert run.failures == {"piece 1": "its process ended before it was done: killed, or out of memory"}
     assert sorted(contents(tmp_path / "out")) == ["0.txt", "2.txt", "3.txt", "manifest.jsonl"]
     assert times_begun(tmp_path / "out") == {"0": 1, "1": 3, "2": 1, "3": 1}
+
+
+def test_there_are_no_more_processes_than_pieces(tmp_path, monkeypatch):
+    engines = []
+
+    class Counted(batches.Processes):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            engines.append(self)
+
+    monkeypatch.setattr(batches, "Processes", Counted)
+    make(tmp_path / "out", 2, 64)
+    assert [engine.slots for engine in engines] == [2]
 
 
 def test_a_package_that_is_missing_is_no_failure_of_a_piece():

@@ -48,9 +48,9 @@ def open_set(path: Path, size: int | None = None, *, depth: bool = False) -> Pic
         have = set(container.names())
         missing = [name for name in names if depth_name(name) not in have]
         if missing:
-            first = missing[0]
+            lonely = missing[0]
             raise InputError(
-                f"{container.where(first)} has no depth map {printable(depth_name(first))} beside it, as "
+                f"{container.where(lonely)} has no depth map {printable(depth_name(lonely))} beside it, as "
                 f"{len(missing):,} of {len(names):,} pictures; make them, or leave {option('geometry', True)} out"
             )
     side = next(iter(sizes))[0]

@@ -57,7 +57,7 @@ def make_shards(
     ]
     failure = None
     try:
-        for piece, made in drive(pieces, begin_engine(run, prepare, options), lambda _: None):
+        for piece, made in drive(pieces, begin_engine(run, prepare, options, len(pieces)), lambda _: None):
             failure = failure or made.failure
             count += piece.task.count
             done(count)
