@@ -21,6 +21,8 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.training.schedules import linear
 
 PatchDistribution = Literal["beta", "uniform", "discrete_uniform", "full"]
+Grouping = Literal["strided", "neighbours"]
+"""Which samples a minibatch statistic compares: every k-th, as published, or neighbours, which share a patch."""
 _DISCRETE_LEAST = 0.25
 
 

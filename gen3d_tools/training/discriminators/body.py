@@ -5,7 +5,6 @@ The names of the parameters are those of the published state dicts.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,11 +13,9 @@ from torch import Tensor, nn
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.networks.layers import FullyConnected
 from gen3d_tools.training.discriminators.layers import Convolution
+from gen3d_tools.training.patches import Grouping
 
 _HALF_POWER = math.sqrt(0.5)
-
-Grouping = Literal["strided", "neighbours"]
-"""Which samples a minibatch statistic compares: every k-th, as published, or those that stand side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)

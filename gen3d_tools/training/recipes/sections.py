@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gen3d_tools.training.discriminators.body import Grouping
 from gen3d_tools.training.losses.adversarial import AdversarialLoss
 from gen3d_tools.training.losses.density import DensityRegulariser
 from gen3d_tools.training.losses.distillation import DistillationLoss
-from gen3d_tools.training.patches import PatchConfig
+from gen3d_tools.training.patches import Grouping, PatchConfig
 
 __all__ = [
     "AugmentationSection",
