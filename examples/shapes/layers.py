@@ -91,6 +91,8 @@ def trace_layers(
     resolution: int,
     generator: torch.Generator,
     supersample: int = 2,
+    *,
+    textured: bool = True,
 ) -> Layers:
     """Trace shapes of one kind, each under two lights of its own.
 
@@ -102,6 +104,7 @@ def trace_layers(
         resolution: Side of the pictures in pixels.
         generator: Source of lights, their softness and textures.
         supersample: Rays per pixel along each side.
+        textured: Give some of them grain, blotches or veins.
     """
     u, side = parameters(z), resolution * supersample
     origins, directions = camera_rays(cam2world.to(z), fov_y_deg, side)
@@ -114,7 +117,8 @@ def trace_layers(
     rays = first(hit)
     place = points.gather(1, rays[..., None].expand(-1, -1, 3))
     normals = F.normalize(gradient(place, u, kind), dim=-1)
-    color = _textured(albedo(place, u, kind), place, generator)
+    color = albedo(place, u, kind)
+    color = _textured(color, place, generator) if textured else color
     seen = [_visible(place + 0.012 * normals, u, kind, lights[:, k], hardness[:, k]) for k in range(LIGHTS)]
     found = torch.cat([color, normals, torch.ones_like(color[..., :1])], dim=-1)
     found = torch.cat([found, _occlusion(place, normals, u, kind)[..., None], torch.stack(seen, dim=-1)], dim=-1)

@@ -68,7 +68,7 @@ def picture(
     rgb = flat * shading + torch.where((style < BAKED) | (style > 1 - CEL), 0.0, gloss)
     rgb = torch.where((style > 1 - CEL - FLAT) & (style <= 1 - CEL), flat, rgb).clamp(0, 1)
     drawn = (style > BAKED) & (style < BAKED + LINES)
-    edges = _edges(normal, numbers["alpha"], flat)
+    edges = outlines(normal, numbers["alpha"], flat)
     paper = torch.where(draw.chance(0.5), torch.ones_like(flat), flat)
     rgb = torch.where(drawn, paper * (1 - edges), torch.where(draw.chance(0.06), rgb * (1 - edges), rgb))
     return _composed(rgb, numbers["alpha"], numbers["ground"], style < BAKED, draw), numbers["alpha"]
@@ -109,7 +109,7 @@ def _exposed(shading: Picture, alpha: Mask, draw: _Draw) -> Picture:
     return shading * (draw.uniform(0.55, 1.05) / mean.clamp_min(0.05)) ** 0.8
 
 
-def _edges(normal: Tensor, alpha: Tensor, flat: Tensor) -> Tensor:
+def outlines(normal: Tensor, alpha: Tensor, flat: Tensor) -> Tensor:
     """Where a draughtsman would draw a line: outlines, creases and borders of colour; 0 to 1."""
     stack = torch.cat([normal * alpha * 0.7, alpha * 1.5, flat * alpha * 0.8], dim=1)
     across = F.pad(stack, (1, 1, 1, 1), mode="replicate")
