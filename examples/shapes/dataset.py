@@ -30,13 +30,13 @@ BAND, INNER_BAND = 0.045, 0.022  # |distance| that counts as near, and as very n
 JITTER = 0.02
 
 Points = Float[Tensor, "b n 3"]
-Params = Float[Tensor, "b 10"]
+Params = Float[Tensor, "b k"]
 Kind = int | Callable[[Points, Params], Solid]
 """What to draw: the index of a class, or a function like those of the classes."""
 
 
 @torch.no_grad()
-def parameters(z: Float[Tensor, "b 10"]) -> Params:
+def parameters(z: Float[Tensor, "b k"]) -> Params:
     """Latents to parameters in (0, 1): u = Phi(z / rms(z)). z = 0 gives .5, the typical toy of its class."""
     normalized = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
     return 0.5 * (1 + torch.erf(normalized / math.sqrt(2)))
@@ -93,7 +93,7 @@ def shaded_color(points: Points, normals: Points, u: Params, kind: Kind) -> Floa
 
 @torch.no_grad()
 def sample_training_points(
-    z: Float[Tensor, "b 10"], kind: Kind, *, points: int, generator: torch.Generator | None
+    z: Float[Tensor, "b k"], kind: Kind, *, points: int, generator: torch.Generator | None
 ) -> tuple[Points, Float[Tensor, "b n"], Points]:
     """Draw points where they teach most: 15 % anywhere in the box, the rest near the surface.
 

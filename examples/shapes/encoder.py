@@ -14,15 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from artists import Artists
 from dataset import CLASSES, Z_DIM
 from encoder_data import (
+    FOV_RANGE_DEG,
     PITCH_RANGE_DEG,
     STRANGER,
     Pictures,
     Pool,
+    Scenes,
     augment,
     draw_strangers,
+    draw_things,
     held_out,
+    model_scenes,
     with_flat_strangers,
 )
 from muon import Muon
@@ -30,19 +35,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gen3d_tools.generators.latents import latent_z
-from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, Prediction
+from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, Prediction, load_encoder
 
 HELD_OUT_SEED = 2000  # of the first latent of the log; 1000 and on are evaluate.py's, 5000 and on photos.py's
 REPORT_SECONDS = 120
 FLAT_SHARE = 0.08  # of a batch
+PALETTE_START = 6  # index of the first number of colour of a latent
 YAW_WIDTH_DEG = 4.0  # of the soft labels
-WEIGHTS = {"label": 0.5, "yaw": 1.0, "pitch": 4.0, "z": 2.0, "framing": 2.0, "known": 0.5}
+WEIGHTS = {"label": 0.5, "yaw": 1.0, "pitch": 4.0, "z": 2.0, "framing": 2.0, "fov": 1.0, "known": 0.5}
 
 
 def encoder_config() -> EncoderConfig:
     """Describe the network for this dataset."""
     low, high = PITCH_RANGE_DEG
-    return EncoderConfig(class_names=CLASSES, z_dim=Z_DIM, pitch_min_deg=low, pitch_max_deg=high)
+    fov = {"fov_min_deg": FOV_RANGE_DEG[0], "fov_max_deg": FOV_RANGE_DEG[1]}
+    return EncoderConfig(class_names=CLASSES, z_dim=Z_DIM, pitch_min_deg=low, pitch_max_deg=high, **fov)
 
 
 def soft_yaw(yaw_deg: Tensor, bins: int) -> Tensor:
@@ -62,10 +69,17 @@ def losses(predicted: Prediction, truth: Pictures) -> dict[str, Tensor]:
         "label": F.cross_entropy(predicted.class_logits[toy], truth.label[toy]),
         "yaw": yaw.sum(1).mean(),
         "pitch": F.smooth_l1_loss(predicted.pitch_deg[toy] / pitch_half, truth.pitch_deg[toy] / pitch_half, beta=0.1),
-        "z": F.mse_loss(predicted.z[toy], truth.z[toy]),
+        "z": _latent_loss(predicted.z, truth),
         "framing": F.smooth_l1_loss(predicted.framing[toy] / unit, truth.framing[toy] / unit, beta=0.2),
+        "fov": F.smooth_l1_loss(predicted.fov_deg[toy].log(), truth.fov_deg[toy].log(), beta=0.1),
         "known": F.binary_cross_entropy_with_logits(predicted.known_logit, toy.float()),
     }
+
+
+def _latent_loss(z: Tensor, truth: Pictures) -> Tensor:
+    """Mean squared error of the latents that are known; 0 where none is."""
+    known = (truth.label != STRANGER) & truth.z[:, 0].isfinite()
+    return (z - truth.z)[known].square().mean() if known.any() else z.sum() * 0
 
 
 def angle_gap(first: Tensor, second: Tensor) -> Tensor:
@@ -81,7 +95,7 @@ def validate(model: PhotoEncoder, pictures: Pictures) -> dict[str, float]:
     toy = pictures.label != STRANGER
     gap = angle_gap(predicted.yaw_deg, pictures.yaw_deg)[toy]
     three = angle_gap(predicted.yaw_modes(3)[0], pictures.yaw_deg[:, None]).amin(1)[toy]
-    z = (predicted.z - pictures.z)[toy]
+    z = (predicted.z - pictures.z)[toy & pictures.z[:, 0].isfinite()]
     known, label = predicted.known_logit > 0, predicted.class_index[toy] == pictures.label[toy]
     return {
         "class": label.float().mean().item(),
@@ -89,8 +103,9 @@ def validate(model: PhotoEncoder, pictures: Pictures) -> dict[str, float]:
         "one_of_3_within_10": (three <= 10).float().mean().item(),
         "yaw_median": gap.median().item(),
         "pitch_error": (predicted.pitch_deg - pictures.pitch_deg)[toy].abs().mean().item(),
-        "z_shape_mse": z[:, :6].square().mean().item(),
-        "z_palette_mse": z[:, 6:].square().mean().item(),
+        "fov_error": (predicted.fov_deg / pictures.fov_deg)[toy].log().abs().mean().item(),
+        "z_shape_mse": z[:, :PALETTE_START].square().mean().item(),
+        "z_palette_mse": z[:, PALETTE_START:].square().mean().item(),
         "toys_known": known[toy].float().mean().item(),
         "strangers_known": known[~toy].float().mean().item() if not toy.all() else 0.0,
     }
@@ -113,9 +128,12 @@ class Trainer:
         self.step, self.seconds, self.drawing_seconds = 0, 0.0, 0.0
         self.folder = Path(options.out)
         self.path = self.folder / "checkpoint.pt"
-        self.pool = Pool(self.folder / "pictures")
+        artists = Artists(Path(options.artists)) if options.artists else None
+        self.pool = Pool(self.folder / "pictures", artists)
         if self.path.exists():
             self._resume()
+        elif options.start:
+            self._start_from(options.start)
 
     @property
     def progress(self) -> float:
@@ -138,7 +156,8 @@ class Trainer:
         self.muon.param_groups[0]["lr"] = self.options.muon_lr * schedule
         self.adam.param_groups[0]["lr"] = self.options.adam_lr * schedule
         generator = torch.Generator().manual_seed(self.step)
-        batch = augment(with_flat_strangers(self.pool.sample(self.options.batch), FLAT_SHARE, generator))
+        pictures = self.pool.sample(self.options.batch).lit(generator)
+        batch = augment(with_flat_strangers(pictures, FLAT_SHARE, generator))
         self.model.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bf16):
             image = batch.image.contiguous(memory_format=torch.channels_last)
@@ -178,6 +197,17 @@ class Trainer:
         )
         torch.manual_seed(self.options.seed + self.step)
 
+    def _start_from(self, model: str) -> None:
+        """Take over what another encoder has learned; heads that it lacks stay as they are."""
+        other = load_encoder(model)
+        if other is None:
+            raise SystemExit(f"--start: {model} has no encoder")
+        known = {name: value for name, value in other.state_dict().items() if not name.startswith("familiarity")}
+        for network in (self.model, self.average):
+            missing, unknown = network.load_state_dict(known, strict=False)
+            assert not unknown, unknown
+            assert all(name.startswith(("familiarity", "fov_head")) for name in missing), missing
+
     def report(self, parts: dict[str, float], pictures: dict[str, Pictures]) -> None:
         """Measure held-out pictures and append one line to the log."""
         row = {"minutes": self.seconds / 60, "step": self.step, "pictures": float(len(self.pool))}
@@ -192,6 +222,8 @@ class Trainer:
     def run(self) -> None:
         """Train until the time budget is used up."""
         pictures = judged_pictures(self.options.held_out)
+        if self.options.artists:
+            pictures["artists"] = artists_pictures(Path(self.options.artists))
         last = time.monotonic()
         next_report = self.seconds + REPORT_SECONDS
         while self.progress < 1:
@@ -202,24 +234,31 @@ class Trainer:
             if self.seconds >= next_report or self.progress >= 1:
                 self.report(parts, pictures)
                 self.save()
+                self.pool.refresh()
                 next_report = self.seconds + REPORT_SECONDS
                 last = time.monotonic()
 
 
 def judged_pictures(per_class: int) -> dict[str, Pictures]:
-    """Held-out pictures: toys as they are, and toys and strangers moved, lit and disturbed."""
+    """Held-out pictures: things as the generator shows them; things and strangers by many makers, moved, spoiled."""
     toys = held_out(per_class, first_seed=HELD_OUT_SEED, draw_z=latent_z)
     generator = torch.Generator().manual_seed(HELD_OUT_SEED)
-    others = Pictures.concatenate([draw_strangers(4, generator) for _ in range(per_class)])
-    clean = Pictures(
-        toys.image.float() / 255, *(getattr(toys, n) for n in ("label", "z", "yaw_deg", "pitch_deg")), toys.framing
-    )
-    return {"clean": clean, "rough": augment(Pictures.concatenate([toys, others]), generator)}
+    scenes = [draw_things(label, per_class, generator) for label in range(len(CLASSES))]
+    others = [draw_strangers(4, generator) for _ in range(per_class)]
+    many = Scenes.concatenate([*scenes, *others]).lit(generator)
+    return {"clean": toys, "many": augment(many, generator)}
+
+
+def artists_pictures(sets: Path, views: int = 8) -> Pictures:
+    """Held-out models of artists, each from several cameras and by as many makers."""
+    generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+    parts = [model_scenes(entry, views, generator) for entry in Artists(sets, held_out=True).entries()]
+    return augment(Scenes.concatenate(parts).lit(generator), generator)
 
 
 def _in_float(predicted: Prediction) -> Prediction:
     return Prediction(
-        **{name: value if name == "features" else value.float() for name, value in vars(predicted).items()}
+        **{name: value.float() if isinstance(value, Tensor) else value for name, value in vars(predicted).items()}
     )
 
 
@@ -228,9 +267,17 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for checkpoint.pt, log.jsonl and the pictures")
     parser.add_argument("--minutes", type=float, default=60, help="time budget")
+    parser.add_argument("--artists", metavar="SETS", help="folder of unpacked sets of furniture, see furniture.py")
+    parser.add_argument("--start", metavar="MODEL", help="go on from the encoder of this model")
     parser.add_argument("--pictures", type=int, default=90_000, help="how many to draw in all")
     parser.add_argument("--first-pictures", type=int, default=5_000, help="how many to draw before the first step")
     parser.add_argument("--share", type=float, default=0.5, help="share of the time spent drawing, until all are")
+    parser.add_argument(
+        "--painter",
+        type=int,
+        metavar="N",
+        help="only draw pictures for a run of the same --out; N from 1, each its own",
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="bfloat16 convolutions")
     parser.add_argument("--held-out", type=int, default=40, help="held-out pictures per class for the log")
@@ -240,5 +287,18 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def paint(options: argparse.Namespace) -> None:
+    """Draw pictures for another process's run until there are enough."""
+    artists = Artists(Path(options.artists)) if options.artists else None
+    pool = Pool(Path(options.out) / "pictures", artists, lane=options.painter)
+    while len(pool) < options.pictures:
+        pool.grow()
+        pool.refresh()
+
+
 if __name__ == "__main__":
-    Trainer(parse_options()).run()
+    options = parse_options()
+    if options.painter:
+        paint(options)
+    else:
+        Trainer(options).run()

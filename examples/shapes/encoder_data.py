@@ -1,21 +1,26 @@
-"""Pictures to train and to judge the encoder: traced toys and strangers with all that is known about them.
+"""Pictures to train and to judge the encoder: traced things and strangers with all that is known about them.
 
-Pictures are drawn while the training runs, kept as bytes, and used many times, each time with another framing,
-light, blur and noise, so that real photographs (badly cropped, unevenly lit) do not come as a surprise.
+Scenes are traced while the training runs, kept as layers of bytes, and used many times, each time as a picture of
+another maker (`makers.py`), framed anew: a photo's light, lens, background and crop should not come as a surprise.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
 import tracer
+from artists import Artists, artist_layers
 from dataset import CLASSES, Z_DIM, Kind
+from furniture import Entry
+from layers import Layers, bent, trace_layers
+from makers import picture, spoiled
 from safetensors.torch import load_file, save
 from strangers import assembly, drawn
 from torch import Tensor
 from torch.nn import functional as F
+from varied import NUMBERS, VARIED
 
 from gen3d_tools.cameras.camera import Camera
 
@@ -24,19 +29,30 @@ RADIUS, FOV_Y_DEG = 2.7, 20.0
 PITCH_RANGE_DEG = (-10.0, 60.0)
 STRANGER = -1  # the label of what is none of the classes
 
+FOV_RANGE_DEG, OWN_FOV_SHARE = (10.0, 60.0), 0.35
+TOY_SHARE = 0.6  # of the batches of things; the rest are varied ones, whose latents the generator lacks
+OWN_SHARE = (
+    0.6  # of the batches of toys look as the generator shows them: its light tells where round ones are seen from
+)
+BENT_SHARE = 0.5  # of the batches of things
+ARTISTS_TURNS = 4  # of fifteen chunks; the last of them shows strangers
 FRAMED_SHARE = 0.65  # of the pictures are moved; the rest sit as the generator's own do
 LOG_SCALE, SHIFT, ROLL_DEG = math.log(1.25), 0.06, 8.0  # half ranges of what moving does
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures and the truth about them. Strangers have label -1; their other numbers mean nothing."""
+    """Pictures and the truth about them.
 
-    image: Tensor  # [b, 3, n, n], bytes in a pool, [0, 1] after `augment`
+    Strangers have label -1; their other numbers mean nothing. Things that no latent makes have NaN as their z.
+    """
+
+    image: Tensor  # [b, 3, n, n] in [0, 1]
     label: Tensor  # [b]
     z: Tensor  # [b, z_dim], root mean square 1
     yaw_deg: Tensor  # [b]
     pitch_deg: Tensor  # [b]
+    fov_deg: Tensor  # [b], vertical
     framing: Tensor  # [b, 4]: log magnification, shift right, shift down (sides), clockwise roll (degrees)
 
     def __len__(self) -> int:
@@ -51,6 +67,30 @@ class Pictures:
         return Pictures(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Pictures)))
 
 
+@dataclass(frozen=True)
+class Scenes:
+    """What pictures are made of, as `layers.Layers`, and the truth about them; every use lights them anew."""
+
+    tensors: dict[str, Tensor]  # of the layers and, beside them, "label", "z", "yaw_deg", "pitch_deg", "fov_deg", "own"
+
+    def __len__(self) -> int:
+        return len(self.tensors["label"])
+
+    def __getitem__(self, rows: Tensor | slice) -> "Scenes":
+        return Scenes({name: value[rows] for name, value in self.tensors.items()})
+
+    @staticmethod
+    def concatenate(parts: Sequence["Scenes"]) -> "Scenes":
+        """Join scenes in order."""
+        return Scenes({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
+
+    def lit(self, generator: torch.Generator | None) -> Pictures:
+        """Make pictures of them, each by another maker."""
+        layers = Layers(*(self.tensors[field.name] for field in fields(Layers)))
+        truth = {name: self.tensors[name] for name in ("label", "z", "yaw_deg", "pitch_deg", "fov_deg")}
+        return Pictures(picture(layers, generator, self.tensors["own"])[0], framing=torch.zeros(len(self), 4), **truth)
+
+
 def draw_cameras(count: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
     """Yaw and pitch in degrees, uniform over the band of the sphere the generator was trained for."""
     draw = torch.rand(2, count, generator=generator)
@@ -58,70 +98,166 @@ def draw_cameras(count: int, generator: torch.Generator | None) -> tuple[Tensor,
     return draw[0] * 360 - 180, torch.asin(low + (high - low) * draw[1]).rad2deg()
 
 
+def draw_fov(count: int, generator: torch.Generator | None) -> Tensor:
+    """Vertical fields of view in degrees: the generator's own or anything from a long lens to a phone's."""
+    low, high = FOV_RANGE_DEG
+    draw = torch.rand(2, count, generator=generator)
+    return torch.where(draw[0] < OWN_FOV_SHARE, FOV_Y_DEG, low * (high / low) ** draw[1])
+
+
+def distance(fov_deg: Tensor) -> Tensor:
+    """How far a camera stands back for things to fill its picture as they fill the generator's."""
+    reach = RADIUS * math.sin(math.radians(FOV_Y_DEG / 2))
+    return reach / (fov_deg / 2).deg2rad().sin()
+
+
 def trace(kind: Kind, z: Tensor, yaw_deg: Tensor, pitch_deg: Tensor, *, label: int, size: int = SIZE) -> Pictures:
-    """Draw toys of one kind in the generator's framing."""
+    """Draw things of one kind as the generator's training data shows them: its camera, its light, white around."""
     camera = Camera.from_spherical(yaw_deg, pitch_deg, RADIUS, fov_y_deg=FOV_Y_DEG)
     rgb, _, _ = tracer.render(z, kind, camera.cam2world, FOV_Y_DEG, size)
     return Pictures(
-        image=(rgb * 255).round().to(torch.uint8),
+        image=(rgb * 255).round() / 255,
         label=torch.full((len(z),), label),
-        z=z / (z.square().mean(dim=1, keepdim=True) + 1e-8).sqrt(),
+        z=_normalized(z),
         yaw_deg=yaw_deg,
         pitch_deg=pitch_deg,
+        fov_deg=torch.full((len(z),), FOV_Y_DEG),
         framing=torch.zeros(len(z), 4),
     )
 
 
-def draw_toys(label: int, count: int, generator: torch.Generator | None) -> Pictures:
-    """Draw random toys of one class from random cameras."""
-    z = torch.randn(count, Z_DIM, generator=generator)
-    return trace(label, z, *draw_cameras(count, generator), label=label)
+def trace_scenes(
+    kind: Kind, z: Tensor, generator: torch.Generator, *, label: int, size: int = SIZE, own: bool = False
+) -> Scenes:
+    """Trace things of one kind from random cameras, each under lights of its own; `own` as the generator shows them."""
+    cameras = Cameras.draw(len(z), generator)
+    if own:
+        cameras = replace(cameras, fov_deg=torch.full_like(cameras.fov_deg, FOV_Y_DEG))
+    places = torch.stack([camera.cam2world.reshape(4, 4) for camera in cameras.each])
+    layers = trace_layers(z, kind, places, cameras.fov_deg, size, generator, textured=not own)
+    return _scenes(layers, cameras, label, _normalized(z) if z.shape[1] == Z_DIM else None, own=own)
 
 
-def draw_strangers(count: int, generator: torch.Generator, kind: Kind | None = None) -> Pictures:
-    """Draw solid strangers, `count` pictures of as many latents of one kind of object; None invents one."""
+@dataclass(frozen=True)
+class Cameras:
+    """Random cameras, for things to fill the pictures as they fill the generator's."""
+
+    yaw_deg: Tensor  # [b]
+    pitch_deg: Tensor  # [b]
+    fov_deg: Tensor  # [b]
+
+    @staticmethod
+    def draw(count: int, generator: torch.Generator) -> "Cameras":
+        """Draw `count` of them."""
+        return Cameras(*draw_cameras(count, generator), draw_fov(count, generator))
+
+    @property
+    def each(self) -> list[Camera]:
+        """One after the other."""
+        away = distance(self.fov_deg).tolist()
+        numbers = zip(self.yaw_deg.tolist(), self.pitch_deg.tolist(), away, self.fov_deg.tolist(), strict=True)
+        return [Camera.from_spherical(yaw, pitch, radius, fov_y_deg=fov) for yaw, pitch, radius, fov in numbers]
+
+
+def _scenes(layers: Layers, cameras: Cameras, label: int, z: Tensor | None, *, own: bool = False) -> Scenes:
+    count = len(layers)
+    tensors = {field.name: getattr(layers, field.name) for field in fields(layers)}
+    truth = {"yaw_deg": cameras.yaw_deg, "pitch_deg": cameras.pitch_deg, "fov_deg": cameras.fov_deg}
+    truth["own"] = torch.full((count,), own)
+    truth["z"] = torch.full((count, Z_DIM), math.nan) if z is None else z
+    return Scenes(tensors | truth | {"label": torch.full((count,), label)})
+
+
+def _normalized(z: Tensor) -> Tensor:
+    return z / (z.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
+
+
+def draw_things(label: int, count: int, generator: torch.Generator) -> Scenes:
+    """Draw random things of one class: toys or varied ones, half of the batches bent beyond what numbers reach."""
+    draw = torch.rand(3, generator=generator)
+    toys = bool(draw[0] < TOY_SHARE)
+    kind: Kind = label if toys else VARIED[CLASSES[label]]
+    z = torch.randn(count, Z_DIM if toys else NUMBERS, generator=generator)
+    own = toys and bool(draw[2] < OWN_SHARE)
+    if not own and draw[1] < BENT_SHARE:
+        kind = bent(kind, count, generator)
+    return trace_scenes(kind, z, generator, label=label, own=own)
+
+
+def draw_models(artists: Artists, count: int, generator: torch.Generator, *, strangers: bool = False) -> Scenes:
+    """Draw one model of an artist from random cameras; `strangers` picks one that is none of the classes."""
+    entry = artists.pick_stranger(generator) if strangers else artists.pick(generator)
+    return model_scenes(entry, count, generator)
+
+
+def model_scenes(entry: Entry, count: int, generator: torch.Generator) -> Scenes:
+    """Draw a model of an artist from random cameras."""
+    label = CLASSES.index(entry.class_name) if entry.class_name else STRANGER
+    cameras = Cameras.draw(count, generator)
+    return _scenes(artist_layers(entry, cameras.each, SIZE, generator), cameras, label, None)
+
+
+def draw_strangers(count: int, generator: torch.Generator, kind: Kind | None = None) -> Scenes:
+    """Draw solid strangers, `count` scenes of as many latents of one kind of object; None invents one."""
     z = torch.randn(count, Z_DIM, generator=generator)
-    return trace(assembly(generator) if kind is None else kind, z, *draw_cameras(count, generator), label=STRANGER)
+    return trace_scenes(assembly(generator) if kind is None else kind, z, generator, label=STRANGER)
 
 
 class Pool:
-    """Every picture drawn so far, in memory and in shards on disk."""
+    """Every picture drawn so far, in memory and in shards on disk.
 
-    def __init__(self, folder: Path, *, chunk: int = 24, shard: int = 2400) -> None:
-        self.folder, self.chunk, self.shard = folder, chunk, shard
+    Several processes may draw into one folder, each with a `lane` of its own; `refresh` takes in what others drew.
+    """
+
+    def __init__(
+        self, folder: Path, artists: Artists | None = None, *, chunk: int = 24, shard: int = 2400, lane: int = 0
+    ) -> None:
+        self.folder, self.chunk, self.shard, self.lane, self._artists = folder, chunk, shard, lane, artists
         folder.mkdir(parents=True, exist_ok=True)
-        stored = [Pictures(**load_file(path)) for path in sorted(folder.glob("shard-*.safetensors"))]
-        self._stored, self._fresh = stored, list[Pictures]()
-        self._shards = len(stored)
-        self.generator = torch.Generator().manual_seed(1_000_003 * (self._shards + 1))
+        self._stored, self._fresh = list[Scenes](), list[Scenes]()
+        self._read = set[str]()
+        self.refresh()
+        self._shards = len(list(folder.glob(f"shard-{lane}-*.safetensors")))
+        self.generator = torch.Generator().manual_seed(1_000_003 * (self._shards + 1) + lane)
         self._turn = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._stored)) + sum(map(len, self._fresh))
 
+    def refresh(self) -> None:
+        """Take in the shards that are new on disk."""
+        for path in sorted(self.folder.glob("shard-*.safetensors")):
+            if path.name not in self._read:
+                self._stored.append(Scenes(load_file(path)))
+                self._read.add(path.name)
+
     def grow(self) -> None:
-        """Draw one more chunk: the classes in turn, then one kind of strangers."""
-        label = self._turn % (len(CLASSES) + 1)
+        """Draw one more chunk: the classes in turn, one kind of strangers, and what artists made."""
+        turns = len(CLASSES) + 1 + (ARTISTS_TURNS if self._artists else 0)
+        turn = self._turn % turns
         self._turn += 1
-        if label == len(CLASSES):
+        if turn < len(CLASSES):
+            drawn = draw_things(turn, self.chunk, self.generator)
+        elif turn == len(CLASSES) or self._artists is None:
             drawn = draw_strangers(self.chunk, self.generator)
         else:
-            drawn = draw_toys(label, self.chunk, self.generator)
+            drawn = draw_models(self._artists, self.chunk, self.generator, strangers=turn == turns - 1)
         self._fresh.append(drawn)
         if sum(map(len, self._fresh)) >= self.shard:
             self._flush()
 
     def _flush(self) -> None:
-        whole = Pictures.concatenate(self._fresh)
-        path = self.folder / f"shard-{self._shards:04d}.safetensors"
+        whole = Scenes.concatenate(self._fresh)
+        path = self.folder / f"shard-{self.lane}-{self._shards:04d}.safetensors"
         temporary = path.with_suffix(".part")
-        temporary.write_bytes(save({f.name: getattr(whole, f.name).contiguous() for f in fields(whole)}))
+        temporary.write_bytes(save({name: value.contiguous() for name, value in whole.tensors.items()}))
         temporary.replace(path)
         self._stored.append(whole)
+        self._read.add(path.name)
         self._shards, self._fresh = self._shards + 1, []
 
-    def sample(self, count: int) -> Pictures:
-        """Pick pictures at random, with repetition."""
+    def sample(self, count: int) -> Scenes:
+        """Pick scenes at random, with repetition."""
         parts = [*self._stored, *self._fresh]
         sizes = torch.tensor([len(part) for part in parts], dtype=torch.float)
         owners = torch.multinomial(sizes, count, replacement=True)
@@ -129,24 +265,21 @@ class Pool:
         for owner, times in zip(*owners.unique(return_counts=True), strict=True):
             part = parts[int(owner)]
             rows.append(part[torch.randint(len(part), (int(times),))])
-        return Pictures.concatenate(rows)
+        return Scenes.concatenate(rows)
 
 
 def augment(pictures: Pictures, generator: torch.Generator | None = None) -> Pictures:
-    """Move, light, blur and disturb pictures at random; pose and latent stay what they are.
+    """Move pictures and spoil them as cameras and files do; pose and latent stay what they are.
 
     Args:
-        pictures: With bytes or numbers in [0, 1].
+        pictures: As lit.
         generator: Source of randomness; None uses torch's own.
 
     Returns:
         Pictures in [0, 1] whose `framing` says how they were moved.
     """
-    image = pictures.image.float() / 255 if pictures.image.dtype == torch.uint8 else pictures.image
-    image, framing = _move(image, generator)
-    image = _light(image, generator)
-    image = _disturb(image, generator)
-    return Pictures(image, pictures.label, pictures.z, pictures.yaw_deg, pictures.pitch_deg, framing)
+    image, framing = _move(pictures.image, generator)
+    return replace(pictures, image=spoiled(image, generator), framing=framing)
 
 
 def _move(image: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -166,42 +299,22 @@ def _move(image: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Ten
         dim=1,
     )
     grid = F.affine_grid(inverse, list(image.shape), align_corners=False)
-    return 1 - F.grid_sample(1 - image, grid, mode="bilinear", padding_mode="zeros", align_corners=False), framing
-
-
-def _light(image: Tensor, generator: torch.Generator | None) -> Tensor:
-    def draw(low: float, high: float, share: float, channels: int = 1) -> Tensor:
-        value = low + (high - low) * torch.rand(len(image), channels, 1, 1, generator=generator)
-        return torch.where(torch.rand(len(image), 1, 1, 1, generator=generator) < share, value, 1.0)
-
-    gamma, gain, tint = draw(0.75, 1.35, 0.4), draw(0.85, 1.15, 0.4), draw(0.93, 1.07, 0.3, channels=3)
-    white = draw(0.85, 1.0, 0.3, channels=3)  # a background that is not quite white
-    empty = image.amin(dim=1, keepdim=True) > 0.995
-    lit = (image.clamp_min(1e-4) ** gamma * gain * tint).clamp(0, 1)
-    return torch.where(empty, image * white, lit)
-
-
-def _disturb(image: Tensor, generator: torch.Generator | None) -> Tensor:
-    blur = torch.rand(len(image), 1, 1, 1, generator=generator)
-    soft = F.avg_pool2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    image = torch.lerp(image, soft, blur * (torch.rand(len(image), 1, 1, 1, generator=generator) < 0.3))
-    strength = 0.05 * torch.rand(len(image), 1, 1, 1, generator=generator) ** 2
-    return (image + strength * torch.randn(image.shape, generator=generator)).clamp(0, 1)
+    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False), framing
 
 
 def with_flat_strangers(pictures: Pictures, share: float, generator: torch.Generator) -> Pictures:
     """Replace the last `share` of a batch by flat strangers (made from those pictures, before `augment`)."""
     count = round(share * len(pictures))
-    image = pictures.image.float() / 255
+    image = pictures.image.clone()
     kept = len(pictures) - count
     image[kept:] = drawn(image[kept:], generator)
     label = pictures.label.clone()
     label[kept:] = STRANGER
-    return Pictures(image, label, pictures.z, pictures.yaw_deg, pictures.pitch_deg, pictures.framing)
+    return replace(pictures, image=image, label=label)
 
 
 def held_out(per_class: int, *, first_seed: int, draw_z: Callable[[Sequence[int], int], Tensor]) -> Pictures:
-    """Draw toys nobody trains on: latents of numpy's `RandomState(seed)`, as `evaluate.py` uses them."""
+    """Draw things nobody trains on: latents of numpy's `RandomState(seed)`, as `evaluate.py` uses them."""
     generator = torch.Generator().manual_seed(first_seed)
     parts = []
     for label in range(len(CLASSES)):

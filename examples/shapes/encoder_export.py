@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 
 import torch
+from dataset import CLASSES
 from encoder import encoder_config, judged_pictures, validate
-from encoder_data import STRANGER, Pictures, Pool, augment, draw_strangers, draw_toys
+from encoder_data import STRANGER, Pictures, Pool, Scenes, augment, draw_strangers, draw_things
 from strangers import FLAT, drawn, snowman, table
 from torch import Tensor
 
@@ -54,7 +55,7 @@ def familiarity_table(encoder: PhotoEncoder, toys: Pictures) -> dict[str, float]
     solids = {"assemblies": None, "snowman": snowman, "table": table}
     for name, kind in solids.items():
         drawings = [draw_strangers(5, generator, kind=kind) for _ in range(12)]
-        kinds[name] = Pictures.concatenate(drawings).image.float() / 255
+        kinds[name] = Scenes.concatenate(drawings).lit(generator).image
     base = toys.image[torch.randperm(len(toys), generator=generator)[:60]]
     for drawer in FLAT:
         kinds[drawer.__name__.strip("_")] = drawn(base, generator, (drawer,))
@@ -69,11 +70,11 @@ def main() -> None:
     options = parser.parse_args()
     encoder = build(options.run)
     torch.manual_seed(1)
-    seen = Pool(options.run / "pictures").sample(FITTED)
-    seen = augment(seen[seen.label != STRANGER])
     generator = torch.Generator().manual_seed(99)
-    fresh = Pictures.concatenate([draw_toys(label, CALIBRATED // 10, generator) for label in range(10)])
-    fit_familiarity(encoder, seen, augment(fresh, generator))
+    seen = Pool(options.run / "pictures").sample(FITTED).lit(generator)
+    seen = augment(seen[seen.label != STRANGER])
+    fresh = Scenes.concatenate([draw_things(label, CALIBRATED // 10, generator) for label in range(len(CLASSES))])
+    fit_familiarity(encoder, seen, augment(fresh.lit(generator), generator))
     path = save_encoder(encoder, options.out)
     judged = judged_pictures(40)
     numbers = {kind: validate(encoder, pictures) for kind, pictures in judged.items()}

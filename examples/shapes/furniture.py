@@ -6,13 +6,14 @@ sweethome3d-furniture brings five; KatorLegaz (CC-BY 3.0), BlendSwap-CC-0 and Bl
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -53,14 +54,14 @@ class Entry:
         return hashlib.sha256(f"{self.set_name}/{self.number}".encode()).digest()[0] % 3 == 0
 
 
-def read_set(folder: Path) -> list[Entry]:
-    """List the models of a set that are of a class of ours."""
+def read_set(folder: Path, classes: Mapping[str, tuple[str, str]] = CLASSES) -> list[Entry]:
+    """List the models of a set that are of a class of ours, or of those given."""
     text = (folder / CATALOGUE).read_text(encoding="latin-1")
     found = dict(re.findall(r"^(\w+#\d+)=(.*)$", text, re.MULTILINE))
     entries = []
     for number in range(1, 1 + sum(key.startswith("name#") for key in found)):
         name = found.get(f"name#{number}", "").strip()
-        for class_name, (words, others) in CLASSES.items():
+        for class_name, (words, others) in classes.items():
             if re.search(words, name, re.IGNORECASE) and not re.search(others, name, re.IGNORECASE):
                 path = folder / found[f"model#{number}"].strip().lstrip("/")
                 creator = found.get(f"creator#{number}", "").strip()
@@ -114,29 +115,32 @@ class Model:
             The picture in [0, 1], and the coverage.
         """
         side = size * samples
+        hit, albedo, normal = self.surface(camera, side)
+        rgb = np.ones((side, side, 3))
+        rgb[hit] = albedo
+        if lit:
+            rgb[hit] *= _light(normal)[:, None]
+        stacked = torch.from_numpy(np.concatenate([rgb, hit[..., None]], axis=-1)).permute(2, 0, 1).float()
+        small = F.avg_pool2d(stacked[None], samples)[0]
+        return small[:3].clamp(0, 1), small[3:]
+
+    def surface(
+        self, camera: Camera, side: int
+    ) -> tuple[Bool[np.ndarray, "n n"], Float[np.ndarray, "hits 3"], Float[np.ndarray, "hits 3"]]:
+        """Find what every pixel sees: whether there is anything, and the colours and normals of what there is.
+
+        Normals are of length 1 and on the camera's side: both sides of a face are seen.
+        """
         cam2world, projection = camera.cam2world.double().numpy(), camera.intrinsics.double().numpy()
         image = ((self.corners - cam2world[:3, 3]) @ cam2world[:3, :3]) @ projection.T
         pixels = np.concatenate([image[..., :2] * side - 0.5 * image[..., 2:], image[..., 2:]], axis=-1)
         seen = rasterize(np.ascontiguousarray(pixels), side)
         hit = seen.face >= 0
-        rgb = np.ones((side, side, 3))
         faces, shares = seen.face[hit], seen.shares[hit].astype(np.float64)
-        rgb[hit] = self._albedo(faces, shares)
-        if lit:
-            rgb[hit] *= self._light(faces, shares, camera)[:, None]
-        stacked = torch.from_numpy(np.concatenate([rgb, hit[..., None]], axis=-1)).permute(2, 0, 1).float()
-        small = F.avg_pool2d(stacked[None], samples)[0]
-        return small[:3].clamp(0, 1), small[3:]
-
-    def _light(self, faces: np.ndarray, shares: np.ndarray, camera: Camera) -> Float[np.ndarray, " n"]:
         normal = np.einsum("pk,pkc->pc", shares, self.normals[faces])
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        towards = camera.forward.double().numpy()
-        normal *= -np.sign(normal @ towards + 1e-12)[:, None]  # both sides of a face are seen
-        sun = np.maximum(normal @ (np.array(SUN) / np.linalg.norm(SUN)), 0)
-        up = (normal[:, 1] + 1) / 2
-        light: np.ndarray = SUN_SHARE * sun + SKY_SHARE * up + GROUND_SHARE * (1 - up)
-        return light
+        normal *= -np.sign(normal @ camera.forward.double().numpy() + 1e-12)[:, None]
+        return hit, self._albedo(faces, shares), normal
 
     def _albedo(self, faces: np.ndarray, shares: np.ndarray) -> Float[np.ndarray, "n 3"]:
         uv, part = np.einsum("pk,pkc->pc", shares, self.uv[faces]), self.part[faces]
@@ -151,3 +155,11 @@ def _color(mesh: trimesh.Trimesh) -> Float[np.ndarray, "3"]:
     """The one colour of a part without texture."""
     diffuse = getattr(getattr(mesh.visual, "material", None), "diffuse", None)
     return np.full(3, GREY) if diffuse is None else np.asarray(diffuse, np.float64)[:3] / 255
+
+
+def _light(normal: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+    """What a sky with a sun gives to faces."""
+    sun = np.maximum(normal @ (np.array(SUN) / np.linalg.norm(SUN)), 0)
+    up = (normal[:, 1] + 1) / 2
+    light: np.ndarray = SUN_SHARE * sun + SKY_SHARE * up + GROUND_SHARE * (1 - up)
+    return light

@@ -1,4 +1,4 @@
-"""Signed distance primitives, masks and colours from which the ten toy classes are built.
+"""Signed distance primitives, masks and colours from which the classes are built.
 
 Every coordinate and every distance is `[b, n]`: b shapes, n points each. A size is a number or `[b, 1]`,
 one value per shape. Distances are negative inside; where a formula is not exact its gradient norm near the
@@ -19,17 +19,21 @@ Size = float | Float[Tensor, "b 1"]
 Color = Float[Tensor, "b _ 3"]  # one colour per shape or one per point
 
 EDGE = 0.005  # half the width over which a painted edge blends, world units
+REACH = 0.462  # from the origin, world units
+FADING = 2.0  # world units a part shrinks by per unit of the parameter that takes it away
 
 
 class Solid:
     """Union of coloured parts. Colours are functions, so asking for distances alone never computes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Size = 1.0) -> None:
+        """Begin with nothing; `scale` is what the coordinates were multiplied by (see `fitted`)."""
+        self._scale = scale
         self._parts: list[tuple[Coord, Callable[[], Color]]] = []
 
     def add(self, distance: Coord, color: Callable[[], Color]) -> None:
         """Add a part; where parts overlap, the deeper one gives the colour."""
-        self._parts.append((distance, color))
+        self._parts.append((distance / self._scale, color))
 
     def distance(self) -> Coord:
         """Signed distance of the union."""
@@ -70,7 +74,7 @@ def length(*components: Coord) -> Coord:
     return (total + 1e-12).sqrt()
 
 
-def _rounded_corner(excess: tuple[Coord, ...], rounding: float) -> Coord:
+def _rounded_corner(excess: tuple[Coord, ...], rounding: Size) -> Coord:
     """Distance to a corner region whose faces are at `excess = -rounding`."""
     largest = excess[0]
     for component in excess[1:]:
@@ -78,18 +82,18 @@ def _rounded_corner(excess: tuple[Coord, ...], rounding: float) -> Coord:
     return length(*(component.clamp_min(0) for component in excess)) + largest.clamp_max(0) - rounding
 
 
-def box(x: Coord, y: Coord, z: Coord, half: tuple[Size, Size, Size], rounding: float = 0.0) -> Coord:
+def box(x: Coord, y: Coord, z: Coord, half: tuple[Size, Size, Size], rounding: Size = 0.0) -> Coord:
     """Box around the origin with half sides `half`, edges rounded inside these sides."""
     excess = tuple(c.abs() - (h - rounding) for c, h in zip((x, y, z), half, strict=True))
     return _rounded_corner(excess, rounding)
 
 
-def rectangle(a: Coord, b: Coord, half_a: Size, half_b: Size, rounding: float = 0.0) -> Coord:
+def rectangle(a: Coord, b: Coord, half_a: Size, half_b: Size, rounding: Size = 0.0) -> Coord:
     """Rectangle in two coordinates; revolve it by passing a radius, extrude it by ignoring the third."""
     return _rounded_corner((a.abs() - (half_a - rounding), b.abs() - (half_b - rounding)), rounding)
 
 
-def disc(radius: Coord, height: Coord, half_radius: Size, half_height: Size, rounding: float = 0.0) -> Coord:
+def disc(radius: Coord, height: Coord, half_radius: Size, half_height: Size, rounding: Size = 0.0) -> Coord:
     """Cylinder given the distance from its axis and the coordinate along it."""
     return rectangle(radius, height, half_radius, half_height, rounding)
 
@@ -144,10 +148,38 @@ def smooth_max(a: Coord, b: Coord, width: float) -> Coord:
     return -smooth_min(-a, -b, width)
 
 
-def rotate(a: Coord, b: Coord, angle: float) -> tuple[Coord, Coord]:
+def rotate(a: Coord, b: Coord, angle: Size) -> tuple[Coord, Coord]:
     """Turn the (a, b) plane by `angle` radians."""
-    cos, sin = math.cos(angle), math.sin(angle)
+    angle = torch.as_tensor(angle, dtype=a.dtype, device=a.device)
+    cos, sin = torch.cos(angle), torch.sin(angle)
     return a * cos - b * sin, a * sin + b * cos
+
+
+def capsule(offset: tuple[Coord, ...], axis: tuple[Size, ...], radius: Size) -> Coord:
+    """Rod with round ends from the origin of `offset` to `axis`."""
+    along = sum(o * a for o, a in zip(offset, axis, strict=True)) / sum(a * a for a in axis)
+    t = along.clamp(0, 1)
+    return length(*(o - a * t for o, a in zip(offset, axis, strict=True))) - radius
+
+
+def fitted(points: Float[Tensor, "b n 3"], reach: Size) -> tuple[Coord, Coord, Coord, Size]:
+    """Coordinates in which a thing reaching `reach` from the origin fits the ball every camera sees whole.
+
+    Returns x, y and z, and what they were multiplied by (1 where the thing is small enough): give that to `Solid`.
+    """
+    scale = (torch.as_tensor(reach, dtype=points.dtype, device=points.device) / REACH).clamp_min(1)
+    x, y, z = points.unbind(-1)
+    return x * scale, y * scale, z * scale, scale
+
+
+def where_above(distance: Coord, u: Float[Tensor, "b k"], index: int, threshold: float) -> Coord:
+    """Keep a part where one latent parameter is above `threshold`; it shrinks away just below."""
+    return distance + FADING * (threshold - u[:, index : index + 1]).clamp_min(0)
+
+
+def where_below(distance: Coord, u: Float[Tensor, "b k"], index: int, threshold: float) -> Coord:
+    """Keep a part where one latent parameter is below `threshold`; it shrinks away just above."""
+    return distance + FADING * (u[:, index : index + 1] - threshold).clamp_min(0)
 
 
 def fold_sectors(x: Coord, z: Coord, count: int, offset: float = 0.0) -> tuple[Coord, Coord]:

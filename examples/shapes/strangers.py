@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Points = Float[Tensor, "b n 3"]
-Params = Float[Tensor, "b 10"]
+Params = Float[Tensor, "b k"]
 Drawer = Callable[[Tensor, torch.Generator], Tensor]
 
 

@@ -1,7 +1,5 @@
 """Ground-truth pictures of the toys by sphere tracing."""
 
-import math
-
 import torch
 from dataset import Kind, gradient, parameters, shaded_color, signed_distance
 from jaxtyping import Bool, Float, Int
@@ -16,19 +14,20 @@ HIT = 0.0005  # rays this close to the surface have arrived
 
 
 def camera_rays(
-    cam2world: Float[Tensor, "b 4 4"], fov_y_deg: float, resolution: int
+    cam2world: Float[Tensor, "b 4 4"], fov_y_deg: float | Float[Tensor, " b"], resolution: int
 ) -> tuple[Float[Tensor, "b 1 3"], Float[Tensor, "b n 3"]]:
     """Camera position and unit directions through pixel centres, row by row from the top left."""
-    reach = 2 * math.tan(math.radians(fov_y_deg) / 2)
-    grid = ((torch.arange(resolution, device=cam2world.device) + 0.5) / resolution - 0.5) * reach
+    reach = 2 * torch.as_tensor(fov_y_deg, dtype=cam2world.dtype, device=cam2world.device).deg2rad().div(2).tan()
+    grid = (torch.arange(resolution, device=cam2world.device) + 0.5) / resolution - 0.5
     down, right = torch.meshgrid(grid, grid, indexing="ij")
     rays = torch.stack([right, down, torch.ones_like(down)], dim=-1).reshape(1, -1, 3)
+    rays = rays * torch.stack([reach, reach, torch.ones_like(reach)], dim=-1).reshape(-1, 1, 3)
     return cam2world[:, None, :3, 3], F.normalize(rays @ cam2world[:, :3, :3].transpose(1, 2), dim=-1)
 
 
 @torch.no_grad()
 def render(
-    z: Float[Tensor, "b 10"],
+    z: Float[Tensor, "b k"],
     kind: Kind,
     cam2world: Float[Tensor, "b 4 4"],
     fov_y_deg: float,
@@ -51,7 +50,7 @@ def render(
     """
     u, side = parameters(z), resolution * supersample
     origins, directions = camera_rays(cam2world.to(z), fov_y_deg, side)
-    distance, hit = _trace(origins, directions, u, kind)
+    distance, hit = trace(origins, directions, u, kind)
     rgb = torch.where(hit[..., None], _shade(origins, directions, distance, hit, u, kind), 1.0)
     covered = hit.to(rgb)[..., None]
     layers = torch.cat([rgb, covered, covered * distance[..., None], distance[..., None]], dim=-1)
@@ -60,8 +59,8 @@ def render(
     return image[:, :3], alpha, torch.where(alpha > 0, seen / alpha.clamp_min(1e-6), anything)
 
 
-def _trace(
-    origins: Float[Tensor, "b 1 3"], directions: Float[Tensor, "b n 3"], u: Float[Tensor, "b 10"], kind: Kind
+def trace(
+    origins: Float[Tensor, "b 1 3"], directions: Float[Tensor, "b n 3"], u: Float[Tensor, "b k"], kind: Kind
 ) -> tuple[Float[Tensor, "b n"], Bool[Tensor, "b n"]]:
     """March every ray from the near side of the ball until it meets the surface or leaves the ball."""
     middle = -(origins * directions).sum(-1)
@@ -72,7 +71,7 @@ def _trace(
         moving = (gap > HIT) & (travelled < end)
         if not moving.any():
             break
-        rays = _first(moving)
+        rays = first(moving)
         ahead, heading = travelled.gather(1, rays), directions.gather(1, rays[..., None].expand(-1, -1, 3))
         for _ in range(STEPS_PER_ROUND):
             step = signed_distance(origins + ahead[..., None] * heading, u, kind)
@@ -87,16 +86,16 @@ def _shade(
     directions: Float[Tensor, "b n 3"],
     distance: Float[Tensor, "b n"],
     hit: Bool[Tensor, "b n"],
-    u: Float[Tensor, "b 10"],
+    u: Float[Tensor, "b k"],
     kind: Kind,
 ) -> Float[Tensor, "b n 3"]:
     """Shaded colour where rays hit; ones elsewhere, or the colour of some point that will not be used."""
-    rays = _first(hit)[..., None].expand(-1, -1, 3)
+    rays = first(hit)[..., None].expand(-1, -1, 3)
     points = origins + distance.gather(1, rays[..., 0])[..., None] * directions.gather(1, rays)
     normals = F.normalize(gradient(points, u, kind), dim=-1)
     return torch.ones_like(directions).scatter(1, rays, shaded_color(points, normals, u, kind))
 
 
-def _first(chosen: Bool[Tensor, "b n"]) -> Int[Tensor, "b k"]:
-    """Indices of the chosen entries of each row, filled up with others to the longest row."""
+def first(chosen: Bool[Tensor, "b n"]) -> Int[Tensor, "b k"]:
+    """Return the indices of the chosen entries of each row, filled up with others to the longest row."""
     return chosen.to(torch.uint8).sort(dim=1, descending=True).indices[:, : int(chosen.sum(dim=1).max())]

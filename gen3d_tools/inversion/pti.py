@@ -16,7 +16,7 @@ from gen3d_tools.generators.latents import class_index as index_of
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.progress import Checkpoint, Progress, Stage, State, StepReport
 from gen3d_tools.inversion.results.result import InversionResult
-from gen3d_tools.inversion.results.score import input_scores, score, warnings_for
+from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import InversionSettings, preset
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior
 from gen3d_tools.inversion.stages.objective import Objective, target_of
@@ -210,7 +210,9 @@ class Inversion:
         prior = self._prior(start.class_index)
         layers = ws[:, : self.generator.num_ws - self.generator.own_rows]
         metrics = score(self.photos[0], prior, layers, start.class_index, first, second, self.encoder, self.distance)
-        return replace(made, metrics=metrics, warnings=warnings_for(metrics))
+        asked = [self.base.class_names[index] for index in self.classes if index is not None]
+        advice = advice_for(metrics, self.photos[0], start.class_index, asked, self.settings, self.encoder)
+        return replace(made, metrics=metrics, warnings=(*warnings_for(metrics), *advice))
 
     def preview(self, size: int = 128) -> Float[Tensor, "3 _ _"]:
         """Draw the object as it stands, from the camera of the first photo, before any super-resolution.

@@ -8,7 +8,7 @@ distance that needs no download, and it tells how familiar a picture is before a
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -36,10 +36,14 @@ _FORMAT, _VERSION = "gen3d-tools-encoder", "1"
 class EncoderConfig(NetworkConfig):
     """What the network is; stored with its weights."""
 
+    later: ClassVar[tuple[str, ...]] = ("fov_min_deg", "fov_max_deg")
+
     class_names: tuple[str, ...]
     z_dim: int
     pitch_min_deg: float  # range of the pictures it was trained on
     pitch_max_deg: float
+    fov_min_deg: float | None = None  # range of vertical fields of view, where the network tells them
+    fov_max_deg: float | None = None
     image_size: int = 64  # pictures are brought to this side first
     widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of the stages; each halves the picture
     refine_blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual convolutions of each stage
@@ -55,6 +59,10 @@ class EncoderConfig(NetworkConfig):
             raise ValueError(f"need one entry per stage, got {len(self.refine_blocks)} for {len(self.widths)} widths")
         if not self.pitch_min_deg < self.pitch_max_deg:
             raise ValueError(f"need pitch_min_deg < pitch_max_deg, got {self.pitch_min_deg}, {self.pitch_max_deg}")
+        if (self.fov_min_deg is None) != (self.fov_max_deg is None):
+            raise ValueError(f"need fov_min_deg and fov_max_deg or neither, got {self.fov_min_deg}, {self.fov_max_deg}")
+        if self.fov_min_deg is not None and not 0 < self.fov_min_deg < (self.fov_max_deg or 0) < 180:
+            raise ValueError(f"need 0 < fov_min_deg < fov_max_deg < 180, got {self.fov_min_deg}, {self.fov_max_deg}")
         if min(len(self.class_names), self.z_dim, self.yaw_bins, self.neck_channels, self.hidden, *self.widths) < 1:
             raise ValueError("every size must be at least 1")
 
@@ -109,6 +117,7 @@ class PhotoEncoder(nn.Module):
         self.pitch_head = nn.Linear(config.hidden, 1)
         self.z_head = nn.Linear(config.hidden, config.z_dim)
         self.framing_head = nn.Linear(config.hidden, 4)
+        self.fov_head = None if config.fov_min_deg is None else nn.Linear(config.hidden, 1)
         self.familiarity = OutOfDistributionScore(classes, sum(config.widths), _RANK)
 
     def forward(self, images: Float[Tensor, "b 3 n n"], class_index: Int[Tensor, " b"] | None = None) -> Prediction:
@@ -135,12 +144,21 @@ class PhotoEncoder(nn.Module):
             pitch_deg=middle + half * self.pitch_head(hidden)[:, 0],
             z=z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt(),
             framing=self.framing_head(hidden) * hidden.new_tensor(_FRAMING_UNITS),
+            fov_deg=self._fov(hidden),
             known_logit=known_logit,
             familiarity=self.familiarity(features, known_logit),
             unlikeness=self.familiarity.unlikeness(features),
             embedding=embedding,
             features=features,
         )
+
+    def _fov(self, hidden: Float[Tensor, "b hidden"]) -> Float[Tensor, " b"] | None:
+        """Vertical field of view in degrees, read as a place between the logarithms of the range's ends."""
+        low, high = self.config.fov_min_deg, self.config.fov_max_deg
+        if self.fov_head is None or low is None or high is None:
+            return None
+        fov_deg: Tensor = low * (high / low) ** self.fov_head(hidden)[:, 0].sigmoid()
+        return fov_deg
 
     def features(self, images: Float[Tensor, "b 3 n n"]) -> tuple[Tensor, ...]:
         """Compute the feature maps alone, from fine to coarse."""

@@ -40,6 +40,9 @@ class Prediction:
     features: tuple[Tensor, ...]
     """Feature maps of the stages, [b, channels, side, side], from fine to coarse."""
 
+    fov_deg: Float[Tensor, " b"] | None = None
+    """Vertical field of view of the picture, degrees; None from an encoder that does not tell."""
+
     @property
     def class_index(self) -> Int[Tensor, " b"]:
         """The most likely class."""

@@ -127,3 +127,31 @@ def test_a_folder_without_sets_is_refused(real_models, tmp_path, capsys):
         real_models.main([str(tmp_path), "--out", str(tmp_path / "out")])
     assert "unpack the .sh3f files" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_layers_of_a_model_are_lit_like_those_of_traced_things(real_models, furniture_set):
+    import artists
+    import encoder_data
+
+    generator = torch.Generator().manual_seed(0)
+    scenes = encoder_data.model_scenes(real_models.read_set(furniture_set)[0], 3, generator)
+    alpha, albedo = scenes.tensors["alpha"], scenes.tensors["albedo"].float()
+    assert (scenes.tensors["label"] == encoder_data.CLASSES.index("chair")).all()
+    assert scenes.tensors["z"].isnan().all()
+    covered = (alpha == 255).expand_as(albedo)
+    assert albedo[covered].view(-1).unique().numel() >= 2  # its own two colours, whatever order channels come in
+    normal = scenes.tensors["normal"].float() / 127.5 - 1
+    torch.testing.assert_close(normal.norm(dim=1)[alpha[:, 0] == 255].mean(), torch.tensor(1.0), atol=0.02, rtol=0)
+    pictures = scenes.lit(generator)
+    assert pictures.image.shape == (3, 3, encoder_data.SIZE, encoder_data.SIZE)
+    assert scenes.tensors["lit"].shape[1] == artists.LIGHTS
+
+
+def test_strangers_among_the_models_are_neither_ours_nor_near(furniture_set):
+    import artists
+
+    (furniture_set / artists.CATALOGUE).write_text(
+        "".join(f"name#{i}={name}\nmodel#{i}=/{i}.obj\n" for i, name in enumerate(("Bookcase", "Sofa", "Oak chair"), 1))
+    )
+    names = [entry.name for entry in artists.read_set(furniture_set, artists.OTHERS)]
+    assert names == ["Bookcase"]

@@ -10,11 +10,12 @@ from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
-from gen3d_tools.inversion.results.score import input_scores, score, warnings_for
+from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import PRESETS, SHORT_NAMES, InversionSettings, preset
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
+from gen3d_tools.wording import options_are_typed
 
 QUICK = InversionSettings().changed(
     resolution=12,
@@ -217,6 +218,23 @@ def test_the_score_is_that_of_the_untouched_model(tiny_generator, psnr, fit):
     assert metrics["fit"] == fit
     assert bool(warnings_for(metrics)) == (fit != "good")
     assert ("nothing this model knows" in " ".join(warnings_for(metrics))) == (fit == "poor")
+
+
+@pytest.mark.parametrize(
+    ("fit", "classes", "name", "wanted", "unwanted"),
+    [
+        ("good", ("ball", "cube"), "balanced", (), ("help",)),
+        ("poor", ("ball", "cube"), "balanced", ("--class cube", "if it is no ball", "--mask", "--preset best"), ()),
+        ("fair", ("ball",), "fast", ("--mask", "--preset best"), ("--class",)),
+        ("poor", (), "best", ("--mask", "another model"), ("--class", "--preset")),
+    ],
+)
+def test_what_fits_badly_comes_with_what_to_try_next(tiny_generator, fit, classes, name, wanted, unwanted):
+    with options_are_typed():
+        lines = " ".join(advice_for({"fit": fit}, _photo(tiny_generator), 0, classes, preset(name), None))
+    assert all(words in lines for words in wanted)
+    assert not any(words in lines for words in unwanted)
+    assert bool(lines) == bool(wanted)
 
 
 def test_settings_come_back_and_refuse_what_is_wrong():

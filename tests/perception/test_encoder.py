@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gen3d_tools.checkpoints.native import ENCODER_NAME
@@ -235,3 +236,30 @@ def test_one_percent_of_the_known_fall_below_the_border(judge):
 
 def test_the_doubtful_witness_counts(judge):
     assert familiarity_at(judge, 0.0, 0.0, logit=-5.0) < 0.01
+
+
+def test_an_encoder_of_lenses_answers_within_their_range_and_others_say_nothing(encoder):
+    assert encoder(torch.rand(2, 3, 16, 16)).fov_deg is None
+    telling = PhotoEncoder(tiny_config(fov_min_deg=10.0, fov_max_deg=60.0)).eval()
+    with torch.no_grad():
+        telling.fov_head.weight.mul_(100)
+        fov = telling(torch.rand(16, 3, 16, 16)).fov_deg
+    assert ((fov >= 10) & (fov <= 60)).all()
+    assert fov.unique().numel() > 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(10.0, None), (None, 60.0), (60.0, 10.0), (0.0, 60.0), (10.0, 180.0)])
+def test_a_range_of_lenses_is_whole_and_possible(low, high):
+    with pytest.raises(ValueError, match="fov_min_deg"):
+        tiny_config(fov_min_deg=low, fov_max_deg=high)
+
+
+def test_an_encoder_stored_before_lenses_were_told_loads(encoder, model_folder):
+    path = save_encoder(encoder, model_folder)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    config = json.loads(metadata["config"])
+    older = {name: value for name, value in config.items() if not name.startswith("fov_")}
+    assert len(older) == len(config) - 2
+    save_file(load_file(path), path, metadata | {"config": json.dumps(older)})
+    assert load_encoder(model_folder).config.fov_min_deg is None

@@ -1,5 +1,6 @@
 """How well an inversion explains its photo, and how far the photo is from anything the generator knows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,12 +10,14 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.inversion.results.result import Fit
+from gen3d_tools.inversion.settings import PRESETS, InversionSettings
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior
 from gen3d_tools.inversion.stages.objective import Target
 from gen3d_tools.perception.encoder import PhotoEncoder
 from gen3d_tools.perception.perceptual import PerceptualDistance
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.renderer import render
+from gen3d_tools.wording import option
 
 GOOD_PSNR, FAIR_PSNR = 22.0, 19.0
 """dB that the untouched generator reaches on the photo. Tuning makes any photo match; this number does not lie.
@@ -109,3 +112,38 @@ def warnings_for(metrics: dict[str, Any]) -> tuple[str, ...]:
     if metrics["fit"] == "poor":
         return (f"looks like nothing this model knows: {'; '.join(reasons)}; trust the photo's own side at most",)
     return (f"only roughly what this model knows: {'; '.join(reasons)}; look at the far side before you use it",)
+
+
+@torch.no_grad()
+def advice_for(
+    metrics: dict[str, Any],
+    photo: Photo,
+    found: int | None,
+    classes: Sequence[str],
+    settings: InversionSettings,
+    encoder: PhotoEncoder | None,
+) -> tuple[str, ...]:
+    """Say what to try next where the fit is not good; nothing where it is.
+
+    Args:
+        metrics: As `score` gives them.
+        photo: The first one.
+        found: Index of the class that was found.
+        classes: Names of those that came into question; one or none where it was told.
+        settings: Those of the inversion.
+        encoder: The model's; it knows which class is next.
+    """
+    if metrics["fit"] == "good":
+        return ()
+    tries = []
+    if len(classes) > 1 and found is not None:
+        others = [index for index in range(len(classes)) if index != found]
+        if encoder is not None:
+            chances = encoder(photo.rgb[None].to(next(encoder.parameters()).device)).class_logits[0]
+            others.sort(key=lambda index: -float(chances[index]))
+        other = option("class_name", classes[others[0]], typed="--class")
+        tries.append(f"{other} or what else it is, if it is no {classes[found]}")
+    tries.append(f"a mask of your own ({option('mask')}), if parts were cut off or background kept")
+    if settings.changed(seed=0) != PRESETS["best"]:
+        tries.append(f"{option('preset', 'best')} for more steps")
+    return (f"what may help: {'; '.join(tries)}; another model, if it is nothing that this one was trained on",)

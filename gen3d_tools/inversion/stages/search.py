@@ -28,6 +28,9 @@ from gen3d_tools.rendering.differentiable import onset_width
 
 _LIKELY = 0.02  # classes and directions below this probability are not tried
 _MODES = 3  # directions per class
+_SURE = 0.9  # of a direction: below, the one opposite is tried too, whatever the encoder makes of it
+_APART_DEG = 30.0  # directions nearer than this are one
+_EVIDENCE = 0.01  # of loss: what a factor e in probability weighs where explanations are compared
 _FRAMING_DOUBT = (0.08, 0.03, 0.03, 4.0)  # framing below this is within the encoder's error: the photo is framed
 _PRIOR_CAMERAS = 24  # of the generator's distribution, where no encoder names directions
 
@@ -100,17 +103,17 @@ class Search:
         starts = self.candidates(photo, classes, camera)
         small = target.shrunk(self.settings.search.resolution)
         if len(starts) > self.settings.search.starts:
-            starts = sorted(self._looked_at(starts, small), key=lambda one: one.loss)
+            starts = sorted(self._looked_at(starts, small), key=self._doubt)
         starts = starts[: self.settings.search.starts]
         if len(starts) == 1:
             return starts[0]
         keep = min(self.settings.search.keep, len(starts))
         steps = len(starts) * self.settings.search.steps + keep * self.settings.search.keep_steps
         refined = [self._refine(one, small, camera is None, self.settings.search.steps, steps) for one in starts]
-        best = sorted(refined, key=lambda one: one.loss)[:keep]
+        best = sorted(refined, key=self._doubt)[:keep]
         larger = target.shrunk(2 * self.settings.search.resolution)
         finer = [self._refine(one, larger, camera is None, self.settings.search.keep_steps, steps) for one in best]
-        return min(finer, key=lambda one: one.loss)
+        return min(finer, key=self._doubt)
 
     def candidates(self, photo: Photo, classes: Sequence[int | None], camera: Camera | None) -> list[Candidate]:
         """Give pairs of class and camera, likeliest first."""
@@ -137,6 +140,14 @@ class Search:
         judged = self._looked_at([replace(one, w=found.w) for one in starts], small)
         return min(judged, key=lambda one: one.loss).camera
 
+    @staticmethod
+    def _doubt(one: Candidate) -> float:
+        """Order explanations: by how badly they explain the photo, and how unlikely the encoder calls them.
+
+        By its loss alone a mug that leans on a colour loses to a mushroom of just that colour.
+        """
+        return one.loss - _EVIDENCE * math.log(max(one.probability, 1e-4))
+
     def _likely_classes(self, photo: Photo, classes: Sequence[int | None]) -> list[tuple[int | None, float]]:
         assert self.encoder is not None
         with torch.no_grad():
@@ -158,6 +169,7 @@ class Search:
         yaws, shares = prediction.yaw_modes(_MODES)
         modes = zip(yaws[0].tolist(), shares[0].tolist(), strict=True)
         likely = [(yaw, share) for index, (yaw, share) in enumerate(modes) if index == 0 or share > _LIKELY]
+        likely += _opposite(likely)
         return [Candidate(label, w, self._camera(prediction, yaw), chance * share) for yaw, share in likely]
 
     def _camera(self, prediction: Prediction, yaw_deg: float) -> Camera:
@@ -226,3 +238,15 @@ def picture_side(camera: Camera, box_side: float) -> float:
     """
     distance = -float((camera.position * camera.forward).sum())
     return distance / float(camera.intrinsics[1, 1]) if distance > 0 else box_side
+
+
+def _opposite(directions: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The direction from behind, where the encoder is in doubt: fronts and backs are what it confuses most.
+
+    Args:
+        directions: Degrees and probabilities, likeliest first.
+    """
+    yaw, share = directions[0]
+    flipped = (yaw + 360) % 360 - 180
+    near = any(abs((other - flipped + 180) % 360 - 180) < _APART_DEG for other, _ in directions)
+    return [] if share >= _SURE or near else [(flipped, _LIKELY)]

@@ -8,7 +8,7 @@ import torch
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.objective import target_of
-from gen3d_tools.inversion.stages.search import Search, picture_side
+from gen3d_tools.inversion.stages.search import Search, _opposite, picture_side
 from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder
 from gen3d_tools.photos.photo import Photo
 
@@ -105,3 +105,23 @@ def test_the_start_is_the_same_whatever_the_seed(tiny_generator, encoder):
         found.append(search.find(PHOTO, target_of(PHOTO, field, settings), [0, 1], None))
     assert torch.equal(found[0].w, found[1].w)
     assert torch.equal(found[0].camera.cam2world, found[1].camera.cam2world)
+
+
+@pytest.mark.parametrize(
+    ("directions", "added"),
+    [
+        ([(40.0, 0.95)], []),
+        ([(40.0, 0.6)], [-140.0]),
+        ([(-170.0, 0.6), (60.0, 0.2)], [10.0]),
+        ([(40.0, 0.5), (-150.0, 0.4)], []),  # tried already
+    ],
+)
+def test_a_doubtful_direction_is_tried_from_behind_too(directions, added):
+    assert [yaw for yaw, _ in _opposite(directions)] == pytest.approx(added)
+
+
+def test_of_two_explanations_alike_the_likelier_class_is_taken(search):
+    likely, unlikely = (replace(one, loss=0.2) for one in search.candidates(PHOTO, [0, 1], None)[:2])
+    likely, unlikely = replace(likely, probability=0.9), replace(unlikely, probability=0.03, loss=0.19)
+    assert min(likely, unlikely, key=search._doubt) is likely
+    assert min(likely, replace(unlikely, loss=0.1), key=search._doubt).loss == 0.1  # much better is better
