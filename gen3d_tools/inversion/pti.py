@@ -212,7 +212,7 @@ class Inversion:
         metrics = score(self.photos[0], prior, layers, start.class_index, first, second, self.encoder, self.distance)
         asked = [self.base.class_names[index] for index in self.classes if index is not None]
         advice = advice_for(metrics, self.photos[0], start.class_index, asked, self.settings, self.encoder)
-        return replace(made, metrics=metrics, warnings=(*warnings_for(metrics), *advice))
+        return replace(made, metrics=metrics, warnings=warnings_for(metrics), advice=advice)
 
     def preview(self, size: int = 128) -> Float[Tensor, "3 _ _"]:
         """Draw the object as it stands, from the camera of the first photo, before any super-resolution.

@@ -108,7 +108,7 @@ def named_pictures(cameras):
     ("arguments", "message"),
     [
         (("--cameras-out", "blender", "-o", "set"), "cameras are written for nerfstudio or colmap, not 'blender'"),
-        (("--cameras-out", "colmap", "-o", "a.png"), "several files, and a.png is one; name a folder: a/"),
+        (("--cameras-out", "colmap", "-o", "a.png"), "several files, and a.png is one; name a folder, such as a/"),
         (("--cameras-out", "colmap", "--show", "depth"), "add rgb: --show rgb,depth"),
         (("--cameras-out", "colmap", "--seeds", "0-1"), "shows one object, 2 are named"),
         (("--cameras-out", "colmap", "--grid"), "a sheet is no set of pictures"),

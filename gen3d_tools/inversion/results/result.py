@@ -42,6 +42,8 @@ class InversionResult:
     """Loss of every step, by stage: "stage_one", "stage_two"."""
     warnings: tuple[str, ...] = ()
     """What a person should know before trusting the result, one line each."""
+    advice: tuple[str, ...] = ()
+    """What to try next where the fit is not good; it names options as they are called here, so no file keeps it."""
     fields: dict[Generator, RadianceField] = field(default_factory=dict, repr=False)
     """The object by each generator, kept once made."""
 

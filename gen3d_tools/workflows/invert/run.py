@@ -379,8 +379,8 @@ def _details(result: InversionResult) -> dict[str, Any]:
 
 def _report(result: InversionResult, target: Path, reporter: Reporter) -> None:
     """Tell how far to trust what was found, then what it is: nobody reads on after a path."""
-    for line in result.warnings:
-        reporter.say(f"warning: {line}")
+    for line in (*[f"warning: {line}" for line in result.warnings], *result.advice):
+        reporter.say(line)
     before, after = (result.metrics[stage]["psnr"] for stage in ("stage_one", "stage_two"))
     found = _details(result)
     what = f"{found['class'] or 'object'} seen from yaw {found['yaw_deg']:.0f}°, pitch {found['pitch_deg']:.0f}°"
