@@ -48,7 +48,13 @@ class TrainOptions:
     device: str = "auto"
 
     def load(self) -> Recipe:
-        """Read the recipe with everything that is set otherwise."""
+        """Read the recipe with everything that is set otherwise.
+
+        Raises:
+            InputError: Something does not fit, the minutes included.
+        """
+        if self.minutes is not None and not self.minutes > 0:
+            raise InputError(f"minutes is {self.minutes:g}, it must be more than 0")
         return load_recipe(
             self.recipe,
             small=self.small,
@@ -80,8 +86,6 @@ def train(
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
     folder, recipe = Path(out), options.load()
-    if options.minutes is not None and not options.minutes > 0:
-        raise InputError(f"minutes is {options.minutes:g}, it must be more than 0")
     check_folder(folder, options.resume, recipe)
     return train_here(Path(pictures), folder, options, reporter)
 

@@ -106,7 +106,10 @@ def train_on_cluster(
             ends = None if options.minutes is None else time.time() + 60 * options.minutes
             pictures_path = Path(pictures).absolute()
             task = _Task(pictures_path, folder, Path(notes), options, ends, versions(), are_options_typed())
-            _fit(task, count, uses_gpus=uses_gpus, total=round(recipe.run.kimg * 1000), reporter=reporter)
+            try:
+                _fit(task, count, uses_gpus=uses_gpus, total=round(recipe.run.kimg * 1000), reporter=reporter)
+            finally:  # nobody writes notes any more when they are removed
+                import_module("ray").shutdown()
     except KeyboardInterrupt as interrupt:
         if not (folder / STATE_NAME).exists():
             raise Interrupted("interrupted before the first snapshot", number=signal_of(interrupt)) from interrupt
@@ -151,7 +154,7 @@ def _fit(task: _Task, count: int, *, uses_gpus: bool, total: int, reporter: Repo
         _look(task, done, reporter)
         try:
             fitted.result()
-        except train.TrainingFailedError as error:
+        except (train.TrainingFailedError, import_module("ray").exceptions.RayError) as error:
             raise Gen3DError(f"Ray Train ended the run: {str(error).splitlines()[-1]}") from error
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -103,6 +103,8 @@ def test_a_run_that_cannot_be_spread_is_refused_before_any_work(tmp_path, monkey
     ):
         train_on_cluster(pictures, tmp_path / "run", OPTIONS)
     monkeypatch.setattr(cluster, "find_spec", lambda name: name)
+    with pytest.raises(InputError, match="minutes is -5, it must be more than 0"):
+        train_on_cluster(pictures, tmp_path / "run", replace(OPTIONS, minutes=-5))
     with pytest.raises(InputError, match="2 rounds of 4 pictures cannot be shared by 3 processes"):
         train_on_cluster(pictures, tmp_path / "run", OPTIONS, workers=3)
     assert not list(tmp_path.glob("*run*"))

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from gen3d_tools.training.processes import own_device
 from tests.training.tiny import write_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -35,3 +37,16 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
     for name, gradient in alone.items():
         largest = float(gradient.abs().max())
         assert float((gradient - together[name]).abs().max()) <= 1e-5 * max(largest, 1.0), name
+
+
+def test_each_process_has_a_gpu_of_its_own(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert own_device(torch.device("cuda")) == torch.device("cuda")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert own_device(torch.device("cuda")) == torch.device("cuda", 3)
+    assert chosen == [torch.device("cuda", 3)]
+    for asked in (torch.device("cuda", 1), torch.device("cpu")):  # as they were named
+        assert own_device(asked) == asked
+    assert len(chosen) == 1
