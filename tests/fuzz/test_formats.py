@@ -1,4 +1,4 @@
-"""Fifty spoilt files of every format in each run of the tests; `make fuzz SECONDS=600` reads more."""
+"""A hundred spoilt files of every format in each run of the tests; `make fuzz SECONDS=600` reads more."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ pytest.importorskip("resource", reason="limits are those of POSIX systems")
 from tests.fuzz.__main__ import formats
 
 ROOT = Path(__file__).parents[2]
-CASES = 50
+CASES = 100
 
 
 @pytest.fixture(scope="module")
