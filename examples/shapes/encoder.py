@@ -204,9 +204,12 @@ class Trainer:
             raise SystemExit(f"--start: {model} has no encoder")
         known = {name: value for name, value in other.state_dict().items() if not name.startswith("familiarity")}
         for network in (self.model, self.average):
-            missing, unknown = network.load_state_dict(known, strict=False)
-            assert not unknown, unknown
-            assert all(name.startswith(("familiarity", "fov_head")) for name in missing), missing
+            new = {
+                name: value
+                for name, value in network.state_dict().items()
+                if name.startswith(("familiarity", "fov_head"))
+            }
+            network.load_state_dict({**new, **known})
 
     def report(self, parts: dict[str, float], pictures: dict[str, Pictures]) -> None:
         """Measure held-out pictures and append one line to the log."""
