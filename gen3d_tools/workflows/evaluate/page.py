@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def plot(curve: Curve) -> bytes:
         _histograms(axes, curve)
         axes.set_ylabel("share")
     else:
-        for colour, (name, values) in zip(_COLOURS, curve.series.items(), strict=False):
+        for colour, (name, values) in zip(cycle(_COLOURS), curve.series.items(), strict=False):
             axes.plot(curve.at, values, marker="o", color=colour, label=name)
         axes.grid(alpha=0.25)
     axes.set_xlabel(curve.across)
@@ -131,7 +132,7 @@ def _histograms(axes: Any, curve: Curve) -> None:
     every = np.concatenate([np.asarray(values, dtype=float) for values in curve.series.values()])
     every = every[np.isfinite(every)]
     bins = np.histogram_bin_edges(every, min(40, max(8, math.ceil(2 * math.sqrt(len(every))))))
-    for colour, (name, values) in zip(_COLOURS, curve.series.items(), strict=False):
+    for colour, (name, values) in zip(cycle(_COLOURS), curve.series.items(), strict=False):
         finite = np.asarray(values, dtype=float)
         finite = finite[np.isfinite(finite)]
         shares = np.full(len(finite), 1 / max(len(finite), 1))
