@@ -49,9 +49,9 @@ def sample(
     """
     from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.running.runs import RunOptions
-    from gen3d_tools.workflows.sample import ViewOptions
     from gen3d_tools.workflows.sample import sample as workflow
     from gen3d_tools.workflows.samples.selection import SampleSelection
+    from gen3d_tools.workflows.samples.views import ViewOptions
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)
     look = ViewOptions(yaw=yaw, pitch=pitch, fov=fov, size=size, exact=exact, supersample=supersample, raw=raw)

@@ -51,8 +51,8 @@ def video(
     """
     from gen3d_tools.batch.options import BatchOptions
     from gen3d_tools.workflows.running.runs import RunOptions
-    from gen3d_tools.workflows.sample import ViewOptions
     from gen3d_tools.workflows.samples.selection import SampleSelection
+    from gen3d_tools.workflows.samples.views import ViewOptions
     from gen3d_tools.workflows.video.run import video as workflow
 
     choice = SampleSelection(seeds=seeds, classes=classes, psi=psi)

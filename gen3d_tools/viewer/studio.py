@@ -16,8 +16,8 @@ from gen3d_tools.viewer.actions.overlays import MESH_SUFFIXES, display_mesh, rea
 from gen3d_tools.viewer.choice import Choice, base_ws, first_choice
 from gen3d_tools.viewer.drawing.pace import Turns
 from gen3d_tools.viewer.drawing.painter import Scene
+from gen3d_tools.workflows.running.places import model_name
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import model_name
 
 
 @dataclass(frozen=True)

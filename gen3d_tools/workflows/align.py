@@ -22,8 +22,9 @@ from gen3d_tools.perception.faces.finding import find_detector
 from gen3d_tools.photos.alignment.landmarks import Landmarks, read_landmarks
 from gen3d_tools.photos.alignment.presets import AlignedFace, PresetName, align_face, check_preset
 from gen3d_tools.workflows.running.claims import claim_folder
+from gen3d_tools.workflows.running.places import output_folder, output_path
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run, output_folder, output_path
+from gen3d_tools.workflows.running.runs import Run
 
 LABELS_NAME = "dataset.json"
 OVERVIEW_NAME = "overview.png"

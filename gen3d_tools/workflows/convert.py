@@ -19,8 +19,9 @@ from gen3d_tools.generators.source import resolve_model
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.texts import decoded, parse_json
 from gen3d_tools.workflows.running.claims import claim_folder
+from gen3d_tools.workflows.running.places import output_path
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run, output_path
+from gen3d_tools.workflows.running.runs import Run
 
 _MAX_NAMES_BYTES = 2**20
 _CHECK_SEED = 0

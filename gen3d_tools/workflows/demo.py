@@ -38,8 +38,9 @@ from gen3d_tools.photos.photo import load_photo
 from gen3d_tools.rendering.renderer import render, render_frames
 from gen3d_tools.workflows import warm
 from gen3d_tools.workflows.running.claims import check_ours, check_record_free
+from gen3d_tools.workflows.running.places import free_folder, output_path
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run, free_folder, output_path
+from gen3d_tools.workflows.running.runs import Run
 from gen3d_tools.workflows.samples.selection import Sample, choose_samples, make_fields, make_ws
 
 GRID_NAME = "grid.png"

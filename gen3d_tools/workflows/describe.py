@@ -17,7 +17,7 @@ from gen3d_tools.generators.catalogue import CATALOGUE, FLAT_GENERATORS
 from gen3d_tools.generators.configs import BUFFERS
 from gen3d_tools.generators.settings import ModelSettings
 from gen3d_tools.generators.source import base_source, find_source, model_config
-from gen3d_tools.workflows.running.runs import model_name
+from gen3d_tools.workflows.running.places import model_name
 
 MODELS_FOLDER = Path("models")
 

@@ -14,7 +14,7 @@ import pytest
 
 from gen3d_tools.batch.store import Store, is_url
 from gen3d_tools.errors import InputError, MissingDependencyError, PlaceError
-from gen3d_tools.workflows.running.runs import output_path
+from gen3d_tools.workflows.running.places import output_path
 from tests.batch.comparing import contents
 from tests.batch.work import make
 

@@ -17,8 +17,9 @@ import torch
 
 from gen3d_tools.kernels.rays import occupancy
 from gen3d_tools.workflows.running.runs import RunOptions
-from gen3d_tools.workflows.sample import ViewOptions, sample
+from gen3d_tools.workflows.sample import sample
 from gen3d_tools.workflows.samples.selection import SampleSelection
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 
 def batch(model: str, out: Path, samples: int, *, resume: bool = False) -> None:

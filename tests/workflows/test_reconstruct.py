@@ -28,8 +28,9 @@ from gen3d_tools.workflows.mesh.run import mesh
 from gen3d_tools.workflows.page.figures import FigureSizes
 from gen3d_tools.workflows.page.run import page
 from gen3d_tools.workflows.running.runs import RunOptions
-from gen3d_tools.workflows.sample import ViewOptions, sample
+from gen3d_tools.workflows.sample import sample
 from gen3d_tools.workflows.samples.selection import SampleSelection
+from gen3d_tools.workflows.samples.views import ViewOptions
 from gen3d_tools.workflows.video.run import video
 from tests import published_folders
 from tests.viewer.recording_page import session_of, still

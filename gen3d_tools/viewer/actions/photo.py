@@ -28,8 +28,8 @@ from gen3d_tools.viewer.choice import first_choice
 from gen3d_tools.viewer.drawing.window import default_view
 from gen3d_tools.viewer.jobs import Job
 from gen3d_tools.viewer.page import Page
+from gen3d_tools.workflows.running.places import output_folder
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import output_folder
 
 if TYPE_CHECKING:
     from gen3d_tools.viewer.session import Session

@@ -22,7 +22,7 @@ from gen3d_tools.viewer.jobs import Job
 from gen3d_tools.workflows.mesh.options import MeshOptions
 from gen3d_tools.workflows.mesh.sample import make_mesh
 from gen3d_tools.workflows.running.runs import Run
-from gen3d_tools.workflows.sample import ViewOptions, picture
+from gen3d_tools.workflows.samples.views import ViewOptions, picture
 
 if TYPE_CHECKING:
     from gen3d_tools.viewer.session import Session

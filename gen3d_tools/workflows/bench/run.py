@@ -29,10 +29,11 @@ from gen3d_tools.workflows.bench import plain_rays as plain
 from gen3d_tools.workflows.bench.plain_backbone import synthesize
 from gen3d_tools.workflows.bench.timing import Timing, Work, machine, measure
 from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.places import output_folder, output_path
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run, RunOptions, output_folder, output_path
-from gen3d_tools.workflows.sample import check_size
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.selection import choose_samples, make_ws
+from gen3d_tools.workflows.samples.views import check_size
 
 FILE_NAME = "bench.json"
 CHUNKS = 2  # of the plain lattice that are timed; the rest costs the same per point

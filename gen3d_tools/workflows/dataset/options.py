@@ -10,7 +10,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.extraction.lattice import check_range
 from gen3d_tools.geometry.formats.point_cloud import check_points
 from gen3d_tools.wording import option
-from gen3d_tools.workflows.sample import check_size
+from gen3d_tools.workflows.samples.views import check_size
 
 SCENE_FORMATS = ("nerfstudio", "colmap", "blender")
 """Each object is a scene of its own, in its own folder."""

@@ -24,8 +24,8 @@ from gen3d_tools.workflows.running.batches import load_here, make_pieces, manife
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 __all__ = ["DatasetOptions", "dataset", "parse_include", "parse_pitch_range"]
 

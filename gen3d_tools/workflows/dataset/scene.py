@@ -30,8 +30,8 @@ from gen3d_tools.workflows.dataset.scene_files import write_scene_files
 from gen3d_tools.workflows.dataset.views import MILLIMETRES, place_cameras
 from gen3d_tools.workflows.mesh.options import MeshOptions
 from gen3d_tools.workflows.mesh.sample import make_mesh
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import Sample, make_fields
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 _HALF_DIAGONAL = 3**0.5 / 2
 

@@ -14,8 +14,8 @@ from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.wording import option
 from gen3d_tools.workflows.dataset.options import DEFAULT_PITCH, DatasetOptions
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import Sample
+from gen3d_tools.workflows.samples.views import ViewOptions
 from gen3d_tools.workflows.video.camera_path import plan_motion
 
 _STREAM = 0x736574  # a word of the seed of a set's cameras, "set"

@@ -28,8 +28,8 @@ from gen3d_tools.workflows.editing.known import Move, choose, directions_folder,
 from gen3d_tools.workflows.running.claims import claim_folder
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, make_ws
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 OVERVIEW_NAME = "overview.png"
 _TURNS = (0.0, 120.0, 240.0)  # degrees from the default view

@@ -11,7 +11,8 @@ from gen3d_tools.workflows.evaluate.distribution.cache import FOLDER
 from gen3d_tools.workflows.evaluate.measures import Group
 from gen3d_tools.workflows.evaluate.page import PAGE_NAME, check_matplotlib, write_report
 from gen3d_tools.workflows.running.claims import claim
-from gen3d_tools.workflows.running.runs import Run, RunOptions, output_path
+from gen3d_tools.workflows.running.places import output_path
+from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 NUMBERS_NAME = "measures.json"
 

@@ -35,8 +35,9 @@ from gen3d_tools.workflows.invert.photo_cameras import read_camera
 from gen3d_tools.workflows.reconstruct import ReconstructionTask, check_request, reconstruct
 from gen3d_tools.workflows.running.claims import claim_folder
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
+from gen3d_tools.workflows.running.places import model_name, output_folder, output_path
 from gen3d_tools.workflows.running.reporting import Reporter
-from gen3d_tools.workflows.running.runs import Run, model_name, output_folder, output_path
+from gen3d_tools.workflows.running.runs import Run
 
 _STAGES = {"search": "searching", "stage_one": "latent and camera", "stage_two": "tuning"}
 _WORDS = {"space": get_args(Space), "tune": get_args(Tune), "conditioning": get_args(Conditioning)}

@@ -1,6 +1,7 @@
 """What happens around every run: outputs named and checked, a record kept, progress told, an early end.
 
-* `runs`: where outputs go, and the record beside them.
+* `places`: where outputs go.
+* `runs`: one run of a command, and the record beside its outputs.
 * `claims`: what is checked of a run's outputs before any work.
 * `batches`: the work of a run in pieces, here or spread over processes.
 * `interrupts`: how a run ends before its time.

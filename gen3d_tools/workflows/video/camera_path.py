@@ -14,7 +14,7 @@ from gen3d_tools.cameras.paths import PATHS, interpolate_keyframes
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.settings import ModelSettings
-from gen3d_tools.workflows.sample import ViewOptions
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 DEFAULT_SECONDS = 4.0
 DEFAULT_FPS = 30.0

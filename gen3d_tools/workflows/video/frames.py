@@ -18,8 +18,8 @@ from gen3d_tools.generators.latents import ws_spline
 from gen3d_tools.media.images import depth_picture, normal_picture
 from gen3d_tools.media.sheets import tile
 from gen3d_tools.rendering.renderer import Frames, normals, render_frames
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import Sample, make_fields, make_ws
+from gen3d_tools.workflows.samples.views import ViewOptions
 from gen3d_tools.workflows.video.layout import VideoLayout
 
 _PROBE_SIZE = 64  # largest side of the frames that are timed for an estimate

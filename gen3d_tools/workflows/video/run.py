@@ -18,9 +18,9 @@ from gen3d_tools.workflows.running.batches import load_here, make_pieces, manife
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
-from gen3d_tools.workflows.sample import ViewOptions, check_size, parse_kinds
 from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
 from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
+from gen3d_tools.workflows.samples.views import ViewOptions, check_size, parse_kinds
 from gen3d_tools.workflows.video.camera_path import CameraPath, plan_motion, untrusted_views
 from gen3d_tools.workflows.video.frames import FilmSettings, estimate_seconds, film
 from gen3d_tools.workflows.video.layout import VideoLayout, parse_grid, plan_shots, square_grid

@@ -11,8 +11,8 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.generators.pivot import Pivot
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import Sample, choose_samples, make_ws
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 
 @pytest.fixture

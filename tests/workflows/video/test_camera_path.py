@@ -11,7 +11,7 @@ from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.settings import TrustedViews
-from gen3d_tools.workflows.sample import ViewOptions
+from gen3d_tools.workflows.samples.views import ViewOptions
 from gen3d_tools.workflows.video.camera_path import plan_motion, untrusted_views
 from tests.support.camera_sets import write_transforms
 

@@ -9,8 +9,8 @@ from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.paths import orbit
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.workflows.sample import ViewOptions
 from gen3d_tools.workflows.samples.selection import Sample, make_fields
+from gen3d_tools.workflows.samples.views import ViewOptions
 from gen3d_tools.workflows.video import frames as module
 from gen3d_tools.workflows.video.frames import FilmSettings, depth_span, estimate_seconds, film
 from gen3d_tools.workflows.video.layout import VideoLayout
