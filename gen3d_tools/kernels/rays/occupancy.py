@@ -23,7 +23,8 @@ from gen3d_tools.kernels.network.evaluate import WIDTH, Network
 from gen3d_tools.kernels.network.numbers import SILU
 from gen3d_tools.kernels.network.points import densities_at
 
-CELLS = 128  # about as many along each side
+CELLS = 128  # about as many along each side, where the planes have texels for them
+_FINEST = 2  # cells along a texel, at most: what small planes hold is no finer
 EMPTY = np.float32(-1e4)  # stands for raw density where nothing was evaluated; no cell that is looked up touches it
 _LONGEST_LEAP = 100
 _ENDLESS = np.float32(1e15)  # cells
@@ -164,7 +165,7 @@ def box_around(wanted: np.ndarray) -> np.ndarray:
 
 
 def _grid(size: int) -> _Grid:
-    parts = -(-CELLS // size)
+    parts = min(-(-CELLS // size), _FINEST)
     points = (size + 1) * parts + 2
     per_cell = max(1, round(size / CELLS))
     return _Grid(parts, points, per_cell, -(-points // per_cell))

@@ -105,6 +105,17 @@ def cells_of(guide, points):
     return tuple(np.clip(place, 0, len(guide.skip) - 1).T)
 
 
+def test_small_planes_have_two_cells_a_texel_and_large_ones_no_more_than_128(tiny_generator):
+    [small] = tiny_generator.fields(tiny_generator.latents([0]))
+    texels = small.planes.shape[-1]
+    cells = len(build_occupancy_grid(network_of(triplane_numbers(small)), -7.0).skip)
+    assert 2 * texels <= cells < 2 * texels + 8  # and those beyond the outermost texels
+    large = load_generator("shapes", device="cpu")
+    [field] = large.fields(large.latents([0]))
+    assert 128 <= len(build_occupancy_grid(network_of(triplane_numbers(field)), -7.0).skip) < 136
+
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("eg3d", 16), ("eg3d", 200), ("3dgp", 200), ("shapes", 40)])
 def test_cells_that_are_called_empty_hold_nothing(name, size):
