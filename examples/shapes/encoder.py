@@ -39,10 +39,10 @@ from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder, Predicti
 
 HELD_OUT_SEED = 2000  # of the first latent of the log; 1000 and on are evaluate.py's, 5000 and on photos.py's
 REPORT_SECONDS = 120
-FLAT_SHARE = 0.08  # of a batch
+FLAT_SHARE = 0.12  # of a batch
 PALETTE_START = 6  # index of the first number of colour of a latent
 YAW_WIDTH_DEG = 4.0  # of the soft labels
-WEIGHTS = {"label": 0.5, "yaw": 1.0, "pitch": 4.0, "z": 2.0, "framing": 2.0, "fov": 1.0, "known": 0.5}
+WEIGHTS = {"label": 0.5, "yaw": 1.0, "pitch": 4.0, "z": 2.0, "framing": 2.0, "fov": 1.0, "known": 1.5}
 
 
 def encoder_config() -> EncoderConfig:

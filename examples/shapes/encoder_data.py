@@ -27,12 +27,13 @@ from gen3d_tools.cameras.camera import Camera
 SIZE = 64
 RADIUS, FOV_Y_DEG = 2.7, 20.0
 PITCH_RANGE_DEG = (-10.0, 60.0)
+STRANGER_SHARE = 0.2  # of the pictures of a batch, and flat ones beside them
 STRANGER = -1  # the label of what is none of the classes
 
 FOV_RANGE_DEG, OWN_FOV_SHARE = (10.0, 60.0), 0.35
-TOY_SHARE = 0.6  # of the batches of things; the rest are varied ones, whose latents the generator lacks
+TOY_SHARE = 0.75  # of the batches of things; the rest are varied ones, whose latents the generator lacks
 OWN_SHARE = (
-    0.6  # of the batches of toys look as the generator shows them: its light tells where round ones are seen from
+    0.75  # of the batches of toys look as the generator shows them: its light tells where round ones are seen from
 )
 BENT_SHARE = 0.5  # of the batches of things
 ARTISTS_TURNS = 4  # of fifteen chunks; the last of them shows strangers
@@ -257,15 +258,26 @@ class Pool:
         self._shards, self._fresh = self._shards + 1, []
 
     def sample(self, count: int) -> Scenes:
-        """Pick scenes at random, with repetition."""
+        """Pick scenes at random, with repetition; `STRANGER_SHARE` of them show strangers, if any were drawn."""
         parts = [*self._stored, *self._fresh]
-        sizes = torch.tensor([len(part) for part in parts], dtype=torch.float)
-        owners = torch.multinomial(sizes, count, replacement=True)
-        rows = []
-        for owner, times in zip(*owners.unique(return_counts=True), strict=True):
-            part = parts[int(owner)]
-            rows.append(part[torch.randint(len(part), (int(times),))])
-        return Scenes.concatenate(rows)
+        any_strange = any(bool((part.tensors["label"] == STRANGER).any()) for part in parts)
+        strangers = round(STRANGER_SHARE * count) if any_strange else 0
+        picked = Scenes.concatenate([*_picked(parts, count - strangers, False), *_picked(parts, strangers, True)])
+        return picked[torch.randperm(len(picked))]
+
+
+def _picked(parts: Sequence[Scenes], count: int, strange: bool) -> list[Scenes]:
+    """Pick scenes of things, or of strangers."""
+    rows = [((part.tensors["label"] == STRANGER) == strange).nonzero()[:, 0] for part in parts]
+    sizes = torch.tensor([len(of_kind) for of_kind in rows], dtype=torch.float)
+    if not count:
+        return []
+    owners = torch.multinomial(sizes, count, replacement=True)
+    picked = []
+    for owner, times in zip(*owners.unique(return_counts=True), strict=True):
+        of_kind = rows[int(owner)]
+        picked.append(parts[int(owner)][of_kind[torch.randint(len(of_kind), (int(times),))]])
+    return picked
 
 
 def augment(pictures: Pictures, generator: torch.Generator | None = None) -> Pictures:

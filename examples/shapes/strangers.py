@@ -1,7 +1,7 @@
 """Things the generator does not know: the other side of the encoder's "familiar or not".
 
 Solid ones are random assemblies of primitives, traced like the toys. Flat ones are drawn: noise, plain colours,
-gradients, doodles, and toys that were cut up and put together wrongly.
+gradients, doodles, heaps of shapes, and toys that were cut up and put together wrongly.
 """
 
 import math
@@ -168,7 +168,25 @@ def _negative(toy: Tensor, generator: torch.Generator) -> Tensor:
     return 1 - toy
 
 
-FLAT = (_noise, _plain, _gradient, _doodle, _collage, _upside_down, _negative)
+def _leaves(toy: Tensor, generator: torch.Generator) -> Tensor:
+    """Textured shapes over one another, with the statistics of photographs (Lee, Mumford and Huang, 2001)."""
+    side = toy.shape[-1]
+    grid = (torch.arange(side) + 0.5) / side
+    y, x = torch.meshgrid(grid, grid, indexing="ij")
+    image = _gradient(toy, generator)
+    palette = torch.rand(3, 3, 1, 1, generator=generator)
+    for size in torch.linspace(0.7, 0.04, int(torch.randint(12, 60, (), generator=generator))).tolist():
+        cx, cy, a, b, angle, corner, pick, grain = torch.rand(8, generator=generator).tolist()
+        rx, ry = rotate(x - cx, y - cy, math.pi * angle)
+        rx, ry = rx.abs() / (size * (0.2 + a)), ry.abs() / (size * (0.2 + b))
+        inside = torch.maximum(rx, ry) < 0.5 if corner < 0.4 else rx**2 + ry**2 < 0.25
+        tint = 0.3 * torch.randn(3, 1, 1, generator=generator)
+        rough = 0.3 * grain * torch.randn(1, side, side, generator=generator)
+        image = torch.where(inside, palette[int(3 * pick)] + tint + rough, image)
+    return image.clamp(0, 1)
+
+
+FLAT = (_noise, _plain, _gradient, _doodle, _collage, _upside_down, _negative, _leaves)
 """Every kind of flat stranger; all take a toy's picture [3, n, n] and a source of randomness."""
 
 

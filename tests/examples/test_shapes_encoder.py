@@ -167,6 +167,19 @@ def test_pictures_survive_an_interruption(data, tmp_path):
     assert len(again.sample(5)) == 5
 
 
+@pytest.mark.slow
+def test_a_fifth_of_what_is_picked_shows_strangers_at_any_place_of_a_batch(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "SIZE", 16)
+    pool = data.Pool(tmp_path, chunk=2, shard=50)
+    pool.grow()
+    assert (pool.sample(50).tensors["label"] >= 0).all()  # none was drawn yet
+    for _ in data.CLASSES:
+        pool.grow()
+    strange = pool.sample(50).tensors["label"] == data.STRANGER
+    assert strange.sum() == 10
+    assert strange[:40].any()
+
+
 def test_two_processes_paint_for_one_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "SIZE", 16)
     run, painter = (data.Pool(tmp_path, chunk=2, shard=2, lane=lane) for lane in (0, 1))
