@@ -69,7 +69,10 @@ Preset = Annotated[
     typer.Option("--preset", autocompletion=complete_preset, help="Time against quality: fast, balanced or best."),
 ]
 Steps = Annotated[
-    int | None, typer.Option("--steps", help="Number of steps of both stages together. Default: the preset's.")
+    int | None,
+    typer.Option(
+        "--steps", help="Number of steps of both stages together; fewer shorten the search too. Default: the preset's."
+    ),
 ]
 Space = Annotated[
     str | None,

@@ -4,6 +4,7 @@ Letters of the published procedure (Roich et al., "Pivotal tuning for latent-bas
 named in the comments. Where this toolkit's default differs from the published one, the comment says so.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_args
@@ -176,11 +177,17 @@ class InversionSettings(_Checked):
         return self.stage_one.steps + self.stage_two.steps
 
     def with_steps(self, steps: int) -> "InversionSettings":
-        """Share out another number of steps between the stages in the same proportion."""
+        """Share out another number of steps between the stages in the same proportion; fewer shorten the search too.
+
+        Whoever asks for fewer wants to wait less, and the search is most of what is left. More do not lengthen it.
+        """
         if steps < 2:
             raise InputError(f"an inversion needs at least 2 steps, one per stage, got {steps}")
-        first = min(max(round(steps * self.stage_one.steps / max(self.steps, 1)), 1), steps - 1)
-        return self.changed(steps1=first, steps2=steps - first)
+        share = steps / max(self.steps, 1)
+        first = min(max(round(self.stage_one.steps * share), 1), steps - 1)
+        short = {name: math.ceil(getattr(self.search, name) * min(share, 1)) for name in ("steps", "keep_steps")}
+        search = {f"search_{name}": count for name, count in short.items()}
+        return self.changed(steps1=first, steps2=steps - first, **search)
 
     def changed(self, **values: Any) -> "InversionSettings":
         """Change settings by their short names: those of this table, and `steps1`, `lr2` and the like (`SHORT_NAMES`).
