@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from dataset import CLASSES
 from encoder import encoder_config, judged_pictures, validate
-from encoder_data import STRANGER, Pictures, Pool, Scenes, augment, draw_strangers, draw_things
+from encoder_data import STRANGER, Pictures, Pool, Scenes, augment, draw_strangers, draw_things, with_flat_strangers
 from strangers import FLAT, drawn, snowman, table
 from torch import Tensor
 
@@ -40,12 +40,22 @@ def build(run: Path) -> PhotoEncoder:
     return encoder.eval().requires_grad_(False)
 
 
-def fit_familiarity(encoder: PhotoEncoder, pictures: Pictures, fresh: Pictures) -> None:
-    """Fit to pictures of the training (moved anew), place the borders by pictures nobody has seen."""
+def fit_familiarity(encoder: PhotoEncoder, pictures: Pictures, fresh: Pictures, strange: Pictures) -> None:
+    """Fit to pictures of the training (moved anew), place the borders by things and strangers nobody has seen."""
     numbers, _, _ = look(encoder, pictures.image)
     encoder.familiarity.fit(numbers, pictures.label)
     numbers, logit, _ = look(encoder, fresh.image)
-    encoder.familiarity.calibrate(encoder.familiarity.distance(numbers), logit)
+    encoder.familiarity.calibrate(encoder.familiarity.distance(numbers), logit, look(encoder, strange.image)[1])
+
+
+def fresh_pictures(generator: torch.Generator) -> tuple[Pictures, Pictures]:
+    """Draw things, and strangers: half of those solid, half flat."""
+    things = Scenes.concatenate([draw_things(label, CALIBRATED // 10, generator) for label in range(len(CLASSES))])
+    solid = Scenes.concatenate([draw_strangers(5, generator) for _ in range(CALIBRATED // 10)])
+    shown = things.lit(generator)
+    flat = with_flat_strangers(shown, 1.0, generator)[:: len(shown) // len(solid)]
+    strange = Pictures.concatenate([solid.lit(generator), flat])
+    return augment(shown, generator), augment(strange, generator)
 
 
 def familiarity_table(encoder: PhotoEncoder, toys: Pictures) -> dict[str, float]:
@@ -73,8 +83,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(99)
     seen = Pool(options.run / "pictures").sample(FITTED).lit(generator)
     seen = augment(seen[seen.label != STRANGER])
-    fresh = Scenes.concatenate([draw_things(label, CALIBRATED // 10, generator) for label in range(len(CLASSES))])
-    fit_familiarity(encoder, seen, augment(fresh.lit(generator), generator))
+    fit_familiarity(encoder, seen, *fresh_pictures(generator))
     path = save_encoder(encoder, options.out)
     judged = judged_pictures(40)
     numbers = {kind: validate(encoder, pictures) for kind, pictures in judged.items()}

@@ -86,19 +86,27 @@ class OutOfDistributionScore(nn.Module):
         self,
         distance: Float[Tensor, " b"],
         known_logit: Float[Tensor, " b"],
+        strange_logit: Float[Tensor, " s"],
         *,
         refused: float = 0.01,
         sure: float = 0.25,
+        accepted: float = 0.02,
     ) -> None:
-        """Place the borders by known pictures that `fit` has not seen.
+        """Place the borders by pictures that neither training nor `fit` has seen.
+
+        The head was trained on strangers too, so they place its border: by known pictures alone, dark and blurred ones
+        among them, it would lie where most strangers are.
 
         Args:
-            distance: Their distances.
+            distance: Distances of known pictures.
             known_logit: The head's answers to them.
-            refused: Share of them that may fall on the unfamiliar side, for either witness.
-            sure: Share whose familiarity may be below 0.88 (two widths from the border).
+            strange_logit: The head's answers to pictures of strangers.
+            refused: Share of the known that may lie beyond the border of distances.
+            sure: Share of the known whose familiarity by distance may be below 0.88 (two widths from the border); by
+                the head, half of them may.
+            accepted: Share of the strangers that may lie on the familiar side of the head's border.
         """
         border, inner = distance.quantile(1 - refused), distance.quantile(1 - sure)
         self.distance_scale.copy_(torch.stack([border, ((border - inner) / 2).clamp_min(1e-3)]))
-        border, inner = known_logit.quantile(refused), known_logit.quantile(sure)
-        self.logit_scale.copy_(torch.stack([border, ((inner - border) / 2).clamp_min(1e-3)]))
+        border, inner = strange_logit.quantile(1 - accepted), known_logit.median()
+        self.logit_scale.copy_(torch.stack([border, ((inner - border) / 2).clamp_min(0.25)]))

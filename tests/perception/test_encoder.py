@@ -196,7 +196,7 @@ def judge():
     points, labels = known_points(0)
     judge.fit(points, labels)
     fresh, _ = known_points(1)
-    judge.calibrate(judge.distance(fresh), torch.linspace(0, 1, len(fresh)))
+    judge.calibrate(judge.distance(fresh), torch.linspace(1, 5, len(fresh)), torch.linspace(-3, 2, 1001))
     return judge
 
 
@@ -232,6 +232,13 @@ def test_one_percent_of_the_known_fall_below_the_border(judge):
     fresh, _ = known_points(2)
     low = judge([fresh[:, :, None, None]], torch.full((len(fresh),), 9.0)) < 0.5
     assert float(low.float().mean()) == pytest.approx(0.01, abs=0.006)
+
+
+def test_strangers_place_the_border_of_the_head(judge):
+    at = [familiarity_at(judge, 0.0, 0.0, logit=logit) for logit in (1.8, 1.9, 2.0, 3.0)]
+    assert at == sorted(at)
+    assert at[1] == pytest.approx(0.5, abs=0.01)  # two in a hundred strangers lie above 1.9
+    assert at[3] == pytest.approx(0.88, abs=0.01)  # as half of the known do
 
 
 def test_the_doubtful_witness_counts(judge):
