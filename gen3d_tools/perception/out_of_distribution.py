@@ -90,7 +90,7 @@ class OutOfDistributionScore(nn.Module):
         *,
         refused: float = 0.01,
         sure: float = 0.25,
-        accepted: float = 0.02,
+        accepted: float = 0.007,
     ) -> None:
         """Place the borders by pictures that neither training nor `fit` has seen.
 

@@ -235,9 +235,9 @@ def test_one_percent_of_the_known_fall_below_the_border(judge):
 
 
 def test_strangers_place_the_border_of_the_head(judge):
-    at = [familiarity_at(judge, 0.0, 0.0, logit=logit) for logit in (1.8, 1.9, 2.0, 3.0)]
+    at = [familiarity_at(judge, 0.0, 0.0, logit=logit) for logit in (1.9, 1.965, 2.0, 3.0)]
     assert at == sorted(at)
-    assert at[1] == pytest.approx(0.5, abs=0.01)  # two in a hundred strangers lie above 1.9
+    assert at[1] == pytest.approx(0.5, abs=0.01)  # seven in a thousand strangers lie above 1.965
     assert at[3] == pytest.approx(0.88, abs=0.01)  # as half of the known do
 
 
