@@ -115,7 +115,6 @@ def test_small_planes_have_two_cells_a_texel_and_large_ones_no_more_than_128(tin
     assert 128 <= len(build_occupancy_grid(network_of(triplane_numbers(field)), -7.0).skip) < 136
 
 
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("eg3d", 16), ("eg3d", 200), ("3dgp", 200), ("shapes", 40)])
 def test_cells_that_are_called_empty_hold_nothing(name, size):
