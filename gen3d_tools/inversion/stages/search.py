@@ -30,7 +30,7 @@ _LIKELY = 0.02  # classes and directions below this probability are not tried
 _MODES = 3  # directions per class
 _SURE = 0.9  # of a direction: below, the one opposite is tried too, whatever the encoder makes of it
 _APART_DEG = 30.0  # directions nearer than this are one
-_EVIDENCE = 0.05  # of loss: what a factor e in probability weighs where explanations are compared
+_EVIDENCE = 0.025  # of loss: what a factor e in probability weighs where explanations are compared
 _FRAMING_DOUBT = (0.08, 0.03, 0.03, 4.0)  # framing below this is within the encoder's error: the photo is framed
 _PRIOR_CAMERAS = 24  # of the generator's distribution, where no encoder names directions
 

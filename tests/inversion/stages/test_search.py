@@ -124,4 +124,4 @@ def test_of_two_explanations_alike_the_likelier_class_is_taken(search):
     likely, unlikely = (replace(one, loss=0.2) for one in search.candidates(PHOTO, [0, 1], None)[:2])
     likely, unlikely = replace(likely, probability=0.9), replace(unlikely, probability=0.03, loss=0.19)
     assert min(likely, unlikely, key=search._doubt) is likely
-    assert min(likely, replace(unlikely, loss=0.01), key=search._doubt).loss == 0.01  # much better is better
+    assert min(likely, replace(unlikely, loss=0.1), key=search._doubt).loss == 0.1  # much better is better
