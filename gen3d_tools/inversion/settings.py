@@ -183,10 +183,10 @@ class InversionSettings(_Checked):
         """
         if steps < 2:
             raise InputError(f"an inversion needs at least 2 steps, one per stage, got {steps}")
-        share = steps / max(self.steps, 1)
-        first = min(max(round(self.stage_one.steps * share), 1), steps - 1)
-        short = {name: math.ceil(getattr(self.search, name) * min(share, 1)) for name in ("steps", "keep_steps")}
-        search = {f"search_{name}": count for name, count in short.items()}
+        first = min(max(round(steps * self.stage_one.steps / max(self.steps, 1)), 1), steps - 1)
+        share = min(steps / max(self.steps, 1), 1)
+        names = ("steps", "keep_steps")
+        search = {f"search_{name}": math.ceil(getattr(self.search, name) * share) for name in names}
         return self.changed(steps1=first, steps2=steps - first, **search)
 
     def changed(self, **values: Any) -> "InversionSettings":
