@@ -2,9 +2,8 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ def plot(curve: Curve) -> bytes:
         _histograms(axes, curve)
         axes.set_ylabel("share")
     else:
-        for colour, (name, values) in zip(cycle(_COLOURS), curve.series.items(), strict=False):
+        for colour, name, values in _coloured(curve):
             axes.plot(curve.at, values, marker="o", color=colour, label=name)
         axes.grid(alpha=0.25)
     axes.set_xlabel(curve.across)
@@ -127,12 +126,18 @@ def plot(curve: Curve) -> bytes:
     return file.getvalue()
 
 
+def _coloured(curve: Curve) -> Iterator[tuple[str, str, Sequence[float]]]:
+    """Colour, name and values of each series; after the last colour the first comes again."""
+    for number, (name, values) in enumerate(curve.series.items()):
+        yield _COLOURS[number % len(_COLOURS)], name, values
+
+
 def _histograms(axes: Any, curve: Curve) -> None:
     """Bars over common bins, each series in shares of its own number."""
     every = np.concatenate([np.asarray(values, dtype=float) for values in curve.series.values()])
     every = every[np.isfinite(every)]
     bins = np.histogram_bin_edges(every, min(40, max(8, math.ceil(2 * math.sqrt(len(every))))))
-    for colour, (name, values) in zip(cycle(_COLOURS), curve.series.items(), strict=False):
+    for colour, name, values in _coloured(curve):
         finite = np.asarray(values, dtype=float)
         finite = finite[np.isfinite(finite)]
         shares = np.full(len(finite), 1 / max(len(finite), 1))
