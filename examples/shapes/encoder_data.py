@@ -268,10 +268,10 @@ class Pool:
 
 def _picked(parts: Sequence[Scenes], count: int, strange: bool) -> list[Scenes]:
     """Pick scenes of things, or of strangers."""
-    rows = [((part.tensors["label"] == STRANGER) == strange).nonzero()[:, 0] for part in parts]
-    sizes = torch.tensor([len(of_kind) for of_kind in rows], dtype=torch.float)
     if not count:
         return []
+    rows = [((part.tensors["label"] == STRANGER) == strange).nonzero()[:, 0] for part in parts]
+    sizes = torch.tensor([len(of_kind) for of_kind in rows], dtype=torch.float)
     owners = torch.multinomial(sizes, count, replacement=True)
     picked = []
     for owner, times in zip(*owners.unique(return_counts=True), strict=True):

@@ -10,8 +10,6 @@ import pytest
 RUN = """
 import sys
 from gen3d_tools.cli.app import main
-from gen3d_tools.kernels.rays import occupancy
-occupancy.CELLS = 32  # for tiny generators
 sys.argv = ['gen3d', *sys.argv[1:]]
 main()
 """
