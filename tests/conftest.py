@@ -172,7 +172,7 @@ def tiny_folder(tiny_generator, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def coarse_occupancy_grid():
-    """Rays through tiny generators need no fine lattice to find their way; making it costs more than all pictures.
+    """Rays through the bundled model need no fine lattice to find their way; making it costs more than small pictures.
 
     For tests of what is made of pictures; that they are right is tested with the lattice that users get.
     """
