@@ -90,7 +90,7 @@ def judge(
     yaw = float(result.camera.spherical()[0])
     turns = (0.0, *TURNS_DEG)
     true = [model.draw(camera_of(entry, turn), SIZE) for turn in turns]
-    cameras = [turned(result.camera, turn) for turn in turns]
+    cameras = [result.photos[0].uncropped(turned(result.camera, turn)) for turn in turns]
     found = [g3.render(result.field, camera, resolution=SIZE, supersample=2) for camera in cameras]
     ious = [silhouette_iou(one.opacity.cpu(), mask) for one, (_, mask) in zip(found, true, strict=True)]
     error = float((found[0].rgb.cpu() - photo).square().mean())

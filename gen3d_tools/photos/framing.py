@@ -1,5 +1,6 @@
 """How large an object is in a generator's own pictures, and a photo's object brought to that size."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -117,41 +118,59 @@ def fits(cutout: Cutout, framing: Framing) -> bool:
     return sized and max(abs(x), abs(y)) <= framing.shift + _SLACK
 
 
-def framed(cutout: Cutout, framing: Framing, size: int) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
-    """Crop and scale so that the object is as large as the generator's are on average, and where they are.
+@dataclass(frozen=True)
+class Window:
+    """A square cut out of a picture, which may reach beyond the edges; whole pixels."""
 
-    Returns:
-        Picture and mask, `size` pixels each way or as many as the photo has; white and empty beyond the photo's edges.
-    """
+    left: int
+    top: int
+    right: int
+    bottom: int
+    side: float  # of what was asked for, pixels
+
+    @staticmethod
+    def around(left: float, top: float, side: float) -> "Window":
+        """The smallest one that holds a square."""
+        return Window(math.floor(left), math.floor(top), math.ceil(left + side), math.ceil(top + side), side)
+
+    def in_image_sides(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom in sides of a picture of that size, (0, 0) its upper left corner."""
+        return self.left / width, self.top / height, self.right / width, self.bottom / height
+
+
+def framed_window(cutout: Cutout, framing: Framing) -> Window:
+    """The window in which an object is as large as the generator's are on average, and where they are."""
     height, width = cutout.mask.shape[-2:]
     left, top, right, bottom = silhouette_box(cutout.mask)
     left, right, top, bottom = left * width, right * width, top * height, bottom * height
     side = max(right - left, bottom - top) / framing.extent
     x = (left + right) / 2 - framing.centre[0] * side
     y = (top + bottom) / 2 - framing.centre[1] * side
-    return _window(cutout, x, y, side, size)
+    return Window.around(x, y, side)
 
 
-def square(cutout: Cutout, size: int) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
-    """Keep the largest square in the middle, no larger than `size` pixels each way."""
+def square_window(cutout: Cutout) -> Window:
+    """The largest square in the middle."""
     height, width = cutout.mask.shape[-2:]
     side = min(height, width)
-    return _window(cutout, (width - side) / 2, (height - side) / 2, side, size)
+    return Window.around((width - side) / 2, (height - side) / 2, side)
 
 
-def _window(
-    cutout: Cutout, left: float, top: float, side: float, size: int
-) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
-    """Resample a square window of the picture, in pixels; it may reach beyond the edges.
+def cropped(cutout: Cutout, window: Window, size: int) -> tuple[Float[Tensor, "3 n n"], Float[Tensor, "1 n n"]]:
+    """Resample a window of a picture and of its mask.
 
     What the photo does not have is not made up: a window smaller than `size` keeps its pixels, down to `_SMALLEST`.
+
+    Returns:
+        Picture and mask, `size` pixels each way or as many as the photo has; white and empty beyond the photo's edges.
     """
-    size = min(size, max(round(side), _SMALLEST))
-    first = [int(left // 1), int(top // 1)]
-    last = [int(-(-(left + side) // 1)), int(-(-(top + side) // 1))]
+    size = min(size, max(round(window.side), _SMALLEST))
     height, width = cutout.mask.shape[-2:]
-    rows, columns = (slice(max(0, first[axis]), last[axis]) for axis in (1, 0))
-    beyond = [(max(0, -first[axis]), max(0, last[axis] - end)) for axis, end in enumerate((width, height))]
+    rows, columns = slice(max(0, window.top), window.bottom), slice(max(0, window.left), window.right)
+    beyond = [
+        (max(0, -window.left), max(0, window.right - width)),
+        (max(0, -window.top), max(0, window.bottom - height)),
+    ]
     rgb, mask = cutout.rgb[:, rows, columns], cutout.mask[:, rows, columns]
     return _resampled(rgb, beyond, size, 1.0), _resampled(mask, beyond, size, 0.0)
 

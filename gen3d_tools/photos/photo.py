@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.media.photos import OpenedPhoto, open_mask, open_photo
 from gen3d_tools.photos.background import Cutout, Separation, cut_out
-from gen3d_tools.photos.framing import Framing, fits, framed, measure_framing, square
+from gen3d_tools.photos.framing import Framing, cropped, fits, framed_window, measure_framing, square_window
 from gen3d_tools.photos.several import say_several
 from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION
 from gen3d_tools.wording import option
@@ -49,6 +50,10 @@ class Photo:
     doubts: tuple[str, ...] = ()
     """What speaks against the mask, where it was guessed and nobody asked for that way."""
 
+    window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    """Where the square lies in the picture that was opened: left, top, right and bottom in its sides, (0, 0) the upper
+    left corner; it may reach beyond the edges."""
+
     def __post_init__(self) -> None:
         height, width = self.rgb.shape[-2:]
         if height != width or self.mask.shape[-2:] != self.rgb.shape[-2:]:
@@ -65,6 +70,12 @@ class Photo:
     def size(self) -> int:
         """Side in pixels."""
         return self.rgb.shape[-1]
+
+    def uncropped(self, camera: Camera) -> Camera:
+        """The camera of the picture that was opened, of which a camera sees the square."""
+        left, top, right, bottom = self.window
+        within = camera.intrinsics.new_tensor([[right - left, 0, left], [0, bottom - top, top], [0, 0, 1]])
+        return Camera(camera.cam2world, within @ camera.intrinsics)
 
 
 def load_photo(
@@ -142,17 +153,20 @@ def prepare_photo(
     if cutout.method == "none" or framing.is_full or bool((cutout.mask > 0.5).float().mean() > _FULL):
         if cutout.mask.shape[-2] != cutout.mask.shape[-1]:
             notes.append(f"{path.name} is not square; its middle is used")
-        (rgb, cover), (uncut, _) = square(cutout, size), square(whole, size)
+        window = square_window(cutout)
     elif fits(cutout, framing):
-        (rgb, cover), (uncut, _) = square(cutout, size), square(whole, size)
+        window = square_window(cutout)
     else:
-        (rgb, cover), (uncut, _) = framed(cutout, framing, size), framed(whole, framing, size)
+        window = framed_window(cutout, framing)
         notes.append(f"{path.name} was cropped and scaled to the size of the generator's own objects")
+    (rgb, cover), (uncut, _) = cropped(cutout, window, size), cropped(whole, window, size)
     found = cutout.confidence.doubts if cutout.confidence is not None else []
     if found and background == "border":
         notes.append(f"{path.name}: the mask is doubtful: {'; '.join(found)}")
     doubts = tuple(found) if background == "auto" else ()
-    return Photo(rgb, cover, str(path), tuple(notes), None if cutout.method == "none" else uncut, doubts)
+    place = window.in_image_sides(cutout.mask.shape[-1], cutout.mask.shape[-2])
+    shown = None if cutout.method == "none" else uncut
+    return Photo(rgb, cover, str(path), tuple(notes), uncut=shown, doubts=doubts, window=place)
 
 
 def check_separated(photos: Sequence[Photo]) -> None:

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from gen3d_tools.media.photos import MAX_SIDE
 from gen3d_tools.photos.background import Cutout
-from gen3d_tools.photos.framing import Framing, framed, square
+from gen3d_tools.photos.framing import Framing, cropped, framed_window, square_window
 from gen3d_tools.photos.photo import load_photo
 
 FRAMING = Framing(extent=0.4, smallest=0.3, largest=0.5, centre=(0.5, 0.5), shift=0.05)
@@ -47,11 +47,13 @@ def test_what_is_filled_up_and_what_is_not_give_one_picture():
     mask = torch.zeros(1, 60, 60)
     mask[:, 20:40, 10:50] = 1
     cut = Cutout(whole[:, 20:40, 10:50], mask[:, 20:40, 10:50], "mask")
-    for first, second in zip(framed(Cutout(whole, mask, "mask"), FRAMING, 32), framed(cut, FRAMING, 32), strict=True):
+    both = (cropped(one, framed_window(one, FRAMING), 32) for one in (Cutout(whole, mask, "mask"), cut))
+    for first, second in zip(*both, strict=True):
         torch.testing.assert_close(first, second, atol=1e-5, rtol=0)
 
 
 def test_the_middle_square_is_left_as_it_is():
     rgb = torch.rand(3, 16, 24, generator=torch.Generator().manual_seed(0))
-    kept, _ = square(Cutout(rgb, torch.ones(1, 16, 24), "none"), 16)
+    wide = Cutout(rgb, torch.ones(1, 16, 24), "none")
+    kept, _ = cropped(wide, square_window(wide), 16)
     torch.testing.assert_close(kept, rgb[:, :, 4:20], atol=0, rtol=0)

@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.media.photos import MAX_SIDE, OpenedPhoto, open_mask, open_photo
 from gen3d_tools.photos import background
 from gen3d_tools.photos.background import by_border, check_separation, cut_out
-from gen3d_tools.photos.framing import FULL, Framing, fits, framed, measure_framing, silhouette_box
+from gen3d_tools.photos.framing import FULL, Framing, cropped, fits, framed_window, measure_framing, silhouette_box
 from gen3d_tools.photos.photo import Photo, load_photo
+from gen3d_tools.rendering.rays import rays_through
 
 FRAMING = Framing(extent=0.5, smallest=0.4, largest=0.6, centre=(0.5, 0.5), shift=0.05)
 RED, BLUE = torch.tensor([0.8, 0.15, 0.1]), torch.tensor([0.2, 0.35, 0.75])
@@ -112,7 +114,7 @@ def test_framing_brings_an_object_to_the_size_and_place_of_the_generators_own():
     small = disc(200, radius=0.1, centre=(0.3, 0.6))
     photo = torch.cat([painted(small), torch.ones(3, 200, 60) * BLUE[:, None, None]], dim=2)
     cutout = cut_out(OpenedPhoto(photo, None, ()), "auto")
-    rgb, mask = framed(cutout, FRAMING, 64)
+    rgb, mask = cropped(cutout, framed_window(cutout, FRAMING), 64)
     left, top, right, bottom = silhouette_box(mask)
     assert (left, top, right, bottom) == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.03)
     torch.testing.assert_close(rgb[:, 32, 32], RED, atol=0.02, rtol=0)
@@ -121,9 +123,30 @@ def test_framing_brings_an_object_to_the_size_and_place_of_the_generators_own():
 
 def test_beyond_the_edge_of_a_photo_there_is_white_and_nothing():
     cutout = cut_out(OpenedPhoto(painted(disc(centre=(0.1, 0.5))), None, ()), "none")
-    rgb, mask = framed(background.Cutout(cutout.rgb, disc(centre=(0.1, 0.5)), "mask"), FRAMING, 64)
+    aside = background.Cutout(cutout.rgb, disc(centre=(0.1, 0.5)), "mask")
+    rgb, mask = cropped(aside, framed_window(aside, FRAMING), 64)
     assert (rgb[:, :, 0] == 1).all()
     assert (mask[:, :, 0] == 0).all()
+
+
+def test_a_camera_of_the_square_is_one_of_the_whole_picture(tmp_path, tiny_generator):
+    """What it sees in the square lies where the square lies in the picture."""
+    picture = torch.ones(3, 80, 160)
+    picture[:, 30:40, 110:120] = RED[:, None, None]
+    photo = load_photo(saved(tmp_path / "a.png", picture), tiny_generator, framing=FRAMING)
+    camera = Camera.from_spherical(20, 10, 2.7, fov_y_deg=20.0)
+    left, top, right, bottom = photo.window
+    assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((115 / 160, 35 / 80), abs=0.01)
+    assert (right - left) * 160 == (bottom - top) * 80 == 20
+    for inside in ((0.5, 0.5), (0.1, 0.9)):
+        square, whole = (
+            rays_through(one.cam2world, one.intrinsics, torch.tensor([place]))
+            for one, place in (
+                (camera, inside),
+                (photo.uncropped(camera), (left + inside[0] * (right - left), top + inside[1] * (bottom - top))),
+            )
+        )
+        torch.testing.assert_close(square, whole)
 
 
 def test_a_square_photo_framed_as_the_generator_does_is_left_alone(tmp_path, tiny_generator):
@@ -133,6 +156,7 @@ def test_a_square_photo_framed_as_the_generator_does_is_left_alone(tmp_path, tin
     torch.testing.assert_close(photo.rgb, painted(disc(256, radius=0.25), behind=torch.ones(3)), atol=0.03, rtol=0)
     assert not any("cropped" in line for line in photo.warnings)
     assert load_photo(photo, tiny_generator) is photo
+    assert photo.window == (0.0, 0.0, 1.0, 1.0)
 
 
 def test_a_photo_smaller_than_the_generators_pictures_keeps_its_pixels(tmp_path, tiny_generator):

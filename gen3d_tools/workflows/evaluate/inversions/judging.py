@@ -65,7 +65,7 @@ def judge_inversion(
     """
     size, turns = photo.shape[-1], list(truth.turns)
     true = [truth.picture(size, turn) for turn in turns]
-    cameras = [turned(result.camera, turn) for turn in (0.0, *turns)]
+    cameras = [result.photos[0].uncropped(turned(result.camera, turn)) for turn in (0.0, *turns)]
     views = {
         stage: [render(field, camera, resolution=size, supersample=2).rgb.cpu() for camera in cameras]
         for stage, field in (("one", result.pivot_field), ("two", result.field))
