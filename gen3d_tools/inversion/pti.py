@@ -136,7 +136,7 @@ class Inversion:
         two = self.second_stage()
         while not two.finished:
             loss = two.step()
-            self._tell("stage_two", two.done, self.settings.stage_two.steps, loss)
+            self._tell("stage_two", two.done, two.steps, loss)
         self._save()
 
     def find_start(self) -> Candidate:
@@ -180,11 +180,17 @@ class Inversion:
                 one.ws(),
                 one.cameras(),
                 self._objective(one.ws(), self.settings.stage_two.rays),
-                self.settings,
+                self.settings.for_pivot(self._pivot_psnr(one)),
                 self.find_start().class_index,
             )
             self._save()
         return self.two
+
+    def _pivot_psnr(self, one: StageOne) -> float:
+        """How well the pivot explains the photos, dB."""
+        with torch.no_grad():
+            field, cameras = self.generator.fields(one.ws())[0], one.cameras()
+        return input_scores(field, cameras, self.targets, None, config_for(cameras, self.base.settings))["psnr"]
 
     def result(self) -> InversionResult:
         """Give what there is."""

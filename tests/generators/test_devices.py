@@ -101,11 +101,13 @@ def test_both_stages_of_an_inversion_run_there(name, device, monkeypatch):
         monkeypatch.setattr(import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_, **__: None)
     generator = build(name).to(device)
     settings = InversionSettings().changed(
-        resolution=8, rays1=64, rays2=64, w_samples=20, steps1=2, steps2=2, locality_points=64
+        resolution=8, rays1=64, rays2=64, w_samples=20, steps1=2, steps2=2, locality_points=64, growth=0.2
     )
     prior = latent_prior(generator, 0 if generator.class_names else None, settings.stage_one.w_samples)
     field = generator.fields(prior.mean.expand(1, generator.num_ws, -1))[0]
-    photo = Photo(torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0)), torch.ones(1, 10, 10))
+    mask = torch.ones(1, 10, 10)
+    mask[..., :3] = 0
+    photo = Photo(torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0)), mask)
     objective = Objective([target_of(photo, field, settings)], settings, None, settings.stage_one.rays, 1.0)
     cameras = stack_cameras([generator.default_camera()])
     one = StageOne(generator, prior, prior.mean[None], cameras, objective, settings, move_camera=True)

@@ -24,6 +24,7 @@ QUICK = InversionSettings().changed(
     w_samples=50,
     steps1=3,
     steps2=3,
+    far_steps=0,
     search_starts=2,
     search_keep=1,
     search_steps=1,
@@ -256,6 +257,30 @@ def test_settings_come_back_and_refuse_what_is_wrong():
         preset("fast").with_steps(1)
 
 
+def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
+    usual = preset("balanced")
+    near, half, far = (usual.for_pivot(psnr) for psnr in (30.0, 21.5, 12.0))
+    assert near == usual
+    assert (far.stage_two.steps, far.stage_two.lr) == (100, 3e-3)
+    assert far.stage_two.locality.weight == 0.5
+    assert half.stage_two.steps == 75
+    assert usual.stage_two.lr < half.stage_two.lr < far.stage_two.lr
+    assert usual.changed(near_psnr=0.0).for_pivot(12.0).stage_two.steps == 50
+    assert preset("best").for_pivot(12.0).stage_two.steps == preset("best").stage_two.steps
+    asked = usual.with_steps(22)
+    assert asked.for_pivot(12.0).steps == asked.steps
+
+
+def test_a_photo_far_from_the_generator_is_tuned_to_with_more_and_larger_steps(tiny_generator):
+    settings = QUICK.changed(steps1=1, far_steps=5, near_psnr=90.0, far_psnr=90.0, stop2_psnr=0.0)
+    reports = []
+    result = invert(tiny_generator, _photo(tiny_generator), settings=settings, progress=reports.append)
+    tuning = [one for one in reports if one.stage == "stage_two"]
+    assert [(one.done, one.steps) for one in tuning] == [(count, 5) for count in range(1, 6)]
+    assert len(result.history["stage_two"]) == 5
+    assert result.settings == settings
+
+
 def _flat(table):
     """The settings as version 0.1 wrote them."""
 
@@ -265,13 +290,15 @@ def _flat(table):
             found = found[name]
         return found
 
-    later = ("conditioning", "tune")  # what there was not yet
-    return {name: value(path) for name, path in SHORT_NAMES.items() if name not in later}
+    later = ("conditioning", "tune", "near_psnr", "growth")  # what there was not yet
+    return {
+        name: value(path) for name, path in SHORT_NAMES.items() if not name.startswith("far_") and name not in later
+    }
 
 
 def test_the_flat_settings_of_earlier_results_are_read():
     """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
-    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5).to_dict()
+    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5, far_steps=100).to_dict()
 
     flat = _flat(table)
     assert len(flat) == 55

@@ -9,4 +9,5 @@
 * `noise`: the planes' constant noise as something to optimise.
 * `tuned_layers`: which of the weights stage two may move.
 * `locality_regulariser`: what keeps stage two from changing more than the photo asks for.
+* `missing_parts`: what lets an object grow to where the photo shows it.
 """

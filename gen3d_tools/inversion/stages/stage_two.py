@@ -18,6 +18,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
+from gen3d_tools.inversion.stages.missing_parts import MissingParts
 from gen3d_tools.inversion.stages.objective import Objective
 from gen3d_tools.inversion.stages.tuned_layers import tuned_names
 
@@ -32,7 +33,7 @@ class StageTwo:
         ws: The pivot.
         cameras: One per photo.
         objective: How far pictures are from the photos.
-        settings: Everything else.
+        settings: Everything else; those for this pivot (`InversionSettings.for_pivot`).
         class_index: Class of the object, for latents nearby.
     """
 
@@ -64,6 +65,7 @@ class StageTwo:
         if isinstance(field, TriplaneField) and isinstance(fresh, TriplaneField):
             field = replace(field, planes=fresh.planes.detach())
         self.locality = FieldLocality(field, objective.width, settings.stage_two.locality.points)
+        self.missing = MissingParts(objective.targets, cameras, self.locality.scale)
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []
@@ -72,15 +74,19 @@ class StageTwo:
         self.stopped = False
 
     @property
+    def steps(self) -> int:
+        """How many there are at most."""
+        return self.settings.stage_two.steps
+
+    @property
     def finished(self) -> bool:
         """No step is left, or the photo is explained well enough."""
-        return self.stopped or self.done >= self.settings.stage_two.steps
+        return self.stopped or self.done >= self.steps
 
     def step(self) -> float:
         """Take one step, or stop before it; gives the loss before it."""
         settings = self.settings
-        left = settings.stage_two.steps - self.done
-        share = min(1.0, left / max(1.0, settings.stage_two.lr_cooldown * settings.stage_two.steps))
+        share = min(1.0, (self.steps - self.done) / max(1.0, settings.stage_two.lr_cooldown * self.steps))
         for group in self.optimizer.param_groups:
             group["lr"] = settings.stage_two.lr * share
         field = self.generator.fields(self.ws)[0]
@@ -92,6 +98,8 @@ class StageTwo:
         total = loss
         if settings.stage_two.locality.weight:
             total = total + settings.stage_two.locality.weight * self.locality(field, self.random)
+        if settings.stage_two.growth_weight:
+            total = total + settings.stage_two.growth_weight * self.missing(field, self.random)
         if settings.stage_two.locality.image_weight and self.done % max(1, settings.stage_two.locality.interval) == 0:
             total = total + settings.stage_two.locality.image_weight * self._image_locality()
         self.optimizer.zero_grad()
