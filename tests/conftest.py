@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from jaxtyping import install_import_hook
+
+from tests.support.shapes import checking_some_calls
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
 sys.dont_write_bytecode = False  # tests start a hundred processes, each of which would compile the package anew
@@ -23,17 +25,18 @@ SLOW = 2.0
 
 
 def _check_shapes() -> None:
-    """Have every shape in a signature checked while the tests run; users run unchecked code.
+    """Have the shapes in signatures checked while the tests run; users run unchecked code.
 
     A check takes longer than many a function that has no shapes: only modules that name any are checked.
     """
+    jaxtyping.jaxtyped = checking_some_calls(jaxtyping.jaxtyped)
     package = find_spec("gen3d_tools")
     assert package is not None
     assert package.origin is not None
     folder = Path(package.origin).parent
     modules = [path for path in sorted(folder.rglob("*.py")) if "jaxtyping" in path.read_text("utf-8")]
     names = [".".join(path.relative_to(folder.parent).with_suffix("").parts) for path in modules]
-    install_import_hook(names, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+    jaxtyping.install_import_hook(names, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 
 _check_shapes()
