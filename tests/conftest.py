@@ -55,9 +55,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _long_files_first(items: list[pytest.Item]) -> None:
-    """Of several processes none is left alone with a long file in the end; kernels are compiled in one of them."""
+    """Of several processes none is left alone with a long file in the end; kernels are compiled in one of them.
+
+    The other one has a file meanwhile that needs none: both would compile the same.
+    """
+    first = ("test_warm.py", "test_hostile.py")
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: (item.path.name != "test_warm.py", -slow[item.path]))
+    places = {name: place for place, name in enumerate(first)}
+    items.sort(key=lambda item: (places.get(item.path.name, len(first)), -slow[item.path]))
 
 
 def _has_cuda() -> bool:
