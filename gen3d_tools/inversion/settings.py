@@ -130,7 +130,7 @@ class FarSettings(_Checked):
 
     near_psnr: float = 24.0  # pivots at least this close to the photo, dB, are tuned as `StageTwoSettings` say
     far_psnr: float = 19.0  # those that are no closer, as follows
-    steps: int = 100
+    stretch: float = 2.0  # times as many steps; the others by their names in `StageTwoSettings`
     lr: float = 3e-3
     locality_weight: float = 0.5
     growth_weight: float = 0.2
@@ -206,7 +206,7 @@ class InversionSettings(_Checked):
         share = min(steps / max(self.steps, 1), 1)
         names = ("steps", "keep_steps")
         search = {f"search_{name}": math.ceil(getattr(self.search, name) * share) for name in names}
-        return self.changed(steps1=first, steps2=steps - first, far_steps=0, **search)
+        return self.changed(steps1=first, steps2=steps - first, far_stretch=1.0, **search)
 
     def for_pivot(self, psnr: float) -> "InversionSettings":
         """Give the settings with which stage two tunes around a pivot that explains the photo this well, dB."""
@@ -218,7 +218,7 @@ class InversionSettings(_Checked):
             return near + share * (distant - near)
 
         return self.changed(
-            steps2=round(between(two.steps, max(two.steps, far.steps))),
+            steps2=round(two.steps * between(1.0, max(1.0, far.stretch))),
             lr2=between(two.lr, max(two.lr, far.lr)),
             locality_weight=between(two.locality.weight, min(two.locality.weight, far.locality_weight)),
             growth=between(two.growth_weight, max(two.growth_weight, far.growth_weight)),
@@ -272,7 +272,7 @@ def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
 
 _LATER = frozenset(
     {"conditioning", "tune", "far", "growth_weight", "growth", "near_psnr", "far_psnr"}
-    | {f"far_{name}" for name in ("steps", "lr", "locality", "growth")}
+    | {f"far_{name}" for name in ("stretch", "lr", "locality", "growth")}
 )
 """Settings that tables of older versions lack; they have their defaults there."""
 
@@ -316,7 +316,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "locality_pixel": (*_LOCALITY, "pixel_weight"),
     "locality_perceptual": (*_LOCALITY, "perceptual_weight"),
     **{name: (*_FAR, name) for name in ("near_psnr", "far_psnr")},
-    **{f"far_{name}": (*_FAR, name) for name in ("steps", "lr")},
+    **{f"far_{name}": (*_FAR, name) for name in ("stretch", "lr")},
     **{f"far_{name}": (*_FAR, f"{name}_weight") for name in ("locality", "growth")},
     **{one.name: ("distance", one.name) for one in fields(DistanceSettings)},
     **{one.name: ("rendering", one.name) for one in fields(RenderBudget)},
@@ -340,7 +340,7 @@ PRESETS: dict[PresetName, InversionSettings] = {
     # Few steps do not make up for what large ones break: novel views of three photos changed by -0.02 to +0.04 dB with
     # this lr2 (before averaging), those of two of them by -0.5 and +0.1 dB with 1e-3.
     "fast": InversionSettings().changed(
-        steps1=40, steps2=24, lr2=3e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1, far_steps=60
+        steps1=40, steps2=24, lr2=3e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1, far_stretch=2.5
     ),
     "balanced": InversionSettings(),
     # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes some 250 s of
@@ -354,6 +354,7 @@ PRESETS: dict[PresetName, InversionSettings] = {
         fine_samples=48,
         locality_points=4096,
         stop2_psnr=40.0,
+        far_stretch=1.0,
     ),
 }
 

@@ -24,7 +24,7 @@ from tests.generators.families.test_volumegan import small_volumegan
 from tests.support.stylenerf_generators import build
 
 SETTINGS = InversionSettings().changed(
-    resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, far_steps=0, locality_points=64
+    resolution=8, rays1=64, rays2=64, w_samples=20, steps1=3, steps2=3, far_stretch=1.0, locality_points=64
 )
 
 

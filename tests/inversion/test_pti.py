@@ -24,7 +24,7 @@ QUICK = InversionSettings().changed(
     w_samples=50,
     steps1=3,
     steps2=3,
-    far_steps=0,
+    far_stretch=1.0,
     search_starts=2,
     search_keep=1,
     search_steps=1,
@@ -272,7 +272,7 @@ def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
 
 
 def test_a_photo_far_from_the_generator_is_tuned_to_with_more_and_larger_steps(tiny_generator):
-    settings = QUICK.changed(steps1=1, far_steps=5, near_psnr=90.0, far_psnr=90.0, stop2_psnr=0.0)
+    settings = QUICK.changed(steps1=1, steps2=2, far_stretch=2.5, near_psnr=90.0, far_psnr=90.0, stop2_psnr=0.0)
     reports = []
     result = invert(tiny_generator, _photo(tiny_generator), settings=settings, progress=reports.append)
     tuning = [one for one in reports if one.stage == "stage_two"]
@@ -298,7 +298,7 @@ def _flat(table):
 
 def test_the_flat_settings_of_earlier_results_are_read():
     """Version 0.1 wrote one table; a result's report and an unfinished inversion's state hold it."""
-    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5, far_steps=100).to_dict()
+    table = preset("fast").changed(locality_weight=1.5, stop1=0.25, softness=0.5, far_stretch=2.0).to_dict()
 
     flat = _flat(table)
     assert len(flat) == 55
