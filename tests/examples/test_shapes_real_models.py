@@ -11,6 +11,7 @@ from PIL import Image
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.media.images import read_image
+from gen3d_tools.photos.photo import Photo
 
 CATALOGUE = """id=Test
 name#1=Oak chair
@@ -101,7 +102,10 @@ def test_an_inversion_is_judged_from_views_that_turn_with_its_camera(real_models
         asked.append(options)
         [field] = generator.fields(generator.latents([0], ["chair"]))
         camera = real_models.camera_of(real_models.read_set(furniture_set)[0])
-        return SimpleNamespace(field=field, camera=camera, class_name="chair", fit="poor")
+        nothing = torch.ones(3, 8, 8)
+        return SimpleNamespace(
+            field=field, camera=camera, class_name="chair", fit="poor", photos=(Photo(nothing, nothing[:1]),)
+        )
 
     monkeypatch.setattr(real_models, "invert", found)
     out = tmp_path / "out"
