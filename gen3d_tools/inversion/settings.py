@@ -134,6 +134,7 @@ class FarSettings(_Checked):
     lr: float = 3e-3
     locality_weight: float = 0.5
     growth_weight: float = 0.2
+    recolor: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +155,7 @@ class StageTwoSettings(_Checked):
     tune: Tune = "all"  # which weights move; published: all
     locality: LocalitySettings = LocalitySettings()
     growth_weight: float = 0.0  # of what the mask shows and the object lacks; not in the published loss
+    recolor: float = 0.0  # how far the locality's colours go from the pivot's, 0, to the photo's, 1
     far: FarSettings = FarSettings()
 
     def __post_init__(self) -> None:
@@ -222,6 +224,7 @@ class InversionSettings(_Checked):
             lr2=between(two.lr, max(two.lr, far.lr)),
             locality_weight=between(two.locality.weight, min(two.locality.weight, far.locality_weight)),
             growth=between(two.growth_weight, max(two.growth_weight, far.growth_weight)),
+            recolor=between(two.recolor, max(two.recolor, far.recolor)),
         )
 
     def changed(self, **values: Any) -> "InversionSettings":
@@ -271,8 +274,8 @@ def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
 
 
 _LATER = frozenset(
-    {"conditioning", "tune", "far", "growth_weight", "growth", "near_psnr", "far_psnr"}
-    | {f"far_{name}" for name in ("stretch", "lr", "locality", "growth")}
+    {"conditioning", "tune", "far", "growth_weight", "growth", "recolor", "near_psnr", "far_psnr"}
+    | {f"far_{name}" for name in ("stretch", "lr", "locality", "growth", "recolor")}
 )
 """Settings that tables of older versions lack; they have their defaults there."""
 
@@ -309,6 +312,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "lr2_cooldown": ("stage_two", "lr_cooldown"),
     "tune": ("stage_two", "tune"),
     "growth": ("stage_two", "growth_weight"),
+    "recolor": ("stage_two", "recolor"),
     "stop2_perceptual": ("stage_two", "stop_perceptual"),
     "stop2_psnr": ("stage_two", "stop_psnr"),
     **{f"locality_{name}": (*_LOCALITY, name) for name in ("weight", "points", "alpha", "psi", "samples", "interval")},
@@ -316,7 +320,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "locality_pixel": (*_LOCALITY, "pixel_weight"),
     "locality_perceptual": (*_LOCALITY, "perceptual_weight"),
     **{name: (*_FAR, name) for name in ("near_psnr", "far_psnr")},
-    **{f"far_{name}": (*_FAR, name) for name in ("stretch", "lr")},
+    **{f"far_{name}": (*_FAR, name) for name in ("stretch", "lr", "recolor")},
     **{f"far_{name}": (*_FAR, f"{name}_weight") for name in ("locality", "growth")},
     **{one.name: ("distance", one.name) for one in fields(DistanceSettings)},
     **{one.name: ("rendering", one.name) for one in fields(RenderBudget)},

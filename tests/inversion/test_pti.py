@@ -290,7 +290,7 @@ def _flat(table):
             found = found[name]
         return found
 
-    later = ("conditioning", "tune", "near_psnr", "growth")  # what there was not yet
+    later = ("conditioning", "tune", "near_psnr", "growth", "recolor")  # what there was not yet
     return {
         name: value(path) for name, path in SHORT_NAMES.items() if not name.startswith("far_") and name not in later
     }

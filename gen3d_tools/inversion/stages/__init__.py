@@ -10,4 +10,5 @@
 * `tuned_layers`: which of the weights stage two may move.
 * `locality_regulariser`: what keeps stage two from changing more than the photo asks for.
 * `missing_parts`: what lets an object grow to where the photo shows it.
+* `recoloring`: what the far side is painted with, where the pivot has other colours than the photo.
 """

@@ -14,6 +14,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.latent_prior import map_z
 from gen3d_tools.inversion.stages.objective import Objective
+from gen3d_tools.inversion.stages.recoloring import Recoloring
 from gen3d_tools.rendering.differentiable import sample_pixels
 
 _CANDIDATES = 4  # drawn per point that is to lie near the surface
@@ -28,10 +29,11 @@ class FieldLocality:
         before: The field of the pivot before tuning.
         width: Raw density that passes for one pixel of depth, see `views.onset_width`.
         points: How many points a step compares, half of them near the surface.
+        recoloring: What its colours are to become; None keeps them.
     """
 
-    def __init__(self, before: RadianceField, width: float, points: int) -> None:
-        self.before, self.scale, self.points = before, _REACH * width, points
+    def __init__(self, before: RadianceField, width: float, points: int, recoloring: Recoloring | None = None) -> None:
+        self.before, self.scale, self.points, self.recoloring = before, _REACH * width, points, recoloring
         self.near = self._near_surface(_STEPS * (points // 2))
 
     def __call__(self, after: RadianceField, generator: torch.Generator) -> Tensor:
@@ -39,11 +41,12 @@ class FieldLocality:
         points = self._draw(generator)
         with torch.no_grad():
             colors, raw = self.before(points)
+            painted = colors[:, :3] if self.recoloring is None else self.recoloring(colors[:, :3])
             depth = self._depth(raw)
             solid = (depth > -0.999).float()
         fresh_colors, fresh = after(points)
         shape = (self._depth(fresh) - depth).abs().mean()
-        paint = ((fresh_colors[:, :3] - colors[:, :3]).abs().mean(-1) * solid).sum() / solid.sum().clamp_min(1)
+        paint = ((fresh_colors[:, :3] - painted).abs().mean(-1) * solid).sum() / solid.sum().clamp_min(1)
         return shape + paint
 
     def _draw(self, generator: torch.Generator) -> Float[Tensor, "points 3"]:

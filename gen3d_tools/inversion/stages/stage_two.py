@@ -20,6 +20,7 @@ from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
 from gen3d_tools.inversion.stages.missing_parts import MissingParts
 from gen3d_tools.inversion.stages.objective import Objective
+from gen3d_tools.inversion.stages.recoloring import fit_recoloring
 from gen3d_tools.inversion.stages.tuned_layers import tuned_names
 
 _WINDOW = 8  # steps over which the early stop averages: each sees other rays
@@ -64,7 +65,9 @@ class StageTwo:
         fresh = self.generator.fields(self.ws)[0]
         if isinstance(field, TriplaneField) and isinstance(fresh, TriplaneField):
             field = replace(field, planes=fresh.planes.detach())
-        self.locality = FieldLocality(field, objective.width, settings.stage_two.locality.points)
+        share = settings.stage_two.recolor
+        recoloring = fit_recoloring(field, cameras, objective, share) if share else None
+        self.locality = FieldLocality(field, objective.width, settings.stage_two.locality.points, recoloring)
         self.missing = MissingParts(objective.targets, cameras, self.locality.scale)
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
