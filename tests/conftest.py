@@ -12,7 +12,7 @@ import jaxtyping
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from tests.support.shapes import checking_some_calls
+from tests.support.shapes import begin_test, checking_some_calls
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is imported
 sys.dont_write_bytecode = False  # tests start a hundred processes, each of which would compile the package anew
@@ -88,6 +88,12 @@ def _empty_memory() -> Iterator[None]:
     yield
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Check the shapes of this test's first calls."""
+    begin_test()
 
 
 @pytest.hookimpl(wrapper=True)
