@@ -52,8 +52,9 @@ class MissingParts:
         with torch.no_grad():
             points = origins[:, None] + distances[..., None] * directions[:, None]
             highest, index = (field.raw_density(points) + field.density_shift).max(-1)
-            nearest = points[torch.arange(_RAYS, device=points.device), index]
             missed = claimed & hit & (highest < 0)
+            # Of the other rays some have no points: one that runs in a face of the box has limits that are no numbers.
+            nearest = points[torch.arange(_RAYS, device=points.device), index].where(missed[:, None], 0)
         depth = (field.raw_density(nearest) + field.density_shift) / self.reach
         return ((1 - depth).relu() * missed).mean()
 

@@ -5,8 +5,6 @@ one. Held in place, its far side would stay green. So a map from the pivot's col
 are seen, affine and near the identity, and the far side is held at what it makes of the pivot's colours.
 """
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,8 +36,8 @@ class Recoloring:
 
 
 @torch.no_grad()
-def fit_recoloring(field: RadianceField, cameras: Camera, objective: Objective, share: float) -> Recoloring:
-    """Find how a pivot's colours become those of its photos.
+def fit_recoloring(field: RadianceField, cameras: Camera, objective: Objective, share: float) -> Recoloring | None:
+    """Find how a pivot's colours become those of its photos; None where no pixel shows both.
 
     Args:
         field: The pivot's.
@@ -48,15 +46,13 @@ def fit_recoloring(field: RadianceField, cameras: Camera, objective: Objective, 
         share: Of the way from the pivot's own colours, 0, to the photos', 1.
     """
     pairs = [_seen_by_both(field, camera, objective, index) for index, camera in enumerate(cameras)]
-    return fitted([one for one, _ in pairs], [other for _, other in pairs], share)
+    found, wanted = (torch.cat(colors) for colors in zip(*pairs, strict=True))
+    return fitted(found, wanted, share) if len(found) else None
 
 
-def fitted(colors: Sequence[Float[Tensor, "_ 3"]], wanted: Sequence[Float[Tensor, "_ 3"]], share: float) -> Recoloring:
-    """Fit by least squares with a ridge towards the identity; the identity where there is nothing to fit."""
-    found, target = torch.cat(list(colors)), torch.cat(list(wanted))
+def fitted(found: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], share: float) -> Recoloring:
+    """Fit a map of colours by least squares with a ridge towards the identity, and go a share of the way to it."""
     identity = torch.eye(3, device=found.device)
-    if not len(found):
-        return Recoloring(identity, identity[0] * 0)
     middle, goal = found.mean(0), target.mean(0)
     centred, change = found - middle, (target - goal) - (found - middle)
     spread = centred.T @ centred / len(found) + _RIDGE * identity

@@ -72,6 +72,20 @@ def test_a_photo_without_a_mask_claims_nothing(tiny_generator, ws):
     assert float(MissingParts([target], CAMERAS, 1.0)(nothing, torch.Generator().manual_seed(0))) == 0.0
 
 
+def test_a_ray_in_a_face_of_the_box_does_no_harm(tiny_generator, ws):
+    """It enters and leaves nowhere; the other rays of its mask are followed as ever."""
+    field = tiny_generator.fields(ws)[0]
+    cam2world = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    cam2world[:3, 3] = torch.tensor([field.box_side / 2, 0.0, 3.0])  # looks along -z, its middle column in a face
+    camera = stack_cameras([Camera(cam2world, Camera.from_spherical(0, 0, 2.7, fov_y_deg=20.0).intrinsics)])
+    planes = field.planes.detach().requires_grad_()
+    parts = MissingParts([Target(torch.zeros(3, 5, 5), torch.ones(1, 5, 5))], camera, 1.0)
+    loss = parts(replace(field, planes=planes), torch.Generator().manual_seed(0))
+    (gradient,) = torch.autograd.grad(loss, planes)
+    assert float(loss.detach()) > 0
+    assert bool(gradient.isfinite().all())
+
+
 @pytest.mark.slow
 def test_an_object_grows_to_where_the_photo_shows_it(tiny_generator, ws):
     """Without that term nothing tells the rays beside the object which way to go."""
