@@ -124,6 +124,7 @@ class Inversion:
         self.cameras: Camera | None = None
         self.one: StageOne | None = None
         self.two: StageTwo | None = None
+        self._pivot_scores: dict[str, float] = {}  # once stage two has begun
         self._saved = time.monotonic()
 
     def run(self) -> None:
@@ -175,22 +176,23 @@ class Inversion:
         """Set up stage two where it is not."""
         if self.two is None:
             one = self.first_stage()
+            self._pivot_scores = self._scores_of(one)
             self.two = StageTwo(
                 self.generator,
                 one.ws(),
                 one.cameras(),
                 self._objective(one.ws(), self.settings.stage_two.rays),
-                self.settings.for_pivot(self._pivot_psnr(one)),
+                self.settings.for_pivot(self._pivot_scores["psnr"]),
                 self.find_start().class_index,
             )
             self._save()
         return self.two
 
-    def _pivot_psnr(self, one: StageOne) -> float:
-        """How well the pivot explains the photos, dB."""
+    def _scores_of(self, one: StageOne) -> dict[str, float]:
+        """How well the pivot explains the photos, see `input_scores`."""
         with torch.no_grad():
             field, cameras = self.generator.fields(one.ws())[0], one.cameras()
-        return input_scores(field, cameras, self.targets, None, config_for(cameras, self.base.settings))["psnr"]
+            return input_scores(field, cameras, self.targets, self.distance, config_for(cameras, self.base.settings))
 
     def result(self) -> InversionResult:
         """Give what there is."""
@@ -208,11 +210,9 @@ class Inversion:
             history={"stage_one": list(one.losses), "stage_two": [] if self.two is None else list(self.two.losses)},
         )
         with torch.no_grad():
+            first = self._scores_of(one) if self.two is None else self._pivot_scores
             config = config_for(cameras, self.base.settings)
-            first, second = (
-                input_scores(field, cameras, self.targets, self.distance, config)
-                for field in (made.pivot_field, made.field)
-            )
+            second = input_scores(made.field, cameras, self.targets, self.distance, config)
         prior = self._prior(start.class_index)
         layers = ws[:, : self.generator.num_ws - self.generator.own_rows]
         metrics = score(self.photos[0], prior, layers, start.class_index, first, second, self.encoder, self.distance)

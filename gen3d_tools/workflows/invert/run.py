@@ -215,7 +215,11 @@ def invert_with(generator: Generator | TripoSR, request: InversionRequest, repor
     if request.dry_run:
         if request.resume:
             unfinished.read()
-        run.add(target, f"a result of {settings.stage_one.steps} + {settings.stage_two.steps} steps")
+        most = settings.for_pivot(0.0).stage_two.steps
+        more = (
+            f", {most} of stage two where stage one ends far from the photo" if most > settings.stage_two.steps else ""
+        )
+        run.add(target, f"a result of {settings.stage_one.steps} + {settings.stage_two.steps} steps{more}")
         return run
     task = Inversion(
         generator,
