@@ -31,6 +31,9 @@ WRONG_PRIOR = (
     'prior.pitch={shape="uniform", low=1.1, high=1.9}',
 )
 """Twice as wide as the cameras of `make_pictures.py --bell`, and level where those look down."""
+SHARED = ("data.mirror=false",)
+"""Of all runs. Handles of mugs are on one side: mirrored copies would be another half of the distribution to learn,
+and none of what is measured against."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Queue:
         while (done := len(measurements(folder))) < math.ceil(whole / self.slice_minutes):
             until = min((done + 1) * self.slice_minutes, whole)
             print(f"{folder.name}: to {until:g} of {whole:g} processor minutes", flush=True)
-            changes = (*told.changes, f"run.seed={seed}", f"run.processor_minutes={until}", "run.score_kimg=0")
+            changes = (*SHARED, *told.changes, f"run.seed={seed}", f"run.processor_minutes={until}", "run.score_kimg=0")
             resume = (folder / LATEST).exists()
             if folder.exists() and not resume:  # killed before its first snapshot
                 shutil.rmtree(folder)

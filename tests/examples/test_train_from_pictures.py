@@ -96,9 +96,11 @@ def test_objects_are_seen_from_where_their_family_has_the_front(example, recipe,
 
 
 def test_every_variant_is_a_recipe_that_differs_from_the_other(example):
-    for name, comparison in example("compare").COMPARISONS.items():
+    compare = example("compare")
+    for name, comparison in compare.COMPARISONS.items():
         told = [
-            load_recipe(one.recipe, small=True, changes=one.changes).to_dict() for one in comparison.variants.values()
+            load_recipe(one.recipe, small=True, changes=(*compare.SHARED, *one.changes)).to_dict()
+            for one in comparison.variants.values()
         ]
         assert all(one != other for index, one in enumerate(told) for other in told[:index]), name
 
@@ -117,6 +119,7 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
 
     def train(pictures, folder, options):
         assert options.resume == (folder / "latest").exists()
+        assert set(compare.SHARED) <= set(options.changes)
         (folder / "latest").mkdir(parents=True, exist_ok=True)
         trained.append((folder.name, next(one for one in options.changes if "processor_minutes" in one)))
         if len(trained) == 2:
