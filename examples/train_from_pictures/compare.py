@@ -53,7 +53,7 @@ class Comparison:
 
 
 COMPARISONS: dict[str, Comparison] = {
-    LONG: Comparison("Does it learn?", {"3dgp": Variant("3dgp", WRONG_PRIOR)}),
+    LONG: Comparison("Does it learn?", {"3dgp": Variant("3dgp")}),
     "cameras": Comparison(
         "Is the camera distribution found?",
         {
@@ -140,6 +140,7 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
         return round(sum(one[key][0] / one[key][1] for one in classes) / len(classes), 4)
 
     numbers = {
+        "fine detail, share of true": against_truth("detail"),
         "silhouette overlap": mean("silhouette_overlap"),
         "depth correlation": mean("depth_correlation"),
         "non-flatness, share of true": against_truth("non_flatness"),

@@ -7,6 +7,7 @@ Poses and shapes are known here because the toys are our own; training knew neit
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ from gen3d_tools.training.run import looks
 YAWS, PITCH = (-0.9, -0.45, 0.0, 0.45, 0.9), 1.3  # radians; the pitch from +y
 NEAR, FAR = RADIUS - 0.6, RADIUS + 0.6
 SOLID = 0.5  # opacity from which a pixel belongs to the silhouette
+FINE = 8  # cycles per picture from which power is detail: an eighth of a picture and finer
 _FRONT = YAWS.index(0.0)
 _CAMERA_SAMPLES = 1024
 _BATCH = 64
@@ -83,6 +85,21 @@ class Seen:
         solid = (self.opacity[_FRONT, :, None] > SOLID).float()
         means = (self.pictures * solid).sum((2, 3)) / solid.sum((2, 3)).clamp_min(1)
         return float(means.std(0, unbiased=False).mean())
+
+    @property
+    def spectrum(self) -> list[float]:
+        """Power of the brightness in octaves of spatial frequency, from 1 cycle per picture to the finest."""
+        brightness = self.pictures.mean(1)
+        power = torch.fft.fft2(brightness, norm="forward").abs().square().mean(0)
+        frequency = torch.fft.fftfreq(power.shape[-1], d=1 / power.shape[-1])
+        distance = torch.hypot(frequency[:, None], frequency[None])
+        octaves = int(math.log2(power.shape[-1] / 2))
+        return [float(power[(distance >= 2**low) & (distance < 2 ** (low + 1))].sum()) for low in range(octaves)]
+
+    @property
+    def detail(self) -> float:
+        """Power of what is finer than `FINE` cycles per picture."""
+        return sum(self.spectrum[int(math.log2(FINE)) :])
 
 
 def front_of(generator: Generator) -> YawZero:
@@ -129,6 +146,8 @@ def agreement(made: Seen, real: Seen) -> dict[str, Any]:
         "non_flatness": [round(made.non_flatness, 2), round(real.non_flatness, 2)],
         "sameness": [round(made.sameness, 3), round(real.sameness, 3)],
         "colour_spread": [round(made.colour_spread, 3), round(real.colour_spread, 3)],
+        "spectrum": [[float(f"{power:.3g}") for power in seen.spectrum] for seen in (made, real)],
+        "detail": [float(f"{made.detail:.3g}"), float(f"{real.detail:.3g}")],
     }
 
 

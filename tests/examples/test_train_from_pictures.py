@@ -76,6 +76,15 @@ def test_colours_are_compared_where_there_is_an_object(example):
     assert seen.colour_spread == pytest.approx(0.0, abs=1e-6)
 
 
+def test_detail_is_the_power_of_fine_stripes(example):
+    measure = example("measure")
+    side = torch.arange(64) / 64
+    coarse, fine = (torch.cos(2 * torch.pi * cycles * side).expand(3, 64, 64) for cycles in (3, 12))
+    seen = measure.Seen(torch.ones(5, 1, 64, 64), torch.ones(5, 1, 64, 64), (coarse + 0.5 * fine)[None])
+    assert seen.spectrum == pytest.approx([0, 0.5, 0, 0.125, 0], abs=1e-6)
+    assert seen.detail == pytest.approx(0.125)
+
+
 def test_cameras_are_as_far_from_the_truth_as_they_are_shifted(example):
     measure = example("measure")
     truth = np.stack([np.linspace(-0.5, 0.5, 500), np.full(500, 1.2)], -1)
@@ -108,7 +117,13 @@ def test_every_variant_is_a_recipe_that_differs_from_the_other(example):
 def measured(overlap):
     shape = {"silhouette_overlap": [overlap] * 5, "depth_correlation": [0.5] * 5}
     return {
-        "car": {**shape, "non_flatness": [2.0, 4.0], "sameness": [0.9, 0.6], "colour_spread": [0.1, 0.2]},
+        "car": {
+            **shape,
+            "non_flatness": [2.0, 4.0],
+            "sameness": [0.9, 0.6],
+            "colour_spread": [0.1, 0.2],
+            "detail": [1.0, 2.0],
+        },
         "fd_encoder": 3.0,
     }
 
@@ -141,6 +156,6 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
     assert [minutes for minutes, _ in curve] == [5, 10, 12]
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "Does distillation pay?" in page
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     compare.main(command)
     assert len(trained) == 7  # nothing is left to do
