@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gen3d_tools.errors import InputError, NotFoundError
+from gen3d_tools.generators.networks.layers import upsample_image
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe
 from gen3d_tools.training.run.snapshots import networks_of, write_state
@@ -76,6 +77,22 @@ def test_other_classes_begin_anew_and_are_named(tmp_path, earlier):
     ]
     assert 0 < len(shared) < len(trainer.generator.state_dict())
     assert all(torch.equal(trainer.generator.state_dict()[key], before.generator.state_dict()[key]) for key in shared)
+
+
+def test_finer_planes_begin_as_the_trained_ones_enlarged(pictures, earlier):
+    before, folder = earlier
+    trainer = trainer_of(pictures, "run.seed=5", "generator.plane_resolution=16")
+    (told,) = begin_with(trainer, trained_networks(folder))
+    assert told.startswith("new in the generator: synthesis.tri_plane_decoder.b16.")
+    ws = torch.randn(2, 12, before.generator.config.w_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        coarse = before.average.synthesize(ws[:, : before.average.num_ws], noise_mode="none")
+        fine = trainer.average.synthesize(ws[:, : trainer.average.num_ws], noise_mode="none")
+    enlarged = upsample_image(coarse)
+    torch.testing.assert_close(fine, enlarged)
+    trainer.step()
+    trainer.step()
+    assert trainer.generator.state_dict()["synthesis.tri_plane_decoder.b16.torgb.weight"].abs().max() > 0
 
 
 def test_networks_of_another_size_are_refused(pictures, earlier):

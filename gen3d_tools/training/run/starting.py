@@ -11,6 +11,7 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.training.run.snapshots import STATE_NAME, networks_of, read_networks
 from gen3d_tools.training.run.trainer import Trainer
 
+_ADDED = (".torgb.weight", ".torgb.bias")  # of layers whose output is added to the enlarged planes
 _LEAST_SHARE = 0.5  # of a network's numbers that must fit
 
 
@@ -32,6 +33,10 @@ def trained_networks(start: str | Path) -> Mapping[str, Mapping[str, Tensor]]:
 @torch.no_grad()
 def begin_with(trainer: Trainer, networks: Mapping[str, Mapping[str, Tensor]]) -> list[str]:
     """Give a new run's networks the numbers of trained ones; what has another shape stays new.
+
+    Where planes are finer than those of the trained generator, what the new layers add to them begins at zero: the
+    first samples are those of the trained one, whose planes the generator smoothly enlarges (in the spirit of Karras
+    et al. 2018, section 2).
 
     Args:
         trainer: A run before its first step.
@@ -59,6 +64,9 @@ def begin_with(trainer: Trainer, networks: Mapping[str, Mapping[str, Tensor]]) -
         for key in fitting:
             own[key].copy_(found[key])
         new = sorted(own.keys() - fitting)
+        for key in new:
+            if key.endswith(_ADDED) and key not in found:
+                own[key].zero_()
         if new and name != "average":  # which is like the generator
             told.append(f"new in the {name}: {', '.join(new[:3])}{' and others' if len(new) > 3 else ''}")
     return told
