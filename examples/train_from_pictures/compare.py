@@ -34,14 +34,17 @@ WRONG_PRIOR = (
 SHARED = ("data.mirror=false",)
 """Of all runs. Handles of mugs are on one side: mirrored copies would be another half of the distribution to learn,
 and none of what is measured against."""
+FINER_PLANES = ("generator.plane_resolution=64", "patches.anneal_kimg=0")
+"""Of a run that goes on where another one's planes are too coarse for what is missing: details."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One side of a comparison: a recipe and what is set otherwise."""
+    """One side of a comparison: a recipe, what is set otherwise, and whose networks it begins with."""
 
     recipe: str
     changes: tuple[str, ...] = ()
+    start: tuple[str, str] | None = None  # comparison and variant, of the same seed, that is trained before
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,11 @@ class Comparison:
 
 
 COMPARISONS: dict[str, Comparison] = {
-    LONG: Comparison("Does it learn?", {"3dgp": Variant("3dgp")}),
     "cameras": Comparison(
         "Is the camera distribution found?",
         {
             "learned": Variant("3dgp", WRONG_PRIOR),
-            "free mean": Variant("3dgp", (*WRONG_PRIOR, "cameras.force_mean=0.02")),
+            "pinned mean": Variant("3dgp", (*WRONG_PRIOR, "cameras.force_mean=1.0")),
             "fixed": Variant("3dgp", (*WRONG_PRIOR, "generator.camera_generator=false")),
         },
     ),
@@ -73,6 +75,10 @@ COMPARISONS: dict[str, Comparison] = {
     "distillation": Comparison(
         "Does distillation pay?",
         {"distilled": Variant("3dgp"), "plain": Variant("3dgp", ("losses.distillation_weight=0.0",))},
+    ),
+    LONG: Comparison(
+        "How good does it get, with finer planes?",
+        {"finer planes": Variant("3dgp", FINER_PLANES, start=("distillation", "distilled"))},
     ),
     "views": Comparison(
         "Do several views keep the variety?",
@@ -104,6 +110,9 @@ class Queue:
         """Train and measure slice by slice, from where the run stands."""
         told = COMPARISONS[name].variants[variant]
         folder, whole = self.folder(name, variant, seed), self.long_minutes if name == LONG else self.minutes
+        if told.start is not None:
+            self.run(*told.start, seed)
+        start = None if told.start is None else str(self.folder(*told.start, seed))
         while (done := len(measurements(folder))) < math.ceil(whole / self.slice_minutes):
             until = min((done + 1) * self.slice_minutes, whole)
             print(f"{folder.name}: to {until:g} of {whole:g} processor minutes", flush=True)
@@ -111,7 +120,9 @@ class Queue:
             resume = (folder / LATEST).exists()
             if folder.exists() and not resume:  # killed before its first snapshot
                 shutil.rmtree(folder)
-            options = TrainOptions(recipe=told.recipe, small=True, changes=changes, resume=resume, device="cpu")
+            options = TrainOptions(
+                recipe=told.recipe, small=True, changes=changes, resume=resume, start=start, device="cpu"
+            )
             train(self.pictures, folder, options)
             generator = load_generator(folder / LATEST, device="cpu")
             found = measure.measure(generator, reference=self.reference, truth=self.truth)

@@ -134,6 +134,7 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
 
     def train(pictures, folder, options):
         assert options.resume == (folder / "latest").exists()
+        assert options.start is None or (Path(options.start) / "latest").exists()
         assert set(compare.SHARED) <= set(options.changes)
         (folder / "latest").mkdir(parents=True, exist_ok=True)
         trained.append((folder.name, next(one for one in options.changes if "processor_minutes" in one)))
@@ -159,3 +160,5 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
     assert page.count("<svg") == 7
     compare.main(command)
     assert len(trained) == 7  # nothing is left to do
+    compare.main([*command[:4], "main", "--seeds", "1", "--minutes", "5", "--long-minutes", "7"])
+    assert [name for name, _ in trained[7:]] == ["distillation-distilled-1", *["main-finer-planes-1"] * 2]
