@@ -23,13 +23,18 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder; the newest snapshot is its folder latest.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help="How: epigraf, 3dgp, geometry-aware or eg3d.")] = "3dgp",
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", help="How: epigraf, 3dgp, geometry-aware or eg3d.", show_default="3dgp"),
+    ] = None,
     small: Annotated[bool, typer.Option("--small", help="The recipe's form for a CPU.")] = False,
     resolution: Annotated[
         int | None, typer.Option("--resolution", min=8, help="Pixels along a side. Default: the recipe's.")
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="Stop after so many minutes.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run, to the same numbers.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run, by its own recipe, to the same numbers.")
+    ] = False,
     start: Annotated[
         str | None,
         typer.Option("--start-from", metavar="RUN", help="Begin with the networks of another run, or of a model."),

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.training.data.dataset import PictureSet, open_pictures
 from gen3d_tools.training.data.features import ENCODER_MODEL
 from gen3d_tools.training.processes import Processes, own_device
-from gen3d_tools.training.recipes.recipe import Recipe, load_recipe
+from gen3d_tools.training.recipes.recipe import Recipe, load_recipe, stored_recipe
 from gen3d_tools.training.run import looks
 from gen3d_tools.training.run.page import write_page
 from gen3d_tools.training.run.record import Log
@@ -25,11 +25,13 @@ from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_stat
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.training.step import Gathered, broken_tensor
+from gen3d_tools.wording import option
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
 
 LATEST = "latest"
+DEFAULT_RECIPE = "3dgp"
 _REAL_PICTURES = 2048
 _SCORE_BATCH = 64
 
@@ -38,7 +40,7 @@ _SCORE_BATCH = 64
 class TrainOptions:
     """What a run is told besides its pictures."""
 
-    recipe: str = "3dgp"
+    recipe: str | None = None  # `DEFAULT_RECIPE`, or that of the run to go on with
     small: bool = False
     resolution: int | None = None
     changes: Sequence[str] = ()
@@ -47,21 +49,39 @@ class TrainOptions:
     start: str | None = None  # a run or a model whose networks this run begins with
     device: str = "auto"
 
-    def load(self) -> Recipe:
+    def load(self, folder: Path | None = None) -> Recipe:
         """Read the recipe with everything that is set otherwise.
+
+        Args:
+            folder: The run's. One to go on with has its own recipe, whatever that name gives today.
 
         Raises:
             InputError: Something does not fit, the minutes included.
+            NotFoundError: There is no run to go on with.
+            CheckpointError: Its snapshot is broken.
         """
         if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"minutes is {self.minutes:g}, it must be more than 0")
+        if self.resume and folder is not None:
+            facts = read_facts(folder)
+            if "name" in facts:  # runs of earlier versions know their values alone
+                return self._begun(facts)
         return load_recipe(
-            self.recipe,
+            self.recipe or DEFAULT_RECIPE,
             small=self.small,
             changes=self.changes,
             resolution=self.resolution,
             trained=self.start is not None,
         )
+
+    def _begun(self, facts: Mapping[str, Any]) -> Recipe:
+        name, small = facts["name"], facts["small"]
+        if self.recipe not in (None, name) or (self.small and not small):
+            raise InputError(
+                f"the run was begun with the recipe {name}{', small' if small else ''}; leave "
+                f"{option('recipe')} and {option('small')} out to go on with it"
+            )
+        return stored_recipe(facts["recipe"], name, small=small, changes=self.changes, resolution=self.resolution)
 
 
 def train(
@@ -85,7 +105,8 @@ def train(
         Interrupted: Somebody ended the run; a snapshot was written.
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
-    folder, recipe = Path(out), options.load()
+    folder = Path(out)
+    recipe = options.load(folder)
     check_folder(folder, options.resume, recipe)
     return train_here(Path(pictures), folder, options, reporter)
 
@@ -95,7 +116,7 @@ def train_here(pictures: Path, folder: Path, options: TrainOptions, reporter: Re
     device = own_device(choose_device(options.device))
     processes = Processes.join(device)
     try:
-        return _train(pictures, folder, options.load(), options, device, processes, reporter)
+        return _train(pictures, folder, options.load(folder), options, device, processes, reporter)
     finally:
         processes.leave()
 
@@ -151,7 +172,7 @@ def ended(run: Run, folder: Path, kimg: float) -> Run:
 def interrupted(pictures: Path, folder: Path, interrupt: KeyboardInterrupt) -> Interrupted:
     """Say how a run that somebody ended goes on."""
     again = f"gen3d train {shlex.quote(str(pictures))} -o {shlex.quote(str(folder))} --resume"
-    message = f"interrupted; the run is kept, go on with {again} and the same options"
+    message = f"interrupted; the run is kept, go on with {again}"
     return Interrupted(message, number=signal_of(interrupt))
 
 
@@ -167,7 +188,7 @@ def check_folder(folder: Path, resume: bool, recipe: Recipe) -> None:
                 found = stored.get(section, {}).get(key)
                 if section != "run" and _plain(found) != _plain(value):
                     raise InputError(
-                        f"{section}.{key} is {value}, the run was begun with {found}; give the same options to resume"
+                        f"{section}.{key} is {value}, the run was begun with {found}; leave that out to go on with it"
                     )
     elif begun:
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")

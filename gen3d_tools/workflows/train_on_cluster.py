@@ -86,7 +86,8 @@ def train_on_cluster(
     options, reporter = options or TrainOptions(), reporter or Reporter()
     if options.start is not None and Path(options.start).exists():
         options = replace(options, start=str(Path(options.start).absolute()))
-    folder, recipe = Path(out).absolute(), options.load()
+    folder = Path(out).absolute()
+    recipe = options.load(folder)
     BatchOptions(ray=ray, workers=workers).check(options.device)
     if find_spec("pandas") is None:  # which Ray Train imports
         raise MissingDependencyError('Ray Train is not installed; try: pip install "gen3d-tools[cluster]"')

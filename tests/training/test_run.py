@@ -5,6 +5,8 @@ import re
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.loading import load_generator
@@ -12,7 +14,7 @@ from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
 from gen3d_tools.training.run.building import build_generator
 from gen3d_tools.training.run.record import LOG_NAME, Log
-from gen3d_tools.training.run.snapshots import STATE_NAME, read_state, write_state
+from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.workflows.train import LATEST, TrainOptions, train
 from tests.training.tiny import SMALLER, changes, tiny_recipe, write_pictures
@@ -147,7 +149,7 @@ def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(pictures, whole, options("run.kimg=0.08"))
     train(pictures, parts, options("run.kimg=0.04"))
-    train(pictures, parts, options("run.kimg=0.08", resume=True))
+    train(pictures, parts, TrainOptions(changes=("run.kimg=0.08",), resume=True, device="cpu"))  # its own recipe
     first, second = ((folder / LATEST / "model.safetensors").read_bytes() for folder in (whole, parts))
     assert first == second
     logs = [[json.loads(x)["loss/D"] for x in (f / "log.jsonl").read_text().splitlines()] for f in (whole, parts)]
@@ -184,6 +186,23 @@ def test_a_run_is_not_written_over(pictures, tmp_path):
         train(pictures, folder, options("run.kimg=0.016"))
     with pytest.raises(InputError, match=r"patches\.beta_end is 0\.5, the run was begun with 0\.8"):
         train(pictures, folder, options("patches.beta_end=0.5", resume=True))
+    with pytest.raises(InputError, match="begun with the recipe epigraf, small; leave recipe and small out"):
+        train(pictures, folder, TrainOptions(recipe="3dgp", small=True, resume=True))
+
+
+@pytest.mark.slow
+def test_a_run_of_an_earlier_version_goes_on_with_the_same_options(pictures, tmp_path):
+    folder = tmp_path / "run"
+    train(pictures, folder, options("run.kimg=0.016"))
+    state = folder / STATE_NAME
+    with safe_open(state, "pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    facts = {key: value for key, value in json.loads(metadata["facts"]).items() if key not in ("name", "small")}
+    state.write_bytes(save(tensors, metadata={**metadata, "facts": json.dumps(facts)}))
+    with pytest.raises(InputError, match="the run was begun with"):
+        train(pictures, folder, TrainOptions(resume=True, device="cpu"))
+    train(pictures, folder, options("run.kimg=0.032", resume=True))
+    assert read_facts(folder)["name"] == "epigraf"
 
 
 @pytest.mark.slow

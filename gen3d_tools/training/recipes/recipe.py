@@ -135,6 +135,36 @@ def load_recipe(
     return _build(name, small, table[_ONLY], values, sources)
 
 
+def stored_recipe(
+    stored: Mapping[str, Mapping[str, Any]],
+    name: str,
+    *,
+    small: bool,
+    changes: Sequence[str] = (),
+    resolution: int | None = None,
+) -> Recipe:
+    """Read the recipe of a run that was begun, whatever `load_recipe` gives by that name today.
+
+    Args:
+        stored: Its values, from `Recipe.to_dict`, perhaps by way of JSON.
+        name: What it is called.
+        small: Whether it is the form for a CPU.
+        changes: What is set otherwise from now on.
+        resolution: The same for the pixels along a side.
+
+    Raises:
+        InputError: There is no such recipe, no such value, or a value does not fit.
+    """
+    values = {section: dict(entries) for section, entries in stored.items()}
+    sources = {f"{section}.{key}": "the run" for section, entries in values.items() for key in entries}
+    for section, key in (("data", "resolution"), ("generator", "image_resolution")) if resolution is not None else ():
+        _set(values, sources, section, key, resolution, "--resolution", known_only=True)
+    for change in changes:
+        section, key, value = _parse(change)
+        _set(values, sources, section, key, value, "--set")
+    return _build(name, small, _table(name)[_ONLY], values, sources)
+
+
 def _tell_no_cameras(values: dict[str, Section], sources: dict[str, str]) -> None:
     """Without cameras of real pictures the discriminator cannot be told any.
 

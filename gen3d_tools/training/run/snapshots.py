@@ -40,6 +40,8 @@ def write_state(trainer: Trainer, folder: Path, notes: Mapping[str, Any]) -> Non
         "strength": 0.0 if trainer.augmentation is None else trainer.augmentation.strength,
         "signs": trainer._signs,
         "recipe": trainer.recipe.to_dict(),
+        "name": trainer.recipe.name,
+        "small": trainer.recipe.small,
         "notes": dict(notes),
     }
     with atomic_path(folder / STATE_NAME, overwrite=True) as temporary:
