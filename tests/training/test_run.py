@@ -224,6 +224,22 @@ def test_numbers_that_break_keep_the_last_snapshot_and_name_the_tensor(pictures,
     train(pictures, folder, options("run.kimg=0.08", resume=True))
 
 
+@pytest.mark.parametrize(
+    ("told", "least"),
+    [
+        ({}, 0.25),
+        ({"resolution": 32}, 0.5),
+        ({"resolution": 128}, 0.125),
+        ({"changes": ["patches.side=32"]}, 0.5),
+        ({"resolution": 128, "changes": ["patches.least_scale=0.3"]}, 0.3),
+        ({"changes": ["patches.distribution=full", "patches.side=64"]}, 1.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["3dgp", "epigraf"])
+def test_the_finest_patches_have_the_pixels_of_the_pictures(name, told, least):
+    assert load_recipe(name, small=True, **told).patches.least_scale == least
+
+
 @pytest.mark.parametrize("name", recipe_names())
 @pytest.mark.parametrize("small", [False, True])
 def test_every_value_of_a_recipe_has_a_source(name, small):

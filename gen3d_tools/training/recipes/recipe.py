@@ -132,6 +132,7 @@ def load_recipe(
         section, key, value = _parse(change)
         _set(values, sources, section, key, value, "--set")
     _tell_no_cameras(values, sources)
+    _fit_patches(values, sources)
     return _build(name, small, table[_ONLY], values, sources)
 
 
@@ -178,6 +179,15 @@ def _tell_no_cameras(values: dict[str, Section], sources: dict[str, str]) -> Non
         raise InputError(f"{name} needs cameras of the real pictures; add --set cameras.source=labels, or leave it out")
     judge["camera_conditioned"] = False
     sources[name] = "cameras.source is prior: real pictures have none to tell"
+
+
+def _fit_patches(values: dict[str, Section], sources: dict[str, str]) -> None:
+    """The finest patches have the pictures' own pixels, whatever size both are told to have (EpiGRAF, section 3.2)."""
+    name, given = "patches.least_scale", ("--set", "--resolution")
+    if sources.get(name) in (None, "--set") or not {sources["patches.side"], sources["data.resolution"]} & set(given):
+        return
+    values["patches"]["least_scale"] = min(values["patches"]["side"] / values["data"]["resolution"], 1.0)
+    sources[name] = "patches.side / data.resolution"
 
 
 @cache
