@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.geometry.color.vertex_colors import sample_texture, texture_of
 from gen3d_tools.kernels.meshes.raster import rasterize
+from gen3d_tools.kernels.raster import Fragments
 
 CATALOGUE = "PluginFurnitureCatalog.properties"
 CLASSES = {
@@ -131,16 +132,26 @@ class Model:
 
         Normals are of length 1 and on the camera's side: both sides of a face are seen.
         """
-        cam2world, projection = camera.cam2world.double().numpy(), camera.intrinsics.double().numpy()
-        image = ((self.corners - cam2world[:3, 3]) @ cam2world[:3, :3]) @ projection.T
-        pixels = np.concatenate([image[..., :2] * side - 0.5 * image[..., 2:], image[..., 2:]], axis=-1)
-        seen = rasterize(np.ascontiguousarray(pixels), side)
+        seen = self._seen(camera, side)
         hit = seen.face >= 0
         faces, shares = seen.face[hit], seen.shares[hit].astype(np.float64)
         normal = np.einsum("pk,pkc->pc", shares, self.normals[faces])
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         normal *= -np.sign(normal @ camera.forward.double().numpy() + 1e-12)[:, None]
         return hit, self._albedo(faces, shares), normal
+
+    def distance(self, camera: Camera, side: int) -> Float[np.ndarray, "n n"]:
+        """Give how far what every pixel sees is from the camera, world units; infinite where there is nothing."""
+        seen = self._seen(camera, side)
+        places = np.einsum("hwk,hwkc->hwc", seen.shares.astype(np.float64), self.corners[np.maximum(seen.face, 0)])
+        far = np.linalg.norm(places - camera.position.double().numpy(), axis=-1)
+        return np.where(seen.face >= 0, far, np.inf)
+
+    def _seen(self, camera: Camera, side: int) -> Fragments:
+        cam2world, projection = camera.cam2world.double().numpy(), camera.intrinsics.double().numpy()
+        image = ((self.corners - cam2world[:3, 3]) @ cam2world[:3, :3]) @ projection.T
+        pixels = np.concatenate([image[..., :2] * side - 0.5 * image[..., 2:], image[..., 2:]], axis=-1)
+        return rasterize(np.ascontiguousarray(pixels), side)
 
     def _albedo(self, faces: np.ndarray, shares: np.ndarray) -> Float[np.ndarray, "n 3"]:
         uv, part = np.einsum("pk,pkc->pc", shares, self.uv[faces]), self.part[faces]

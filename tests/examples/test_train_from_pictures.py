@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe
 from gen3d_tools.training.run.building import build_generator
 
@@ -22,7 +24,7 @@ def example(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
 
     def load(name):
-        for one in ("make_pictures", "measure", "compare"):
+        for one in ("make_pictures", "make_chairs", "measure", "compare"):
             monkeypatch.delitem(sys.modules, one, raising=False)
         return importlib.import_module(name)
 
@@ -43,6 +45,24 @@ def test_cameras_near_one_view_are_a_bell(example):
     angles = make.draw_poses(4000, torch.Generator().manual_seed(0), bell=True).angles
     assert angles[:, :2].mean(0).tolist() == pytest.approx([0.0, 1.25], abs=0.02)
     assert angles[:, :2].std(0).tolist() == pytest.approx([0.35, 0.12], abs=0.02)
+
+
+def test_chairs_of_artists_become_pictures_with_depth(example, furniture_set, tmp_path):
+    make = example("make_chairs")
+    (entry,) = make.chairs_in(furniture_set.parent)
+    front = Camera.from_spherical(0.0, 0.0, 2.7, fov_y_deg=20.0)
+    picture, coverage, distance = make.drawn(make.Model.read(entry.path), front, 32)
+    side = 0.46 / np.linalg.norm((0.5, 0.8, 0.4))
+    assert float(distance[0, 16, 16]) == pytest.approx(2.7 - 0.4 * side, abs=1e-3)
+    assert bool((distance[coverage == 0] == 5.4).all())
+    assert bool((picture[:, coverage[0] == 0] == 1).all())
+    make.main([str(tmp_path / "chairs"), "--sets", str(furniture_set.parent), "--views", "3", "--resolution", "32"])
+    pictures = open_pictures(tmp_path / "chairs", load_recipe("3dgp", small=True, resolution=32).data)
+    assert pictures.labels.class_names == ("chair",)
+    batch = pictures.batch(np.arange(3))
+    assert batch.images.shape == (3, 3, 32, 32)
+    assert 0.2 < float(batch.depth[0, 0, 16, 16] / 2 + 0.5) < 0.5
+    assert float(batch.depth[0, 0, 0, 0]) == pytest.approx(1, abs=1e-4)
 
 
 def boxes(measure, *edges):
