@@ -21,7 +21,13 @@ def sample(
     psi: options.Psi = 1.0,
     show: options.Show = "rgb",
     size: options.Size = None,
-    views: Annotated[int, typer.Option("--views", help="Number of pictures around the object, evenly spaced.")] = 1,
+    views: Annotated[
+        int,
+        typer.Option(
+            "--views",
+            help="Number of pictures around the object, evenly spaced, or over the views the model is trusted in.",
+        ),
+    ] = 1,
     grid: options.Grid = None,
     cameras_out: options.CamerasOut = None,
     shards: batch_options.Shards = None,

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
 
 
+_WHOLE_TURN_DEG = 359.5
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrustedViews:
     """From where the training data was seen; outside, a GAN's picture is a guess. Degrees."""
@@ -21,6 +24,11 @@ class TrustedViews:
     yaw_max_deg: float = 180.0
     pitch_min_deg: float = -90.0
     pitch_max_deg: float = 90.0
+
+    @property
+    def all_around(self) -> bool:
+        """Whether objects are known from every side."""
+        return self.yaw_max_deg - self.yaw_min_deg >= _WHOLE_TURN_DEG
 
 
 @dataclass(frozen=True, kw_only=True)

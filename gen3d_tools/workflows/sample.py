@@ -25,7 +25,7 @@ from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras
 from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, check_psi, make_fields
 from gen3d_tools.workflows.samples.shards import check_shards, make_shards, plan_shards, write_shard
 from gen3d_tools.workflows.samples.sheets import check_grid, samples_sheet, settle_grid
-from gen3d_tools.workflows.samples.views import ViewOptions, check_size, parse_kinds, picture
+from gen3d_tools.workflows.samples.views import ViewOptions, check_size, parse_kinds, picture, turn_names
 
 GRID_NAME = "grid.png"
 MAX_VIEWS = 64
@@ -81,8 +81,9 @@ def sample(
         check_image_path(target, overwrite=options.replaces)
     generator = load_here(model, options)
     look = look.sized(generator)
-    cameras = [look.camera(generator, 360 * i / views) for i in range(views)]
-    columns = [f"{kind} {i * 360 // views}°" if views > 1 else kind for kind in kinds for i in range(views)]
+    turns = look.turns(generator, views)
+    cameras = [look.camera(generator, turn) for turn in turns]
+    columns = [f"{kind} {turn}°" if views > 1 else kind for kind in kinds for turn in turn_names(turns)]
     samples = choice.samples(generator)
     check_grid(table, len(samples))
     run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
@@ -251,7 +252,7 @@ def _load(
     model: str, base: str | None, psi: float, kinds: Sequence[str], views: int, look: ViewOptions, device: str
 ) -> _Shoot:
     generator = load_generator(model, device=device, base=base)
-    return _Shoot(generator, psi, kinds, [look.camera(generator, 360 * i / views) for i in range(views)], look)
+    return _Shoot(generator, psi, kinds, [look.camera(generator, turn) for turn in look.turns(generator, views)], look)
 
 
 def _make(

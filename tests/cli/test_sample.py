@@ -1,6 +1,8 @@
 """`gen3d sample` end to end on a tiny generator."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from gen3d_tools.cameras.formats import load_cameras
 from gen3d_tools.rendering.renderer import render
+from gen3d_tools.workflows.samples.views import turn_names
 
 FAST = ("--size", 16)
 
@@ -91,6 +94,30 @@ def test_pictures_come_with_the_cameras_that_took_them(gen3d, tiny_folder, tiny_
         assert np.abs(pixels(f"set/{name}") / 255 - again.permute(1, 2, 0).numpy()).max() < 0.02
     resumed = gen3d("sample", tiny_folder, *asked, "--cameras-out", program, "--resume")
     assert (resumed.code, resumed.paths) == (0, made.paths)
+
+
+def test_views_keep_to_the_sides_that_a_model_is_trusted_from(gen3d, tiny_folder, tmp_path):
+    narrow = shutil.copytree(tiny_folder, tmp_path / "narrow")
+    config = json.loads((narrow / "config.json").read_text())
+    config["cameras"]["trusted"] |= {"yaw_min_deg": -30.0, "yaw_max_deg": 50.0}
+    (narrow / "config.json").write_text(json.dumps(config))
+    front = config["cameras"]["default"]["yaw_deg"]
+    asked = ("--class", "ball", "--views", 3, "-o", "set", *FAST, "--cameras-out", "nerfstudio")
+    made = gen3d("sample", str(narrow), *asked)
+    assert made.code == 0, made.err
+    yaws = [float(camera.spherical()[0]) for camera in load_cameras("set/transforms.json")]
+    assert yaws == pytest.approx([-30, 10, 50], abs=1e-3)
+    names = named_pictures(Path("set/transforms.json"))
+    assert names == [f"ball-0000-rgb-{math.trunc(yaw - front)}.png" for yaw in (-30, 10, 50)]
+    around = gen3d("sample", str(narrow), *asked, "--yaw", "20", "--overwrite")
+    assert around.code == 0, around.err
+    yaws = [float(camera.spherical()[0]) % 360 for camera in load_cameras("set/transforms.json")]
+    assert yaws == pytest.approx([20, 140, 260], abs=1e-3)
+
+
+def test_turns_are_named_so_that_they_differ():
+    assert turn_names([0, 120, 240]) == ["0", "120", "240"]
+    assert turn_names([-0.5, 0.0, 0.5]) == ["-0.5", "0.0", "0.5"]
 
 
 def named_pictures(cameras):

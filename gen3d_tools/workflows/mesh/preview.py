@@ -29,7 +29,6 @@ STRIP_SIZE = 192
 FILM_SIZE = 256
 FILM_FRAMES = 60
 FILM_FPS = 15.0
-_WHOLE_TURN = 359.5  # degrees; models trusted from fewer sides are shown from those
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +40,13 @@ class PreviewScene:
     settings: ModelSettings
 
 
-def sees_all_around(settings: ModelSettings) -> bool:
-    """Whether the model knows its objects from every side."""
-    return settings.trusted_views.yaw_max_deg - settings.trusted_views.yaw_min_deg >= _WHOLE_TURN
-
-
 def ring(settings: ModelSettings, views: int) -> Camera:
     """Place cameras around the object at the height of the model's default view, [views].
 
     They go all the way round, or from one end to the other of the views that the model is trusted in.
     """
     view = settings.default_view
-    if sees_all_around(settings):
+    if settings.trusted_views.all_around:
         return orbit(views, view.mean(), target=view.target)
     low, high = settings.trusted_views.yaw_min_deg, settings.trusted_views.yaw_max_deg
     return _at_yaws(settings, torch.linspace(low, high, views) if views > 1 else torch.tensor([(low + high) / 2]))
@@ -63,7 +57,7 @@ def turntable(settings: ModelSettings, frames: int) -> Camera:
 
     A whole turn, or a swing between the ends of the views that the model is trusted in.
     """
-    if sees_all_around(settings):
+    if settings.trusted_views.all_around:
         return ring(settings, frames)
     low, high = settings.trusted_views.yaw_min_deg, settings.trusted_views.yaw_max_deg
     swing = torch.sin(2 * math.pi * torch.arange(frames) / frames)

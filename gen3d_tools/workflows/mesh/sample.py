@@ -34,7 +34,6 @@ from gen3d_tools.workflows.mesh.preview import (
     PreviewScene,
     portrait,
     ring,
-    sees_all_around,
     view_config,
     write_preview,
 )
@@ -174,7 +173,7 @@ def make_mesh(
         watertight=surface.watertight,
         progress=progress,
     )
-    cameras = None if sees_all_around(settings) else ring(settings, RING_VIEWS)
+    cameras = None if settings.trusted_views.all_around else ring(settings, RING_VIEWS)
     textured = None
     if surface.texture is not None:
         textured = bake_texture(field, mesh, surface.texture, source=surface.color_from, cameras=cameras)
@@ -191,7 +190,7 @@ def _fused_mesh(
     """Fuse a mesh from views all around, or from where the model may be looked at."""
     half = field.box_side / 2
     corners = np.array([[-half] * 3, [half] * 3])
-    cameras = cameras_around(field, corners) if sees_all_around(settings) else ring(settings, RING_VIEWS)
+    cameras = cameras_around(field, corners) if settings.trusted_views.all_around else ring(settings, RING_VIEWS)
     points = surface.resolution**3
 
     def seen(views: int, of: int) -> None:

@@ -19,7 +19,6 @@ from gen3d_tools.geometry.processing.decimation import decimate
 from gen3d_tools.media.video import VideoWriter
 from gen3d_tools.rendering.renderer import render, render_frames
 from gen3d_tools.rendering.shown import png_of
-from gen3d_tools.workflows.mesh.preview import sees_all_around
 from gen3d_tools.workflows.running.reporting import Reporter
 
 FPS = 20.0
@@ -42,7 +41,7 @@ class FigureSizes:
 def film(path: Path, field: RadianceField, generator: Generator, sizes: FigureSizes, reporter: Reporter) -> None:
     """Walk around an object, or swing in front of one that is known from one side; the film closes to a loop."""
     camera = generator.default_camera()
-    path_of = orbit if sees_all_around(generator.settings) else wiggle
+    path_of = orbit if generator.settings.trusted_views.all_around else wiggle
     cameras = path_of(sizes.frames, camera, target=generator.default_view.target)
     frames = render_frames(field, cameras, resolution=sizes.film, config=config_for(cameras, generator.settings))
     with reporter.progress("filming", sizes.frames) as done, VideoWriter(path, FPS) as video:

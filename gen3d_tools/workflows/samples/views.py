@@ -1,5 +1,7 @@
 """How a picture of a sample is taken: from where, how large, and what it shows."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
@@ -16,6 +18,7 @@ from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
+_MOST_DECIMALS = 4
 
 
 def check_size(size: int | None, largest: int = MAX_SIZE) -> None:
@@ -66,6 +69,18 @@ class ViewOptions:
         """Give the side of a picture in pixels."""
         return self.size or generator.image_resolution or DEFAULT_RESOLUTION
 
+    def turns(self, generator: Generator, views: int) -> list[float]:
+        """Give how much further round than the camera each of so many views is, degrees.
+
+        All the way round, evenly. A model that is trusted from fewer sides is shown from those, from one end to the
+        other, unless a yaw is given.
+        """
+        trusted = generator.settings.trusted_views
+        if views == 1 or trusted.all_around or self.yaw is not None:
+            return [360 * index / views for index in range(views)]
+        between = (trusted.yaw_max_deg - trusted.yaw_min_deg) / (views - 1)
+        return [trusted.yaw_min_deg + between * index - generator.default_view.yaw_deg for index in range(views)]
+
     def camera(self, generator: Generator, turn: float = 0.0) -> Camera:
         """Place the camera on the model's sphere, or the photo's of a tuned one, `turn` degrees further round.
 
@@ -85,6 +100,15 @@ class ViewOptions:
             fov_y_deg=view.fov_y_deg if self.fov is None else self.fov,
             target=view.target,
         ).to(generator.device)
+
+
+def turn_names(turns: Sequence[float]) -> list[str]:
+    """Name turns by their degrees, with as many decimals as it takes to tell them apart."""
+    for decimals in range(_MOST_DECIMALS):
+        names = [f"{math.trunc(turn * 10**decimals) / 10**decimals:.{decimals}f}" for turn in turns]
+        if len(set(names)) == len(turns):
+            break
+    return names
 
 
 def picture(
