@@ -32,7 +32,10 @@ CLASS = "chair"
 def chairs_in(sets: Path) -> list[Entry]:
     """List the chairs of unpacked sets."""
     folders = [folder for folder in sorted(sets.iterdir()) if (folder / CATALOGUE).is_file()]
-    return [entry for folder in folders for entry in read_set(folder) if entry.class_name == CLASS]
+    found = [entry for folder in folders for entry in read_set(folder) if entry.class_name == CLASS]
+    if not found:
+        raise SystemExit(f"no chairs in {sets}; unpack the .sh3f files there (unzip), one folder each")
+    return found
 
 
 def drawn(

@@ -25,7 +25,8 @@ def sample(
         int,
         typer.Option(
             "--views",
-            help="Number of pictures around the object, evenly spaced, or over the views the model is trusted in.",
+            help="Number of pictures around the object, evenly spaced; of a model that is trusted from some "
+            "sides alone from those, unless --yaw says where to begin.",
         ),
     ] = 1,
     grid: options.Grid = None,

@@ -70,8 +70,10 @@ def train(
         start=start,
         device=device,
     )
+    if explain and resume and out is None:
+        raise typer.BadParameter("--resume explains the recipe of a run: say which with --out")
     if explain:
-        run_query(lambda: _explained(told.load()), _show, as_json=json, verbose=verbose)
+        run_query(lambda: _explained(told.load(out)), _show, as_json=json, verbose=verbose)
         return
     if pictures is None or out is None:
         raise typer.BadParameter("give the pictures and a folder for the run: gen3d train PICTURES -o runs/mine")

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from gen3d_tools.cameras.camera import Camera
 
 _SAME_DISTANCE = 0.01  # share of the model's camera distance that its near and far forgive
-
-
-_WHOLE_TURN_DEG = 359.5
+_WHOLE_TURN_DEG = 359.5  # what nobody can tell from a whole turn
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras
 from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, check_psi, make_fields
 from gen3d_tools.workflows.samples.shards import check_shards, make_shards, plan_shards, write_shard
 from gen3d_tools.workflows.samples.sheets import check_grid, samples_sheet, settle_grid
-from gen3d_tools.workflows.samples.views import ViewOptions, check_size, parse_kinds, picture, turn_names
+from gen3d_tools.workflows.samples.views import ViewOptions, check_size, even_turns, parse_kinds, picture, turn_names
 
 GRID_NAME = "grid.png"
 MAX_VIEWS = 64
@@ -50,7 +50,7 @@ def sample(
         model: Whatever `load_generator` takes.
         choice: Which samples.
         show: Any of "rgb", "depth", "normal", separated by commas.
-        views: Pictures around the object, evenly spaced in yaw.
+        views: Pictures around the object, evenly spaced in yaw, see `ViewOptions.turns`.
         grid: One labelled sheet instead of files: True, or its columns and rows, "4x3". Also when the output is one
             picture and there are several.
         cameras_out: "nerfstudio" or "colmap": write the cameras of the pictures too, for the programs of that name.
@@ -88,6 +88,8 @@ def sample(
     check_grid(table, len(samples))
     run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"show": kinds, "views": views} | asdict(look)
+    if turns != even_turns(views):  # a set of other cameras is another work
+        run.options |= {"turns": turn_names(turns)}
     shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
     next_command = f"gen3d video {options.after(model)}{samples[0].options}"
     if shards is not None:

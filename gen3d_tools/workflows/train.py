@@ -53,7 +53,7 @@ class TrainOptions:
         """Read the recipe with everything that is set otherwise.
 
         Args:
-            folder: The run's. One to go on with has its own recipe, whatever that name gives today.
+            folder: That of the run. A run to go on with has its own recipe, whatever that name gives today.
 
         Raises:
             InputError: Something does not fit, the minutes included.
@@ -63,9 +63,7 @@ class TrainOptions:
         if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"minutes is {self.minutes:g}, it must be more than 0")
         if self.resume and folder is not None:
-            facts = read_facts(folder)
-            if "name" in facts:  # runs of earlier versions know their values alone
-                return self._begun(facts)
+            return self._stored_recipe(read_facts(folder))
         return load_recipe(
             self.recipe or DEFAULT_RECIPE,
             small=self.small,
@@ -74,14 +72,20 @@ class TrainOptions:
             trained=self.start is not None,
         )
 
-    def _begun(self, facts: Mapping[str, Any]) -> Recipe:
-        name, small = facts["name"], facts["small"]
+    def _stored_recipe(self, facts: Mapping[str, Any]) -> Recipe:
+        """Read the recipe of a run's snapshot; those of earlier versions do not say what it is called."""
+        name, small = facts.get("name", self.recipe or DEFAULT_RECIPE), facts.get("small", self.small)
         if self.recipe not in (None, name) or (self.small and not small):
             raise InputError(
                 f"the run was begun with the recipe {name}{', small' if small else ''}; leave "
                 f"{option('recipe')} and {option('small')} out to go on with it"
             )
-        return stored_recipe(facts["recipe"], name, small=small, changes=self.changes, resolution=self.resolution)
+        try:
+            return stored_recipe(facts["recipe"], name, small=small, changes=self.changes, resolution=self.resolution)
+        except InputError as error:
+            if "name" in facts or self.recipe is not None:
+                raise
+            raise InputError(f"{error}; say with which: {option('recipe')}") from error
 
 
 def train(
@@ -101,13 +105,15 @@ def train(
 
     Raises:
         InputError: The pictures, the recipe or an option do not fit.
+        NotFoundError: There are no pictures, or no run to go on with.
+        CheckpointError: The run's snapshot is broken.
         TrainingDivergedError: Numbers became NaN; the last snapshot stays.
         Interrupted: Somebody ended the run; a snapshot was written.
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
     folder = Path(out)
-    recipe = options.load(folder)
-    check_folder(folder, options.resume, recipe)
+    check_folder(folder, options.resume)
+    options.load(folder)  # what does not fit is told before processes join
     return train_here(Path(pictures), folder, options, reporter)
 
 
@@ -176,28 +182,15 @@ def interrupted(pictures: Path, folder: Path, interrupt: KeyboardInterrupt) -> I
     return Interrupted(message, number=signal_of(interrupt))
 
 
-def check_folder(folder: Path, resume: bool, recipe: Recipe) -> None:
+def check_folder(folder: Path, resume: bool) -> None:
     """Say before any work whether the run may live there."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, a run needs a folder; give another name")
     begun = (folder / STATE_NAME).exists()
-    if resume:
-        told, stored = recipe.to_dict(), read_facts(folder)["recipe"]
-        for section, values in told.items():
-            for key, value in values.items():
-                found = stored.get(section, {}).get(key)
-                if section != "run" and _plain(found) != _plain(value):
-                    raise InputError(
-                        f"{section}.{key} is {value}, the run was begun with {found}; leave that out to go on with it"
-                    )
-    elif begun:
+    if begun and not resume:
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
-    elif folder.is_dir() and any(folder.iterdir()):
+    if not resume and folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty; give a new folder to the run")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 class _Watch:

@@ -93,7 +93,7 @@ def train_on_cluster(
         raise MissingDependencyError('Ray Train is not installed; try: pip install "gen3d-tools[cluster]"')
     if workers is not None:
         check_shares(recipe, workers)
-    check_folder(folder, options.resume, recipe)
+    check_folder(folder, options.resume)
     data = open_pictures(Path(pictures), recipe.data)
     reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
     run = begun(Path(pictures), recipe, reporter)

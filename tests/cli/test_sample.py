@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from gen3d_tools.cameras.formats import load_cameras
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.workflows.samples.views import turn_names
+from gen3d_tools.workflows.samples.views import ViewOptions, turn_names
 
 FAST = ("--size", 16)
 
@@ -118,6 +119,27 @@ def test_views_keep_to_the_sides_that_a_model_is_trusted_from(gen3d, tiny_folder
 def test_turns_are_named_so_that_they_differ():
     assert turn_names([0, 120, 240]) == ["0", "120", "240"]
     assert turn_names([-0.5, 0.0, 0.5]) == ["-0.5", "0.0", "0.5"]
+    narrow = [-45 + 90 * index / 39 for index in range(40)]
+    assert turn_names(narrow)[-1] == "45"
+    assert len(set(turn_names(narrow))) == 40
+
+
+def test_a_model_that_is_trusted_from_one_side_is_shown_all_the_way_round(tiny_generator, monkeypatch):
+    one = replace(tiny_generator.settings.trusted_views, yaw_min_deg=-25.0, yaw_max_deg=-25.0)
+    monkeypatch.setattr(tiny_generator, "settings", replace(tiny_generator.settings, trusted_views=one))
+    assert ViewOptions().turns(tiny_generator, 3) == [0, 120, 240]
+
+
+def test_a_set_of_other_cameras_is_not_gone_on_with(gen3d, tiny_folder, tmp_path):
+    narrow = shutil.copytree(tiny_folder, tmp_path / "narrow")
+    asked = ("--class", "ball", "--views", 3, "-o", "set", *FAST, "--cameras-out", "nerfstudio")
+    assert gen3d("sample", str(narrow), *asked).code == 0
+    config = json.loads((narrow / "config.json").read_text())
+    config["cameras"]["trusted"] |= {"yaw_min_deg": -30.0, "yaw_max_deg": 50.0}
+    (narrow / "config.json").write_text(json.dumps(config))
+    refused = gen3d("sample", str(narrow), *asked, "--resume")
+    assert refused.code == 2
+    assert "transforms.json" in refused.error
 
 
 def named_pictures(cameras):

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.training.data.dataset import open_pictures
-from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
+from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names, stored_recipe
 from gen3d_tools.training.run.building import build_generator
 from gen3d_tools.training.run.record import LOG_NAME, Log
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
@@ -199,9 +199,10 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_same_options(pictures, tmp
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     facts = {key: value for key, value in json.loads(metadata["facts"]).items() if key not in ("name", "small")}
     state.write_bytes(save(tensors, metadata={**metadata, "facts": json.dumps(facts)}))
-    with pytest.raises(InputError, match="the run was begun with"):
+    with pytest.raises(InputError, match=r"another recipe than 3dgp, or by another version .* say with which: recipe"):
         train(pictures, folder, TrainOptions(resume=True, device="cpu"))
-    train(pictures, folder, options("run.kimg=0.032", resume=True))
+    later = TrainOptions(recipe="epigraf", changes=("run.kimg=0.032",), resume=True, device="cpu")
+    train(pictures, folder, later)
     assert read_facts(folder)["name"] == "epigraf"
 
 
@@ -222,6 +223,44 @@ def test_numbers_that_break_keep_the_last_snapshot_and_name_the_tensor(pictures,
     assert load_generator(folder / LATEST, device="cpu")
     assert "stopped: the loss of phase Gall is no number" in (folder / "index.html").read_text(encoding="utf-8")
     train(pictures, folder, options("run.kimg=0.08", resume=True))
+
+
+def test_a_stored_recipe_stays_what_it_was():
+    now = load_recipe("3dgp", small=True)
+    stored = json.loads(json.dumps(now.to_dict()))
+    stored["cameras"]["force_mean"] = 1.0  # of an earlier version
+    del stored["losses"]["reuse_fakes"]  # which that did not know
+    again = stored_recipe(stored, "3dgp", small=True, changes=["run.kimg=7"])
+    assert (again.cameras.force_mean, again.losses.reuse_fakes, again.run.kimg) == (1.0, False, 7)
+    sources = {name: source for name, _, source in again.explain()}
+    assert sources["cameras.force_mean"] == "the run"
+    assert sources["optimisation.d_lr"] == now.sources["optimisation.d_lr"]
+    assert stored_recipe(stored, "3dgp", small=True, changes=["cameras.force_mean=1"]).cameras.force_mean == 1
+    for options, message in (
+        ({"changes": ["cameras.force_mean=2"]}, "is 2, the run was begun with 1; leave that out"),
+        ({"resolution": 32}, "data.resolution is 32, the run was begun with 64"),
+        ({"changes": ["cameras.force_maen=2"]}, "did you mean cameras.force_mean"),
+    ):
+        with pytest.raises(InputError, match=message):
+            stored_recipe(stored, "3dgp", small=True, **options)
+    with pytest.raises(InputError, match="another recipe than epigraf"):
+        stored_recipe(stored, "epigraf", small=True)
+    stored["losses"]["gone"] = 1
+    with pytest.raises(InputError, match=r"the run has losses\.gone, which this version"):
+        stored_recipe(stored, "3dgp", small=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("patches.side=big", "needed is a whole number"),
+        ("data.resolution=none", "needed is a whole number"),
+        ("data.resolution=0", "larger than the pictures"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe("3dgp", small=True, changes=[change])
 
 
 @pytest.mark.parametrize(

@@ -140,30 +140,60 @@ def stored_recipe(
     stored: Mapping[str, Mapping[str, Any]],
     name: str,
     *,
-    small: bool,
+    small: bool = False,
     changes: Sequence[str] = (),
     resolution: int | None = None,
 ) -> Recipe:
     """Read the recipe of a run that was begun, whatever `load_recipe` gives by that name today.
 
+    Values that there were not then are what they are where nobody sets them.
+
     Args:
-        stored: Its values, from `Recipe.to_dict`, perhaps by way of JSON.
-        name: What it is called.
-        small: Whether it is the form for a CPU.
-        changes: What is set otherwise from now on.
-        resolution: The same for the pixels along a side.
+        stored: The run's values, from `Recipe.to_dict`, perhaps by way of JSON.
+        name: The recipe that the run was begun with.
+        small: Whether in its form for a CPU.
+        changes: What is set now, such as "run.kimg=50"; only values of the section `run` may differ.
+        resolution: Pixels along a side of the pictures, which must be the run's.
 
     Raises:
-        InputError: There is no such recipe, no such value, or a value does not fit.
+        InputError: It is another recipe, of another version, or something else than `run` is to differ.
     """
-    values = {section: dict(entries) for section, entries in stored.items()}
-    sources = {f"{section}.{key}": "the run" for section, entries in values.items() for key in entries}
-    for section, key in (("data", "resolution"), ("generator", "image_resolution")) if resolution is not None else ():
-        _set(values, sources, section, key, resolution, "--resolution", known_only=True)
-    for change in changes:
-        section, key, value = _parse(change)
+    today = load_recipe(name, small=small)
+    known = {**load_recipe(name, small=True).to_dict(), **{part: _defaults(part) for part in _TYPED}}
+    if today.generator.keys() - stored["generator"].keys() or stored["generator"].keys() - known["generator"].keys():
+        raise InputError(f"the run was begun with another recipe than {name}, or by another version of gen3d_tools")
+    unknown = [f"{part}.{key}" for part, values in stored.items() for key in values if key not in known.get(part, {})]
+    if unknown:
+        raise InputError(
+            f"the run has {unknown[0]}, which this version of gen3d_tools has not; go on with that of then"
+        )
+    now = {**known, **today.to_dict()}
+    values = {section: {key: _plain(value) for key, value in entries.items()} for section, entries in stored.items()}
+    sources = {
+        f"{section}.{key}": today.sources.get(f"{section}.{key}", "the run")
+        if key in now[section] and value == _plain(now[section][key])
+        else "the run"
+        for section, entries in values.items()
+        for key, value in entries.items()
+    }
+    given = [] if resolution is None else [("data", "resolution", resolution)]
+    for section, key, value in [*given, *map(_parse, changes)]:
+        found = values.get(section, {}).get(key)
+        if section != "run" and key in _known(section, values) and value != found:
+            raise InputError(
+                f"{section}.{key} is {_shown(value)}, the run was begun with {_shown(found)}; leave that out to go on "
+                "with it"
+            )
         _set(values, sources, section, key, value, "--set")
     return _build(name, small, _table(name)[_ONLY], values, sources)
+
+
+def _defaults(section: str) -> Section:
+    return {field.name: field.default for field in fields(_TYPED[section])}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _tell_no_cameras(values: dict[str, Section], sources: dict[str, str]) -> None:
@@ -186,7 +216,10 @@ def _fit_patches(values: dict[str, Section], sources: dict[str, str]) -> None:
     name, given = "patches.least_scale", ("--set", "--resolution")
     if sources.get(name) in (None, "--set") or not {sources["patches.side"], sources["data.resolution"]} & set(given):
         return
-    values["patches"]["least_scale"] = min(values["patches"]["side"] / values["data"]["resolution"], 1.0)
+    side, resolution = values["patches"]["side"], values["data"]["resolution"]
+    if not (_fits(side, int) and _fits(resolution, int) and side > 0 and resolution > 0):
+        return  # which is told where all values are checked
+    values["patches"]["least_scale"] = min(side / resolution, 1.0)
     sources[name] = "patches.side / data.resolution"
 
 

@@ -19,6 +19,7 @@ from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
 _MOST_DECIMALS = 4
+_ONE_SIDE_DEG = 1.0
 
 
 def check_size(size: int | None, largest: int = MAX_SIZE) -> None:
@@ -75,11 +76,12 @@ class ViewOptions:
         All the way round, evenly. A model that is trusted from fewer sides is shown from those, from one end to the
         other, unless a yaw is given.
         """
+        if views == 1 or self.yaw is not None or not trusted_from_some_sides(generator):
+            return even_turns(views)
         trusted = generator.settings.trusted_views
-        if views == 1 or trusted.all_around or self.yaw is not None:
-            return [360 * index / views for index in range(views)]
-        between = (trusted.yaw_max_deg - trusted.yaw_min_deg) / (views - 1)
-        return [trusted.yaw_min_deg + between * index - generator.default_view.yaw_deg for index in range(views)]
+        width, front = trusted.yaw_max_deg - trusted.yaw_min_deg, generator.default_view.yaw_deg
+        yaws = [trusted.yaw_min_deg + width * index / (views - 1) for index in range(views)]
+        return [(yaw - front + 180) % 360 - 180 for yaw in yaws]
 
     def camera(self, generator: Generator, turn: float = 0.0) -> Camera:
         """Place the camera on the model's sphere, or the photo's of a tuned one, `turn` degrees further round.
@@ -102,10 +104,21 @@ class ViewOptions:
         ).to(generator.device)
 
 
+def trusted_from_some_sides(generator: Generator) -> bool:
+    """Whether a model has seen its objects from several sides, but not from all."""
+    trusted = generator.settings.trusted_views
+    return not trusted.all_around and trusted.yaw_max_deg - trusted.yaw_min_deg > _ONE_SIDE_DEG
+
+
+def even_turns(views: int) -> list[float]:
+    """Degrees of a round in so many equal steps."""
+    return [360 * index / views for index in range(views)]
+
+
 def turn_names(turns: Sequence[float]) -> list[str]:
     """Name turns by their degrees, with as many decimals as it takes to tell them apart."""
     for decimals in range(_MOST_DECIMALS):
-        names = [f"{math.trunc(turn * 10**decimals) / 10**decimals:.{decimals}f}" for turn in turns]
+        names = [f"{math.trunc(round(turn * 10**decimals, 3)) / 10**decimals:.{decimals}f}" for turn in turns]
         if len(set(names)) == len(turns):
             break
     return names
