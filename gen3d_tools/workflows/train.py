@@ -175,9 +175,9 @@ def ended(run: Run, folder: Path, kimg: float) -> Run:
     return run
 
 
-def interrupted(pictures: Path, folder: Path, interrupt: KeyboardInterrupt) -> Interrupted:
-    """Say how a run that somebody ended goes on."""
-    again = f"gen3d train {shlex.quote(str(pictures))} -o {shlex.quote(str(folder))} --resume"
+def interrupted(pictures: Path, folder: Path, interrupt: KeyboardInterrupt, *more: str) -> Interrupted:
+    """Say how a run that somebody ended goes on: with which options more than the run itself knows."""
+    again = shlex.join(["gen3d", "train", str(pictures), "-o", str(folder), "--resume", *more])
     message = f"interrupted; the run is kept, go on with {again}"
     return Interrupted(message, number=signal_of(interrupt))
 

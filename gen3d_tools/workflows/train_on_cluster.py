@@ -114,7 +114,7 @@ def train_on_cluster(
     except KeyboardInterrupt as interrupt:
         if not (folder / STATE_NAME).exists():
             raise Interrupted("interrupted before the first snapshot", number=signal_of(interrupt)) from interrupt
-        raise interrupted(Path(pictures), Path(out), interrupt) from interrupt
+        raise interrupted(Path(pictures), Path(out), interrupt, "--ray", ray) from interrupt
     finally:
         import_module("ray").shutdown()
     return ended(run, Path(out), read_facts(folder)["images"] / 1000)
