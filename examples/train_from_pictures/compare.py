@@ -60,7 +60,7 @@ COMPARISONS: dict[str, Comparison] = {
         "Is the camera distribution found?",
         {
             "learned": Variant("3dgp", WRONG_PRIOR),
-            "pinned mean": Variant("3dgp", (*WRONG_PRIOR, "cameras.force_mean=1.0")),
+            "free mean": Variant("3dgp", (*WRONG_PRIOR, "cameras.force_mean=0.02")),
             "fixed": Variant("3dgp", (*WRONG_PRIOR, "generator.camera_generator=false")),
         },
     ),

@@ -228,16 +228,16 @@ def test_numbers_that_break_keep_the_last_snapshot_and_name_the_tensor(pictures,
 def test_a_stored_recipe_stays_what_it_was():
     now = load_recipe("3dgp", small=True)
     stored = json.loads(json.dumps(now.to_dict()))
-    stored["cameras"]["force_mean"] = 1.0  # of an earlier version
+    stored["cameras"]["force_mean"] = 0.5  # of an earlier version
     del stored["losses"]["reuse_fakes"]  # which that did not know
     again = stored_recipe(stored, "3dgp", small=True, changes=["run.kimg=7"])
-    assert (again.cameras.force_mean, again.losses.reuse_fakes, again.run.kimg) == (1.0, False, 7)
+    assert (again.cameras.force_mean, again.losses.reuse_fakes, again.run.kimg) == (0.5, False, 7)
     sources = {name: source for name, _, source in again.explain()}
     assert sources["cameras.force_mean"] == "the run"
     assert sources["optimisation.d_lr"] == now.sources["optimisation.d_lr"]
-    assert stored_recipe(stored, "3dgp", small=True, changes=["cameras.force_mean=1"]).cameras.force_mean == 1
+    assert stored_recipe(stored, "3dgp", small=True, changes=["cameras.force_mean=0.5"]).cameras.force_mean == 0.5
     for options, message in (
-        ({"changes": ["cameras.force_mean=2"]}, "is 2, the run was begun with 1; leave that out"),
+        ({"changes": ["cameras.force_mean=2"]}, "is 2, the run was begun with 0.5; leave that out"),
         ({"resolution": 32}, "data.resolution is 32, the run was begun with 64"),
         ({"changes": ["cameras.force_maen=2"]}, "did you mean cameras.force_mean"),
     ):
