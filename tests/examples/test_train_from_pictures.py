@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe
 from gen3d_tools.training.run.building import build_generator
+from tests.training.tiny import tiny_recipe
 
 FOLDER = str(Path(__file__).parents[2] / "examples" / "train_from_pictures")
 
@@ -24,7 +26,7 @@ def example(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
 
     def load(name):
-        for one in ("make_pictures", "make_chairs", "measure", "compare"):
+        for one in ("make_pictures", "make_chairs", "measure", "compare", "export"):
             monkeypatch.delitem(sys.modules, one, raising=False)
         return importlib.import_module(name)
 
@@ -182,3 +184,19 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
     assert len(trained) == 7  # nothing is left to do
     compare.main([*command[:4], "main", "--seeds", "1", "--minutes", "5", "--long-minutes", "7"])
     assert [name for name, _ in trained[7:]] == ["distillation-distilled-1", *["main-finer-planes-1"] * 2]
+
+
+def test_a_run_becomes_a_model_to_keep(example, tmp_path):
+    export, folders = example("export"), [tmp_path / name for name in ("first", "finer")]
+    generator = build_generator(tiny_recipe("3dgp", "cameras.identity_steps=0"), ("a", "b"))
+    for folder in folders:
+        generator.save(folder / "latest")
+        (folder / "log.jsonl").write_text('{"kimg": 1}\n{"kimg": 2.5, "processor_seconds": 90.0}\n')
+    (tmp_path / "card.md").write_text("# toys")
+    command = [str(folders[1]), "--after", str(folders[0]), "-o", str(tmp_path / "toys")]
+    export.main([*command, "--card", str(tmp_path / "card.md")])
+    kept = load_generator(tmp_path / "toys", device="cpu")
+    assert (kept.settings.provenance["thousand_pictures"], kept.settings.provenance["processor_minutes"]) == (5.0, 3.0)
+    assert kept.settings.licence == "Apache-2.0"
+    assert kept.default_view.yaw_deg == export.YAW_DEG
+    assert (tmp_path / "toys" / "README.md").read_text() == "# toys"
