@@ -2,7 +2,8 @@
 
     python examples/train_from_pictures/export.py runs/finer --after runs/first -o weights/toys
 
-The run's newest snapshot, told who made it, and shown a little from the side and from above at first.
+The run's newest snapshot, told who made it, trusted from where nearly all of its training cameras were, and shown a
+little from the side at first.
 """
 
 import argparse
@@ -11,13 +12,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 import gen3d_tools
+from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.training.run.record import LOG_NAME
 from gen3d_tools.workflows.train import LATEST
 
-YAW_DEG, PITCH_DEG = 25.0, 15.0
-"""Of the first view: more than the front is seen, and all of it was seen in training."""
+YAW_DEG = 25.0  # of the first view: more than the front is seen
+SHARE = 0.99  # of the training cameras that are within the trusted views
+_CAMERAS = 2048
 
 
 def spent(runs: Sequence[Path]) -> dict[str, float]:
@@ -29,6 +35,17 @@ def spent(runs: Sequence[Path]) -> dict[str, float]:
     }
 
 
+def trusted(generator: Generator) -> TrustedViews:
+    """Give the yaws and pitches that `SHARE` of the training cameras have, those that were learned."""
+    seeds = list(range(_CAMERAS))
+    yaw, pitch, _ = generator.sample_cameras(_CAMERAS, seeds, classes=None).spherical()
+    beyond = (1 - SHARE) / 2
+    (left, right), (low, high) = (
+        np.quantile(angle.double().numpy(), [beyond, 1 - beyond]).round(1).tolist() for angle in (yaw, pitch)
+    )
+    return TrustedViews(yaw_min_deg=left, yaw_max_deg=right, pitch_min_deg=low, pitch_max_deg=high)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and write the model."""
     parser = argparse.ArgumentParser(description="Make a model to keep of a run.")
@@ -38,10 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--card", type=Path, help="Model card to store as README.md.")
     options = parser.parse_args(arguments)
     generator = load_generator(options.run / LATEST, device="cpu")
-    settings = generator.settings
+    settings, views = generator.settings, trusted(generator)
+    pitch_deg = (views.pitch_min_deg + views.pitch_max_deg) / 2
     generator.settings = replace(
         settings,
-        default_view=replace(settings.default_view, yaw_deg=YAW_DEG, pitch_deg=PITCH_DEG),
+        default_view=replace(settings.default_view, yaw_deg=min(YAW_DEG, views.yaw_max_deg), pitch_deg=pitch_deg),
+        trusted_views=views,
         provenance={
             "source": "examples/train_from_pictures",
             "gen3d_tools": gen3d_tools.__version__,

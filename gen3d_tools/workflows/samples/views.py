@@ -115,10 +115,15 @@ def even_turns(views: int) -> list[float]:
     return [360 * index / views for index in range(views)]
 
 
-def turn_names(turns: Sequence[float]) -> list[str]:
-    """Name turns by their degrees, with as many decimals as it takes to tell them apart."""
+def turn_names(generator: Generator, turns: Sequence[float]) -> list[str]:
+    """Name views by their degrees, with as many decimals as it takes to tell them apart.
+
+    Those all the way round by how much further round they are than the first, others by their yaw.
+    """
+    whole = list(turns) == even_turns(len(turns))
+    shown = [turn if whole else turn + generator.default_view.yaw_deg for turn in turns]
     for decimals in range(_MOST_DECIMALS):
-        names = [f"{math.trunc(round(turn * 10**decimals, 3)) / 10**decimals:.{decimals}f}" for turn in turns]
+        names = [f"{math.trunc(round(angle * 10**decimals, 3)) / 10**decimals:.{decimals}f}" for angle in shown]
         if len(set(names)) == len(turns):
             break
     return names
