@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 PLACES = {  # where a file is in the repository, and where on the site
     "weights/shapes/README.md": "shapes.md",
     "weights/shapes/sheet.png": "sheet.png",
+    "weights/toys/README.md": "toys.md",
+    "weights/toys/sheet.png": "toys.png",
     "examples/shapes/README.md": "train-your-own.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",

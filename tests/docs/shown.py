@@ -7,7 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "examples/shapes/README.md", ROOT / "weights/shapes/README.md"]
+OTHERS = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "examples/shapes/README.md",
+    ROOT / "weights/shapes/README.md",
+    ROOT / "weights/toys/README.md",
+]
 
 
 @dataclass(frozen=True)

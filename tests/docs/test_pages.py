@@ -19,7 +19,7 @@ def test_links_lead_to_files(page):
 
 
 def test_every_page_is_in_the_navigation_once():
-    from_elsewhere = {"shapes.md", "train-your-own.md", "contributing.md", "changelog.md"}
+    from_elsewhere = {"shapes.md", "toys.md", "train-your-own.md", "contributing.md", "changelog.md"}
     assert sorted(NAV) == sorted({page.name for page in PAGES if page.parent == ROOT / "docs"} | from_elsewhere)
 
 
