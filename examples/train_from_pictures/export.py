@@ -38,7 +38,7 @@ def spent(runs: Sequence[Path]) -> dict[str, float]:
 def trusted(generator: Generator) -> TrustedViews:
     """Give the yaws and pitches that `SHARE` of the training cameras have, those that were learned."""
     seeds = list(range(_CAMERAS))
-    yaw, pitch, _ = generator.sample_cameras(_CAMERAS, seeds, classes=None).spherical()
+    yaw, pitch, _ = generator.sample_cameras(_CAMERAS, seeds).spherical()
     beyond = (1 - SHARE) / 2
     (left, right), (low, high) = (
         np.quantile(angle.double().numpy(), [beyond, 1 - beyond]).round(1).tolist() for angle in (yaw, pitch)

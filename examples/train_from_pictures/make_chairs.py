@@ -12,17 +12,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shapes"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from furniture import CATALOGUE, Entry, Model, read_set
-from make_pictures import RADIUS, draw_poses, estimated
+from make_pictures import RADIUS, draw_poses, estimated, write_pair
 
 from gen3d_tools.cameras.camera import Camera
 
@@ -61,12 +59,8 @@ def make(folder: Path, sets: Path, views: int, resolution: int, seed: int) -> in
         cameras = draw_poses(views, generator, bell=True).camera()
         for camera in (cameras[index] for index in range(views)):
             picture, coverage, distance = drawn(model, camera, resolution)
-            depth = estimated(distance[None], coverage[None], generator)[0, 0]
             stem = f"{CLASS}/{len(names):05d}"
-            pixels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
-            Image.fromarray(pixels).save(folder / f"{stem}.png")
-            levels = (depth * 65535).round().numpy().astype(np.uint16)
-            Image.fromarray(levels).save(folder / f"{stem}_depth.png")
+            write_pair(folder / stem, picture, estimated(distance[None], coverage[None], generator)[0])
             names.append(f"{stem}.png")
         print(f"{entry.name}: {len(names)} pictures", end="\r", file=sys.stderr, flush=True)
     text = json.dumps({"labels": [[name, 0] for name in names], "class_names": [CLASS]})

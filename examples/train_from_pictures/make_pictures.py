@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shapes"))
@@ -64,6 +66,14 @@ def estimated(distance: torch.Tensor, coverage: torch.Tensor, generator: torch.G
     return torch.where(empty, 1.0, unit)
 
 
+def write_pair(stem: Path, picture: Float[Tensor, "3 n n"], depth: Float[Tensor, "1 n n"]) -> None:
+    """Write a picture in [0, 1], and beside it its depth map of numbers in [0, 1], near to far."""
+    pixels = (picture.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
+    Image.fromarray(pixels).save(f"{stem}.png")
+    levels = (depth[0] * 65535).round().numpy().astype(np.uint16)
+    Image.fromarray(levels).save(f"{stem}_depth.png")
+
+
 def make_class(
     folder: Path, name: str, count: int, resolution: int, seed: int, *, bell: bool = False
 ) -> dict[str, list[float]]:
@@ -79,10 +89,7 @@ def make_class(
         for index in range(number):
             stem = f"{name}/{start + index:05d}"
             (folder / name).mkdir(parents=True, exist_ok=True)
-            pixels = (image[index].permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
-            Image.fromarray(pixels).save(folder / f"{stem}.png")
-            levels = (depth[index, 0] * 65535).round().numpy().astype(np.uint16)
-            Image.fromarray(levels).save(folder / f"{stem}_depth.png")
+            write_pair(folder / stem, image[index], depth[index])
             names[f"{stem}.png"] = poses.angles[index, :2].tolist()
         print(f"{name}: {len(names)} of {count}", end="\r", file=sys.stderr, flush=True)
     return names

@@ -83,13 +83,14 @@ def sample(
     look = look.sized(generator)
     turns = look.turns(generator, views)
     cameras = [look.camera(generator, turn) for turn in turns]
-    columns = [f"{kind} {turn}°" if views > 1 else kind for kind in kinds for turn in turn_names(generator, turns)]
+    names = turn_names(generator, turns)
+    columns = [f"{kind} {name}°" if views > 1 else kind for kind in kinds for name in names]
     samples = choice.samples(generator)
     check_grid(table, len(samples))
     run = Run("sample", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"show": kinds, "views": views} | asdict(look)
     if turns != even_turns(views):  # a set of other cameras is another work
-        run.options |= {"turns": turn_names(generator, turns)}
+        run.options |= {"turns": names}
     shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
     next_command = f"gen3d video {options.after(model)}{samples[0].options}"
     if shards is not None:

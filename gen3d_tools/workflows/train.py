@@ -186,10 +186,11 @@ def check_folder(folder: Path, resume: bool) -> None:
     """Say before any work whether the run may live there."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, a run needs a folder; give another name")
-    begun = (folder / STATE_NAME).exists()
-    if begun and not resume:
+    if resume:
+        return
+    if (folder / STATE_NAME).exists():
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
-    if not resume and folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty; give a new folder to the run")
 
 

@@ -251,19 +251,6 @@ def test_a_stored_recipe_stays_what_it_was():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("patches.side=big", "needed is a whole number"),
-        ("data.resolution=none", "needed is a whole number"),
-        ("data.resolution=0", "larger than the pictures"),
-    ],
-)
-def test_sizes_that_are_none_are_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        load_recipe("3dgp", small=True, changes=[change])
-
-
-@pytest.mark.parametrize(
     ("told", "least"),
     [
         ({}, 0.25),
@@ -295,6 +282,8 @@ def test_every_value_of_a_recipe_has_a_source(name, small):
         ("patches.beta_ned=1", "did you mean patches.beta_end"),
         ("patch.side=8", "no section 'patch'"),
         ("patches.side=many", "needed is a whole number"),
+        ("data.resolution=none", "needed is a whole number"),
+        ("data.resolution=0", "larger than the pictures"),
         ("patches.side", "write it as section.key=value"),
         ("optimisation.round=6", "multiple"),
         ("patches.side=128", "larger than the pictures"),

@@ -159,7 +159,7 @@ def stored_recipe(
         InputError: It is another recipe, of another version, or something else than `run` is to differ.
     """
     today = load_recipe(name, small=small)
-    known = {**load_recipe(name, small=True).to_dict(), **{part: _defaults(part) for part in _TYPED}}
+    now, known = today.to_dict(), load_recipe(name, small=True).to_dict()  # the small form has all names of the other
     if today.generator.keys() - stored["generator"].keys() or stored["generator"].keys() - known["generator"].keys():
         raise InputError(f"the run was begun with another recipe than {name}, or by another version of gen3d_tools")
     unknown = [f"{part}.{key}" for part, values in stored.items() for key in values if key not in known.get(part, {})]
@@ -167,7 +167,6 @@ def stored_recipe(
         raise InputError(
             f"the run has {unknown[0]}, which this version of gen3d_tools has not; go on with that of then"
         )
-    now = {**known, **today.to_dict()}
     values = {section: {key: _plain(value) for key, value in entries.items()} for section, entries in stored.items()}
     sources = {
         f"{section}.{key}": today.sources.get(f"{section}.{key}", "the run")
@@ -186,10 +185,6 @@ def stored_recipe(
             )
         _set(values, sources, section, key, value, "--set")
     return _build(name, small, _table(name)[_ONLY], values, sources)
-
-
-def _defaults(section: str) -> Section:
-    return {field.name: field.default for field in fields(_TYPED[section])}
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from gen3d_tools.rendering.renderer import DEFAULT_RESOLUTION, normals, render
 KINDS = ("rgb", "depth", "normal")
 MAX_SIZE = 2048
 _MOST_DECIMALS = 4
-_ONE_SIDE_DEG = 1.0
+_ONE_SIDE_DEG = 1.0  # trusted from so few degrees, a model has one side
 
 
 def check_size(size: int | None, largest: int = MAX_SIZE) -> None:
