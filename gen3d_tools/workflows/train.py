@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from gen3d_tools.checkpoints.native import read_config
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.loading import choose_device
+from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.metrics.frechet import NAME as FD_NAME
 from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics
 from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
@@ -171,7 +173,9 @@ def begun(pictures: Path, recipe: Recipe, reporter: Reporter) -> Run:
 def ended(run: Run, folder: Path, kimg: float) -> Run:
     """Note what a run has made."""
     run.add(folder / LATEST, f"the generator after {kimg:,.1f} thousand pictures")
-    run.next_command = f"gen3d video {shlex.quote(str(folder / LATEST))}"
+    trusted = TrustedViews(**read_config(folder / LATEST)["cameras"]["trusted"])
+    path = [] if trusted.all_around else ["--path", "wiggle"]  # a whole round would show what no picture did
+    run.next_command = shlex.join(["gen3d", "video", str(folder / LATEST), *path])
     return run
 
 

@@ -122,7 +122,8 @@ def options(*more, **others):
 @pytest.mark.slow
 def test_a_run_leaves_a_model_that_loads_and_a_page(pictures, tmp_path):
     folder = tmp_path / "run"
-    train(pictures, folder, options("run.kimg=0.08", "run.sheet_kimg=0.04"))
+    made = train(pictures, folder, options("run.kimg=0.08", "run.sheet_kimg=0.04"))
+    assert made.next_command == f"gen3d video {folder / LATEST} --path wiggle"  # trusted from the front alone
     generator = load_generator(folder / LATEST, device="cpu")
     assert generator.class_names == ("kind 0", "kind 1")
     page = (folder / "index.html").read_text(encoding="utf-8")
