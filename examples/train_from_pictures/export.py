@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pitch_deg = (views.pitch_min_deg + views.pitch_max_deg) / 2
     generator.settings = replace(
         settings,
-        default_view=replace(settings.default_view, yaw_deg=min(YAW_DEG, views.yaw_max_deg), pitch_deg=pitch_deg),
+        default_view=replace(
+            settings.default_view, yaw_deg=max(min(YAW_DEG, views.yaw_max_deg), views.yaw_min_deg), pitch_deg=pitch_deg
+        ),
         trusted_views=views,
         provenance={
             "source": "examples/train_from_pictures",

@@ -188,7 +188,9 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
 
 def test_a_run_becomes_a_model_to_keep(example, tmp_path):
     export, folders = example("export"), [tmp_path / name for name in ("first", "finer")]
-    generator = build_generator(tiny_recipe("3dgp", "cameras.identity_steps=0"), ("a", "b"))
+    generator = build_generator(
+        tiny_recipe("3dgp", "generator.camera_generator=false", "cameras.identity_steps=0"), ("a", "b")
+    )
     for folder in folders:
         generator.save(folder / "latest")
         (folder / "log.jsonl").write_text('{"kimg": 1}\n{"kimg": 2.5, "processor_seconds": 90.0}\n')
@@ -199,4 +201,16 @@ def test_a_run_becomes_a_model_to_keep(example, tmp_path):
     assert (kept.settings.provenance["thousand_pictures"], kept.settings.provenance["processor_minutes"]) == (5.0, 3.0)
     assert kept.settings.licence == "Apache-2.0"
     assert kept.default_view.yaw_deg == export.YAW_DEG
+    views, half = kept.settings.trusted_views, 0.99 * np.rad2deg(1.0)  # cameras of the prior: evenly within 1 radian
+    assert [views.yaw_min_deg, views.yaw_max_deg] == pytest.approx([-half, half], abs=1.0)
     assert (tmp_path / "toys" / "README.md").read_text() == "# toys"
+
+
+def test_a_run_whose_cameras_are_in_one_place_is_first_seen_from_there(example, tmp_path):
+    torch.manual_seed(0)
+    build_generator(tiny_recipe("3dgp", "cameras.identity_steps=0"), ("a", "b")).save(tmp_path / "run" / "latest")
+    (tmp_path / "run" / "log.jsonl").write_text('{"kimg": 1, "processor_seconds": 60.0}\n')
+    example("export").main([str(tmp_path / "run"), "-o", str(tmp_path / "toys")])
+    kept = load_generator(tmp_path / "toys", device="cpu").settings
+    assert kept.trusted_views.yaw_max_deg - kept.trusted_views.yaw_min_deg < 57
+    assert kept.trusted_views.yaw_min_deg <= kept.default_view.yaw_deg <= kept.trusted_views.yaw_max_deg
