@@ -1,5 +1,6 @@
 """Who judges: four discriminators on one body.
 
+* `filtering`: the low-pass filter, whose way back is a filter.
 * `layers`: convolutions and the mapping of labels.
 * `body`: residual blocks and the epilogue that all have.
 * `patch`: EpiGRAF's and 3DGP's, of patches.

@@ -13,10 +13,10 @@ from gen3d_tools.generators.networks.layers import (
     LRELU_SLOPE,
     FullyConnected,
     constant,
-    low_pass_filter,
     normal,
     normalize_second_moment,
 )
+from gen3d_tools.training.discriminators.filtering import halved, low_passed
 
 
 class Convolution(nn.Module):
@@ -61,30 +61,20 @@ class Convolution(nn.Module):
         """Convolve; `vector` modulates a layer that has a modulation."""
         if self.affine is not None:
             assert vector is not None
-            x = x * (1 + torch.tanh(self.affine(vector)))[:, :, None, None]
+            x = x * (1 + torch.tanh(self.affine(vector)))[:, :, None, None].to(x.dtype)
         size = self.weight.shape[-1]
         # A leaky ReLU keeps positive factors, so that gains can be put into the few numbers of the kernel.
         factor = self.gain * (LRELU_GAIN if self.activation == "lrelu" else 1.0)
-        weight = self.weight * (factor / math.sqrt(self.weight[0].numel()))
-        bias = self.bias if self.bias is None or factor == 1 else self.bias * factor
+        weight = (self.weight * (factor / math.sqrt(self.weight[0].numel()))).to(x.dtype)
+        bias = None if self.bias is None else (self.bias if factor == 1 else self.bias * factor).to(x.dtype)
         if self.down == 1:
             y = F.conv2d(x, weight, bias, padding=size // 2)
         else:
-            y = F.conv2d(
-                low_passed(x, padding=size // 2 + 1, stride=1 if size > 1 else 2),
-                weight,
-                bias,
-                stride=size // 2 + 1,
-            )
+            smooth = halved(x) if size == 1 else low_passed(x, padding=2)
+            y = F.conv2d(smooth, weight, bias, stride=1 if size == 1 else 2)
         if self.activation == "lrelu":
             y = F.leaky_relu(y, LRELU_SLOPE)
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
-
-
-def low_passed(x: Float[Tensor, "b channels h w"], *, padding: int, stride: int) -> Float[Tensor, "b channels h2 w2"]:
-    """Filter each channel with [1, 3, 3, 1] x [1, 3, 3, 1] / 64 and zeros around."""
-    taps = low_pass_filter(x.dtype, x.device)
-    return F.conv2d(x, taps.expand(x.shape[1], 1, 4, 4), padding=padding, stride=stride, groups=x.shape[1])
 
 
 class LabelMapping(nn.Module):

@@ -1,0 +1,58 @@
+"""StyleGAN2's low-pass filter as steps of autograd whose ways back are filters again.
+
+Torch's own way back through a convolution channel by channel takes four times as long as the way forth, eighty times
+in bfloat16.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.generators.networks.layers import low_pass_filter, upsample_image
+
+_REACH = 3  # pixels that a filter of four taps needs beyond one
+
+
+def low_passed(x: Float[Tensor, "b channels h w"], *, padding: int) -> Float[Tensor, "b channels h2 w2"]:
+    """Filter each channel with [1, 3, 3, 1] x [1, 3, 3, 1] / 64 and zeros around: 2 padding - 3 pixels larger."""
+    filtered: Tensor = _LowPassed.apply(x, padding)  # type: ignore[no-untyped-call]
+    return filtered
+
+
+def halved(x: Float[Tensor, "b channels h w"]) -> Float[Tensor, "b channels h/2 w/2"]:
+    """Filter each channel the same way with one zero around, and take every second pixel."""
+    filtered: Tensor = _Halved.apply(x)  # type: ignore[no-untyped-call]
+    return filtered
+
+
+class _LowPassed(torch.autograd.Function):
+    """The filter is symmetric: the way back is the filter, with the padding that gives the size of before."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, padding: int) -> Tensor:
+        ctx.padding = padding
+        return _filtered(x, padding=padding, stride=1)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None]:
+        return low_passed(slopes, padding=_REACH - ctx.padding), None
+
+
+class _Halved(torch.autograd.Function):
+    """The way back is the enlargement of the generator's running image, a quarter of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return _filtered(x, padding=1, stride=2)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:
+        return upsample_image(slopes) / 4
+
+
+def _filtered(x: Tensor, *, padding: int, stride: int) -> Tensor:
+    taps = low_pass_filter(x.dtype, x.device)
+    return F.conv2d(x, taps.expand(x.shape[1], 1, 4, 4), padding=padding, stride=stride, groups=x.shape[1])
