@@ -7,9 +7,11 @@ import torch
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.training.data.dataset import open_pictures
+from gen3d_tools.training.discriminators import body
 from gen3d_tools.training.discriminators.body import BodyConfig
 from gen3d_tools.training.discriminators.patch import PatchDiscriminator
 from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.losses.gradient_penalty import r1_penalty
 from gen3d_tools.training.patches import whole_pictures
 from gen3d_tools.training.run.trainer import Trainer
 from tests.training.tiny import tiny_recipe, write_pictures
@@ -43,6 +45,43 @@ def test_what_is_left_out_of_a_camera_comes_from_the_generator():
     network, angles = discriminator(camera_dropout=0.5), torch.tensor([[0.5, 1.2, 0.0]]).expand(4, 3)
     assert torch.equal(logits(network, angles), logits(network, angles))
     assert not torch.equal(logits(network, angles), logits(network, angles, seed=1))
+
+
+@pytest.mark.parametrize("blocks", [0, 2])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_blocks_of_half_precision_are_those_in_front(blocks, dtype, monkeypatch):
+    monkeypatch.setattr(body, "half_precision", lambda of, **_: dtype)
+    torch.manual_seed(0)
+    network = PatchDiscriminator(BodyConfig(channel_base=256, channel_max=16, half_blocks=blocks), side=32, extra_blocks=0)
+    used = []
+    for block in (network.b32, network.b16, network.b8, network.b4.conv):
+        block.register_forward_hook(lambda _, inputs, result: used.append(result.dtype))
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    logits = network(images, whole_pictures(4))
+    penalty = r1_penalty(logits, [images])
+    penalty.mean().backward()
+    assert used == [dtype if index < blocks else torch.float32 for index in range(3)] + [torch.float32]
+    assert logits.dtype == penalty.dtype == torch.float32
+    gradients = [one.grad for one in network.parameters() if one.grad is not None]
+    assert gradients and all(one.dtype == torch.float32 and one.isfinite().all() for one in gradients)
+
+
+def test_half_precision_changes_logits_and_penalties_a_little(monkeypatch):
+    images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(body, "half_precision", lambda of, dtype=dtype, **_: dtype)
+        torch.manual_seed(0)
+        config = BodyConfig(channel_base=256, channel_max=16, half_blocks=4)
+        network = PatchDiscriminator(config, side=32, extra_blocks=0)
+        logits = network(images, whole_pictures(8))
+        r1_penalty(logits, [images]).mean().backward()
+        gradients = torch.cat([one.grad.flatten() for one in network.parameters() if one.grad is not None])
+        found.append((logits.detach(), gradients))
+    (full, full_slopes), (half, half_slopes) = found
+    assert not torch.equal(full, half)
+    torch.testing.assert_close(half, full, rtol=0, atol=0.02 * float(full.abs().max()) + 0.01)
+    assert torch.cosine_similarity(half_slopes, full_slopes, dim=0) > 0.97
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,21 @@ def usable_dtype(wanted: torch.dtype, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def half_precision(device: torch.device, *, clamped: bool) -> torch.dtype:
+    """What a device computes the half-precision blocks of a network in, which learns.
+
+    float16 on CUDA, as the published discriminators, whose clamp is made for it; bfloat16, which needs none, without a
+    clamp and on processors that compute in it; float32 elsewhere.
+
+    Args:
+        device: Which.
+        clamped: Whether what the blocks compute is kept within float16.
+    """
+    if device.type == "cuda" and clamped:
+        return torch.float16
+    return torch.bfloat16 if computes_in_bfloat16(device.type) else torch.float32
+
+
 @functools.cache
 def _say_once(device_type: str) -> None:
     logger.info("this %s has no bfloat16 arithmetic: convolutions run in float32, which is faster here", device_type)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.networks.layers import FullyConnected
+from gen3d_tools.generators.networks.precision import half_precision
 from gen3d_tools.training.discriminators.layers import Convolution
 from gen3d_tools.training.patches import Grouping
 
@@ -28,6 +29,7 @@ class BodyConfig:
     clamp: float | None = None  # of convolutions' outputs; networks trained in float16 have 256
     group: int = 4  # samples that a minibatch statistic is taken over
     grouping: Grouping = "strided"
+    half_blocks: int = 0  # from the front, in half precision where the device computes in it
 
     def channels(self, side: int) -> int:
         """Channels of the feature maps of a side."""
@@ -35,10 +37,19 @@ class BodyConfig:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a linear one; the first block of a body reads the image."""
+    """Two convolutions beside a linear one; the first block of a body reads the image.
 
-    def __init__(self, config: BodyConfig, side: int, *, first: bool, down: int, modulation: int = 0) -> None:
+    Args:
+        config: Sizes.
+        side: Of the picture, or of what it would be were a patch of the smallest scale the whole.
+        index: How many blocks are in front of it.
+        down: 2 halves the size.
+        modulation: See `Convolution`.
+    """
+
+    def __init__(self, config: BodyConfig, side: int, *, index: int, down: int, modulation: int = 0) -> None:
         super().__init__()
+        first, self.half, self.clamped = index == 0, index < config.half_blocks, config.clamp is not None
         inside, outside = config.channels(side), config.channels(side // 2)
         self.fromrgb = Convolution(config.image_channels, inside, 1, clamp=config.clamp) if first else None
         self.conv0 = Convolution(inside, inside, 3, clamp=config.clamp)
@@ -50,7 +61,8 @@ class ResidualBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "b channels h w"], vector: Float[Tensor, "b modulation"] | None = None
     ) -> Float[Tensor, "b channels2 h2 w2"]:
-        """Apply the block."""
+        """Apply the block: maps and kernels may be of half precision, parameters are float32."""
+        x = x.to(half_precision(x.device, clamped=self.clamped) if self.half else torch.float32)
         if self.fromrgb is not None:
             x = self.fromrgb(x.contiguous(memory_format=torch.channels_last))  # a fifth faster on CPUs
         shortcut: Tensor = self.skip(x)
@@ -104,7 +116,8 @@ class Epilogue(nn.Module):
     def forward(
         self, x: Float[Tensor, "b channels 4 4"], label: Float[Tensor, "b width"] | None
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b flat"]]:
-        """Give the logits, and what `features` reads."""
+        """Give the logits, and what `features` reads: float32 from here on."""
+        x = x.float()
         if self.group > 1:
             x = torch.cat([x, minibatch_deviation(x, self.group, self.grouping)], 1)
         flat = self.conv(x).flatten(1)

@@ -37,7 +37,7 @@ class ImageDiscriminator(nn.Module):
         self.label_dim = label_dim
         self.sides = [resolution >> index for index in range(int(math.log2(resolution)) - 2)]
         for index, r in enumerate(self.sides):
-            self.add_module(f"b{r}", ResidualBlock(config, r, first=index == 0, down=2))
+            self.add_module(f"b{r}", ResidualBlock(config, r, index=index, down=2))
         width = config.channels(4)
         self.mapping = LabelMapping(label_dim, width, MAPPING_LAYERS) if label_dim else None
         self.b4 = Epilogue(config, width if label_dim else 0)

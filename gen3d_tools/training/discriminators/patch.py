@@ -138,9 +138,8 @@ class PatchDiscriminator(nn.Module):
         virtual = side * 2**extra_blocks
         self.sides = [virtual >> index for index in range(int(math.log2(virtual)) - 2)]
         for index, r in enumerate(self.sides):
-            block = ResidualBlock(
-                config, r, first=index == 0, down=1 if index < extra_blocks else 2, modulation=modulation
-            )
+            down = 1 if index < extra_blocks else 2
+            block = ResidualBlock(config, r, index=index, down=down, modulation=modulation)
             self.add_module(f"b{r}", block)
         label = num_classes + self.scalar_enc.width * label_has_patch
         width = config.channels(4)

@@ -28,6 +28,7 @@ class DiscriminatorSection:
     channel_base: int = 32768
     channel_max: int = 512
     clamp: float | None = None  # of convolutions' outputs
+    half_blocks: int = 0  # from the front, in half precision: see `half_precision`
     group: int = 4  # samples of a minibatch statistic
     grouping: Grouping = "strided"  # which ones; "neighbours": those of one patch, and as far as possible of one class
     modulation: int = 512  # width of the vector that a patch's place becomes; 0 = channels are not modulated by it

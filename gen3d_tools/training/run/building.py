@@ -101,6 +101,7 @@ def _discriminator(recipe: Recipe, num_classes: int, feature_dim: int) -> nn.Mod
         clamp=section.clamp,
         group=section.group,
         grouping=section.grouping,
+        half_blocks=section.half_blocks,
     )
     if section.kind == "dual":
         label = _CAMERA_NUMBERS if section.camera_conditioned else 0
