@@ -105,12 +105,14 @@ def test_tuples_are_judged_in_the_channels(pictures):
     assert all(value == value for value in trainer.step().means().values())
 
 
-def test_planes_are_computed_once_for_all_views(pictures):
-    trainer = trainer_of("geometry-aware", pictures, "discriminator.views=3", "optimisation.batch=4")
+@pytest.mark.parametrize(("reused", "expected"), [("true", 2), ("false", 3)])
+def test_planes_are_computed_once_for_all_views(reused, expected, pictures):
+    reuse = f"losses.reuse_fakes={reused}"
+    trainer = trainer_of("geometry-aware", pictures, "discriminator.views=3", "optimisation.batch=4", reuse)
     calls = []
     trainer.generator.backbone.synthesis.register_forward_hook(lambda *_: calls.append(1))
     trainer.step()
-    assert len(calls) == 3  # Gmain, Greg, Dmain
+    assert len(calls) == expected  # Gmain, Greg, and Dmain where it does not judge what Gmain has made
 
 
 def options(*more, **others):

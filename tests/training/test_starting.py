@@ -6,9 +6,10 @@ import torch
 from gen3d_tools.cameras.distributions.priors import DRAWS
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.objectives import multiview
 from gen3d_tools.training.run.building import build_generator
 from gen3d_tools.training.run.trainer import Trainer
-from gen3d_tools.training.synthesis import planes
+from gen3d_tools.training.synthesis import dual, planes
 from tests.training.tiny import tiny_recipe, write_pictures
 
 
@@ -49,16 +50,32 @@ def test_depth_begins_as_it_is_rendered():
     assert errors[1] < 0.1 * errors[0]
 
 
+WHO_MAKES = {
+    "3dgp": (planes, "fakes"),
+    "epigraf": (planes, "fakes"),
+    "eg3d": (dual, "fakes"),
+    "geometry-aware": (multiview, "views"),
+}
+
+
 @pytest.mark.slow
-def test_fakes_are_made_once_where_they_are_reused(tmp_path, monkeypatch):
-    pictures, calls, make = write_pictures(tmp_path / "pictures"), [], planes.fakes
-    monkeypatch.setattr(planes, "fakes", lambda *more, **named: calls.append(1) or make(*more, **named))
-    for reused, expected in ((True, 2), (False, 4)):
-        recipe = tiny_recipe("3dgp", f"losses.reuse_fakes={str(reused).lower()}")
+@pytest.mark.parametrize("name", WHO_MAKES)
+def test_fakes_are_made_once_where_they_are_reused(name, tmp_path, monkeypatch):
+    module, function = WHO_MAKES[name]
+    calls, make = [], getattr(module, function)
+    monkeypatch.setattr(module, function, lambda *more, **named: calls.append(1) or make(*more, **named))
+    found = {}
+    for reused in (True, False):
+        recipe = tiny_recipe(name, f"losses.reuse_fakes={str(reused).lower()}")
+        pictures = write_pictures(tmp_path / f"{reused}", side=recipe.data.resolution)
+        trainer = Trainer(recipe, open_pictures(pictures, recipe.data))
         calls.clear()
-        figures = Trainer(recipe, open_pictures(pictures, recipe.data)).step().means()
-        assert len(calls) == expected  # two rounds
+        figures = trainer.step().means()
+        found[reused] = len(calls)
         assert figures["loss/D"] > 0
+        assert not trainer.contest.objective._made
+    rounds = recipe.optimisation.batch // recipe.optimisation.round
+    assert found == {True: rounds, False: 2 * rounds}
 
 
 def test_poses_of_a_round_follow_the_prior_and_its_draws_alone():

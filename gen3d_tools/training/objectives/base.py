@@ -1,9 +1,9 @@
 """One step as data: phases, each of which gives a loss for one network."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from gen3d_tools.training.synthesis.fakes import Request
 
 Stats = Mapping[str, Tensor]
 Network = Literal["G", "D"]
+Made = TypeVar("Made")
 
 W_AVERAGE_DECAY = 0.998
 """Of the running mean of w (Karras et al. 2019, section 4)."""
@@ -93,6 +94,7 @@ class Objective(ABC):
         self, generator: Generator, discriminator: nn.Module, losses: LossSection, cameras: CamerasSection
     ) -> None:
         self.generator, self.discriminator, self.losses, self.cameras = generator, discriminator, losses, cameras
+        self._made: dict[int, Any] = {}
 
     @abstractmethod
     def schedule(self) -> tuple[Phase, ...]:
@@ -115,6 +117,15 @@ class Objective(ABC):
             draws: Random numbers of the round.
             kimg: Thousands of real pictures seen before the step.
         """
+
+    def keep(self, draws: Draws, made: Made) -> None:
+        """Keep what G has learned from in a round until D learns, where fakes are reused; it carries no gradients."""
+        if self.losses.reuse_fakes:
+            self._made[draws.round] = made
+
+    def kept_or(self, draws: Draws, make: Callable[[], Made]) -> Made:
+        """What was kept of a round, once; where fakes are not reused, what is made now."""
+        return self._made.pop(draws.round) if self.losses.reuse_fakes else make()
 
     def blur(self, images: Float[Tensor, "b channels n n"], kimg: float) -> Float[Tensor, "b channels n n"]:
         """The fading blur of the discriminator's inputs."""

@@ -74,6 +74,7 @@ class DualObjective(Objective):
         """See `Objective.loss`."""
         if phase == "Gmain":
             made = self._fakes(request, draws, kimg)
+            self.keep(draws, (request, made.detached()))
             logits = self._judged(made, request.labels, draws, kimg)
             loss = generator_loss(logits, self.losses.adversarial)
             return loss.mean(), {"scores/fake": logits, "loss/G": loss}
@@ -117,7 +118,7 @@ class DualObjective(Objective):
 
     def _main_loss(self, real: RealBatch, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         with torch.no_grad():
-            made = self._fakes(request, draws, kimg)
+            request, made = self.kept_or(draws, lambda: (request, self._fakes(request, draws, kimg)))
             assert made.ws is not None
             track_w(self.generator.backbone.mapping.w_avg, made.ws[:, 0], None)
         fake_logits = self._judged(made, request.labels, draws, kimg)

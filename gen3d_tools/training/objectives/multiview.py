@@ -73,11 +73,13 @@ class MultiviewObjective(Objective):
         if phase == "Dreg":
             return self._penalty(real, kimg)
         if phase == "Gmain":
-            logits = self._fake_logits(request, draws, kimg)
+            seen, w = self._views(request, draws)
+            self.keep(draws, (request, seen.detach(), w.detach()))
+            logits = self._judged(seen, request.class_onehot, kimg)
             loss = self._per_object(generator_loss(logits, self.losses.adversarial))
             return loss.mean(), {"scores/fake": logits, "loss/G": loss}
         with torch.no_grad():
-            seen, w = self._views(request, draws)
+            request, seen, w = self.kept_or(draws, lambda: (request, *self._views(request, draws)))
             track_w(self.generator.backbone.mapping.w_avg, w, request.class_onehot)
         fake_logits = self._judged(seen, request.class_onehot, kimg)
         real_logits = self._real_logits(real.images, real.class_onehot, kimg)
@@ -101,9 +103,6 @@ class MultiviewObjective(Objective):
             cameras.append(Camera(camera.cam2world.float(), camera.intrinsics.float()))
         ws = generator.map(request.z, request.class_onehot)
         return views(generator, ws, cameras, self.resolution, draws, sampling=self.sampling), ws[:, 0]
-
-    def _fake_logits(self, request: Request, draws: Draws, kimg: float) -> Tensor:
-        return self._judged(self._views(request, draws)[0], request.class_onehot, kimg)
 
     def _judged(self, seen: Float[Tensor, "views b 3 n n"], onehot: Tensor | None, kimg: float) -> Tensor:
         if self.judged.view_mode == "pack":

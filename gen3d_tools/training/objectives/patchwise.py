@@ -64,7 +64,6 @@ class PatchObjective(Objective):
     ) -> None:
         super().__init__(generator, discriminator, losses, cameras)
         self.judged, self.patches, self.augmentation, self.sampling = judged, patches, augmentation, sampling
-        self._made: dict[int, tuple[Request, Fakes, Patches]] = {}
 
     def schedule(self) -> tuple[Phase, ...]:
         """G first, then D; the penalty has a phase of its own."""
@@ -115,8 +114,7 @@ class PatchObjective(Objective):
 
     def _generator_loss(self, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         made, patches = self._fakes(request, draws, kimg)
-        if self.losses.reuse_fakes:
-            self._made[draws.round] = request, made.detached(), patches
+        self.keep(draws, (request, made.detached(), patches))
         logits = self._judged(made.images, patches, request.class_onehot, made.angles, draws, kimg)
         adversarial = generator_loss(logits, self.losses.adversarial)
         extra, stats = self._camera_terms(draws, kimg)
@@ -124,10 +122,7 @@ class PatchObjective(Objective):
 
     def _main_loss(self, real: RealBatch, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         with torch.no_grad():
-            if self.losses.reuse_fakes:
-                request, made, patches = self._made.pop(draws.round)
-            else:
-                made, patches = self._fakes(request, draws, kimg)
+            request, made, patches = self.kept_or(draws, lambda: (request, *self._fakes(request, draws, kimg)))
             assert made.ws is not None
             track_w(self.generator.mapping.w_avg, made.ws[:, 0], request.class_onehot)
         fake_logits = self._judged(made.images, patches, request.class_onehot, made.angles, draws, kimg)
