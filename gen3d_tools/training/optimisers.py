@@ -23,7 +23,8 @@ def lazy_adam(
         interval: k; None without a regulariser of its own.
     """
     c = 1.0 if interval is None else interval / (interval + 1)
-    return torch.optim.Adam(parameters, lr=lr * c, betas=(float(betas[0] ** c), float(betas[1] ** c)), eps=1e-8, fused=True)
+    corrected = float(betas[0] ** c), float(betas[1] ** c)
+    return torch.optim.Adam(parameters, lr=lr * c, betas=corrected, eps=1e-8, fused=True)
 
 
 def sanitise_gradients(gradients: Iterable[torch.Tensor]) -> None:

@@ -20,7 +20,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("ours, plain", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("ours", "plain"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["rows", "channels last"])
 def test_values_slopes_and_slopes_of_slopes(ours, plain, layout):
     generator = torch.Generator().manual_seed(0)

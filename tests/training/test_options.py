@@ -52,7 +52,8 @@ def test_what_is_left_out_of_a_camera_comes_from_the_generator():
 def test_blocks_of_half_precision_are_those_in_front(blocks, dtype, monkeypatch):
     monkeypatch.setattr(body, "half_precision", lambda of, **_: dtype)
     torch.manual_seed(0)
-    network = PatchDiscriminator(BodyConfig(channel_base=256, channel_max=16, half_blocks=blocks), side=32, extra_blocks=0)
+    config = BodyConfig(channel_base=256, channel_max=16, half_blocks=blocks)
+    network = PatchDiscriminator(config, side=32, extra_blocks=0)
     used = []
     for block in (network.b32, network.b16, network.b8, network.b4.conv):
         block.register_forward_hook(lambda _, inputs, result: used.append(result.dtype))
@@ -63,7 +64,8 @@ def test_blocks_of_half_precision_are_those_in_front(blocks, dtype, monkeypatch)
     assert used == [dtype if index < blocks else torch.float32 for index in range(3)] + [torch.float32]
     assert logits.dtype == penalty.dtype == torch.float32
     gradients = [one.grad for one in network.parameters() if one.grad is not None]
-    assert gradients and all(one.dtype == torch.float32 and one.isfinite().all() for one in gradients)
+    assert gradients
+    assert all(one.dtype == torch.float32 and one.isfinite().all() for one in gradients)
 
 
 def test_half_precision_changes_logits_and_penalties_a_little(monkeypatch):

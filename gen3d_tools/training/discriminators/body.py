@@ -49,7 +49,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, config: BodyConfig, side: int, *, index: int, down: int, modulation: int = 0) -> None:
         super().__init__()
-        first, self.half, self.clamped = index == 0, index < config.half_blocks, config.clamp is not None
+        first, self.in_half, self.clamped = index == 0, index < config.half_blocks, config.clamp is not None
         inside, outside = config.channels(side), config.channels(side // 2)
         self.fromrgb = Convolution(config.image_channels, inside, 1, clamp=config.clamp) if first else None
         self.conv0 = Convolution(inside, inside, 3, clamp=config.clamp)
@@ -62,7 +62,7 @@ class ResidualBlock(nn.Module):
         self, x: Float[Tensor, "b channels h w"], vector: Float[Tensor, "b modulation"] | None = None
     ) -> Float[Tensor, "b channels2 h2 w2"]:
         """Apply the block: maps and kernels may be of half precision, parameters are float32."""
-        x = x.to(half_precision(x.device, clamped=self.clamped) if self.half else torch.float32)
+        x = x.to(half_precision(x.device, clamped=self.clamped) if self.in_half else torch.float32)
         if self.fromrgb is not None:
             x = self.fromrgb(x.contiguous(memory_format=torch.channels_last))  # a fifth faster on CPUs
         shortcut: Tensor = self.skip(x)

@@ -34,7 +34,7 @@ class _LowPassed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int) -> Tensor:
         ctx.padding = padding
-        return _filtered(x, padding=padding, stride=1)
+        return filtered(x, padding=padding, stride=1)
 
     @staticmethod
     def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None]:
@@ -46,13 +46,14 @@ class _Halved(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return _filtered(x, padding=1, stride=2)
+        return filtered(x, padding=1, stride=2)
 
     @staticmethod
     def backward(ctx: Any, slopes: Tensor) -> Tensor:
         return upsample_image(slopes) / 4
 
 
-def _filtered(x: Tensor, *, padding: int, stride: int) -> Tensor:
+def filtered(x: Tensor, *, padding: int, stride: int) -> Tensor:
+    """Filter each channel; torch's own way back."""
     taps = low_pass_filter(x.dtype, x.device)
     return F.conv2d(x, taps.expand(x.shape[1], 1, 4, 4), padding=padding, stride=stride, groups=x.shape[1])
