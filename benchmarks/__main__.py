@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gen3d_tools as g3
-from benchmarks import gradients, mesh, model, networks, render, startup, stylenerf, triposr, volumes
+from benchmarks import gradients, mesh, model, networks, render, startup, stylenerf, training, triposr, volumes
 from benchmarks.measuring.rows import Effort, Row
 from gen3d_tools.files import atomic_path
 from gen3d_tools.workflows.bench.timing import machine
@@ -30,6 +30,7 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "mesh": mesh.rows,
     "render": render.rows,
     "gradients": gradients.rows,
+    "training": training.rows,
     "volumes": volumes.rows,
     "model": model.rows,
     "startup": startup.rows,

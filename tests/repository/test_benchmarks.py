@@ -124,7 +124,9 @@ def test_unknown_groups_are_named(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["networks", "mesh", "render", "gradients", "model", "startup", "stylenerf"])
+@pytest.mark.parametrize(
+    "group", ["networks", "mesh", "render", "gradients", "training", "model", "startup", "stylenerf"]
+)
 def test_the_report_has_every_row(group, tiny_folder, few_pixels, tmp_path, capsys, monkeypatch):
     from benchmarks.__main__ import main
 
@@ -143,6 +145,7 @@ def test_the_report_has_every_row(group, tiny_folder, few_pixels, tmp_path, caps
             "tuning step, planes 32^2, rays 8^2",
             "EG3D size, 8^2, forward and backward",
         ],
+        "training": ["3dgp --small, 1 steps", "epigraf --small, 1 steps", "geometry-aware --small, 1 steps"],
         "model": ["picture 16^2", "orbit, 2 x 16^2", "surface 16^3, planes given", "mesh 16^3, .glb"],
         "startup": ["gen3d --help", "gen3d info", "gen3d sample, one picture", "gen3d mesh, no texture"],
         "stylenerf": ["StyleNeRF, latent to a picture of 32^2", "StyleNeRF, density at 1024 points"],

@@ -105,6 +105,7 @@ def test_tuples_are_judged_in_the_channels(pictures):
     assert all(value == value for value in trainer.step().means().values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reused", "expected"), [("true", 2), ("false", 3)])
 def test_planes_are_computed_once_for_all_views(reused, expected, pictures):
     reuse = f"losses.reuse_fakes={reused}"
