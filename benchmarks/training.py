@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,9 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.measuring.rows import Effort, Row, row
+from gen3d_tools.generators.networks.layers import low_pass_filter
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.training.data.dataset import open_pictures
-from gen3d_tools.training.discriminators import filtering, layers
+from gen3d_tools.training.discriminators import layers
+from gen3d_tools.training.discriminators.filtering import filtered
 from gen3d_tools.training.recipes.recipe import load_recipe
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
@@ -105,8 +108,10 @@ def published_procedure() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(SynthesisNetwork, "forward", forward))
         stack.enter_context(patch.object(rendering, "render_together", lambda *_, **__: None))
-        stack.enter_context(
-            patch.object(layers, "low_passed", lambda x, *, padding: filtering.filtered(x, padding=padding, stride=1))
-        )
-        stack.enter_context(patch.object(layers, "halved", lambda x: filtering.filtered(x, padding=1, stride=2)))
+        stack.enter_context(patch.object(layers, "low_passed", partial(_filtered, stride=1)))
+        stack.enter_context(patch.object(layers, "halved", partial(_filtered, padding=1, stride=2)))
         yield
+
+
+def _filtered(x: Tensor, *, padding: int, stride: int) -> Tensor:
+    return filtered(x, low_pass_filter(x.dtype, x.device), padding=padding, stride=stride)

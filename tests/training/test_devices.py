@@ -1,0 +1,66 @@
+"""A training step on a device other than the CPU: nothing is left behind, and networks learn what they learn there.
+
+On any machine the device is a pretended one, which refuses what CUDA refuses; the tests marked `gpu` repeat it all.
+"""
+
+from contextlib import nullcontext
+from importlib import import_module
+
+import pytest
+import torch
+
+from gen3d_tools.training.data.dataset import open_pictures
+from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.run.trainer import Trainer
+from tests.support.pretended_device import Pretended, pretended_device
+from tests.training.tiny import SMALLER, tiny_recipe, write_pictures
+
+DEVICES = ["pretended", pytest.param("cuda", marks=pytest.mark.gpu)]
+STEPS = 2  # the first has every regulariser
+ALIKE = ("discriminator.half_blocks=0", "losses.density_noise=0")  # noise is drawn where it is used
+
+
+@pytest.fixture(params=DEVICES)
+def device(request, monkeypatch):
+    if request.param == "pretended":  # it has no random numbers of its own, and is on no list of names
+        monkeypatch.setattr(Draws, "noise_for", lambda self, device: None if device.type == "meta" else self.jitter)
+        monkeypatch.setattr(import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_, **__: None)
+    place = pretended_device() if request.param == "pretended" else nullcontext(torch.device("cuda"))
+    with place as found:
+        yield found
+
+
+def on_cpu(tensor):
+    tensor = tensor.detach()
+    return tensor.held if isinstance(tensor, Pretended) else tensor.cpu()
+
+
+def trained(name, folder, device, *more):
+    recipe = tiny_recipe(name, *more)
+    pictures = write_pictures(folder / str(device.type), side=recipe.data.resolution)
+    trainer = Trainer(recipe, open_pictures(pictures, recipe.data), device=device)
+    for _ in range(STEPS):
+        figures = trainer.step().means()
+    return trainer, figures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALLER)
+def test_a_step_is_that_of_the_cpu(name, device, tmp_path):
+    wanted, told = trained(name, tmp_path, torch.device("cpu"), *ALIKE)
+    here, figures = trained(name, tmp_path, device, *ALIKE)
+    assert figures == pytest.approx(told, rel=1e-3, abs=1e-4)
+    for which in ("generator", "discriminator", "average"):
+        known = dict(getattr(wanted, which).named_parameters())
+        for key, value in getattr(here, which).named_parameters():
+            assert value.device.type == device.type
+            torch.testing.assert_close(on_cpu(value), known[key].detach(), atol=1e-3, rtol=1e-3, msg=key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["3dgp", "eg3d"])
+def test_a_step_of_half_precision_is_done_there(name, device, tmp_path):
+    trainer, figures = trained(name, tmp_path, device)
+    assert trainer.recipe.discriminator.half_blocks
+    assert all(value == value and abs(value) < 1e4 for value in figures.values())
+    assert all(one.dtype == torch.float32 for one in trainer.discriminator.parameters())
