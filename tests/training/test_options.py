@@ -126,3 +126,29 @@ def test_noise_on_angles_is_measured_in_deviations_of_the_batch(pictures):
     told, _ = objective._told(angles, Draws(0))
     assert float((told - angles)[:, 0].std() / angles[:, 0].std()) == pytest.approx(0.5, abs=0.05)
     assert torch.equal(told[:, 1:], angles[:, 1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("3dgp", ()),
+        ("epigraf", ()),
+        ("eg3d", ()),
+        ("geometry-aware", ("discriminator.views=2",)),
+        ("geometry-aware", ("discriminator.views=2", "discriminator.view_mode=pack")),
+    ],
+)
+def test_what_a_discriminator_sees_is_augmented(name, more, tmp_path):
+    recipe = tiny_recipe(name, "augmentation.enabled=true", *more)
+    trainer = Trainer(recipe, open_pictures(write_pictures(tmp_path, side=recipe.data.resolution), recipe.data))
+    seen = []
+    hook = trainer.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    for strength in (0.0, 1.0):
+        trainer.augmentation.strength = strength
+        number, real = trainer._real_rounds()[0]
+        request, draws = trainer._made_of(0, number, len(real))
+        trainer.contest.objective.loss("Dreg", real, request, draws, kimg=1000.0)
+    hook.remove()
+    plain, augmented = seen
+    assert not torch.allclose(plain, augmented, atol=0.1)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
+from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.discriminators.dual import ImageDiscriminator
 from gen3d_tools.training.discriminators.multiview import packed, per_object, repeated_labels, view_major
 from gen3d_tools.training.draws import Draws
@@ -29,6 +30,7 @@ class MultiviewObjective(Objective):
         cameras: Its camera section.
         judged: Its discriminator section: how many views, and how they are judged.
         resolution: Pixels along a side of the pictures.
+        augmentation: Of the discriminator's inputs, the views of a packed object alike; None for none.
         sampling: See `render_pixels`.
     """
 
@@ -44,10 +46,12 @@ class MultiviewObjective(Objective):
         *,
         judged: DiscriminatorSection,
         resolution: int,
+        augmentation: Augmentation | None = None,
         sampling: RaySampling = "fast",
     ) -> None:
         super().__init__(generator, discriminator, losses, cameras)
         self.judged, self.resolution, self.sampling = judged, resolution, sampling
+        self.augmentation = augmentation
 
     def schedule(self) -> tuple[Phase, ...]:
         """G and its regulariser, then D and its own."""
@@ -71,18 +75,18 @@ class MultiviewObjective(Objective):
         if phase == "Greg":
             return self._density_loss(request, draws)
         if phase == "Dreg":
-            return self._penalty(real, kimg)
+            return self._penalty(real, draws, kimg)
         if phase == "Gmain":
             seen, w = self._views(request, draws)
             self.keep(draws, (request, seen.detach(), w.detach()))
-            logits = self._judged(seen, request.class_onehot, kimg)
+            logits = self._judged(seen, request.class_onehot, draws, kimg)
             loss = self._per_object(generator_loss(logits, self.losses.adversarial))
             return loss.mean(), {"scores/fake": logits, "loss/G": loss}
         with torch.no_grad():
             request, seen, w = self.kept_or(draws, lambda: (request, *self._views(request, draws)))
             track_w(self.generator.backbone.mapping.w_avg, w, request.class_onehot)
-        fake_logits = self._judged(seen, request.class_onehot, kimg)
-        real_logits = self._real_logits(real.images, real.class_onehot, kimg)
+        fake_logits = self._judged(seen, request.class_onehot, draws, kimg)
+        real_logits = self._logits(real.images, real.class_onehot, draws, kimg)
         kind = self.losses.adversarial
         of_fakes, of_reals = self._per_object(fake_loss(fake_logits, kind)), real_loss(real_logits, kind)
         stats = {
@@ -104,25 +108,25 @@ class MultiviewObjective(Objective):
         ws = generator.map(request.z, request.class_onehot)
         return views(generator, ws, cameras, self.resolution, draws, sampling=self.sampling), ws[:, 0]
 
-    def _judged(self, seen: Float[Tensor, "views b 3 n n"], onehot: Tensor | None, kimg: float) -> Tensor:
+    def _judged(self, seen: Float[Tensor, "views b 3 n n"], onehot: Tensor | None, draws: Draws, kimg: float) -> Tensor:
         if self.judged.view_mode == "pack":
-            return self._logits(packed(seen), onehot, kimg)
-        return self._logits(view_major(seen), repeated_labels(onehot, len(seen)), kimg)
+            return self._logits(packed(seen), onehot, draws, kimg)
+        return self._logits(view_major(seen), repeated_labels(onehot, len(seen)), draws, kimg)
 
     def _per_object(self, losses: Tensor) -> Tensor:
         return losses if self.judged.view_mode == "pack" else per_object(losses, self.judged.views)
 
-    def _logits(self, images: Tensor, onehot: Tensor | None, kimg: float) -> Tensor:
+    def _logits(self, images: Tensor, onehot: Tensor | None, draws: Draws, kimg: float) -> Tensor:
         label = onehot if self.discriminator.label_dim else None
-        logits: Tensor = self.discriminator(self.blur(images, kimg), label)
+        images = self.blur(images, kimg)
+        logits: Tensor = self.discriminator(
+            images if self.augmentation is None else self.augmentation(images, draws), label
+        )
         return logits
 
-    def _real_logits(self, images: Tensor, onehot: Tensor | None, kimg: float) -> Tensor:
-        return self._logits(images, onehot, kimg)
-
-    def _penalty(self, real: RealBatch, kimg: float) -> tuple[Tensor, Stats]:
+    def _penalty(self, real: RealBatch, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         images = real.images.detach().requires_grad_()
-        logits = self._real_logits(images, real.class_onehot, kimg)
+        logits = self._logits(images, real.class_onehot, draws, kimg)
         penalty = r1_penalty(logits, [images])
         assert not isinstance(self.losses.r1_gamma, str)
         return penalty.mean() * (self.losses.r1_gamma / 2), {"signs/real": signs(logits), "loss/r1": penalty}

@@ -4,5 +4,6 @@ A recipe is a TOML file. Each value is written as `{ is = ..., from = "where it 
 `small` replace values for a CPU.
 
 * `sections`: what a recipe says, section by section.
+* `reading`: which values count in which family.
 * `recipe`: files and `--set` to a recipe; the source of every value.
 """

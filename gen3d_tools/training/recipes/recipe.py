@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.training.patches import PatchConfig
+from gen3d_tools.training.recipes.reading import check_read, is_read
 from gen3d_tools.training.recipes.sections import (
     AugmentationSection,
     CamerasSection,
@@ -72,11 +73,13 @@ class Recipe:
         return {**free, **typed}
 
     def explain(self) -> list[tuple[str, str, str]]:
-        """Name, value and source of every value."""
+        """Name, value and source of every value that counts."""
         rows = []
         for section, values in self.to_dict().items():
             for key, value in values.items():
                 name = f"{section}.{key}"
+                if not is_read(name, self.family):
+                    continue
                 rows.append((name, _shown(value), self.sources.get(name, "default of gen3d_tools")))
         return rows
 
@@ -130,7 +133,10 @@ def load_recipe(
         _set(values, sources, section, key, value, "--start-from", known_only=True)
     for change in changes:
         section, key, value = _parse(change)
+        before = _value(values, section, key)
         _set(values, sources, section, key, value, "--set")
+        if value != before:
+            check_read(f"{section}.{key}", recipe=name, family=table[_ONLY]["family"])
     _tell_no_cameras(values, sources)
     _fit_patches(values, sources)
     return _build(name, small, table[_ONLY], values, sources)
@@ -273,6 +279,12 @@ def _set(
         raise InputError(f"a recipe has no value {printable(f'{section}.{key}')}{hint}")
     values.setdefault(section, {})[key] = value
     sources[f"{section}.{key}"] = source
+
+
+def _value(values: Mapping[str, Section], section: str, key: str) -> Any:
+    """What a value is so far: that of the recipe, else the default."""
+    given = values.get(section, {})
+    return given[key] if key in given else getattr(_TYPED.get(section), key, None)
 
 
 def _known(section: str, values: Mapping[str, Section]) -> list[str]:

@@ -149,7 +149,13 @@ def build_objective(
     assert isinstance(generator, GeometryAwareGenerator)
     assert isinstance(discriminator, ImageDiscriminator)
     return MultiviewObjective(
-        generator, discriminator, losses, cameras, judged=recipe.discriminator, resolution=recipe.data.resolution
+        generator,
+        discriminator,
+        losses,
+        cameras,
+        judged=recipe.discriminator,
+        resolution=recipe.data.resolution,
+        augmentation=augmentation,
     )
 
 

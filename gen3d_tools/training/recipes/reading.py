@@ -1,0 +1,60 @@
+"""What a family's objective does not read. Setting it would change nothing, without a word, so it is refused."""
+
+from fnmatch import fnmatchcase
+
+from gen3d_tools.errors import InputError
+
+_SEVERAL_VIEWS = ("discriminator.views", "discriminator.view_mode")
+_LEARNED_CAMERAS = (
+    "cameras.emd_*",
+    "cameras.force_mean*",
+    "cameras.slope_*",
+    "cameras.identity_steps",
+    "cameras.depth_kimg",
+)
+_DENSITY_LOSS = ("losses.density_weight", "losses.density", "losses.density_every", "losses.density_distance")
+_OF_PATCHES = (
+    "patches.*",
+    "losses.logit_limit",
+    "losses.style_mixing",
+    "losses.density_noise*",
+    "losses.distillation*",
+    "discriminator.modulation",
+    "discriminator.table_width",
+    "discriminator.frequencies",
+    "discriminator.label_has_patch",
+    "discriminator.camera_raw",
+    "discriminator.camera_dropout",
+    "discriminator.camera_noise",
+    "data.depth",
+    "data.features",
+)
+_UNREAD = {
+    "epigraf": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_DENSITY_LOSS, "data.depth"),
+    "threedgp": (*_SEVERAL_VIEWS, *_DENSITY_LOSS),
+    "eg3d": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_OF_PATCHES),
+    "geometry_aware": (*_OF_PATCHES, "cameras.*", "discriminator.camera_conditioned"),
+}
+_KIND = "discriminator.kind"  # belongs to the family
+
+
+def is_read(name: str, family: str) -> bool:
+    """Whether a value, such as "losses.style_mixing", counts in a family."""
+    return not any(fnmatchcase(name, pattern) for pattern in _UNREAD[family])
+
+
+def check_read(name: str, *, recipe: str, family: str) -> None:
+    """Refuse a change that nothing would come of.
+
+    Args:
+        name: Of the value.
+        recipe: Name of the recipe.
+        family: Its family.
+
+    Raises:
+        InputError: The family's objective does not read it, or the value is the family's.
+    """
+    if name == _KIND:
+        raise InputError(f"{name} belongs to the recipe {recipe}; take another recipe instead")
+    if not is_read(name, family):
+        raise InputError(f"{name} cannot be set: the recipe {recipe} does not read it, and nothing would change")

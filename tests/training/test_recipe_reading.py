@@ -1,0 +1,77 @@
+"""A value that a recipe does not read is refused, and what counts as read is what is read."""
+
+import tomllib
+from importlib import resources
+
+import pytest
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.training.data.dataset import open_pictures
+from gen3d_tools.training.recipes.reading import is_read
+from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
+from gen3d_tools.training.recipes.sections import CamerasSection, LossSection
+from gen3d_tools.training.run.trainer import Trainer
+from tests.training.tiny import tiny_recipe, write_pictures
+
+SECTIONS = {"losses": LossSection, "cameras": CamerasSection}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("eg3d", "losses.style_mixing=0.5"),
+        ("eg3d", "patches.side=16"),
+        ("epigraf", "cameras.emd_angles=1.0"),
+        ("epigraf", "data.depth=true"),
+        ("geometry-aware", "discriminator.camera_conditioned=true"),
+        ("geometry-aware", 'cameras.source="labels"'),
+        ("3dgp", "discriminator.views=2"),
+    ],
+)
+def test_what_nothing_would_come_of_is_refused(name, change):
+    with pytest.raises(InputError, match=f"{change.partition('=')[0]} cannot be set: the recipe {name} does not read"):
+        load_recipe(name, small=True, changes=[change])
+
+
+def test_another_discriminator_is_another_recipe():
+    with pytest.raises(InputError, match=r"discriminator\.kind belongs to the recipe 3dgp; take another"):
+        load_recipe("3dgp", small=True, changes=["discriminator.kind=dual", "discriminator.grouping=strided"])
+
+
+def test_what_a_value_is_already_may_be_said():
+    assert load_recipe("eg3d", small=True, changes=["losses.style_mixing=0.0"]).losses.style_mixing == 0
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_say_and_explain_only_what_counts(name, small):
+    table = tomllib.loads(resources.files("gen3d_tools.training.recipes").joinpath(f"{name}.toml").read_text())
+    recipe = load_recipe(name, small=small)
+    for part in (table, table["small"]):
+        said = [f"{section}.{key}" for section, entries in part.items() if section != "small" for key in entries]
+        assert all(is_read(one, recipe.family) for one in said)
+    assert all(is_read(one, recipe.family) for one, _, _ in recipe.explain())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipe_names())
+def test_what_does_not_count_is_not_looked_at(name, tmp_path, monkeypatch):
+    recipe = tiny_recipe(name)
+    trainer = Trainer(recipe, open_pictures(write_pictures(tmp_path, side=recipe.data.resolution), recipe.data))
+    looked_at = set()
+    for section, kind in SECTIONS.items():
+        monkeypatch.setattr(kind, "__getattribute__", recording(section, looked_at), raising=False)
+    trainer.step()
+    monkeypatch.undo()
+    assert "losses.adversarial" in looked_at
+    looked_at -= {"cameras.depth_kimg"}  # handed on to what only some generators have
+    assert [one for one in looked_at if not is_read(one, recipe.family)] == []
+
+
+def recording(section, looked_at):
+    def look(self, name):
+        if not name.startswith("_"):
+            looked_at.add(f"{section}.{name}")
+        return object.__getattribute__(self, name)
+
+    return look
