@@ -81,14 +81,16 @@ def run_phase(
     contest.network("G").requires_grad_(phase.network == "G")
     contest.network("D").requires_grad_(phase.network == "D")
     optimiser.zero_grad(set_to_none=True)
-    total = len(rounds) if reduction == "mean" else 1
     for real, request, draws in rounds:
         loss, stats = contest.objective.loss(phase.name, real, request, draws, kimg)
         if not loss.isfinite():
             raise TrainingDivergedError(_divergence(phase, contest))
-        (loss * phase.every / total).backward()  # type: ignore[no-untyped-call]
+        (loss * phase.every).backward()  # type: ignore[no-untyped-call]
         gathered.add(stats)
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    if reduction == "mean":  # here and not in the loss: small slopes vanish in half precision
+        for gradient in gradients:
+            gradient /= len(rounds)
     if processes is not None:
         processes.average(gradients)
     sanitise_gradients(gradients)

@@ -167,6 +167,19 @@ def test_the_report_has_every_row(group, tiny_folder, few_pixels, tmp_path, caps
     assert all(name in printed for name in rows)  # none is cut or wrapped
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["3dgp", "epigraf", "geometry-aware"])
+def test_the_published_procedure_takes_the_same_step(name, tmp_path):
+    from benchmarks import training
+    from benchmarks.measuring.rows import Effort
+
+    effort, told = Effort(tiny=True), ("discriminator.half_blocks=0", "losses.reuse_fakes=false")
+    ours, plain = (training._trainer(name, None, tmp_path / who, told, effort) for who in ("ours", "plain"))
+    found = ours.step().means()
+    with training.published_procedure():
+        assert plain.step().means() == pytest.approx(found, rel=0.02, abs=2e-3)  # ours leaves out unseen samples
+
+
 def test_the_plain_formulation_of_a_volume_is_the_same_field_and_picture():
     from benchmarks import volumes
 

@@ -17,6 +17,7 @@ from gen3d_tools.training.draws import Draws, rolled_rows, swapped_labels
 from gen3d_tools.training.losses.adversarial import fake_loss, generator_loss, real_loss
 from gen3d_tools.training.losses.cameras import earth_movers, force_mean
 from gen3d_tools.training.losses.gradient_penalty import auto_gamma, r1_penalty
+from gen3d_tools.training.optimisers import lazy_adam
 from gen3d_tools.training.patches import PatchConfig, draw_patches, patch_pixels, whole_pictures
 from gen3d_tools.training.recipes.sections import AugmentationSection
 
@@ -175,3 +176,20 @@ def test_augmentation_follows_the_discriminator_and_carries_gradients():
     changed.square().sum().backward()
     assert images.grad.isfinite().all()
     assert float(images.grad.abs().sum()) > 0
+
+
+def test_runs_that_adam_moved_tensor_by_tensor_go_on_in_one_pass():
+    generator = torch.Generator().manual_seed(0)
+    start, slopes = torch.randn(7, generator=generator), torch.randn(6, 7, generator=generator)
+    found = []
+    for moved in (False, True):
+        weight = torch.nn.Parameter(start.clone())
+        optimiser = torch.optim.Adam([weight], lr=0.1 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5)), eps=1e-8)
+        for step, slope in enumerate(slopes):
+            if moved and step == 3:
+                stored, optimiser = optimiser.state_dict(), lazy_adam([weight], lr=0.1, betas=(0.0, 0.99), interval=4)
+                optimiser.load_state_dict(stored)
+            weight.grad = slope.clone()
+            optimiser.step()
+        found.append(weight.detach())
+    torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=1e-7)

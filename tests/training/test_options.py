@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.generators.networks import precision
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.discriminators import body
 from gen3d_tools.training.discriminators.body import BodyConfig
@@ -47,6 +48,24 @@ def test_what_is_left_out_of_a_camera_comes_from_the_generator():
     assert not torch.equal(logits(network, angles), logits(network, angles, seed=1))
 
 
+@pytest.mark.parametrize(
+    ("device", "clamped", "able", "wanted"),
+    [
+        ("cuda", True, True, torch.float16),
+        ("cuda", True, False, torch.float16),
+        ("cuda", False, True, torch.bfloat16),
+        ("cuda", False, False, torch.float32),
+        ("cpu", True, True, torch.bfloat16),
+        ("cpu", False, True, torch.bfloat16),
+        ("cpu", False, False, torch.float32),
+        ("mps", True, True, torch.float32),
+    ],
+)
+def test_half_precision_is_what_the_device_computes_in(device, clamped, able, wanted, monkeypatch):
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda kind: able)
+    assert precision.half_precision(torch.device(device), clamped=clamped) == wanted
+
+
 @pytest.mark.parametrize("blocks", [0, 2])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_blocks_of_half_precision_are_those_in_front(blocks, dtype, monkeypatch):
@@ -83,7 +102,7 @@ def test_half_precision_changes_logits_and_penalties_a_little(monkeypatch):
     (full, full_slopes), (half, half_slopes) = found
     assert not torch.equal(full, half)
     torch.testing.assert_close(half, full, rtol=0, atol=0.02 * float(full.abs().max()) + 0.01)
-    assert torch.cosine_similarity(half_slopes, full_slopes, dim=0) > 0.97
+    assert torch.cosine_similarity(half_slopes, full_slopes, dim=0) > 0.95
 
 
 @pytest.fixture(scope="module")

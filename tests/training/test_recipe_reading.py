@@ -29,7 +29,7 @@ SECTIONS = {"losses": LossSection, "cameras": CamerasSection}
     ],
 )
 def test_what_nothing_would_come_of_is_refused(name, change):
-    with pytest.raises(InputError, match=f"{change.partition('=')[0]} cannot be set: the recipe {name} does not read"):
+    with pytest.raises(InputError, match=f"{change.partition('=')[0]} cannot be set: the recipe {name} has no use"):
         load_recipe(name, small=True, changes=[change])
 
 

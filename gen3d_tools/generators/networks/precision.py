@@ -37,18 +37,19 @@ def usable_dtype(wanted: torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def half_precision(device: torch.device, *, clamped: bool) -> torch.dtype:
-    """What a device computes the half-precision blocks of a network in, which learns.
+    """Dtype of the half-precision blocks of a network that learns.
 
-    float16 on CUDA, as the published discriminators, whose clamp is made for it; bfloat16, which needs none, without a
-    clamp and on processors that compute in it; float32 elsewhere.
+    float16 on CUDA where the blocks are clamped, as published; bfloat16, which needs no clamp, on CUDA otherwise and on
+    processors that compute in it; float32 elsewhere.
 
     Args:
-        device: Which.
+        device: Where the network lies.
         clamped: Whether what the blocks compute is kept within float16.
     """
     if device.type == "cuda" and clamped:
         return torch.float16
-    return torch.bfloat16 if computes_in_bfloat16(device.type) else torch.float32
+    able = device.type in ("cpu", "cuda") and computes_in_bfloat16(device.type)
+    return torch.bfloat16 if able else torch.float32
 
 
 @functools.cache

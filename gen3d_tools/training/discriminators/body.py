@@ -41,8 +41,8 @@ class ResidualBlock(nn.Module):
 
     Args:
         config: Sizes.
-        side: Of the picture, or of what it would be were a patch of the smallest scale the whole.
-        index: How many blocks are in front of it.
+        side: Virtual side of the block's picture, pixels: that of a picture of which the finest patch is a part.
+        index: Number of blocks in front of it.
         down: 2 halves the size.
         modulation: See `Convolution`.
     """

@@ -119,12 +119,12 @@ class Objective(ABC):
         """
 
     def keep(self, draws: Draws, made: Made) -> None:
-        """Keep what G has learned from in a round until D learns, where fakes are reused; it carries no gradients."""
+        """Store what G has learned from in a round until D learns, where fakes are reused; without gradients."""
         if self.losses.reuse_fakes:
             self._made[draws.round] = made
 
     def kept_or(self, draws: Draws, make: Callable[[], Made]) -> Made:
-        """What was kept of a round, once; where fakes are not reused, what is made now."""
+        """Take back what `keep` stored of a round; make it now where fakes are not reused."""
         return self._made.pop(draws.round) if self.losses.reuse_fakes else make()
 
     def blur(self, images: Float[Tensor, "b channels n n"], kimg: float) -> Float[Tensor, "b channels n n"]:

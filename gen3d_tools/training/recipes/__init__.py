@@ -4,6 +4,7 @@ A recipe is a TOML file. Each value is written as `{ is = ..., from = "where it 
 `small` replace values for a CPU.
 
 * `sections`: what a recipe says, section by section.
+* `ranges`: what values may be.
 * `reading`: which values count in which family.
 * `recipe`: files and `--set` to a recipe; the source of every value.
 """

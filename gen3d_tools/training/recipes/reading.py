@@ -1,4 +1,4 @@
-"""What a family's objective does not read. Setting it would change nothing, without a word, so it is refused."""
+"""What a family has no use for. Setting it would change nothing, or nothing for the better, without a word."""
 
 from fnmatch import fnmatchcase
 
@@ -31,11 +31,15 @@ _OF_PATCHES = (
 )
 _UNREAD = {
     "epigraf": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_DENSITY_LOSS, "data.depth"),
-    "threedgp": (*_SEVERAL_VIEWS, *_DENSITY_LOSS),
+    "threedgp": (*_SEVERAL_VIEWS, *_DENSITY_LOSS, "cameras.swap_*"),
     "eg3d": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_OF_PATCHES),
     "geometry_aware": (*_OF_PATCHES, "cameras.*", "discriminator.camera_conditioned"),
 }
-_KIND = "discriminator.kind"  # belongs to the family
+_SETTLED = {
+    "discriminator.kind": "belongs to the recipe {}; take another recipe instead",
+    "generator.num_classes": "is what dataset.json says; leave it out of what is set for {}",
+}
+_SETTLED_FOR_EG3D = {"data.classes": "is false in {}, whose generator knows no classes; take another recipe for them"}
 
 
 def is_read(name: str, family: str) -> bool:
@@ -47,14 +51,15 @@ def check_read(name: str, *, recipe: str, family: str) -> None:
     """Refuse a change that nothing would come of.
 
     Args:
-        name: Of the value.
+        name: Name of the value.
         recipe: Name of the recipe.
-        family: Its family.
+        family: Family of its generator.
 
     Raises:
-        InputError: The family's objective does not read it, or the value is the family's.
+        InputError: The family has no use for it, or it is settled elsewhere.
     """
-    if name == _KIND:
-        raise InputError(f"{name} belongs to the recipe {recipe}; take another recipe instead")
+    settled = _SETTLED | (_SETTLED_FOR_EG3D if family == "eg3d" else {})
+    if name in settled:
+        raise InputError(f"{name} {settled[name].format(recipe)}")
     if not is_read(name, family):
-        raise InputError(f"{name} cannot be set: the recipe {recipe} does not read it, and nothing would change")
+        raise InputError(f"{name} cannot be set: the recipe {recipe} has no use for it; leave it out")

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.training.patches import PatchConfig
+from gen3d_tools.training.recipes.ranges import RANGES, check_ranges
 from gen3d_tools.training.recipes.reading import check_read, is_read
 from gen3d_tools.training.recipes.sections import (
     AugmentationSection,
@@ -118,7 +119,7 @@ def load_recipe(
         trained: The run begins with trained networks: what the first thousands of pictures are spared is left out.
 
     Raises:
-        InputError: There is no such recipe, no such value, or a value does not fit.
+        InputError: There is no such recipe, no such value, a value does not fit, or the recipe has no use for it.
     """
     table = _table(name)
     values: dict[str, Section] = {}
@@ -218,7 +219,7 @@ def _fit_patches(values: dict[str, Section], sources: dict[str, str]) -> None:
     if sources.get(name) in (None, "--set") or not {sources["patches.side"], sources["data.resolution"]} & set(given):
         return
     side, resolution = values["patches"]["side"], values["data"]["resolution"]
-    if not (_fits(side, int) and _fits(resolution, int) and side > 0 and resolution > 0):
+    if not (RANGES["patches"]["side"].fits(side) and RANGES["data"]["resolution"].fits(resolution)):
         return  # which is told where all values are checked
     values["patches"]["least_scale"] = min(side / resolution, 1.0)
     sources[name] = "patches.side / data.resolution"
@@ -301,14 +302,13 @@ def _build(
     typed: dict[str, Any] = {}
     for section, kind in _TYPED.items():
         given = values.get(section, {})
-        hints = get_type_hints(kind)
-        for key, value in given.items():
-            if key not in hints:
-                raise InputError(f"the recipe {name} sets {section}.{key}, which there is not")
-            if not _fits(value, hints[key]):
-                raise InputError(f"{section}.{key} is {quoted(value)}; needed is {_wanted(hints[key])}")
+        if unknown := given.keys() - RANGES[section].keys():
+            raise InputError(f"the recipe {name} sets {section}.{min(unknown)}, which there is not")
+        check_ranges(section, given)
         typed[section] = kind(**given)
     free: dict[str, Any] = {section: dict(values.get(section, {})) for section in _FREE}
+    for section in _FREE:
+        check_ranges(section, free[section])
     recipe = Recipe(
         name=name, small=small, family=about["family"], about=about["about"], sources=sources, **free, **typed
     )
@@ -343,26 +343,6 @@ def _check(recipe: Recipe) -> None:
         raise InputError(
             f"patches.least_scale is {recipe.patches.least_scale:g}; below {least:g} a patch shows less than there is"
         )
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is not None and arguments and origin.__name__ == "Literal":
-        return value in arguments
-    if arguments:
-        return any(_fits(value, one) for one in arguments)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return value is None if hint is type(None) else isinstance(value, hint)
-
-
-def _wanted(hint: Any) -> str:
-    arguments = get_args(hint)
-    if not arguments:
-        return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(hint, "nothing")
-    return " or ".join(_wanted(one) if isinstance(one, type) or get_args(one) else str(one) for one in arguments)
 
 
 def _shown(value: Any) -> str:

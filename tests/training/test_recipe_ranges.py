@@ -1,0 +1,53 @@
+"""Values that no run could begin with are told when the recipe is read."""
+
+from dataclasses import fields
+
+import pytest
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.training.recipes.ranges import RANGES
+from gen3d_tools.training.recipes.recipe import _TYPED, load_recipe
+
+REFUSED = {
+    "3dgp": [
+        ("losses.r1_every", "0", "a whole number from 1 to"),
+        ("losses.r1_gamma", "-0.1", "a number from 0 to"),
+        ("losses.blur_sigma", "nan", "a number from 0 to"),
+        ("losses.adversarial", "soft", "one of non_saturating"),
+        ("discriminator.half_blocks", "-1", "a whole number from 0 to"),
+        ("discriminator.clamp", "0", 'a number above 0, at most 1e+12, or "none"'),
+        ("discriminator.group", "0", "a whole number from 1 to"),
+        ("optimisation.g_lr", "-1", "a number from 0 to"),
+        ("optimisation.beta1", "1", "a number from 0 to 0.999999"),
+        ("optimisation.round", "1.5", "a whole number"),
+        ("generator.w_dim", "0", "a whole number from 1 to"),
+        ("generator.density_shift", "inf", "a number from"),
+        ("rendering.coarse_samples", "0", "a whole number from 2 to"),
+        ("prior.yaw", "{shape='uniform', low=nan, high=1.0}", "a number"),
+        ("run.seed", "-1", "a whole number from 0 to"),
+        ("run.processor_minutes", "0", "a number above 0"),
+        ("data.mirror", "maybe", "true or false"),
+    ],
+    "eg3d": [("augmentation.every", "0", "a whole number from 1"), ("generator.decoder_width", "0", "a whole number")],
+    "epigraf": [("generator.decoder_hidden", "0", "a whole number from 1"), ("patches.side", "2", "a whole number")],
+    "geometry-aware": [("discriminator.views", "0", "a whole number from 1"), ("losses.density_every", "0", "a whole")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found", "wanted"), [(name, *case) for name, cases in REFUSED.items() for case in cases]
+)
+def test_a_value_out_of_range_is_one_line(name, value, found, wanted):
+    with pytest.raises(InputError) as caught:
+        load_recipe(name, small=True, changes=[f"{value}={found}"])
+    message = str(caught.value)
+    assert message.startswith(value)
+    assert wanted in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("section", _TYPED)
+def test_every_value_has_a_range_which_its_default_fits(section):
+    kind = _TYPED[section]
+    assert set(RANGES[section]) == {field.name for field in fields(kind)}
+    assert all(RANGES[section][field.name].fits(getattr(kind(), field.name)) for field in fields(kind))
