@@ -31,6 +31,8 @@ WRONG_PRIOR = (
     'prior.pitch={shape="uniform", low=1.1, high=1.9}',
 )
 """Twice as wide as the cameras of `make_pictures.py --bell`, and level where those look down."""
+RIGHT_PITCH = 'prior.pitch={shape="uniform", low=0.95, high=1.55}'
+"""As wide as the recipe's, around the mean pitch of `make_pictures.py --bell`."""
 SHARED = ("data.mirror=false",)
 """Of all runs. Handles of mugs are on one side: mirrored copies would be another half of the distribution to learn,
 and none of what is measured against."""
@@ -76,9 +78,16 @@ COMPARISONS: dict[str, Comparison] = {
         "Does distillation pay?",
         {"distilled": Variant("3dgp"), "plain": Variant("3dgp", ("losses.distillation_weight=0.0",))},
     ),
+    "pitch": Comparison(
+        "Does it matter that the prior's mean pitch is right?",
+        {"recipe": Variant("3dgp"), "right": Variant("3dgp", (RIGHT_PITCH,))},
+    ),
     LONG: Comparison(
         "How good does it get, with finer planes?",
-        {"finer planes": Variant("3dgp", FINER_PLANES, start=("distillation", "distilled"))},
+        {
+            "finer planes": Variant("3dgp", FINER_PLANES, start=("distillation", "distilled")),
+            "right pitch": Variant("3dgp", (*FINER_PLANES, RIGHT_PITCH), start=("pitch", "right")),
+        },
     ),
     "views": Comparison(
         "Do several views keep the variety?",

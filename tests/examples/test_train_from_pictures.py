@@ -183,7 +183,8 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
     compare.main(command)
     assert len(trained) == 7  # nothing is left to do
     compare.main([*command[:4], "main", "--seeds", "1", "--minutes", "5", "--long-minutes", "7"])
-    assert [name for name, _ in trained[7:]] == ["distillation-distilled-1", *["main-finer-planes-1"] * 2]
+    first, second = ["main-finer-planes-1"] * 2, ["main-right-pitch-1"] * 2
+    assert [name for name, _ in trained[7:]] == ["distillation-distilled-1", *first, "pitch-right-1", *second]
 
 
 def test_a_run_becomes_a_model_to_keep(example, tmp_path):
