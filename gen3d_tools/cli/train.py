@@ -39,7 +39,7 @@ def train(
         str | None,
         typer.Option("--start-from", metavar="RUN", help="Begin with the networks of another run, or of a model."),
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Print every value that counts, its source, and stop.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print every value and its source, and stop.")] = False,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="Another value, such as patches.beta_end=0.8. Repeat for more."),
