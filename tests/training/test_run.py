@@ -287,12 +287,12 @@ def test_every_value_of_a_recipe_has_a_source(name, small):
         ("patch.side=8", "no section 'patch'"),
         ("patches.side=many", "needed is a whole number"),
         ("data.resolution=none", "needed is a whole number"),
-        ("data.resolution=0", "larger than the pictures"),
+        ("data.resolution=0", "needed is a whole number from 4 to 4096"),
         ("patches.side", "write it as section.key=value"),
         ("optimisation.round=6", "multiple"),
         ("patches.side=128", "larger than the pictures"),
         ("patches.least_scale=0.01", "shows less than there is"),
-        ("discriminator.clamp=some", "needed is a number or nothing"),
+        ("discriminator.clamp=some", r'needed is a number above 0, at most 1e\+12, or "none"'),
     ],
 )
 def test_a_wrong_value_is_one_line(change, message):
