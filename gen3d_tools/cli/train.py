@@ -1,5 +1,6 @@
 """`gen3d train`."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,7 +91,8 @@ def train(
 
         return train_on_cluster(pictures, out, told, ray=ray, workers=workers, reporter=reporter)
 
-    run_workflow(begin, as_json=json, quiet=quiet, verbose=verbose)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes one tells what came of it
+    run_workflow(begin, as_json=json and first, quiet=quiet or not first, verbose=verbose)
 
 
 def _explained(recipe: Any) -> dict[str, Any]:

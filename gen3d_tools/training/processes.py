@@ -85,6 +85,10 @@ class Processes:
         """Whether any process says so."""
         return self.average_number(float(flag)) > 0
 
+    def wait(self) -> None:
+        """Go on when every process has come here."""
+        self.agree(False)
+
     def leave(self) -> None:
         """End the group, if this run began it."""
         if self._owns_group and dist.is_initialized():

@@ -138,6 +138,7 @@ def _train(
     processes: Processes,
     reporter: Reporter,
 ) -> Run:
+    reporter = reporter if processes.leads else Reporter()  # one of several tells what happens
     data = open_pictures(pictures, recipe.data)
     reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
     trainer = Trainer(recipe, data, device=device, processes=processes)
@@ -160,7 +161,8 @@ def _train(
             watch.fail(str(error))
             raise
     watch.keep("finished")
-    return ended(run, folder, trainer.kimg)
+    processes.wait()  # the first one writes; one that left before would be taken for the end of all
+    return ended(run, folder, trainer.kimg) if processes.leads else run
 
 
 def begun(pictures: Path, recipe: Recipe, reporter: Reporter) -> Run:

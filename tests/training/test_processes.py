@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from gen3d_tools.training.processes import own_device
-from tests.training.tiny import write_pictures
+from tests.training.tiny import changes, write_pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +50,21 @@ def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     for asked in (torch.device("cuda", 1), torch.device("cpu")):  # as they were named
         assert own_device(asked) == asked
     assert len(chosen) == 1
+
+
+@pytest.mark.slow
+def test_the_last_snapshot_is_whole_before_any_process_leaves_and_one_tells_of_it(tmp_path):
+    """One that left earlier, or with an error, would end the others: the only snapshot would be lost."""
+    pictures, out = write_pictures(tmp_path / "pictures"), tmp_path / "run"
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python"]
+    told = [word for change in changes("3dgp", "run.snapshot_kimg=9", "run.kimg=0.016") for word in ("--set", change)]
+    gen3d = str(Path(sys.executable).parent / "gen3d")
+    command = [sys.executable, *words, gen3d, "train", str(pictures), "-o", str(out), "--recipe", "3dgp", "--small"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--resolution", "16", *told], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(out / "latest")]
+    assert (out / "latest" / "config.json").is_file()
+    assert done.stderr.count("Next:") == 1
