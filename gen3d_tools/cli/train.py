@@ -1,6 +1,5 @@
 """`gen3d train`."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +57,7 @@ def train(
 
     Example: `gen3d train pictures -o runs/mine --recipe 3dgp --small --minutes 30`
     """
+    from gen3d_tools.training.processes import tells
     from gen3d_tools.workflows.train import TrainOptions
     from gen3d_tools.workflows.train import train as workflow
 
@@ -91,8 +91,8 @@ def train(
 
         return train_on_cluster(pictures, out, told, ray=ray, workers=workers, reporter=reporter)
 
-    first = os.environ.get("RANK", "0") == "0"  # of several processes one tells what came of it
-    run_workflow(begin, as_json=json and first, quiet=quiet or not first, verbose=verbose)
+    told_here = tells()
+    run_workflow(begin, as_json=json and told_here, quiet=quiet or not told_here, verbose=verbose)
 
 
 def _explained(recipe: Any) -> dict[str, Any]:

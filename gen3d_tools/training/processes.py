@@ -21,16 +21,22 @@ def own_device(device: torch.device) -> torch.device:
     return own
 
 
+def tells() -> bool:
+    """Whether this process is the one of a run that tells what comes of it, also before the run has begun."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
 class Processes:
     """The processes of a run; one alone needs no group.
 
     Args:
         rank: Number of this process.
         count: How many there are.
+        device: Where its tensors are: nccl takes none of the CPU.
     """
 
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
-        self.rank, self.count = rank, count
+    def __init__(self, rank: int = 0, count: int = 1, device: torch.device | None = None) -> None:
+        self.rank, self.count, self.device = rank, count, device or torch.device("cpu")
         self._owns_group = False
 
     @classmethod
@@ -42,7 +48,7 @@ class Processes:
         begins = not dist.is_initialized()
         if begins:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        joined = cls(dist.get_rank(), count)
+        joined = cls(dist.get_rank(), count, device)
         joined._owns_group = begins
         return joined
 
@@ -77,7 +83,8 @@ class Processes:
         """Mean of a number over the processes."""
         if self.count == 1:
             return value
-        tensor = torch.tensor(value, dtype=torch.float64)
+        precision = torch.float64 if self.device.type == "cpu" else torch.float32
+        tensor = torch.tensor(value, dtype=precision, device=self.device)
         dist.all_reduce(tensor)
         return float(tensor) / self.count
 

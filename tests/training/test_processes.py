@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from gen3d_tools.training.processes import own_device
+from gen3d_tools.training import processes
+from gen3d_tools.training.processes import Processes, own_device, tells
 from tests.training.tiny import changes, write_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -68,3 +70,25 @@ def test_the_last_snapshot_is_whole_before_any_process_leaves_and_one_tells_of_i
     assert done.stdout.split() == [str(out / "latest")]
     assert (out / "latest" / "config.json").is_file()
     assert done.stderr.count("Next:") == 1
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", torch.float64), ("meta", torch.float32)])
+def test_numbers_are_averaged_where_the_group_speaks(device, precision, monkeypatch):
+    """nccl takes tensors of the GPU alone, and no double precision is made there."""
+    sent = []
+    monkeypatch.setattr(processes.dist, "all_reduce", lambda one: sent.append((one.device.type, one.dtype)))
+    with suppress(RuntimeError):  # a tensor of the device "meta" has no number
+        assert Processes(0, 2, torch.device(device)).average_number(4.0) == 2.0
+    assert sent == [(device, precision)]
+
+
+@pytest.mark.parametrize(
+    ("rank", "count", "expected"), [(None, None, True), ("1", None, True), ("0", "2", True), ("1", "2", False)]
+)
+def test_one_of_several_tells(rank, count, expected, monkeypatch):
+    for name, value in (("RANK", rank), ("WORLD_SIZE", count)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert tells() is expected
