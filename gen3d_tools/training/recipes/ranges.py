@@ -2,16 +2,22 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gen3d_tools.checkpoints.configs.config_schema import RENDERING
 from gen3d_tools.checkpoints.configs.schema import Choice, Either, Flag, ListOf, Nothing, Number, Schema, Text
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import quoted
-from gen3d_tools.training.losses.adversarial import AdversarialLoss
-from gen3d_tools.training.losses.density import DensityRegulariser
-from gen3d_tools.training.losses.distillation import DistillationLoss
-from gen3d_tools.training.patches import Grouping, PatchDistribution
+from gen3d_tools.training.recipes.sections import (
+    AugmentationSection,
+    CamerasSection,
+    DataSection,
+    DiscriminatorSection,
+    LossSection,
+    OptimisationSection,
+    PatchConfig,
+    RunSection,
+)
 
 _MOST = 1 << 20
 _count = Number(1, _MOST, whole=True)
@@ -21,89 +27,91 @@ _positive = Number(0, 1e12, above=True)
 _any_sign = Number(-1e12, 1e12)
 _share = Number(0, 1)
 _decay = Number(0, 1 - 1e-6)  # of an average; 1 would never move
-_flag = Flag()
 _optional = Either(_positive, Nothing())
 
-RANGES: Mapping[str, Mapping[str, Schema]] = {
-    "generator": {
-        **dict.fromkeys(("z_dim", "w_dim", "plane_channels", "plane_resolution", "image_resolution"), _count),
-        **dict.fromkeys(("channel_base", "channel_max", "mapping_layers", "mapping_width", "feature_channels"), _count),
-        **dict.fromkeys(("decoder_layers", "decoder_width", "embed_dim", "render_resolution"), _count),
-        **dict.fromkeys(("camera_hidden", "camera_embed", "camera_dim"), _count),
-        **dict.fromkeys(("depth_hidden", "depth_layers", "depth_kernel_size"), _count),
-        **dict.fromkeys(("box_side", "density_gain", "conv_clamp", "camera_lr_multiplier"), _positive),
-        "depth_near_offset_fraction": _number,
-        "decoder_hidden": Either(_count, ListOf(_count, 16, 1)),
-        "density_shift": _any_sign,
-    },
-    "rendering": RENDERING.fields,
-    "patches": {
-        "side": Number(4, 4096, whole=True),
-        "distribution": Choice(*get_args(PatchDistribution)),
-        "least_scale": Number(0, 1, above=True),
-        "beta_start": _positive,
-        "beta_end": _positive,
-        "anneal_kimg": _number,
-        "discrete_scales": _count,
-    },
-    "discriminator": {
-        "kind": Choice("patch", "dual", "image"),
-        **dict.fromkeys(("channel_base", "channel_max", "group", "views"), _count),
-        **dict.fromkeys(("half_blocks", "modulation", "table_width", "frequencies", "frozen"), _count_or_none),
-        "clamp": _optional,
-        "grouping": Choice(*get_args(Grouping)),
-        **dict.fromkeys(("label_has_patch", "camera_conditioned", "camera_raw"), _flag),
-        "camera_dropout": _decay,
-        "camera_noise": _number,
-        "view_mode": Choice("mean", "pack"),
-    },
-    "losses": {
-        "adversarial": Choice(*get_args(AdversarialLoss)),
-        "logit_limit": _optional,
-        "r1_gamma": Either(_number, Choice("auto")),
-        **dict.fromkeys(("r1_every", "density_every"), _count),
-        "style_mixing": _share,
-        "reuse_fakes": _flag,
-        **dict.fromkeys(("blur_sigma", "blur_kimg", "density_noise", "density_noise_kimg"), _number),
-        **dict.fromkeys(("distillation_weight", "distillation_kimg"), _number),
-        "distillation": Choice(*get_args(DistillationLoss)),
-        "density": Choice(*get_args(DensityRegulariser)),
-        **dict.fromkeys(("density_weight", "density_distance"), _number),
-    },
-    "cameras": {
-        "source": Choice("prior", "labels"),
-        **dict.fromkeys(("emd_angles", "emd_radius", "emd_fov", "emd_look_at", "emd_kimg", "force_mean"), _number),
-        **dict.fromkeys(("slope_angles", "slope_radius", "slope_fov", "slope_look_at"), _number),
-        **dict.fromkeys(("emd_samples", "force_mean_samples", "slope_samples"), _count),
-        "swap_final": _share,
-        **dict.fromkeys(("swap_kimg", "depth_kimg"), _number),
-        "identity_steps": _count_or_none,
-    },
-    "optimisation": {
-        **dict.fromkeys(("batch", "round"), _count),
-        **dict.fromkeys(("g_lr", "d_lr", "ema_kimg"), _number),
-        **dict.fromkeys(("beta1", "beta2"), _decay),
-        **dict.fromkeys(("grad_clip", "ema_ramp"), _optional),
-    },
-    "augmentation": {
-        **dict.fromkeys(("enabled", "mirror"), _flag),
-        "target": Number(-1, 1),
-        "speed_kimg": _positive,
-        "every": _count,
-    },
-    "data": {
-        "resolution": Number(4, 4096, whole=True),
-        **dict.fromkeys(("mirror", "classes", "depth"), _flag),
-        "features": Text(4096),
-    },
-    "run": {
-        "seed": Number(0, 2**31 - 1, whole=True),
-        **dict.fromkeys(("kimg", "tick_kimg", "snapshot_kimg", "sheet_kimg", "score_kimg"), _number),
-        "processor_minutes": _optional,
-        "score_samples": Number(2, _MOST, whole=True),
-    },
+
+def _ranges(section: type, **numbers: Schema) -> Mapping[str, Schema]:
+    """Take flags and choices from a section's types; what is a number has its range beside it."""
+    ranges: dict[str, Schema] = {}
+    for name, hint in get_type_hints(section).items():
+        if name in numbers:
+            ranges[name] = numbers[name]
+        elif get_origin(hint) is Literal:
+            ranges[name] = Choice(*get_args(hint))
+        else:
+            ranges[name] = {bool: Flag(), str: Text(4096)}[hint]
+    return ranges
+
+
+def _all(schema: Schema, *names: str) -> dict[str, Schema]:
+    return dict.fromkeys(names, schema)
+
+
+_GENERATOR: Mapping[str, Schema] = {
+    **_all(_count, "z_dim", "w_dim", "plane_channels", "plane_resolution", "image_resolution", "channel_base"),
+    **_all(_count, "channel_max", "mapping_layers", "mapping_width", "feature_channels", "decoder_layers"),
+    **_all(_count, "decoder_width", "embed_dim", "render_resolution", "camera_hidden", "camera_embed", "camera_dim"),
+    **_all(_count, "depth_hidden", "depth_layers", "depth_kernel_size"),
+    **_all(_positive, "box_side", "density_gain", "conv_clamp", "camera_lr_multiplier"),
+    "depth_near_offset_fraction": _number,
+    "decoder_hidden": Either(_count, ListOf(_count, 16, 1)),
+    "density_shift": _any_sign,
 }
-"""Of the section `generator` those that a fresh network can fail with; its family's config checks the rest."""
+"""What a fresh network can fail with; the family's config checks the rest."""
+
+RANGES: Mapping[str, Mapping[str, Schema]] = {
+    "generator": _GENERATOR,
+    "rendering": RENDERING.fields,
+    "patches": _ranges(
+        PatchConfig,
+        side=Number(4, 4096, whole=True),
+        least_scale=Number(0, 1, above=True),
+        **_all(_positive, "beta_start", "beta_end"),
+        anneal_kimg=_number,
+        discrete_scales=_count,
+    ),
+    "discriminator": _ranges(
+        DiscriminatorSection,
+        **_all(_count, "channel_base", "channel_max", "group", "views"),
+        **_all(_count_or_none, "half_blocks", "modulation", "table_width", "frequencies", "frozen"),
+        clamp=_optional,
+        camera_dropout=_decay,
+        camera_noise=_number,
+    ),
+    "losses": _ranges(
+        LossSection,
+        logit_limit=_optional,
+        r1_gamma=Either(_number, Choice("auto")),
+        **_all(_count, "r1_every", "density_every"),
+        style_mixing=_share,
+        **_all(_number, "blur_sigma", "blur_kimg", "density_noise", "density_noise_kimg"),
+        **_all(_number, "distillation_weight", "distillation_kimg", "density_weight", "density_distance"),
+    ),
+    "cameras": _ranges(
+        CamerasSection,
+        **_all(_number, "emd_angles", "emd_radius", "emd_fov", "emd_look_at", "emd_kimg", "force_mean"),
+        **_all(_number, "slope_angles", "slope_radius", "slope_fov", "slope_look_at", "swap_kimg", "depth_kimg"),
+        **_all(_count, "emd_samples", "force_mean_samples", "slope_samples"),
+        swap_final=_share,
+        identity_steps=_count_or_none,
+    ),
+    "optimisation": _ranges(
+        OptimisationSection,
+        **_all(_count, "batch", "round"),
+        **_all(_number, "g_lr", "d_lr", "ema_kimg"),
+        **_all(_decay, "beta1", "beta2"),
+        **_all(_optional, "grad_clip", "ema_ramp"),
+    ),
+    "augmentation": _ranges(AugmentationSection, target=Number(-1, 1), speed_kimg=_positive, every=_count),
+    "data": _ranges(DataSection, resolution=Number(4, 4096, whole=True)),
+    "run": _ranges(
+        RunSection,
+        seed=Number(0, 2**53, whole=True),
+        **_all(_number, "kimg", "tick_kimg", "snapshot_kimg", "sheet_kimg", "score_kimg"),
+        processor_minutes=_optional,
+        score_samples=Number(2, _MOST, whole=True),
+    ),
+}
 
 
 def check_ranges(section: str, values: Mapping[str, Any]) -> None:
