@@ -5,7 +5,7 @@ bilinear mix of its texels, a small decoder turns the combined features into col
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
@@ -113,7 +113,10 @@ class TriplaneField(RadianceField):
             box_side=self.box_side,
             align_corners=self.align_corners,
         )[0]
-        return looked_up.mean(0) if self.combine == "mean" else looked_up.sum(0)
+        return self._combined(looked_up)
+
+    def _combined(self, looked_up: Float[Tensor, "*b 3 n c"]) -> Float[Tensor, "*b n c"]:
+        return looked_up.mean(-3) if self.combine == "mean" else looked_up.sum(-3)
 
     def __call__(
         self, points: Float[Tensor, "*points 3"], directions: Float[Tensor, "*points 3"] | None = None
@@ -121,14 +124,23 @@ class TriplaneField(RadianceField):
         """Evaluate colour (or features) and raw density; see `decoder_reads` for the directions."""
         shape = points.shape[:-1]
         flat = points.reshape(-1, 3)
-        if self.decoder_reads == "points":
-            towards = torch.zeros_like(flat) if directions is None else directions.reshape(-1, 3)
-            values, raw = self.decoder(self.features(flat), flat * (2 / self.box_side), towards)
-        else:
-            values, raw = self.decoder(self.features(flat))
-        if self.bounded:
-            raw = empty_outside(raw, flat, self.box_side)
+        towards = None if directions is None else directions.reshape(-1, 3)
+        values, raw = self._decoded(self.features(flat), flat, towards)
         return values.reshape(*shape, values.shape[-1]), raw.reshape(shape)
+
+    def _decoded(
+        self,
+        features: Float[Tensor, "n c"],
+        points: Float[Tensor, "n 3"],
+        directions: Float[Tensor, "n 3"] | None = None,
+    ) -> tuple[Float[Tensor, "n channels"], Float[Tensor, " n"]]:
+        """What the decoder makes of the planes' features at points."""
+        if self.decoder_reads == "points":
+            towards = torch.zeros_like(points) if directions is None else directions
+            values, raw = self.decoder(features, points * (2 / self.box_side), towards)
+        else:
+            values, raw = self.decoder(features)
+        return values, empty_outside(raw, points, self.box_side) if self.bounded else raw
 
     def tensors(self) -> list[Tensor]:
         """Planes, and weights and buffers of the decoder."""
@@ -173,3 +185,25 @@ class TriplaneField(RadianceField):
             super_resolution=None if self.super_resolution is None else self.super_resolution.to(device),
             backdrop=None if self.backdrop is None else self.backdrop.to(device),
         )
+
+    @staticmethod
+    def densities_together(fields: "Sequence[TriplaneField]", points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
+        """Evaluate the densities of several fields that differ in their planes alone, each at points of its own.
+
+        Args:
+            fields: One per row of points; all but the planes is taken from the first.
+            points: World coordinates.
+
+        Returns:
+            Densities per world unit, after activation.
+        """
+        first = fields[0]
+        looked_up = sample_planes(
+            torch.stack([field.planes for field in fields]),
+            points,
+            plane_axes=first.plane_axes,
+            box_side=first.box_side,
+            align_corners=first.align_corners,
+        )
+        _, raw = first._decoded(first._combined(looked_up).flatten(0, 1), points.flatten(0, 1))
+        return first.activate(raw).view(points.shape[:2])

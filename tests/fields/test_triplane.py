@@ -118,3 +118,26 @@ def test_a_moved_field_leaves_the_original_decoder_where_it_was():
 def test_chunks_do_not_change_the_answer(points, chunk):
     field = make_field()
     torch.testing.assert_close(chunked(field.density, points, chunk), field.density(points))
+
+
+@pytest.mark.parametrize("outside", ["decode", "empty"])
+@pytest.mark.parametrize("combine", ["mean", "sum"])
+def test_several_fields_at_once_have_the_densities_of_each(points, outside, combine):
+    planes = torch.randn(4, 3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    fields = [make_field(planes=one, outside=outside, combine=combine, density_shift=-1.0) for one in planes]
+    at = torch.stack([points * scale for scale in (0.3, 0.8, 1.0, 1.4)])
+    together = TriplaneField.densities_together(fields, at)
+    torch.testing.assert_close(
+        together, torch.stack([field.density(one) for field, one in zip(fields, at, strict=True)])
+    )
+
+
+def test_several_fields_whose_decoder_reads_points(points):
+    def decoder(features, where, towards):
+        assert not towards.any()
+        return features, features[..., 0] + where.sum(-1)
+
+    planes = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    fields = [make_field(planes=one, decoder=decoder, decoder_reads="points") for one in planes]
+    together = TriplaneField.densities_together(fields, points.expand(2, -1, -1))
+    torch.testing.assert_close(together, torch.stack([field.density(points) for field in fields]))

@@ -113,11 +113,14 @@ class PatchObjective(Objective):
         return self._main_loss(real, request, draws, kimg) if phase == "Dmain" else self._penalty(real, draws, kimg)
 
     def _generator_loss(self, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
-        made, patches = self._fakes(request, draws, kimg)
+        made, patches = self._fakes(request, draws, kimg, with_opaque=self.losses.sparsity_weight > 0)
         self.keep(draws, (request, made.detached(), patches))
         logits = self._judged(made.images, patches, request.class_onehot, made.angles, draws, kimg)
         adversarial = generator_loss(logits, self.losses.adversarial)
         extra, stats = self._camera_terms(draws, kimg)
+        if made.opaque is not None:
+            stats["loss/sparsity"] = self.losses.sparsity_weight * made.opaque
+            extra = extra + stats["loss/sparsity"].mean()
         return adversarial.mean() + extra, {"scores/fake": logits, "loss/G": adversarial, **stats}
 
     def _main_loss(self, real: RealBatch, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
@@ -157,7 +160,9 @@ class PatchObjective(Objective):
         stats = {"signs/real": signs(logits), "loss/r1": penalty}
         return penalty.mean() * (self.losses.r1_gamma / 2), stats
 
-    def _fakes(self, request: Request, draws: Draws, kimg: float) -> tuple[Fakes, Patches]:
+    def _fakes(
+        self, request: Request, draws: Draws, kimg: float, *, with_opaque: bool = False
+    ) -> tuple[Fakes, Patches]:
         patches = draws.patches(self.patches, len(request), self.judged.group, kimg).to(request.z.device)
         noise = self.losses.density_noise * linear(kimg, 1.0, 0.0, self.losses.density_noise_kimg)
         made = planes.fakes(
@@ -169,6 +174,8 @@ class PatchObjective(Objective):
             kimg=kimg,
             depth_kimg=self.cameras.depth_kimg,
             density_noise=noise,
+            prior_share=self.cameras.prior_share,
+            with_opaque=with_opaque,
             sampling=self.sampling,
         )
         return made, patches

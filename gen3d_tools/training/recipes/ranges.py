@@ -86,13 +86,14 @@ RANGES: Mapping[str, Mapping[str, Schema]] = {
         style_mixing=_share,
         **_all(_number, "blur_sigma", "blur_kimg", "density_noise", "density_noise_kimg"),
         **_all(_number, "distillation_weight", "distillation_kimg", "density_weight", "density_distance"),
+        sparsity_weight=_number,
     ),
     "cameras": _ranges(
         CamerasSection,
         **_all(_number, "emd_angles", "emd_radius", "emd_fov", "emd_look_at", "emd_kimg", "force_mean"),
         **_all(_number, "slope_angles", "slope_radius", "slope_fov", "slope_look_at", "swap_kimg", "depth_kimg"),
         **_all(_count, "emd_samples", "force_mean_samples", "slope_samples"),
-        swap_final=_share,
+        **_all(_share, "swap_final", "prior_share"),
         identity_steps=_count_or_none,
     ),
     "optimisation": _ranges(

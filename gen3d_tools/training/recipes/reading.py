@@ -7,6 +7,7 @@ from gen3d_tools.errors import InputError
 _SEVERAL_VIEWS = ("discriminator.views", "discriminator.view_mode")
 _LEARNED_CAMERAS = (
     "cameras.emd_*",
+    "cameras.prior_share",
     "cameras.force_mean*",
     "cameras.slope_*",
     "cameras.identity_steps",
@@ -18,6 +19,7 @@ _OF_PATCHES = (
     "losses.logit_limit",
     "losses.style_mixing",
     "losses.density_noise*",
+    "losses.sparsity_weight",
     "losses.distillation*",
     "discriminator.modulation",
     "discriminator.table_width",

@@ -61,6 +61,7 @@ class LossSection:
     distillation_weight: float = 0.0
     distillation: DistillationLoss = "l2"
     distillation_kimg: float = 100_000.0
+    sparsity_weight: float = 0.0  # of the share of the box that is solid
     density_weight: float = 0.0
     density: DensityRegulariser = "l1"
     density_every: int = 4
@@ -78,6 +79,7 @@ class CamerasSection:
     emd_look_at: float = 0.0
     emd_samples: int = 64
     emd_kimg: float = 10_000.0
+    prior_share: float = 0.0  # of fakes that the prior's cameras see, not the learned ones
     force_mean: float = 0.0
     force_mean_samples: int = 256
     slope_angles: float = 0.0

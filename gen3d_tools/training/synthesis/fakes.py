@@ -39,6 +39,8 @@ class Fakes:
     angles: Float[Tensor, "b 3"] | None = None
     """Yaw, pitch and roll that were rendered."""
     ws: Float[Tensor, "b num_ws w_dim"] | None = None
+    opaque: Float[Tensor, " b"] | None = None
+    """Share of the box that is solid, where it was asked for."""
 
     def detached(self) -> "Fakes":
         """The same without gradients."""

@@ -12,6 +12,7 @@ from gen3d_tools.generators.families.epigraf_base import PlaneGenerator
 from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.generators.families.triplane import split_planes
 from gen3d_tools.training.draws import Draws
+from gen3d_tools.training.losses import sparsity
 from gen3d_tools.training.patches import Patches, patch_pixels
 from gen3d_tools.training.schedules import candidate_probabilities
 from gen3d_tools.training.synthesis.fakes import Fakes, Request
@@ -28,6 +29,8 @@ def fakes(
     kimg: float,
     depth_kimg: float = 10_000.0,
     density_noise: float = 0.0,
+    prior_share: float = 0.0,
+    with_opaque: bool = False,
     sampling: RaySampling = "fast",
 ) -> Fakes:
     """Make the patches of a round.
@@ -41,9 +44,11 @@ def fakes(
         kimg: Thousands of real pictures seen.
         depth_kimg: Until the depth adaptor's deeper answers are preferred.
         density_noise: Standard deviation, on raw densities.
+        prior_share: Of the samples that are seen by the prior's cameras, see `rendered_poses`.
+        with_opaque: Say how much of the box is solid, too.
         sampling: See `render_pixels`.
     """
-    poses = rendered_poses(generator, request)
+    poses = rendered_poses(generator, request, draws, prior_share)
     ws = generator.map_angles(request.z, request.class_onehot, request.told_angles)
     if request.later_z is not None:
         later = generator.map_angles(request.later_z, request.class_onehot, request.told_angles)
@@ -56,17 +61,36 @@ def fakes(
     images = values[:, :3] * 2 - 1
     if isinstance(generator, ThreeDGPGenerator) and generator.synthesis.depth_adaptor is not None:
         images = torch.cat([images, adapted(generator, distance, draws, kimg, depth_kimg)], 1)
-    return Fakes(images, angles=poses.angles, ws=ws)
+    opaque = None
+    if with_opaque:
+        places = draws.uniform(len(fields), sparsity.POINTS, 3)
+        opaque = sparsity.opaque_share(fields, places.to(ws.device))
+    return Fakes(images, angles=poses.angles, ws=ws, opaque=opaque)
 
 
-def rendered_poses(generator: PlaneGenerator, request: Request) -> Pose:
-    """The cameras that are rendered: the prior's, moved by the camera generator where there is one."""
-    poses = request.poses
-    if poses is None:
+def rendered_poses(generator: PlaneGenerator, request: Request, draws: Draws, prior_share: float = 0.0) -> Pose:
+    """The cameras that are rendered: the prior's, moved by the camera generator where there is one.
+
+    Learned cameras stand where the pictures were taken from, and nothing says what objects look like from farther
+    round: there matter grows behind them. A share of cameras that stay where the (wider) prior has them shows it to D.
+
+    Args:
+        generator: EpiGRAF or 3DGP.
+        request: Has the prior's cameras.
+        draws: Which of them stay.
+        prior_share: How many, from 0 to 1.
+    """
+    prior = request.poses
+    if prior is None:
         raise ValueError("this family needs poses")
-    if isinstance(generator, ThreeDGPGenerator) and generator.synthesis.camera_adaptor is not None:
-        return generator.posterior_poses(poses, request.z, request.class_onehot)
-    return poses
+    if not isinstance(generator, ThreeDGPGenerator) or generator.synthesis.camera_adaptor is None:
+        return prior
+    moved = generator.posterior_poses(prior, request.z, request.class_onehot)
+    if not prior_share:
+        return moved
+    stay = (draws.uniform(len(request)) < prior_share).to(request.z.device)
+    parameters = torch.where(stay[:, None], prior.parameters.to(moved.parameters), moved.parameters)
+    return Pose.from_parameters(parameters, moved.yaw_zero)
 
 
 def fields_in_training(
