@@ -39,6 +39,12 @@ def train(
         str | None,
         typer.Option("--start-from", metavar="RUN", help="Begin with the networks of another run, or of a model."),
     ] = None,
+    finish: Annotated[
+        bool,
+        typer.Option(
+            "--finish", help="The recipe's values for a last part: finer planes, smaller steps. Needs --start-from."
+        ),
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print every value and its source, and stop.")] = False,
     changes: Annotated[
         list[str] | None,
@@ -69,6 +75,7 @@ def train(
         minutes=minutes,
         resume=resume,
         start=start,
+        finish=finish,
         device=device,
     )
     if explain and resume and out is None:

@@ -44,6 +44,7 @@ class TrainOptions:
 
     recipe: str | None = None  # `DEFAULT_RECIPE`, or that of the run to go on with
     small: bool = False
+    finish: bool = False  # the recipe's values for a last part; needs `start`
     resolution: int | None = None
     changes: Sequence[str] = ()
     minutes: float | None = None
@@ -66,24 +67,31 @@ class TrainOptions:
             raise InputError(f"minutes is {self.minutes:g}, it must be more than 0")
         if self.resume and folder is not None:
             return self._stored_recipe(read_facts(folder))
+        if self.finish and self.start is None and folder is not None:
+            told = option("start", "RUN", typed="--start-from")
+            raise InputError(f"{option('finish')} goes on from a trained run; say which: {told}")
         return load_recipe(
             self.recipe or DEFAULT_RECIPE,
             small=self.small,
             changes=self.changes,
             resolution=self.resolution,
-            trained=self.start is not None,
+            trained=self.start is not None or self.finish,
+            finish=self.finish,
         )
 
     def _stored_recipe(self, facts: Mapping[str, Any]) -> Recipe:
         """Read the recipe of a run's snapshot; those of earlier versions do not say what it is called."""
         name, small = facts.get("name", self.recipe or DEFAULT_RECIPE), facts.get("small", self.small)
-        if self.recipe not in (None, name) or (self.small and not small):
+        finish = facts.get("finish", False)
+        if self.recipe not in (None, name) or (self.small and not small) or (self.finish and not finish):
             raise InputError(
-                f"the run was begun with the recipe {name}{', small' if small else ''}; leave "
-                f"{option('recipe')} and {option('small')} out to go on with it"
+                f"the run was begun with the recipe {name}{', small' if small else ''}{', finish' if finish else ''}; "
+                f"leave {option('recipe')}, {option('small')} and {option('finish')} out to go on with it"
             )
         try:
-            return stored_recipe(facts["recipe"], name, small=small, changes=self.changes, resolution=self.resolution)
+            return stored_recipe(
+                facts["recipe"], name, small=small, finish=finish, changes=self.changes, resolution=self.resolution
+            )
         except InputError as error:
             if "name" in facts or self.recipe is not None:
                 raise
@@ -167,9 +175,8 @@ def _train(
 
 def begun(pictures: Path, recipe: Recipe, reporter: Reporter) -> Run:
     """Give the record of a run that begins."""
-    return Run(
-        "train", "", {"pictures": str(pictures), "recipe": recipe.name, "small": recipe.small}, reporter=reporter
-    )
+    asked = {"pictures": str(pictures), "recipe": recipe.name, "small": recipe.small, "finish": recipe.finish}
+    return Run("train", "", asked, reporter=reporter)
 
 
 def ended(run: Run, folder: Path, kimg: float) -> Run:

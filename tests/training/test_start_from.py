@@ -3,14 +3,16 @@
 import pytest
 import torch
 
+from gen3d_tools.checkpoints.native import read_config
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.generators.networks.layers import upsample_image
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe
-from gen3d_tools.training.run.snapshots import networks_of, write_state
+from gen3d_tools.training.run.snapshots import networks_of, read_facts, write_state
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
-from tests.training.tiny import tiny_recipe, write_pictures
+from gen3d_tools.workflows.train import TrainOptions, train
+from tests.training.tiny import SMALLER, tiny_recipe, write_pictures
 
 NAMES = ("generator", "average", "discriminator")
 
@@ -115,3 +117,45 @@ def test_what_spares_the_first_pictures_is_left_out_and_says_why():
     assert recipe.sources["losses.blur_sigma"] == "--start-from"
     assert load_recipe("epigraf", changes=["losses.blur_sigma=3"], trained=True).losses.blur_sigma == 3
     assert load_recipe("epigraf").losses.blur_sigma > 0
+
+
+def test_the_last_part_has_values_of_its_own_which_may_be_set_otherwise():
+    recipe = load_recipe("3dgp", small=True, trained=True, finish=True, changes=["losses.sparsity_weight=2"])
+    assert recipe.title == "3dgp small finish"
+    assert recipe.generator["plane_resolution"] == 64
+    assert recipe.losses.sparsity_weight == 2
+    assert 0 < recipe.cameras.prior_share < 1
+    before = load_recipe("3dgp", small=True)
+    assert recipe.optimisation.g_lr < before.optimisation.g_lr
+    assert recipe.optimisation.ema_kimg > before.optimisation.ema_kimg
+    assert before.losses.sparsity_weight == before.cameras.prior_share == 0
+
+
+@pytest.mark.parametrize(("name", "small"), [("3dgp", False), ("epigraf", True)])
+def test_other_recipes_have_no_last_part(name, small):
+    with pytest.raises(InputError, match=r"has no values for a last part; leave finish out, or take 3dgp with small"):
+        load_recipe(name, small=small, finish=True)
+
+
+def test_a_last_part_goes_on_from_something(pictures, tmp_path):
+    with pytest.raises(InputError, match=r"finish goes on from a trained run; say which: start='RUN'"):
+        train(pictures, tmp_path / "run", TrainOptions(recipe="3dgp", small=True, finish=True))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_last_part_is_resumed_as_what_it_is(pictures, tmp_path):
+    tiny = (*SMALLER["3dgp"], "run.processor_minutes=none", "generator.plane_resolution=8", "data.depth=false")
+    tiny = (*tiny, "generator.depth_adaptor=false", "cameras.identity_steps=0", "discriminator.half_blocks=0")
+    shared = {"recipe": "3dgp", "small": True, "resolution": 16}
+    train(pictures, tmp_path / "run", TrainOptions(**shared, changes=(*tiny, "run.kimg=0.016")))
+    finer = (*tiny, "generator.plane_resolution=16", "run.kimg=0.016")
+    last = TrainOptions(**shared, changes=finer, start=str(tmp_path / "run"), finish=True)
+    train(pictures, tmp_path / "finished", last)
+    assert read_facts(tmp_path / "finished")["finish"] is True
+    assert read_config(tmp_path / "finished" / "latest")["provenance"]["source"].endswith("recipe 3dgp small finish")
+    train(pictures, tmp_path / "finished", TrainOptions(resume=True, changes=("run.kimg=0.032",)))
+    facts = read_facts(tmp_path / "finished")
+    assert (facts["images"], facts["finish"]) == (32, True)
+    with pytest.raises(InputError, match="begun with the recipe 3dgp, small; leave recipe, small and finish out"):
+        train(pictures, tmp_path / "run", TrainOptions(resume=True, finish=True))

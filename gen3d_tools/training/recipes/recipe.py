@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable, quoted
@@ -22,6 +22,7 @@ from gen3d_tools.training.recipes.sections import (
     OptimisationSection,
     RunSection,
 )
+from gen3d_tools.wording import option
 
 _TYPED: dict[str, type] = {
     "patches": PatchConfig,
@@ -37,7 +38,17 @@ _FREE = ("generator", "rendering", "prior")
 """Sections that become configs of the generator, which checks them."""
 _ONLY = "recipe"  # the table that says which family this is
 
+_NO_SECTIONS = (_ONLY, "small", "finish")
+
 Section = dict[str, Any]
+
+
+class Form(NamedTuple):
+    """Which recipe, and which of its forms."""
+
+    name: str
+    small: bool
+    finish: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +57,8 @@ class Recipe:
 
     name: str
     small: bool
+    finish: bool
+    """For the last part, which goes on from a trained run."""
     family: str
     about: str
     generator: Section
@@ -64,6 +77,11 @@ class Recipe:
     run: RunSection
     sources: Mapping[str, str]
     """Where each value comes from, by its dotted name."""
+
+    @property
+    def title(self) -> str:
+        """What it is called, with its form."""
+        return f"{self.name}{' small' if self.small else ''}{' finish' if self.finish else ''}"
 
     def to_dict(self) -> dict[str, Section]:
         """Every value, section by section, as plain JSON values."""
@@ -108,6 +126,7 @@ def load_recipe(
     changes: Sequence[str] = (),
     resolution: int | None = None,
     trained: bool = False,
+    finish: bool = False,
 ) -> Recipe:
     """Read a recipe.
 
@@ -117,14 +136,16 @@ def load_recipe(
         changes: What is set otherwise, such as "patches.beta_end=0.8".
         resolution: Pixels along a side of the pictures, instead of the recipe's.
         trained: The run begins with trained networks: what the first thousands of pictures are spared is left out.
+        finish: Its values for the last part, which goes on from a trained run.
 
     Raises:
-        InputError: There is no such recipe, no such value, a value does not fit, or the recipe has no use for it.
+        InputError: There is no such recipe, no such value, a value does not fit, or the recipe has no use for it; or
+            it has no last part.
     """
     table = _table(name)
     values: dict[str, Section] = {}
     sources: dict[str, str] = {}
-    _add(values, sources, {key: value for key, value in table.items() if key not in (_ONLY, "small")})
+    _add(values, sources, {key: value for key, value in table.items() if key not in _NO_SECTIONS})
     if small:
         _add(values, sources, table["small"])
     if resolution is not None:
@@ -132,6 +153,10 @@ def load_recipe(
         _set(values, sources, "generator", "image_resolution", resolution, "--resolution", known_only=True)
     for section, key, value in _FOR_TRAINED if trained else ():
         _set(values, sources, section, key, value, "--start-from", known_only=True)
+    if finish:
+        if not small or "finish" not in table:
+            raise InputError(f"{name}{' small' if small else ''} has no values for a last part; {_finishing()}")
+        _add(values, sources, table["finish"])
     for change in changes:
         section, key, value = _parse(change)
         before = _value(values, section, key)
@@ -140,7 +165,13 @@ def load_recipe(
             check_read(f"{section}.{key}", recipe=name, family=table[_ONLY]["family"])
     _tell_no_cameras(values, sources)
     _fit_patches(values, sources)
-    return _build(name, small, table[_ONLY], values, sources)
+    return _build(Form(name, small, finish), table[_ONLY], values, sources)
+
+
+def _finishing() -> str:
+    """Which recipes have a last part."""
+    names = [name for name in recipe_names() if "finish" in _table(name)]
+    return f"leave {option('finish')} out, or take {' or '.join(names)} with {option('small')}"
 
 
 def stored_recipe(
@@ -148,6 +179,7 @@ def stored_recipe(
     name: str,
     *,
     small: bool = False,
+    finish: bool = False,
     changes: Sequence[str] = (),
     resolution: int | None = None,
 ) -> Recipe:
@@ -159,13 +191,14 @@ def stored_recipe(
         stored: The run's values, from `Recipe.to_dict`, perhaps by way of JSON.
         name: The recipe that the run was begun with.
         small: Whether in its form for a CPU.
+        finish: Whether for a last part.
         changes: What is set now, such as "run.kimg=50"; only values of the section `run` may differ.
         resolution: Pixels along a side of the pictures, which must be the run's.
 
     Raises:
         InputError: It is another recipe, of another version, or something else than `run` is to differ.
     """
-    today = load_recipe(name, small=small)
+    today = load_recipe(name, small=small, finish=finish)
     now, known = today.to_dict(), load_recipe(name, small=True).to_dict()  # the small form has all names of the other
     if today.generator.keys() - stored["generator"].keys() or stored["generator"].keys() - known["generator"].keys():
         raise InputError(f"the run was begun with another recipe than {name}, or by another version of gen3d_tools")
@@ -191,7 +224,7 @@ def stored_recipe(
                 "with it"
             )
         _set(values, sources, section, key, value, "--set")
-    return _build(name, small, _table(name)[_ONLY], values, sources)
+    return _build(Form(name, small, finish), _table(name)[_ONLY], values, sources)
 
 
 def _plain(value: Any) -> Any:
@@ -296,22 +329,18 @@ def _known(section: str, values: Mapping[str, Section]) -> list[str]:
     raise InputError(f"a recipe has no section {quoted(section)}; known are {', '.join([*_FREE, *_TYPED])}")
 
 
-def _build(
-    name: str, small: bool, about: Mapping[str, str], values: Mapping[str, Section], sources: Mapping[str, str]
-) -> Recipe:
+def _build(form: Form, about: Mapping[str, str], values: Mapping[str, Section], sources: Mapping[str, str]) -> Recipe:
     typed: dict[str, Any] = {}
     for section, kind in _TYPED.items():
         given = values.get(section, {})
         if unknown := given.keys() - RANGES[section].keys():
-            raise InputError(f"the recipe {name} sets {section}.{min(unknown)}, which there is not")
+            raise InputError(f"the recipe {form.name} sets {section}.{min(unknown)}, which there is not")
         check_ranges(section, given)
         typed[section] = kind(**given)
     free: dict[str, Any] = {section: dict(values.get(section, {})) for section in _FREE}
     for section in _FREE:
         check_ranges(section, free[section])
-    recipe = Recipe(
-        name=name, small=small, family=about["family"], about=about["about"], sources=sources, **free, **typed
-    )
+    recipe = Recipe(**form._asdict(), family=about["family"], about=about["about"], sources=sources, **free, **typed)
     _check(recipe)
     return recipe
 

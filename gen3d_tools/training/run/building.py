@@ -218,7 +218,7 @@ def _settings(
         trusted_views=_trusted(distribution),
         iso_level=activated_iso_level("softplus", shift),
         class_names=class_names,
-        provenance={"source": f"gen3d train, recipe {recipe.name}{' small' if recipe.small else ''}"},
+        provenance={"source": f"gen3d train, recipe {recipe.title}"},
         licence="that of the pictures it learned from",
     )
 

@@ -44,7 +44,7 @@ def write_page(
     curves = [chart(title, {key: log.series(key) for key in keys}) for title, keys in _CURVES]
     texts = {
         "refresh": '<meta http-equiv="refresh" content="30">' if refresh else "",
-        "title": html.escape(f"{recipe.name}{' small' if recipe.small else ''}: {recipe.about}"),
+        "title": html.escape(f"{recipe.title}: {recipe.about}"),
         "status": html.escape(status),
         "sheets": "\n".join(_figure(path) for path in reversed(_chosen(sorted((folder / SHEETS).glob("*.png"))))),
         "curves": "\n".join(one for one in curves if one),

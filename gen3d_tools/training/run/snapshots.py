@@ -42,6 +42,7 @@ def write_state(trainer: Trainer, folder: Path, notes: Mapping[str, Any]) -> Non
         "recipe": trainer.recipe.to_dict(),
         "name": trainer.recipe.name,
         "small": trainer.recipe.small,
+        "finish": trainer.recipe.finish,
         "notes": dict(notes),
     }
     with atomic_path(folder / STATE_NAME, overwrite=True) as temporary:
