@@ -3,6 +3,7 @@
 Whatever is unusual is either put right and said in a note, or refused in one line.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,8 @@ from gen3d_tools.media.opening import decode_picture, reading_picture
 
 MAX_SIDE = 1536  # pixels kept of the longer side: several times what any generator draws
 MIN_SIDE = 8
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
+"""Of the files in a folder that are taken for photos."""
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 
 
@@ -34,6 +37,29 @@ class OpenedPhoto:
 
     notes: tuple[str, ...]
     """What was put right, one line each."""
+
+
+def listed_photos(places: Sequence[str | Path]) -> list[Path]:
+    """Give files as they are, and of folders, searched to their end, the photos in the order of their names.
+
+    Raises:
+        NotFoundError: A folder has no photos; hidden files do not count.
+    """
+    photos: list[Path] = []
+    for place in map(Path, places):
+        if not place.is_dir():
+            photos.append(place)
+            continue
+        found = [one for one in sorted(place.rglob("*")) if _is_photo(one.relative_to(place)) and one.is_file()]
+        if not found:
+            raise NotFoundError(f"{place} holds no photos ({', '.join(SUFFIXES)}); give files, or a folder of them")
+        photos += found
+    return photos
+
+
+def _is_photo(path: Path) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def open_photo(path: str | Path, *, what: str = "photo", max_side: int = MAX_SIDE) -> OpenedPhoto:

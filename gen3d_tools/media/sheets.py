@@ -14,6 +14,14 @@ from gen3d_tools.media.images import from_uint8
 
 _INK = (34, 38, 46)
 _LINE = (222, 225, 230)
+_THUMBNAIL = 256  # pixels of the longer side
+
+
+def thumbnail(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 _ _"]:
+    """Shrink (or enlarge) a picture to what a sheet has room for."""
+    scale = _THUMBNAIL / max(rgb.shape[-2:])
+    size = [max(1, round(side * scale)) for side in rgb.shape[-2:]]
+    return torch.nn.functional.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
 def tile(images: Sequence[Float[Tensor, "3 _ _"]], columns: int) -> Float[Tensor, "3 H W"]:

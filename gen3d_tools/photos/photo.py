@@ -145,12 +145,15 @@ def prepare_photo(
     if framing.is_full and background == "auto" and nothing_said:
         background = "none"
     cutout = cut_out(opened, background, user_mask, object_number)
-    notes += _check_object(cutout, path)
+    notes += check_object(cutout, path)
+    if cutout.method in _WAYS and not _is_whole(cutout):
+        way = _WAYS[cutout.method]
+        notes.append(f"{path.name}: the object was found by {way}; if it is wrong, give a mask")
     if cutout.objects > 1 and object_number is None:
         notes.append(say_several(path.name, cutout.objects))
     alpha = torch.ones_like(opened.rgb[:1]) if opened.alpha is None else opened.alpha
     whole = replace(cutout, rgb=opened.rgb * alpha + 1 - alpha)  # what lies under transparency is nothing to show
-    if cutout.method == "none" or framing.is_full or bool((cutout.mask > 0.5).float().mean() > _FULL):
+    if cutout.method == "none" or framing.is_full or _is_whole(cutout):
         if cutout.mask.shape[-2] != cutout.mask.shape[-1]:
             notes.append(f"{path.name} is not square; its middle is used")
         window = square_window(cutout)
@@ -179,22 +182,33 @@ def check_separated(photos: Sequence[Photo]) -> None:
         refuse_doubtful(Path(photo.source).name or "the photo", photo.doubts)
 
 
-def refuse_doubtful(name: str, doubts: Sequence[str]) -> None:
+def refuse_doubtful(name: str, doubts: Sequence[str], *, masks: bool = True) -> None:
     """Refuse a photo if anything speaks against its mask.
+
+    Args:
+        name: Of the photo.
+        doubts: What speaks against its mask.
+        masks: Whether a person can give one instead.
 
     Raises:
         InputError: Something does; says what to do.
     """
     if doubts:
+        mask = f"a {option('mask')}, " if masks else ""
         raise InputError(
             f"the object in {name} could not be told from its background by colours: {'; '.join(doubts)}; "
-            f"give a {option('mask')}, a network by {option('background', 'FILE.onnx')}, or go on with "
+            f"give {mask}a network by {option('background', 'FILE.onnx')}, or go on with "
             f"this mask by {option('background', 'border')}"
         )
 
 
-def _check_object(cutout: Cutout, path: Path) -> list[str]:
+def check_object(cutout: Cutout, path: Path, *, masks: bool = True) -> list[str]:
     """Refuse a photo without an object; say what is odd about one.
+
+    Args:
+        cutout: What was found.
+        path: Of the photo.
+        masks: Whether a person can give a mask instead.
 
     Raises:
         InputError: There is nothing but background.
@@ -202,23 +216,22 @@ def _check_object(cutout: Cutout, path: Path) -> list[str]:
     inside = cutout.mask > 0.5
     share = float(inside.float().mean())
     if share < _EMPTY:
-        hint = (
-            "check the mask"
-            if cutout.method == "mask"
-            else f"give a {option('mask')}, or {option('background', 'none')}"
-        )
+        instead = f"give a {option('mask')}" if masks else "leave it out"
+        hint = "check the mask" if cutout.method == "mask" else f"{instead}, or {option('background', 'none')}"
         raise InputError(f"nothing but background was found in {path}; {hint}")
     notes = []
-    if share > _FULL and cutout.method not in ("none", "mask"):
-        notes.append(
-            f"no background was found in {path.name}; the whole picture is taken for the object, or give a mask"
-        )
-    elif cutout.method in _WAYS:
-        notes.append(f"{path.name}: the object was found by {_WAYS[cutout.method]}; if it is wrong, give a mask")
+    if _is_whole(cutout) and cutout.method not in ("none", "mask"):
+        other = ", or give a mask" if masks else ""
+        notes.append(f"no background was found in {path.name}; the whole picture is taken for the object{other}")
     side = int(torch.maximum(inside.any(dim=1).sum(), inside.any(dim=2).sum()))
     if side < _SMALL:
         notes.append(f"the object in {path.name} is only {side} pixels large; expect little detail")
     return notes
+
+
+def _is_whole(cutout: Cutout) -> bool:
+    """Whether nothing was separated."""
+    return bool((cutout.mask > 0.5).float().mean() > _FULL)
 
 
 _WAYS = {"border": "the colours along the photo's border", "rembg": "rembg", "onnx": "the network"}

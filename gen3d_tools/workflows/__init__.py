@@ -3,7 +3,7 @@
 The commands:
 
 * `sample`, `video/`, `mesh/`: pictures, films and meshes of samples.
-* `invert/`, `align`: photos to 3D; faces cut out of photos as generators expect them.
+* `invert/`, `align`, `cut_objects`: photos to 3D; faces and objects cut out of photos as generators expect them.
 * `dataset/`: samples to multi-view sets, as other programs and `train` learn from them.
 * `train`, `train_on_cluster`: pictures to a generator, here or by the processes of a Ray cluster.
 * `reconstruct`: `gen3d invert` with a network without latents: one pass.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -15,8 +14,8 @@ from torch import Tensor
 from gen3d_tools.errors import Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, safe_name
 from gen3d_tools.media.images import from_uint8, write_image
-from gen3d_tools.media.photos import open_photo
-from gen3d_tools.media.sheets import contact_sheet
+from gen3d_tools.media.photos import listed_photos, open_photo
+from gen3d_tools.media.sheets import contact_sheet, thumbnail
 from gen3d_tools.perception.faces.face import FaceDetector
 from gen3d_tools.perception.faces.finding import find_detector
 from gen3d_tools.photos.alignment.landmarks import Landmarks, read_landmarks
@@ -30,7 +29,6 @@ LABELS_NAME = "dataset.json"
 OVERVIEW_NAME = "overview.png"
 LARGEST_SIDE = 8192  # pixels of a photo: a face may be a small part of it
 _SHOWN = 12  # photos in the overview
-_THUMBNAIL = 256  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +139,7 @@ def align(
     """Cut the faces out of photos, and write the labels that go with the crops.
 
     Args:
-        photos: Picture files; of each, one face is taken.
+        photos: Picture files, or folders of them; of each photo, one face is taken.
         preset: "eg3d-ffhq", "panohead" or "square".
         options: Which face, and how it is cut out.
         out: The folder; None makes one in `gen3d-out`.
@@ -153,7 +151,7 @@ def align(
         Gen3DError: See the tree in `gen3d_tools.errors`; with several photos those that fail are named at the end.
     """
     options, reporter = options or FaceOptions(), reporter or Reporter()
-    finder = FaceFinder(options, check_preset(preset))
+    finder, photos = FaceFinder(options, check_preset(preset)), listed_photos(photos)
     options.check(len(photos))
     target = output_path(out) or output_folder("align", photos[0].stem)
     claim_folder(target, overwrite=overwrite)
@@ -217,25 +215,19 @@ def write_faces(folder: Path, faces: Sequence[tuple[str, FoundFace]]) -> None:
             labels.append([f"{name}.png", face.aligned.camera.to_eg3d_label().tolist()])
     if labels:
         (folder / LABELS_NAME).write_text(json.dumps({"labels": labels}) + "\n", encoding="utf-8")
-    rows = [[_marked(face), _small(face.aligned.picture)] for _, face in faces[:_SHOWN]]
+    rows = [[_marked(face), thumbnail(face.aligned.picture)] for _, face in faces[:_SHOWN]]
     write_image(folder / OVERVIEW_NAME, contact_sheet(rows, [name for name, _ in faces[:_SHOWN]], ["photo", "crop"]))
 
 
 def _marked(face: FoundFace) -> Float[Tensor, "3 h w"]:
     """The photo, small, with its five points."""
-    small = _small(face.rgb)
+    small = thumbnail(face.rgb)
     scale = small.shape[-1] / face.rgb.shape[-1]
     canvas = Image.fromarray((small.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
     draw = ImageDraw.Draw(canvas)
     for x, y in (face.landmarks.points * scale).tolist():
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill="red", outline="white")
     return from_uint8(np.asarray(canvas))
-
-
-def _small(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 _ _"]:
-    scale = _THUMBNAIL / max(rgb.shape[-2:])
-    size = [max(1, round(side * scale)) for side in rgb.shape[-2:]]
-    return torch.nn.functional.interpolate(rgb[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
 def _details(face: FoundFace) -> dict[str, object]:

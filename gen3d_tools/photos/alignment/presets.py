@@ -36,7 +36,8 @@ def check_preset(name: str) -> PresetName:
         if name.strip().lower() == known:
             found: PresetName = known
             return found
-    raise InputError(f"there is no preset {name[:40]!r} for alignment; choose from {', '.join(get_args(PresetName))}")
+    known = ", ".join(get_args(PresetName))
+    raise InputError(f"there is no preset {name[:40]!r}; choose from {known} for faces, or object for objects")
 
 
 def preset_for(camera: Camera) -> PresetName:
