@@ -38,6 +38,7 @@ SHARED = ("data.mirror=false",)
 and none of what is measured against."""
 FINER_PLANES = ("generator.plane_resolution=64", "patches.anneal_kimg=0")
 """Of a run that goes on where another one's planes are too coarse for what is missing: details."""
+EMPTINESS = "losses.sparsity_weight=4"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Variant:
     recipe: str
     changes: tuple[str, ...] = ()
     start: tuple[str, str] | None = None  # comparison and variant, of the same seed, that is trained before
+    finish: bool = False  # by the recipe's values for a last part
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,21 @@ COMPARISONS: dict[str, Comparison] = {
         "Does it matter that the prior's mean pitch is right?",
         {"recipe": Variant("3dgp"), "right": Variant("3dgp", (RIGHT_PITCH,))},
     ),
-    LONG: Comparison(
-        "How good does it get, with finer planes?",
+    "unseen": Comparison(
+        "What keeps matter from growing where no picture shows?",
         {
-            "finer planes": Variant("3dgp", FINER_PLANES, start=("distillation", "distilled")),
-            "right pitch": Variant("3dgp", (*FINER_PLANES, RIGHT_PITCH), start=("pitch", "right")),
+            "nothing": Variant("3dgp", (*FINER_PLANES, RIGHT_PITCH), start=("pitch", "right")),
+            "emptiness": Variant("3dgp", (*FINER_PLANES, RIGHT_PITCH, EMPTINESS), start=("pitch", "right")),
+            "and the prior's cameras": Variant(
+                "3dgp", (*FINER_PLANES, RIGHT_PITCH, EMPTINESS, "cameras.prior_share=0.2"), start=("pitch", "right")
+            ),
+        },
+    ),
+    LONG: Comparison(
+        "How good does it get, with a last part?",
+        {
+            "finish": Variant("3dgp", start=("pitch", "recipe"), finish=True),
+            "right pitch": Variant("3dgp", (RIGHT_PITCH,), start=("pitch", "right"), finish=True),
         },
     ),
     "views": Comparison(
@@ -130,7 +142,13 @@ class Queue:
             if folder.exists() and not resume:  # killed before its first snapshot
                 shutil.rmtree(folder)
             options = TrainOptions(
-                recipe=told.recipe, small=True, changes=changes, resume=resume, start=start, device="cpu"
+                recipe=told.recipe,
+                small=True,
+                finish=told.finish,
+                changes=changes,
+                resume=resume,
+                start=start,
+                device="cpu",
             )
             train(self.pictures, folder, options)
             generator = load_generator(folder / LATEST, device="cpu")

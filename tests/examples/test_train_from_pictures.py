@@ -158,6 +158,7 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
         assert options.resume == (folder / "latest").exists()
         assert options.start is None or (Path(options.start) / "latest").exists()
         assert set(compare.SHARED) <= set(options.changes)
+        assert options.finish == (folder.name.startswith("main-"))
         (folder / "latest").mkdir(parents=True, exist_ok=True)
         trained.append((folder.name, next(one for one in options.changes if "processor_minutes" in one)))
         if len(trained) == 2:
@@ -183,8 +184,8 @@ def test_a_queue_goes_on_where_it_stopped_and_reports(example, tmp_path, monkeyp
     compare.main(command)
     assert len(trained) == 7  # nothing is left to do
     compare.main([*command[:4], "main", "--seeds", "1", "--minutes", "5", "--long-minutes", "7"])
-    first, second = ["main-finer-planes-1"] * 2, ["main-right-pitch-1"] * 2
-    assert [name for name, _ in trained[7:]] == ["distillation-distilled-1", *first, "pitch-right-1", *second]
+    first, second = ["main-finish-1"] * 2, ["main-right-pitch-1"] * 2
+    assert [name for name, _ in trained[7:]] == ["pitch-recipe-1", *first, "pitch-right-1", *second]
 
 
 def test_a_run_becomes_a_model_to_keep(example, tmp_path):
