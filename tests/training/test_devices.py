@@ -19,6 +19,7 @@ from tests.training.tiny import SMALLER, tiny_recipe, write_pictures
 DEVICES = ["pretended", pytest.param("cuda", marks=pytest.mark.gpu)]
 STEPS = 2  # the first has every regulariser
 ALIKE = ("discriminator.half_blocks=0", "losses.density_noise=0")  # noise is drawn where it is used
+LAST_PART = ("losses.sparsity_weight=4", "cameras.prior_share=0.5")
 
 
 @pytest.fixture(params=DEVICES)
@@ -47,10 +48,10 @@ def trained(name, folder, device, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALLER)
-def test_a_step_is_that_of_the_cpu(name, device, tmp_path):
-    wanted, told = trained(name, tmp_path, torch.device("cpu"), *ALIKE)
-    here, figures = trained(name, tmp_path, device, *ALIKE)
+@pytest.mark.parametrize(("name", "more"), [*((name, ()) for name in SMALLER), ("3dgp", LAST_PART)])
+def test_a_step_is_that_of_the_cpu(name, more, device, tmp_path):
+    wanted, told = trained(name, tmp_path, torch.device("cpu"), *ALIKE, *more)
+    here, figures = trained(name, tmp_path, device, *ALIKE, *more)
     assert figures == pytest.approx(told, rel=1e-3, abs=1e-4)
     for which in ("generator", "discriminator", "average"):
         known = dict(getattr(wanted, which).named_parameters())

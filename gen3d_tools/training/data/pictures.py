@@ -62,7 +62,9 @@ def check_size(size: tuple[int, int], where: Path, side: int | None, resolution:
     if width * height > MAX_PIXELS:
         raise InputError(f"{where} has {width} x {height} pixels, more than a camera makes; shrink it first")
     if width != height:
-        raise InputError(f"{where} is {width} x {height}; pictures must be square, so crop them first")
+        raise InputError(
+            f"{where} is {width} x {height}; pictures must be square; gen3d align PHOTOS --preset object makes them so"
+        )
     if side is not None and width != side:
         raise InputError(f"{where} is {width} x {height}, the first picture is {side} x {side}; bring all to one size")
     if width < resolution:
