@@ -39,8 +39,12 @@ class OpenedPhoto:
     """What was put right, one line each."""
 
 
-def listed_photos(places: Sequence[str | Path]) -> list[Path]:
+def listed_photos(places: Sequence[str | Path], *, but: Path | None = None) -> list[Path]:
     """Give files as they are, and of folders, searched to their end, the photos in the order of their names.
+
+    Args:
+        places: Files and folders.
+        but: A folder that is not searched, such as that of an earlier output.
 
     Raises:
         NotFoundError: A folder has no photos; hidden files do not count.
@@ -50,7 +54,8 @@ def listed_photos(places: Sequence[str | Path]) -> list[Path]:
         if not place.is_dir():
             photos.append(place)
             continue
-        found = [one for one in sorted(place.rglob("*")) if _is_photo(one.relative_to(place)) and one.is_file()]
+        every = (one for one in sorted(place.rglob("*")) if _is_photo(one.relative_to(place)) and one.is_file())
+        found = [one for one in every if but is None or not one.resolve().is_relative_to(but.resolve())]
         if not found:
             raise NotFoundError(f"{place} holds no photos ({', '.join(SUFFIXES)}); give files, or a folder of them")
         photos += found

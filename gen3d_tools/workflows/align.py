@@ -151,7 +151,7 @@ def align(
         Gen3DError: See the tree in `gen3d_tools.errors`; with several photos those that fail are named at the end.
     """
     options, reporter = options or FaceOptions(), reporter or Reporter()
-    finder, photos = FaceFinder(options, check_preset(preset)), listed_photos(photos)
+    finder, photos = FaceFinder(options, check_preset(preset)), listed_photos(photos, but=output_path(out))
     options.check(len(photos))
     target = output_path(out) or output_folder("align", photos[0].stem)
     claim_folder(target, overwrite=overwrite)

@@ -83,7 +83,8 @@ def cut_object(path: Path, size: int, separation: Separation | Path) -> CutObjec
     if picture.shape[-1] < size:
         notes.append(f"{path.name} shows its object smaller than the {size} pixels asked for; it was enlarged")
         picture = torch.nn.functional.interpolate(picture[None], (size, size), mode="bilinear")[0]
-    return CutObject(opened.rgb, picture, cutout.method, tuple(notes))
+    seen = opened.rgb if opened.alpha is None else opened.rgb * opened.alpha + 1 - opened.alpha
+    return CutObject(seen, picture, cutout.method, tuple(notes))
 
 
 def cut_objects(
@@ -109,8 +110,9 @@ def cut_objects(
         Gen3DError: See the tree in `gen3d_tools.errors`; with several photos those that fail are named at the end.
     """
     options, reporter = options or ObjectOptions(), reporter or Reporter()
-    separation, photos = options.separation(), listed_photos(places)
+    separation = options.separation()
     target = output_path(out) or output_folder("align", places[0].resolve().stem)
+    photos = listed_photos(places, but=target)
     claim_folder(target, overwrite=overwrite)
     asked = {"photos": [str(place) for place in places], "preset": PRESET, **vars(options)}
     run = Run("align", "", asked, dry_run=dry_run, reporter=reporter)

@@ -99,6 +99,13 @@ def test_small_objects_are_enlarged_and_a_word_said(gen3d, photos, tmp_path):
     assert read_image(tmp_path / "cut" / "pictures" / "small.png").shape == (3, 128, 128)
 
 
+def test_an_earlier_output_in_the_searched_folder_is_no_photo(gen3d, photos, tmp_path):
+    for more in ([], ["--overwrite"]):
+        done = gen3d("align", "photos", "--preset", "object", "-o", "photos/cut", *more)
+        assert done.code == 0, done.err
+        assert "3 objects of 2 classes" in done.err
+
+
 def test_a_plan_writes_nothing(gen3d, photos, tmp_path):
     done = gen3d("align", "photos", "--preset", "object", "-o", "cut", "--dry-run")
     assert done.code == 0, done.err
