@@ -84,10 +84,11 @@ class TrainOptions:
         name, small = facts.get("name", self.recipe or DEFAULT_RECIPE), facts.get("small", self.small)
         finish = facts.get("finish", False)
         if self.recipe not in (None, name) or (self.small and not small) or (self.finish and not finish):
-            raise InputError(
-                f"the run was begun with the recipe {name}{', small' if small else ''}{', finish' if finish else ''}; "
-                f"leave {option('recipe')}, {option('small')} and {option('finish')} out to go on with it"
-            )
+            given = f"{option('recipe')} and {option('small')}"
+            if self.finish:
+                given = f"{option('recipe')}, {option('small')} and {option('finish')}"
+            form = f"{name}{', small' if small else ''}{', finish' if finish else ''}"
+            raise InputError(f"the run was begun with the recipe {form}; leave {given} out to go on with it")
         try:
             return stored_recipe(
                 facts["recipe"], name, small=small, finish=finish, changes=self.changes, resolution=self.resolution
