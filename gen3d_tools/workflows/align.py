@@ -182,7 +182,7 @@ def _find_all(finder: FaceFinder, photos: Sequence[Path], run: Run) -> list[Foun
             faces.append(finder.find(photo))
         except Gen3DError as error:
             first = first or error
-            run.failures[photo.name] = str(error)
+            run.failures[str(photo)] = str(error)  # names alone may be the same in two folders
             continue
         for line in faces[-1].notes:
             run.reporter.say(line)

@@ -4,6 +4,7 @@ Square, of one size, the object on white in their middle; photos in folders of t
 """
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -112,11 +113,11 @@ def cut_objects(
     options, reporter = options or ObjectOptions(), reporter or Reporter()
     separation = options.separation()
     target = output_path(out) or output_folder("align", places[0].resolve().stem)
-    photos = listed_photos(places, but=target)
+    photos = list(dict.fromkeys(listed_photos(places, but=target)))  # each once, however often it is named
     claim_folder(target, overwrite=overwrite)
     asked = {"photos": [str(place) for place in places], "preset": PRESET, **vars(options)}
     run = Run("align", "", asked, dry_run=dry_run, reporter=reporter)
-    classes = sorted({photo.parent.name for photo in photos})
+    classes = sorted({class_of(photo) for photo in photos})
     cut = _each(photos, options.size, separation, run)
     if dry_run:
         kept = [path for path, _ in cut]
@@ -169,8 +170,8 @@ def _write(
         if len(shown) < _SHOWN:
             shown.append([thumbnail(found.photo), thumbnail(found.picture)])
     if classes:
-        used = sorted({path.parent.name for path in kept})
-        labels = [[names[path], used.index(path.parent.name)] for path in kept]
+        used = sorted({class_of(path) for path in kept})
+        labels = [[names[path], used.index(class_of(path))] for path in kept]
         content = json.dumps({"labels": labels, "class_names": used})
         (folder / PICTURES_NAME / LABELS_NAME).write_text(content + "\n", encoding="utf-8")
     rows = [Path(names[path]).stem for path in kept[: len(shown)]]
@@ -178,14 +179,17 @@ def _write(
     return kept
 
 
+def class_of(photo: Path) -> str:
+    """Name the folder that a photo lies in, also where its path does not say it."""
+    return Path(os.path.abspath(photo)).parent.name or "photos"
+
+
 def picture_names(photos: Sequence[Path], classes: Sequence[str]) -> dict[Path, str]:
     """Name pictures after their photos, in folders of their classes; photos of one name get numbers."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for photo in photos:
-        if photo in names:
-            continue
-        stem = f"{safe_name(photo.parent.name)}/{safe_name(photo.stem)}" if classes else safe_name(photo.stem)
+        stem = f"{safe_name(class_of(photo))}/{safe_name(photo.stem)}" if classes else safe_name(photo.stem)
         name, number = f"{stem}.png", 1
         while name in taken:
             number += 1

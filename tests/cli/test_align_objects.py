@@ -99,6 +99,17 @@ def test_small_objects_are_enlarged_and_a_word_said(gen3d, photos, tmp_path):
     assert read_image(tmp_path / "cut" / "pictures" / "small.png").shape == (3, 128, 128)
 
 
+def test_photos_beside_a_folder_of_photos_have_the_folder_they_lie_in_for_a_class(gen3d, photos, tmp_path):
+    photo(tmp_path / "mine.png")
+    done = gen3d("align", "mine.png", "photos/egg/one.png", "photos/egg", "--preset", "object", "-o", "cut")
+    assert done.code == 0, done.err
+    content = json.loads((tmp_path / "cut" / "pictures" / "dataset.json").read_text())
+    here = tmp_path.name
+    assert sorted(content["class_names"]) == sorted(["egg", here])
+    assert sorted(name for name, _ in content["labels"]) == sorted(["egg/one.png", f"{here}/mine.png"])
+    assert all((tmp_path / "cut" / "pictures" / name).exists() for name, _ in content["labels"])
+
+
 def test_an_earlier_output_in_the_searched_folder_is_no_photo(gen3d, photos, tmp_path):
     for more in ([], ["--overwrite"]):
         done = gen3d("align", "photos", "--preset", "object", "-o", "photos/cut", *more)
