@@ -187,15 +187,15 @@ class TriplaneField(RadianceField):
         )
 
     @staticmethod
-    def densities_together(fields: "Sequence[TriplaneField]", points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
-        """Evaluate the densities of several fields that differ in their planes alone, each at points of its own.
+    def raw_densities(fields: "Sequence[TriplaneField]", points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
+        """Evaluate the raw density of several fields that differ in their planes alone, each at points of its own.
 
         Args:
             fields: One per row of points; all but the planes is taken from the first.
             points: World coordinates.
 
         Returns:
-            Densities per world unit, after activation.
+            Densities before activation, as `raw_density` gives them.
         """
         first = fields[0]
         looked_up = sample_planes(
@@ -206,4 +206,4 @@ class TriplaneField(RadianceField):
             align_corners=first.align_corners,
         )
         _, raw = first._decoded(first._combined(looked_up).flatten(0, 1), points.flatten(0, 1))
-        return first.activate(raw).view(points.shape[:2])
+        return raw.view(points.shape[:2])

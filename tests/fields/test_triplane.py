@@ -122,13 +122,13 @@ def test_chunks_do_not_change_the_answer(points, chunk):
 
 @pytest.mark.parametrize("outside", ["decode", "empty"])
 @pytest.mark.parametrize("combine", ["mean", "sum"])
-def test_several_fields_at_once_have_the_densities_of_each(points, outside, combine):
+def test_several_fields_at_once_have_the_raw_densities_of_each(points, outside, combine):
     planes = torch.randn(4, 3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     fields = [make_field(planes=one, outside=outside, combine=combine, density_shift=-1.0) for one in planes]
     at = torch.stack([points * scale for scale in (0.3, 0.8, 1.0, 1.4)])
-    together = TriplaneField.densities_together(fields, at)
+    together = TriplaneField.raw_densities(fields, at)
     torch.testing.assert_close(
-        together, torch.stack([field.density(one) for field, one in zip(fields, at, strict=True)])
+        together, torch.stack([field.raw_density(one) for field, one in zip(fields, at, strict=True)])
     )
 
 
@@ -139,5 +139,5 @@ def test_several_fields_whose_decoder_reads_points(points):
 
     planes = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     fields = [make_field(planes=one, decoder=decoder, decoder_reads="points") for one in planes]
-    together = TriplaneField.densities_together(fields, points.expand(2, -1, -1))
-    torch.testing.assert_close(together, torch.stack([field.density(points) for field in fields]))
+    together = TriplaneField.raw_densities(fields, points.expand(2, -1, -1))
+    torch.testing.assert_close(together, torch.stack([field.raw_density(points) for field in fields]))

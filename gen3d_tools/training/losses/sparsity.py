@@ -28,5 +28,6 @@ def opaque_share(fields: Sequence[TriplaneField], uniform: Float[Tensor, "b n 3"
         uniform: Numbers in [0, 1), which become places.
     """
     side = fields[0].box_side
-    depth = LENGTH * side * TriplaneField.densities_together(fields, (uniform - 0.5) * side)
+    raw = TriplaneField.raw_densities(fields, (uniform - 0.5) * side)
+    depth = LENGTH * side * fields[0].activate(raw)
     return -torch.expm1(-torch.where(depth > _EMPTY, depth, 0.0)).mean(1)

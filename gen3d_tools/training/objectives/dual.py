@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
 from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.discriminators.dual import DualDiscriminator, raw_of_real, resized
@@ -102,12 +103,9 @@ class DualObjective(Objective):
         planes = dual.planes_in_training(generator, ws, draws)
         fields = [generator.field(one) for one in planes]
 
-        def raw_density(points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
-            return torch.stack([field.raw_density(at) for field, at in zip(fields, points, strict=True)])
-
         loss = density_loss(
             self.losses.density,
-            raw_density,
+            lambda points: TriplaneField.raw_densities(fields, points),
             lambda n: draws.uniform(count, n, 3).to(ws.device),
             lambda n: draws.normal(count, n, 3).to(ws.device),
             weight=self.losses.density_weight,

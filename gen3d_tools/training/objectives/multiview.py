@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.families.geometry_aware import GeometryAwareGenerator
 from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.discriminators.dual import ImageDiscriminator
@@ -137,12 +138,9 @@ class MultiviewObjective(Objective):
         fields = fields_of(generator, generator.map(request.z, request.class_onehot), draws)
         half = generator.config.box_side / 2
 
-        def raw_density(points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
-            return torch.stack([field.raw_density(half * at) for field, at in zip(fields, points, strict=True)])
-
         loss = density_loss(
             self.losses.density,
-            raw_density,
+            lambda points: TriplaneField.raw_densities(fields, half * points),
             lambda n: draws.uniform(count, n, 3).to(generator.device),
             lambda n: draws.normal(count, n, 3).to(generator.device),
             weight=self.losses.density_weight,
