@@ -5,6 +5,7 @@
 * `settings`: `InversionSettings`: every choice as a named value; three presets.
 * `stages/`: search, stage one, stage two, and what they minimise.
 * `pti`: the stages in their order.
+* `adam`: what moves latents, cameras and weights.
 * `finite`: gradients that are no numbers end it before they move anything.
 * `progress`: what is said on the way.
 * `results/`: what was found, scored, drawn and stored.

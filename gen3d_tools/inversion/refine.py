@@ -20,6 +20,7 @@ from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.generators.reconstructor_configs import ReconstructionConfig
 from gen3d_tools.generators.reconstructors.base import LatentFree
 from gen3d_tools.generators.reconstructors.reconstruction import Reconstruction, field_of
+from gen3d_tools.inversion.adam import Adam
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import OFFSETS, CameraFit
@@ -125,15 +126,14 @@ def find_camera(made: Reconstruction, target: Target, settings: InversionSetting
     fit = CameraFit(tilted[losses.index(min(losses))])
     fit.offsets.requires_grad_(True)
     moves = fit.offsets.new_tensor([name in _MOVES for name in OFFSETS])
-    optimizer = torch.optim.Adam([fit.offsets], lr=_CAMERA_LR)
+    optimizer = Adam(([fit.offsets], _CAMERA_LR))
     for step in range(_CAMERA_STEPS):
-        optimizer.param_groups[0]["lr"] = _CAMERA_LR * learning_rate_share(step / _CAMERA_STEPS, 0.1, 0.7)
         loss = objective(field, fit.cameras(), None)[0] + settings.stage_one.camera_prior * fit.penalty()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         check_gradients([("the camera", fit.offsets)], "refining", step + 1)
         assert fit.offsets.grad is not None
         fit.offsets.grad *= moves
-        optimizer.step()
+        optimizer.step(learning_rate_share(step / _CAMERA_STEPS, 0.1, 0.7))
     with torch.no_grad():
         return fit.cameras()[0]

@@ -46,3 +46,13 @@ def test_a_mesh_needs_no_compiler_of_torch_and_nothing_for_textures(tmp_path, ti
     imported = modules_after(tmp_path, "mesh", tiny_folder, *options)
     unwanted = {"scipy.interpolate", "huggingface_hub", "imageio_ffmpeg", "open3d", "xatlas"}
     assert imported & (COMPILER | unwanted) == set()
+
+
+@pytest.mark.slow
+def test_an_inversion_needs_no_compiler_of_torch_and_nothing_for_faces(tmp_path, tiny_folder):
+    photo = tmp_path / "photo.png"
+    modules_after(tmp_path, "sample", tiny_folder, "--seeds", "0", "--size", "32", "-o", photo)
+    options = ("--steps", "2", "--class", "0", "--background", "none", "-o", "result")
+    imported = modules_after(tmp_path, "invert", photo, "--model", tiny_folder, *options)
+    unwanted = {"scipy.interpolate", "scipy.optimize", "huggingface_hub", "imageio_ffmpeg", "open3d", "xatlas"}
+    assert imported & (COMPILER | unwanted) == set()

@@ -15,6 +15,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.adam import Adam
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
@@ -68,15 +69,15 @@ class StageOne:
         self.fit.offsets.requires_grad_(move_camera)
         self.optimizer = self._optimizer(move_camera)
 
-    def _optimizer(self, move_camera: bool) -> torch.optim.Optimizer:
+    def _optimizer(self, move_camera: bool) -> Adam:
         """One group per kind of variable, each with its peak learning rate."""
-        settings = self.settings
-        groups: list[dict[str, Any]] = [{"params": [self.coordinates], "peak": settings.stage_one.lr}]
-        if move_camera and settings.stage_one.camera_lr:
-            groups.append({"params": [self.fit.offsets], "peak": settings.stage_one.lr * settings.stage_one.camera_lr})
+        settings = self.settings.stage_one
+        groups: list[tuple[list[Tensor], float]] = [([self.coordinates], settings.lr)]
+        if move_camera and settings.camera_lr:
+            groups.append(([self.fit.offsets], settings.lr * settings.camera_lr))
         if self.noise:
-            groups.append({"params": self.noise, "peak": settings.stage_one.noise_lr})
-        return torch.optim.Adam(groups, lr=settings.stage_one.lr, betas=(0.9, 0.999), fused=True)
+            groups.append((self.noise, settings.noise_lr))
+        return Adam(*groups)
 
     @property
     def finished(self) -> bool:
@@ -115,8 +116,6 @@ class StageOne:
         """Take one step; gives the loss before it."""
         settings, t = self.settings, self.done / self.steps
         share = learning_rate_share(t, settings.stage_one.lr_warmup, settings.stage_one.lr_cooldown)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * share
         loss, _ = self.objective(self._noisy_field(t), self.fit.cameras(), self.random)
         total = loss + settings.stage_one.prior_weight * self._standard().square().mean()
         total = total + settings.stage_one.camera_prior * self.fit.penalty()
@@ -127,7 +126,7 @@ class StageOne:
         check_gradients(self._moving(), "stage one", self.done + 1)
         if t < settings.stage_one.camera_only:
             self.coordinates.grad = None
-        self.optimizer.step()
+        self.optimizer.step(share)
         renormalize(self.noise)
         self.done += 1
         self.losses.append(float(loss.detach()))
@@ -162,7 +161,7 @@ class StageOne:
             "coordinates": self.coordinates.detach().clone(),
             "offsets": self.fit.offsets.detach().clone(),
             "noise": [one.detach().clone() for one in self.noise],
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
             "random": self.random.get_state(),
         }
 

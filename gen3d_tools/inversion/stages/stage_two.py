@@ -15,6 +15,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.triplane import TriplaneField
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.inversion.adam import Adam
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
@@ -56,7 +57,7 @@ class StageTwo:
         self.generator.requires_grad_(False)
         for parameter in parameters:
             parameter.requires_grad_(True)
-        self.optimizer = torch.optim.Adam(parameters, lr=settings.stage_two.lr, betas=(0.9, 0.999), fused=True)
+        self.optimizer = Adam((parameters, settings.stage_two.lr))
         self.random = torch.Generator().manual_seed(settings.seed + 1)
         with torch.no_grad():
             field = before.fields(self.ws)[0]
@@ -90,8 +91,6 @@ class StageTwo:
         """Take one step, or stop before it; gives the loss before it."""
         settings = self.settings
         share = min(1.0, (self.steps - self.done) / max(1.0, settings.stage_two.lr_cooldown * self.steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.stage_two.lr * share
         field = self.generator.fields(self.ws)[0]
         loss, reading = self.objective(field, self.cameras, self.random)
         if self._good_enough(reading):
@@ -108,7 +107,7 @@ class StageTwo:
         self.optimizer.zero_grad()
         torch.autograd.backward(total)
         check_gradients(self.generator.named_parameters(), "stage two", self.done + 1)
-        self.optimizer.step()
+        self.optimizer.step(share)
         self._note(loss, reading)
         self.done += 1
         self._average()
@@ -178,7 +177,7 @@ class StageTwo:
             "stopped": self.stopped,
             "weights": {name: value.detach().clone() for name, value in self.generator.named_parameters()},
             "averages": [one.clone() for one in self.averages],
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
             "random": self.random.get_state(),
         }
 
@@ -192,11 +191,6 @@ class StageTwo:
         for average, stored in zip(self.averages, state["averages"], strict=True):
             average.copy_(stored)
         self.optimizer.load_state_dict(state["optimizer"])
-        # What is read from disk lies in the usual order; the fused step takes moments in the order of their weights.
-        for parameter, moments in self.optimizer.state.items():
-            for name, value in moments.items():
-                if value.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter).copy_(value)
         self.random.set_state(state["random"])
 
 

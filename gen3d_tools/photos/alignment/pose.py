@@ -6,10 +6,8 @@ rebuilds the head moves the camera on from here.
 """
 
 import numpy as np
-import scipy.optimize
 import torch
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera, intrinsics_from_focal
@@ -43,6 +41,8 @@ def fit_camera(points: Float[Tensor, "5 2"], *, aim_at_origin: bool = False) -> 
     Returns:
         A single camera in EG3D's world, of focal length `FOCAL`.
     """
+    from scipy.optimize import least_squares  # every inversion imports this file, and few see a face
+
     world, seen = world_points().numpy(), points.double().cpu().numpy()
 
     def residuals(values: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def fit_camera(points: Float[Tensor, "5 2"], *, aim_at_origin: bool = False) -> 
 
     start = np.zeros(6)
     start[2] = np.arctan2(*(seen[1] - seen[0])[::-1])  # the eyes' own roll, so that any turn is within reach
-    found = scipy.optimize.least_squares(residuals, start, method="lm").x
+    found = least_squares(residuals, start, method="lm").x
     rotation = _world_to_camera(found[:3]).T
     place = -rotation @ np.array([*found[3:5], RADIUS * np.exp(found[5])])
     place = -rotation[:, 2] if aim_at_origin else place
@@ -66,6 +66,8 @@ def fit_camera(points: Float[Tensor, "5 2"], *, aim_at_origin: bool = False) -> 
 def _world_to_camera(angles: np.ndarray) -> np.ndarray:
     """The rotation of pitch, yaw and roll (radians) of the head, seen from the front."""
     pitch, yaw, roll = angles
+    from scipy.spatial.transform import Rotation
+
     turned = Rotation.from_euler("YXZ", [yaw, pitch, 0.0]).as_matrix()
     return np.asarray(Rotation.from_euler("z", roll).as_matrix() @ _FRONT @ turned)
 

@@ -1,0 +1,55 @@
+"""The optimiser of both stages beside `torch.optim.Adam`."""
+
+import torch
+
+from gen3d_tools.inversion.adam import Adam
+
+
+def drawn(*shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
+
+
+def descend(tensors, optimizer, steps, *arguments):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (tensors[0].square().sum() + tensors[1].sin().sum()).backward()
+        optimizer.step(*arguments)
+
+
+def test_it_moves_as_torchs_class_moves_each_group_at_its_rate():
+    mine, theirs = drawn((3, 4), (5,)), drawn((3, 4), (5,))
+    groups = [{"params": [theirs[0]], "lr": 0.1 * 0.5}, {"params": [theirs[1]], "lr": 0.02 * 0.5}]
+    descend(mine, Adam(([mine[0]], 0.1), ([mine[1]], 0.02)), 20, 0.5)
+    descend(theirs, torch.optim.Adam(groups, fused=True), 20)
+    assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+
+
+def test_a_tensor_without_a_gradient_stays_and_has_no_past():
+    first, second = drawn((2,), (2,))
+    before, optimizer = second.detach().clone(), Adam(([first, second], 0.1))
+    first.square().sum().backward()
+    optimizer.step()
+    assert torch.equal(second, before)
+    assert list(optimizer.state_dict()["state"]) == [0]
+
+
+def test_it_goes_on_from_its_own_state_and_from_one_of_torchs_class():
+    whole, parts, theirs = drawn((3,), (2, 2)), drawn((3,), (2, 2)), drawn((3,), (2, 2))
+    descend(whole, Adam((whole, 0.1)), 8)
+    first, other = Adam((parts, 0.1)), torch.optim.Adam(theirs, lr=0.1, fused=True)
+    descend(parts, first, 5)
+    descend(theirs, other, 5)
+    for tensors, state in ((parts, first.state_dict()), (theirs, other.state_dict())):
+        second = Adam((tensors, 0.1))
+        second.load_state_dict(state)
+        descend(tensors, second, 3)
+        assert all(torch.equal(one, same) for one, same in zip(tensors, whole, strict=True))
+
+
+def test_moments_lie_in_memory_as_their_tensors_do():
+    kernel = torch.zeros(2, 3, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    moments = {"step": torch.ones(()), "exp_avg": torch.ones(2, 3, 3, 3), "exp_avg_sq": torch.ones(2, 3, 3, 3)}
+    optimizer = Adam(([kernel], 0.1))
+    optimizer.load_state_dict({"state": {0: moments}})
+    assert optimizer.state[0]["exp_avg"].stride() == kernel.stride()
