@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.fields.compiled import raw_density_of
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.photos.background import Cutout
@@ -81,7 +82,7 @@ def _seen_box(field: RadianceField, camera: Camera, level: float) -> tuple[float
     """Project the lattice points inside an object: left, top, right and bottom in the picture; None without any."""
     axis = (torch.arange(_LATTICE, device=field.device) + 0.5) / _LATTICE - 0.5
     points = torch.cartesian_prod(axis, axis, axis) * field.box_side
-    inside = points[field.density(points) > level]
+    inside = points[field.activate(raw_density_of(field)(points)) > level]
     rotation, position = camera.cam2world[:3, :3], camera.position
     seen = (inside - position) @ rotation
     seen = seen[seen[:, 2] > 0]
