@@ -119,15 +119,24 @@ def fast_log(u):  # type: ignore[no-untyped-def]
     return f + f * f * p + (exponent + f32(0.5)) * f32(0.69314718)
 
 
+@compiled(forceinline=True)
+def _two_to(whole, rest):  # type: ignore[no-untyped-def]
+    """Two to the power of a whole number and a rest within -0.5 .. 0.5: within 3e-7 of its value, and 1 at 0.
+
+    Sums of pairs (Estrin) keep the processor busier than one long chain.
+    """
+    square = rest * rest
+    p = (f32(1) + f32(0.6931466) * rest) + (f32(0.24022166) + f32(0.05551047) * rest) * square
+    p += (f32(0.00967495) + f32(0.0013203) * rest) * (square * square)
+    return p * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
 @compiled()
 def fast_exp_below_0(u):  # type: ignore[no-untyped-def]
     """Exponential of a float32 that is not positive; below -80 it stays at exp(-80)."""
     scaled = max(f32(u), f32(-80)) * f32(1.44269504)
-    whole = np.int32(scaled - f32(0.5))  # rounds towards 0: the fraction is within -0.5 .. 0.5
-    r = (scaled - f32(whole)) * f32(0.69314718)
-    p = ((f32(1 / 720) * r + f32(1 / 120)) * r + f32(1 / 24)) * r + f32(1 / 6)
-    p = ((p * r + f32(0.5)) * r + f32(1)) * r + f32(1)
-    return p * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+    whole = np.int32(scaled - f32(0.5))  # rounds towards 0: the rest is within -0.5 .. 0.5
+    return _two_to(whole, scaled - f32(whole))
 
 
 @compiled()
@@ -135,19 +144,22 @@ def fast_exp(u):  # type: ignore[no-untyped-def]
     """Exponential of a float32, which stays at those of -80 and 60 beyond them."""
     scaled = min(max(f32(u), f32(-80)), f32(60)) * f32(1.44269504)
     whole = np.int32(scaled + f32(128.5)) - np.int32(128)  # rounds down what is positive: to the nearest
-    r = (scaled - f32(whole)) * f32(0.69314718)
-    p = ((f32(1 / 720) * r + f32(1 / 120)) * r + f32(1 / 24)) * r + f32(1 / 6)
-    p = ((p * r + f32(0.5)) * r + f32(1)) * r + f32(1)
-    return p * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+    return _two_to(whole, scaled - f32(whole))
+
+
+@compiled(forceinline=True)
+def log_of_1_and(y):  # type: ignore[no-untyped-def]
+    """`log(1 + y)` of a float32 in 0 .. 1, within 4e-7 of its value."""
+    square = y * y
+    low = (f32(0.99999978) - f32(0.49997175) * y) + (f32(0.33271928) - f32(0.24474774) * y) * square
+    high = (f32(0.17687477) - f32(0.10685003) * y) + (f32(0.0434939) - f32(0.00837115) * y) * square
+    return y * (low + high * (square * square))
 
 
 @compiled()
 def softplus(u):  # type: ignore[no-untyped-def]
-    """`log(1 + exp(u))` for any u; the logarithm is that of `fast_log` within 1..2."""
-    f = fast_exp_below_0(-abs(u)) * f32(0.70710678) - f32(0.29289322)
-    p = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
-    p = ((p * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
-    return max(u, f32(0)) + (f + f * f * p + f32(0.34657359))
+    """`log(1 + exp(u))` for any u."""
+    return max(u, f32(0)) + log_of_1_and(fast_exp_below_0(-abs(u)))
 
 
 @compiled()

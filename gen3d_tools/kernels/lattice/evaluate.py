@@ -14,10 +14,11 @@ import numpy as np
 from gen3d_tools.kernels.compiling.compiled import IN_ORDER, compiled, f32, fast_log, leaky_relu, silu, softplus
 from gen3d_tools.kernels.lattice.tables import EXP_SEPARABLE, LANES
 from gen3d_tools.kernels.network.numbers import SILU, SOFTPLUS
+from gen3d_tools.kernels.network.products import linear
 
 TILE, PART = 8, 4  # cells along each side
 BLOCK = 16  # points evaluated together; a multiple of 4
-DEEP = 4  # further hidden layers from which on BLAS multiplies; fewer keep the bytes they have always had
+DEEP = 4  # further hidden layers from which on `linear` multiplies; fewer keep the bytes they have always had
 BORDER = -3.0e38  # raw density of the empty layer
 
 
@@ -148,9 +149,7 @@ def activate(units, activation):  # type: ignore[no-untyped-def]
 
 @compiled()
 def deeper_hidden(weights, biases, activation, units, others):  # type: ignore[no-untyped-def]
-    """Evaluate many hidden layers of a block, each product by BLAS: it takes a third of the time.
-
-    The shape of a block is always the same, so that equal rows give equal bytes whatever their neighbours are.
+    """Evaluate many hidden layers of a block, in a third of the time of `multiply`.
 
     Args:
         weights: [layers, 1, H in, H out].
@@ -160,19 +159,17 @@ def deeper_hidden(weights, biases, activation, units, others):  # type: ignore[n
         others: [BLOCK, H] room to work in.
     """
     for layer in range(len(weights)):
-        np.dot(units, weights[layer, 0], others)
-        bias = biases[layer, 0]
-        for p in range(units.shape[0]):
-            u, v = others[p], units[p]
-            if activation == SILU:
-                for h in range(u.shape[0]):
-                    v[h] = silu(u[h] + bias[h])
-            elif activation == SOFTPLUS:
-                for h in range(u.shape[0]):
-                    v[h] = softplus(u[h] + bias[h])
-            else:
-                for h in range(u.shape[0]):
-                    v[h] = leaky_relu(u[h] + bias[h])
+        linear(units, weights[layer, 0], biases[layer, 0], others)
+        u, v = others.reshape(-1), units.reshape(-1)
+        if activation == SILU:
+            for h in range(len(u)):
+                v[h] = silu(u[h])
+        elif activation == SOFTPLUS:
+            for h in range(len(u)):
+                v[h] = softplus(u[h])
+        else:
+            for h in range(len(u)):
+                v[h] = leaky_relu(u[h])
 
 
 @compiled(forceinline=True)

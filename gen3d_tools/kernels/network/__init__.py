@@ -1,6 +1,7 @@
 """A tri-plane network as plain numbers, evaluated at points.
 
 * `numbers`: planes and decoder as arrays, with all multiplied out that can be.
+* `products`: products of small matrices within kernels.
 * `points`: raw density at scattered points.
 * `evaluate`: one point, for loops that go from point to point.
 """

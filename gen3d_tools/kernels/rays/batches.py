@@ -79,6 +79,7 @@ def see_pictures_backward(
     slopes: Float[np.ndarray, "n outputs"],
     *,
     moving: bool,
+    learning: bool = True,
     threads: int = 1,
 ) -> tuple[NetworkGradients, Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """Take the gradients of `see_pictures` back to planes, decoder and rays.
@@ -93,6 +94,7 @@ def see_pictures_backward(
         raw: Raw density of the samples, as it gave them.
         slopes: Gradients of what it blended.
         moving: Whether gradients of the rays are wanted; they are 0 if not.
+        learning: Whether gradients of the decoder are wanted; they are 0 if not.
         threads: At most.
 
     Returns:
@@ -104,7 +106,9 @@ def see_pictures_backward(
     origin_slopes, direction_slopes = np.zeros_like(origins), np.zeros_like(directions)
     announce(_back_range)
     rays = (origins, directions, bounds, distances, raw)
-    work = partial(_back_range, net, light, rays, slopes, (origin_slopes, direction_slopes), grads, moving, shards)
+    work = partial(
+        _back_range, net, light, rays, slopes, (origin_slopes, direction_slopes), grads, moving, learning, shards
+    )
     share_out(work, shards, threads=threads)
     total = NetworkGradients(grads.texels, *(part.sum(0) for part in grads[1:]))
     return total, origin_slopes, direction_slopes
@@ -128,6 +132,9 @@ def _picture(net, picture, pictures):  # type: ignore[no-untyped-def]
         net.deeper_bias,
         net.head,
         net.head_bias,
+        net.first_back,
+        net.deeper_back,
+        net.head_ahead,
         net.activation,
     )
 
@@ -173,7 +180,7 @@ def _see_range(net, light, rays, distances, raw, out, first, end):  # type: igno
     samples = distances.shape[1]
     batches = (BLOCK * samples + BATCH - 1) // BATCH
     features, units, slopes, _ = _layers_room(net, 1)
-    answers = np.zeros((batches, BATCH, len(net.head)), np.float32)
+    answers = np.zeros((batches, BATCH, net.head_ahead.shape[1]), np.float32)
     points, ways = np.zeros((batches * BATCH, 3), np.float32), np.empty((3, samples + 1), np.float32)
     workspace = points, ways, (features, units, slopes, answers)
     for picture in range(first, end):
@@ -199,7 +206,7 @@ def _see_range(net, light, rays, distances, raw, out, first, end):  # type: igno
 
 
 @compiled()
-def _back_range(net, light, rays, slopes, rays_out, grads, moving, shards, first, end):  # type: ignore[no-untyped-def]
+def _back_range(net, light, rays, slopes, rays_out, grads, moving, learning, shards, first, end):  # type: ignore[no-untyped-def]
     """Compiled part of `see_pictures_backward`, for the shards from `first` to `end`."""
     origins, directions, bounds, distances, raw = rays
     origin_slopes, direction_slopes = rays_out
@@ -225,6 +232,7 @@ def _back_range(net, light, rays, slopes, rays_out, grads, moving, shards, first
                 (origin_slopes[a:b], direction_slopes[a:b]),
                 of_picture,
                 moving,
+                learning,
                 0,
                 1,
             )

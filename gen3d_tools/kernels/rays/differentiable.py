@@ -74,6 +74,7 @@ def render_samples_backward(
     slopes: Float[np.ndarray, "n outputs"],
     *,
     moving: bool,
+    learning: bool = True,
     threads: int = 1,
 ) -> tuple[NetworkGradients, Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """Take the gradients of `render_samples` back to the network's numbers and to the rays.
@@ -87,6 +88,7 @@ def render_samples_backward(
         raw: Raw density of the samples.
         slopes: Gradients of its result.
         moving: Whether gradients of the rays are wanted; they are 0 if not.
+        learning: Whether gradients of the decoder are wanted; they are 0 if not.
         threads: At most; no more than there are shards.
 
     Returns:
@@ -104,7 +106,7 @@ def render_samples_backward(
         for shard in range(first, end):
             rays = (origins, directions, distances, raw)
             out = (origin_slopes, direction_slopes)
-            _backward_range(net, light, rays, slopes, out, parts[shard], moving, shard, shards)
+            _backward_range(net, light, rays, slopes, out, parts[shard], moving, learning, shard, shards)
 
     share_out(work, shards, threads=threads)
     texels = [part.texels for part in parts]
@@ -141,7 +143,7 @@ def _layers_room(net, batches):  # type: ignore[no-untyped-def]
         np.zeros((batches, BATCH, net.texels.shape[1]), np.float32),
         np.zeros((batches, layers, BATCH, WIDTH), np.float32),
         np.zeros((batches, layers, BATCH, WIDTH), np.float32),
-        np.zeros((batches, BATCH, len(net.head)), np.float32),
+        np.zeros((batches, BATCH, net.head_ahead.shape[1]), np.float32),
     )
 
 
@@ -243,7 +245,7 @@ def _send_back(net, light, points, places, found, workspace, slopes, block, shar
 
 
 @compiled()
-def _backward_range(net, light, rays_in, slopes, rays_out, grads, moving, shard, shards):  # type: ignore[no-untyped-def]
+def _backward_range(net, light, rays_in, slopes, rays_out, grads, moving, learning, shard, shards):  # type: ignore[no-untyped-def]
     """Compiled part of `render_samples_backward`, for every `shards`-th block of rays."""
     origins, directions, distances, raw = rays_in
     origin_slopes, direction_slopes = rays_out
@@ -253,13 +255,7 @@ def _backward_range(net, light, rays_in, slopes, rays_out, grads, moving, shard,
     workspace, out_slopes = _layers_room(net, batches), np.zeros((batches, BATCH, channels + 1), np.float32)
     ways = np.empty((3, BLOCK, samples + 1), np.float32)
     share_slopes, raw_slopes = np.zeros((BLOCK, samples), np.float32), np.zeros((BLOCK, samples), np.float32)
-    back = (
-        np.zeros((BATCH, WIDTH), np.float32),
-        np.zeros((BATCH, WIDTH), np.float32),
-        np.zeros((channels + 1, WIDTH), np.float32),
-        np.zeros((WIDTH, WIDTH), np.float32),
-        np.zeros((features, WIDTH), np.float32),
-    )
+    back = np.zeros((BATCH, WIDTH), np.float32), np.zeros((BATCH, WIDTH), np.float32)
     feature_slopes, place_slopes = np.zeros((BATCH, features), np.float32), np.zeros(3, np.float32)
     for block in range(shard * BLOCK, len(origins), shards * BLOCK):
         rays, found = min(BLOCK, len(origins) - block), 0
@@ -280,7 +276,7 @@ def _backward_range(net, light, rays_in, slopes, rays_out, grads, moving, shard,
         _send_back(net, light, points, places, found, workspace, slopes, block, ways[2], raw_slopes, out_slopes)
         for batch in range((found + BATCH - 1) // BATCH):
             layers = workspace[0][batch], workspace[1][batch], workspace[2][batch]
-            outputs_backward(net, *layers, out_slopes[batch], grads, back, feature_slopes)
+            outputs_backward(net, *layers, out_slopes[batch], grads, learning, back, feature_slopes)
             for p in range(min(BATCH, found - batch * BATCH)):
                 at = batch * BATCH + p
                 look_up_backward(net, points[at], feature_slopes[p], grads.texels, place_slopes, moving)

@@ -1,9 +1,7 @@
 """A tri-plane network whose numbers change at every step, evaluated on batches of points, forward and backward (numba).
 
 Unlike `network_cpu.Network` nothing is multiplied out beforehand: an optimiser moves the planes after every picture.
-Points are worked on `BATCH` at a time, so that every layer is one product of small matrices. Those are left to BLAS,
-which knows the registers of the processor; a batch is too small for it to start threads of its own, and its shape is
-always the same, so that equal rows give equal bytes.
+Points are worked on `BATCH` at a time, so that every layer is one product of small matrices.
 
 Texels are looked up where `torch.nn.functional.grid_sample` looks them up, with the same roundings: at the border of
 a texel, and on the faces of the box, both read the same four and have the same slope.
@@ -14,12 +12,20 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gen3d_tools.kernels.compiling.compiled import compiled, f32, fast_exp_below_0, silu
+from gen3d_tools.kernels.compiling.compiled import (
+    compiled,
+    f32,
+    fast_exp_below_0,
+    leaky_relu,
+    log_of_1_and,
+    silu,
+    softplus,
+)
 from gen3d_tools.kernels.network.evaluate import WIDTH, filled
 from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SILU, SOFTPLUS, HiddenActivation
+from gen3d_tools.kernels.network.products import LANE, add_product, linear, multiply
 
-BATCH = 32  # points per product; BLAS works with one thread below 64^3 multiplications
-LANE = 8  # channels are filled up to a multiple of it: what one vector register holds
+BATCH = 32  # points per product
 _ENDLESS = f32(1e30)
 _AS_WRITTEN = frozenset({"nnan", "ninf", "nsz"})  # every operation rounds by itself, as torch's do
 
@@ -40,13 +46,16 @@ class TrainableNetwork(NamedTuple):
     deeper_bias: np.ndarray  # [layers - 1, H]
     head: np.ndarray  # [values + 1, H] last layer; the raw density is its last row
     head_bias: np.ndarray  # [values + 1]
+    first_back: np.ndarray  # [H, channels] the first layer transposed
+    deeper_back: np.ndarray  # [layers - 1, H out, H in] the deeper ones transposed
+    head_ahead: np.ndarray  # [H, lanes of values + 1] the last one transposed
     activation: int  # of the hidden layers, see `HIDDEN_ACTIVATIONS`
 
 
 def filled_lanes(texels: Float[np.ndarray, "*b channels"]) -> Float[np.ndarray, "rows lanes"]:
     """Lay texels out in rows whose length the kernels' vectors divide, contiguous float32."""
     channels = texels.shape[-1]
-    lanes = -(-channels // LANE) * LANE
+    lanes = up_to_lanes(channels)
     flat = np.ascontiguousarray(texels, f32).reshape(-1, channels)
     return flat if lanes == channels else filled(flat, (len(flat), lanes))
 
@@ -77,6 +86,7 @@ def network_from(
     size, flat = texels.shape[1], filled_lanes(texels)
     lanes = flat.shape[1]
     hidden = [filled(weight.T, (WIDTH, WIDTH)) for weight in weights[1:-1]]
+    back = [np.ascontiguousarray(weight.T) for weight in hidden]
     outputs = len(biases[-1])
     return TrainableNetwork(
         texels=flat,
@@ -92,8 +102,16 @@ def network_from(
         deeper_bias=np.array([filled(bias, (WIDTH,)) for bias in biases[1:-1]], f32).reshape(-1, WIDTH),
         head=filled(weights[-1], (outputs, WIDTH)),
         head_bias=np.ascontiguousarray(biases[-1], f32),
+        first_back=filled(weights[0], (WIDTH, lanes)),
+        deeper_back=np.array(back, f32).reshape(-1, WIDTH, WIDTH),
+        head_ahead=filled(weights[-1].T, (WIDTH, up_to_lanes(outputs))),
         activation=HIDDEN_ACTIVATIONS[activation],
     )
+
+
+def up_to_lanes(count: int) -> int:
+    """The next multiple of `LANE`."""
+    return -(-count // LANE) * LANE
 
 
 @compiled(forceinline=True, fastmath=_AS_WRITTEN)
@@ -170,52 +188,42 @@ def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
 
 
 @compiled(no_cpython_wrapper=True)
-def _activate(units, bias, activation):  # type: ignore[no-untyped-def]
-    """Add the bias and apply the hidden activation, in place."""
-    for p in range(BATCH):
-        row = units[p]
-        if activation == SILU:
-            for h in range(WIDTH):
-                row[h] = silu(row[h] + bias[h])
-        elif activation == SOFTPLUS:
-            for h in range(WIDTH):
-                u = row[h] + bias[h]
-                f = fast_exp_below_0(-abs(u)) * f32(0.70710678) - f32(0.29289322)
-                q = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
-                q = ((q * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
-                row[h] = max(u, f32(0)) + (f + f * f * q + f32(0.34657359))
-        else:
-            for h in range(WIDTH):
-                u = row[h] + bias[h]
-                row[h] = f32(0.6) * u + f32(0.4) * abs(u)
+def _activate(units, activation):  # type: ignore[no-untyped-def]
+    """Apply the hidden activation, in place."""
+    row = units.reshape(-1)
+    if activation == SILU:
+        for h in range(len(row)):
+            row[h] = silu(row[h])
+    elif activation == SOFTPLUS:
+        for h in range(len(row)):
+            row[h] = softplus(row[h])
+    else:
+        for h in range(len(row)):
+            row[h] = leaky_relu(row[h])
 
 
 @compiled(no_cpython_wrapper=True)
-def _activate_with_slopes(units, slopes, bias, activation):  # type: ignore[no-untyped-def]
+def _activate_with_slopes(units, slopes, activation):  # type: ignore[no-untyped-def]
     """Do what `_activate` does, and keep the activation's slope."""
-    for p in range(BATCH):
-        row, slope = units[p], slopes[p]
-        if activation == SILU:
-            for h in range(WIDTH):
-                u = row[h] + bias[h]
-                e = fast_exp_below_0(-abs(u))
-                share = (f32(1) if u > 0 else e) / (f32(1) + e)
-                row[h] = u * share
-                slope[h] = share * (f32(1) + u * (f32(1) - share))
-        elif activation == SOFTPLUS:
-            for h in range(WIDTH):
-                u = row[h] + bias[h]
-                e = fast_exp_below_0(-abs(u))
-                f = e * f32(0.70710678) - f32(0.29289322)
-                q = (f32(0.119864072) * f - f32(0.187617268)) * f + f32(0.20492571)
-                q = ((q * f - f32(0.24897765)) * f + f32(0.333155445)) * f - f32(0.500014859)
-                row[h] = max(u, f32(0)) + (f + f * f * q + f32(0.34657359))
-                slope[h] = (f32(1) if u > 0 else e) / (f32(1) + e)
-        else:
-            for h in range(WIDTH):
-                u = row[h] + bias[h]
-                row[h] = f32(0.6) * u + f32(0.4) * abs(u)
-                slope[h] = f32(1) if u > 0 else f32(0.2)
+    row, slope = units.reshape(-1), slopes.reshape(-1)
+    if activation == SILU:
+        for h in range(len(row)):
+            u = row[h]
+            e = fast_exp_below_0(-abs(u))
+            share = (f32(1) if u > 0 else e) / (f32(1) + e)
+            row[h] = u * share
+            slope[h] = share * (f32(1) + u * (f32(1) - share))
+    elif activation == SOFTPLUS:
+        for h in range(len(row)):
+            u = row[h]
+            e = fast_exp_below_0(-abs(u))
+            row[h] = max(u, f32(0)) + log_of_1_and(e)
+            slope[h] = (f32(1) if u > 0 else e) / (f32(1) + e)
+    else:
+        for h in range(len(row)):
+            u = row[h]
+            row[h] = leaky_relu(u)
+            slope[h] = f32(1) if u > 0 else f32(0.2)
 
 
 @compiled(no_cpython_wrapper=True)
@@ -234,11 +242,11 @@ def raw_densities(net, points, count, raw, workspace):  # type: ignore[no-untype
     for first in range(0, count, BATCH):
         rows = min(BATCH, count - first)
         look_up(net, points[first : first + BATCH], rows, features)
-        np.dot(features, net.first, units)
-        _activate(units, net.first_bias, net.activation)
+        linear(features, net.first, net.first_bias, units)
+        _activate(units, net.activation)
         for layer in range(len(net.deeper)):
-            np.dot(units, net.deeper[layer], others)
-            _activate(others, net.deeper_bias[layer], net.activation)
+            linear(units, net.deeper[layer], net.deeper_bias[layer], others)
+            _activate(others, net.activation)
             units, others = others, units
         for p in range(rows):
             total = f32(0)
@@ -258,15 +266,15 @@ def outputs(net, points, count, features, units, slopes, out):  # type: ignore[n
         features: [BATCH, channels] receives what the planes say.
         units: [layers, BATCH, H] receives the hidden layers.
         slopes: [layers, BATCH, H] receives the slopes of their activation.
-        out: [BATCH, values + 1] receives the last layer.
+        out: [BATCH, lanes of values + 1] receives the last layer.
     """
     look_up(net, points, count, features)
-    np.dot(features, net.first, units[0])
-    _activate_with_slopes(units[0], slopes[0], net.first_bias, net.activation)
+    linear(features, net.first, net.first_bias, units[0])
+    _activate_with_slopes(units[0], slopes[0], net.activation)
     for layer in range(len(net.deeper)):
-        np.dot(units[layer], net.deeper[layer], units[layer + 1])
-        _activate_with_slopes(units[layer + 1], slopes[layer + 1], net.deeper_bias[layer], net.activation)
-    np.dot(units[len(net.deeper)], net.head.T, out)
+        linear(units[layer], net.deeper[layer], net.deeper_bias[layer], units[layer + 1])
+        _activate_with_slopes(units[layer + 1], slopes[layer + 1], net.activation)
+    multiply(units[len(net.deeper)], net.head_ahead, out)
     for p in range(count):
         for c in range(len(net.head_bias)):
             out[p, c] += net.head_bias[c]
@@ -282,14 +290,6 @@ class NetworkGradients(NamedTuple):
     deeper_bias: np.ndarray
     head: np.ndarray
     head_bias: np.ndarray
-
-
-@compiled(forceinline=True)
-def _add(total, part):  # type: ignore[no-untyped-def]
-    """Add a matrix to another."""
-    for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            total[i, j] += part[i, j]
 
 
 @compiled(forceinline=True)
@@ -309,7 +309,7 @@ def _times(rows, slopes):  # type: ignore[no-untyped-def]
 
 
 @compiled(no_cpython_wrapper=True)
-def outputs_backward(net, features, units, slopes, out_slopes, grads, workspace, feature_slopes):  # type: ignore[no-untyped-def]
+def outputs_backward(net, features, units, slopes, out_slopes, grads, learning, workspace, feature_slopes):  # type: ignore[no-untyped-def]
     """Take gradients of `outputs` back to the features, and add those of the decoder's numbers.
 
     Args:
@@ -319,28 +319,29 @@ def outputs_backward(net, features, units, slopes, out_slopes, grads, workspace,
         slopes: [layers, BATCH, H].
         out_slopes: [BATCH, values + 1] gradients of the last layer; 0 in rows that mean nothing.
         grads: `NetworkGradients` that are added to; not the texels'.
-        workspace: Two layers [BATCH, H], and products the size of the head, of a deeper layer and of the first.
+        learning: Whether gradients of the decoder's numbers are wanted.
+        workspace: Two layers [BATCH, H].
         feature_slopes: [BATCH, channels] receives the gradients of the features.
     """
-    back, other, head, deep, first = workspace
+    back, other = workspace
     last = len(net.deeper)
-    np.dot(out_slopes.T, units[last], head)
-    _add(grads.head, head)
-    _add_rows(grads.head_bias, out_slopes)
-    np.dot(out_slopes, net.head, back)
+    multiply(out_slopes, net.head, back)
     _times(back, slopes[last])
+    if learning:
+        add_product(out_slopes.T, units[last], grads.head)
+        _add_rows(grads.head_bias, out_slopes)
     for step in range(last):
         layer = last - 1 - step
-        np.dot(units[layer].T, back, deep)
-        _add(grads.deeper[layer], deep)
-        _add_rows(grads.deeper_bias[layer], back)
-        np.dot(back, net.deeper[layer].T, other)
+        if learning:
+            add_product(units[layer].T, back, grads.deeper[layer])
+            _add_rows(grads.deeper_bias[layer], back)
+        multiply(back, net.deeper_back[layer], other)
         _times(other, slopes[layer])
         back, other = other, back
-    np.dot(features.T, back, first)
-    _add(grads.first, first)
-    _add_rows(grads.first_bias, back)
-    np.dot(back, net.first.T, feature_slopes)
+    if learning:
+        add_product(features.T, back, grads.first)
+        _add_rows(grads.first_bias, back)
+    multiply(back, net.first_back, feature_slopes)
 
 
 @compiled(no_cpython_wrapper=True)

@@ -135,18 +135,19 @@ class _SeePictures(torch.autograd.Function):
 
         batch: TrainableBatch = ctx.batch
         arrays: list[np.ndarray] = [*ctx.arrays, slopes.contiguous().numpy()]
+        wanted = ctx.needs_input_grad[9:]
         grads, *rays = see_pictures_backward(
             batch.network,
             ctx.light,
             *arrays,
             moving=any(ctx.needs_input_grad[3:5]),
+            learning=any(wanted),
             threads=allotted_threads(),
         )
         planes = plane_slopes(batch.planes, batch.one.axes, grads.texels) if ctx.needs_input_grad[2] else None
         origins, directions = (
-            torch.from_numpy(one) if wanted else None
-            for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
+            torch.from_numpy(one) if needed else None
+            for one, needed in zip(rays, ctx.needs_input_grad[3:5], strict=True)
         )
-        wanted = ctx.needs_input_grad[9:]
         layers = layer_slopes(batch.one, grads) if any(wanted) else [None] * len(wanted)
         return None, None, planes, origins, directions, None, None, None, None, *layers

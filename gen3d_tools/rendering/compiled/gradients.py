@@ -293,16 +293,20 @@ class _RenderSamples(torch.autograd.Function):
 
         field: TrainableField = ctx.field
         arrays = (tensor.detach().contiguous().numpy() for tensor in (*ctx.saved_tensors, slopes))
-        moving = any(ctx.needs_input_grad[3:5])
+        wanted = ctx.needs_input_grad[7:]
         grads, *rays = render_samples_backward(
-            field.network, ctx.light, *arrays, moving=moving, threads=allotted_threads()
+            field.network,
+            ctx.light,
+            *arrays,
+            moving=any(ctx.needs_input_grad[3:5]),
+            learning=any(wanted),
+            threads=allotted_threads(),
         )
         planes = plane_slopes(field.planes, field.axes, grads.texels) if ctx.needs_input_grad[2] else None
         origins, directions = (
-            torch.from_numpy(one) if wanted else None
-            for one, wanted in zip(rays, ctx.needs_input_grad[3:5], strict=True)
+            torch.from_numpy(one) if needed else None
+            for one, needed in zip(rays, ctx.needs_input_grad[3:5], strict=True)
         )
-        wanted = ctx.needs_input_grad[7:]
         layers = layer_slopes(field, grads) if any(wanted) else [None] * len(wanted)
         return None, None, planes, origins, directions, None, None, *layers
 
