@@ -15,14 +15,15 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Adam:
-    """Adam with betas .9 and .999 over groups of tensors.
+    """Adam over groups of tensors.
 
     Args:
         groups: Leaves that ask for gradients, and the largest learning rate of each group, in the leaves' units.
+        betas: How slowly both moments forget, below 1.
     """
 
-    def __init__(self, *groups: tuple[Sequence[Tensor], float]) -> None:
-        self.groups = [(list(tensors), peak) for tensors, peak in groups]
+    def __init__(self, *groups: tuple[Sequence[Tensor], float], betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        self.groups, self.betas = [(list(tensors), peak) for tensors, peak in groups], betas
         self.state: list[dict[str, Tensor]] = [{} for tensors, _ in groups for _ in tensors]
         """Of each tensor that has had a gradient: the steps taken, and its moments."""
 
@@ -53,8 +54,8 @@ class Adam:
                     [state["step"] for _, _, state in given],
                     fused=True,
                     amsgrad=False,
-                    beta1=0.9,
-                    beta2=0.999,
+                    beta1=self.betas[0],
+                    beta2=self.betas[1],
                     lr=peak * share,
                     weight_decay=0.0,
                     eps=1e-8,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import InputError
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index as index_of
 from gen3d_tools.generators.settings import config_for
@@ -125,6 +126,7 @@ class Inversion:
         self.one: StageOne | None = None
         self.two: StageTwo | None = None
         self._pivot_scores: dict[str, float] = {}  # once stage two has begun
+        self._fields: dict[Generator, RadianceField] = {}  # the pivot's, with what pictures of it have found out
         self._saved = time.monotonic()
 
     def run(self) -> None:
@@ -192,12 +194,15 @@ class Inversion:
         """How well the pivot explains the photos, see `input_scores`."""
         with torch.no_grad():
             field, cameras = self.generator.fields(one.ws())[0], one.cameras()
+            self._fields = {self.generator: field}
             return input_scores(field, cameras, self.targets, self.distance, config_for(cameras, self.base.settings))
 
     def result(self) -> InversionResult:
         """Give what there is."""
         start, one = self.find_start(), self.first_stage()
         ws, cameras = one.ws(), one.cameras()
+        with torch.no_grad():
+            first = self._scores_of(one) if self.two is None else self._pivot_scores
         made = InversionResult(
             ws=ws,
             camera=cameras[0],
@@ -208,9 +213,9 @@ class Inversion:
             cameras=cameras,
             settings=self.settings,
             history={"stage_one": list(one.losses), "stage_two": [] if self.two is None else list(self.two.losses)},
+            fields=dict(self._fields),
         )
         with torch.no_grad():
-            first = self._scores_of(one) if self.two is None else self._pivot_scores
             config = config_for(cameras, self.base.settings)
             second = input_scores(made.field, cameras, self.targets, self.distance, config)
         prior = self._prior(start.class_index)

@@ -29,6 +29,10 @@ from gen3d_tools.inversion.stages.stage_one import learning_rate_share
 from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.photos.photo import Photo
 
+REFINING_STEPS: dict[str, int] = {"fast": 24, "balanced": 50, "best": 200}
+"""Steps on the planes by preset. They take more than tuning: with half of them at half as much again, photos of five
+toys came to 26 dB instead of 28."""
+
 _FINE_SAMPLES = 16
 _LR = 0.02  # of the planes' root mean square
 _TILTS = (0.0, -15.0, 15.0, 30.0, 45.0)  # degrees of pitch from which the search for the camera begins

@@ -49,7 +49,7 @@ BLEND_NAME = "blend.png"
 RESULT_NAME = "from-photo"
 PAGE_NAME = "index.html"
 PHOTO_NAME = "demo_photo.png"
-INVERSION = preset("fast").changed(search_starts=2, steps1=26, steps2=16)
+INVERSION = preset("fast").changed(search_starts=2, steps1=18, steps2=12)
 """Of the photo that comes with the package: 30.5 dB on it in two thirds of the time in which "fast" has 32.2."""
 _TICKS = 1000  # of the progress bar
 

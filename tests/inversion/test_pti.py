@@ -243,12 +243,12 @@ def test_settings_come_back_and_refuse_what_is_wrong():
         assert InversionSettings.from_dict(settings.to_dict()) == settings
     assert preset("fast").steps < preset("balanced").steps < preset("best").steps
     assert preset("balanced").with_steps(10).steps == 10
-    usual, few, many = (preset("balanced").with_steps(steps).search for steps in (110, 11, 300))
+    usual, few, many = (preset("balanced").with_steps(steps).search for steps in (60, 6, 300))
     assert (usual.steps, usual.keep_steps) == (many.steps, many.keep_steps) == (12, 24)
     assert (few.steps, few.keep_steps) == (2, 3)
     with pytest.raises(CheckpointError, match="stride unknown"):
         InversionSettings.from_dict({**preset("fast").to_dict(), "stride": 1})
-    for wrong in ({"lr1": -1.0}, {"resolution": 0}):
+    for wrong in ({"lr1": -1.0}, {"resolution": 0}, {"beta2": 1.0}, {"beta1": -0.1}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             InversionSettings().changed(**wrong)
     with pytest.raises(InputError, match="no setting stride"):

@@ -32,6 +32,7 @@ _SURE = 0.9  # of a direction: below, the one opposite is tried too, whatever th
 _APART_DEG = 30.0  # directions nearer than this are one
 _EVIDENCE = 0.025  # of loss: what a factor e in probability weighs where explanations are compared
 _FRAMING_DOUBT = (0.08, 0.03, 0.03, 4.0)  # framing below this is within the encoder's error: the photo is framed
+_NEARBY_SPREAD, _NEARBY_PSI = 0.4, 0.9  # of latents around the encoder's: standard deviation, and towards the mean
 _PRIOR_CAMERAS = 24  # of the generator's distribution, where no encoder names directions
 
 
@@ -48,6 +49,8 @@ class Candidate:
     """By the encoder; pairs without one share equally."""
     loss: float = math.inf
     """At low resolution, after the last look at it."""
+    nearby: Float[Tensor, "latents rows w_dim"] | None = None
+    """Latents around `w` that may explain the photo better."""
 
 
 class Search:
@@ -104,7 +107,7 @@ class Search:
         small = target.shrunk(self.settings.search.resolution)
         if len(starts) > self.settings.search.starts:
             starts = sorted(self._looked_at(starts, small), key=self._doubt)
-        starts = starts[: self.settings.search.starts]
+        starts = self._with_better_latents(starts[: self.settings.search.starts], small)
         if len(starts) == 1:
             return starts[0]
         keep = min(self.settings.search.keep, len(starts))
@@ -163,14 +166,30 @@ class Search:
         """What the encoder makes of a photo, if it shows this class."""
         assumed = None if label is None else torch.tensor([label], device=self.generator.device)
         prediction = encoder(photo.rgb[None].to(self.generator.device), assumed)
-        w = map_z(self.generator, prediction.z, label)[0, : len(self.prior(label).start)]
+        w, *nearby = map_z(self.generator, self._around(prediction.z), label)[:, : len(self.prior(label).start)]
+        others = torch.stack(nearby) if nearby else None
         if camera is not None:
-            return [Candidate(label, w, camera, chance)]
+            return [Candidate(label, w, camera, chance, nearby=others)]
         yaws, shares = prediction.yaw_modes(_MODES)
         modes = zip(yaws[0].tolist(), shares[0].tolist(), strict=True)
         likely = [(yaw, share) for index, (yaw, share) in enumerate(modes) if index == 0 or share > _LIKELY]
         likely += _opposite(likely)
-        return [Candidate(label, w, self._camera(prediction, yaw), chance * share) for yaw, share in likely]
+        seen = [(self._camera(prediction, yaw), chance * share) for yaw, share in likely]
+        return [Candidate(label, w, one, probability, nearby=others) for one, probability in seen]
+
+    def _around(self, z: Float[Tensor, "1 z_dim"]) -> Float[Tensor, "latents z_dim"]:
+        """What the encoder believes, and latents around it, always the same."""
+        drawn = torch.randn(self.settings.search.nearby, z.shape[1], generator=torch.Generator().manual_seed(0))
+        return torch.cat([z, _NEARBY_PSI * z + _NEARBY_SPREAD * drawn.to(z)])
+
+    def _with_better_latents(self, starts: Sequence[Candidate], target: Target) -> list[Candidate]:
+        """Start every class from the latent, of those around the encoder's, that its likeliest camera sees best."""
+        best: dict[int | None, Float[Tensor, "rows w_dim"]] = {}
+        for one in starts:
+            if one.nearby is not None and one.class_index not in best:
+                judged = self._looked_at([one, *(replace(one, w=w) for w in one.nearby)], target)
+                best[one.class_index] = min(judged, key=lambda other: other.loss).w
+        return [replace(one, w=best.get(one.class_index, one.w), nearby=None) for one in starts]
 
     def _camera(self, prediction: Prediction, yaw_deg: float) -> Camera:
         """The generator's default camera, moved to where the encoder believes the photo was taken."""

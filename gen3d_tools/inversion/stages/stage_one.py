@@ -77,7 +77,7 @@ class StageOne:
             groups.append(([self.fit.offsets], settings.lr * settings.camera_lr))
         if self.noise:
             groups.append((self.noise, settings.noise_lr))
-        return Adam(*groups)
+        return Adam(*groups, betas=(settings.beta1, settings.beta2))
 
     @property
     def finished(self) -> bool:

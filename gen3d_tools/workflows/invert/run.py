@@ -20,6 +20,7 @@ from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, check_settings
+from gen3d_tools.inversion.refine import REFINING_STEPS
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.results.unfinished import Unfinished
@@ -251,7 +252,7 @@ def _reconstruct(network: TripoSR, request: InversionRequest, reporter: Reporter
         mask=about.masks[0] if about.masks else None,
         background=check_separation(about.background),
         preset=work.preset,
-        settings=settings if work.steps is None else settings.changed(steps2=work.steps),
+        settings=settings.changed(steps2=REFINING_STEPS[work.preset] if work.steps is None else work.steps),
         refine=request.refine,
         object_number=about.object_number,
     )

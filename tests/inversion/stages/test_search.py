@@ -125,3 +125,26 @@ def test_of_two_explanations_alike_the_likelier_class_is_taken(search):
     likely, unlikely = replace(likely, probability=0.9), replace(unlikely, probability=0.03, loss=0.19)
     assert min(likely, unlikely, key=search._doubt) is likely
     assert min(likely, replace(unlikely, loss=0.1), key=search._doubt).loss == 0.1  # much better is better
+
+
+def test_a_class_starts_from_the_latent_around_the_encoders_that_explains_the_photo_best(search, tiny_generator):
+    starts = search.candidates(PHOTO, [0, 1], None)
+    target = target_of(PHOTO, tiny_generator.fields(tiny_generator.same_ws(starts[0].w))[0], search.settings)
+    better = search._with_better_latents(starts, target)
+    for label in (0, 1):
+        first = next(one for one in starts if one.class_index == label)
+        assert first.nearby.shape == (8, *first.w.shape)
+        tried = [first, *(replace(first, w=w) for w in first.nearby)]
+        best = min(search._looked_at(tried, target), key=lambda one: one.loss)
+        mine = [one for one in better if one.class_index == label]
+        assert all(torch.equal(one.w, best.w) and one.nearby is None for one in mine)
+    assert [one.camera for one in better] == [one.camera for one in starts]
+
+
+def test_without_latents_around_it_the_encoders_own_is_the_start(search, tiny_generator):
+    search.settings = search.settings.changed(search_nearby=0)
+    starts = search.candidates(PHOTO, [0, 1], None)
+    assert all(one.nearby is None for one in starts)
+    target = target_of(PHOTO, tiny_generator.fields(tiny_generator.same_ws(starts[0].w))[0], search.settings)
+    better = search._with_better_latents(starts, target)
+    assert all(one.w is other.w for one, other in zip(better, starts, strict=True))
