@@ -27,12 +27,10 @@ class _Checked:
             value, least = getattr(self, one.name), one.metadata.get("least", 0)
             below = one.metadata.get("below", math.inf)
             if isinstance(value, int | float) and not least <= value < below:
-                wanted = (
-                    "at least 1" if least else f"0 or more and {'finite' if below == math.inf else f'below {below}'}"
-                )
-                raise InputError(
-                    f"{_SHORT_NAMES.get((type(self), one.name), one.name)} is {value}, it must be {wanted}"
-                )
+                name = _SHORT_NAMES.get((type(self), one.name), one.name)
+                upwards = "at least 1" if least else "0 or more"
+                wanted = upwards if least else f"{upwards} and {'below 1' if below == 1 else 'finite'}"
+                raise InputError(f"{name} is {value}, it must be {wanted}")
 
 
 def _positive(default: int) -> Any:
@@ -50,8 +48,8 @@ class SearchSettings(_Checked):
     """Short starts from several classes and cameras, of which the best goes on."""
 
     starts: int = _positive(6)  # pairs of class and camera to try; 1 = trust the first
-    # Latents around the encoder's that are looked at, of which the best is where a class starts. Two seeds each of six
-    # photos came to 32.9 dB before tuning with 8, .4 dB apart, to 32.5 dB with 0, .85 dB apart.
+    # Latents around the encoder's that are looked at; a class starts from the best. Two seeds each of six photos came
+    # to 32.9 dB before tuning with 8, .4 dB apart, to 32.5 dB with 0, .85 dB apart.
     nearby: int = 8
     lr: float = 0.15  # learning rate of the latent, in standard deviations
     camera_lr: float = 0.15  # ... and of the camera, relative to it
@@ -75,9 +73,8 @@ class StageOneSettings(_Checked):
     lr: float = 0.1  # peak learning rate, in units of the basis; published: 0.01 with basis "w"
     lr_warmup: float = 0.05  # share of the steps with a linear rise
     lr_cooldown: float = 0.8  # published: 0.25; share of the steps with a cosine fall
-    # Adam's, published: 0.9 and 0.999, which remember for longer than there are steps. Of eight photos 36 steps with
-    # these came to a mean loss of .0278 and 32.8 dB, 60 steps with the published ones to .0276 and 32.4 dB, 40 to
-    # .0322 and 31.1 dB.
+    # Adam's, published: 0.9 and 0.999, which remember for longer than there are steps. In eight photos 36 steps with
+    # these came to 32.8 dB, 60 steps with the published ones to 32.4 dB, 40 to 31.1 dB.
     beta1: float = _forgetting(0.5)
     beta2: float = _forgetting(0.95)
     w_samples: int = _positive(600)  # latents behind mean and spread, numpy's RandomState(123)
@@ -158,14 +155,12 @@ class StageTwoSettings(_Checked):
     """Stage two: the generator."""
 
     steps: int = 24  # published: 350
-    # Published: 3e-4. Of five photos 24 steps with this came to 34.7 and novel views to 32.5 dB, 32 steps with 5e-4 to
-    # 34.7 and 32.4 dB, 20 steps with 1e-3 to 34.3 dB.
-    lr: float = 8e-4
+    lr: float = 8e-4  # published: 3e-4; 5e-4 needs a third more steps
     lr_cooldown: float = 0.5  # share of the steps in which it falls to 0; published: none
     # The result is the average of the weights after every step, each weighed by this power of its number (Shamir &
     # Zhang 2013); 0: the last weights alone, as published. A step sees some of the rays, and the last weights fit
     # those: in ten hard photos novel views changed by -0.33 to +1.85 dB with them and lr 1e-3, by +0.02 to +1.88 dB
-    # with averages and this lr.
+    # with averages and 5e-4.
     average: float = 3.0
     rays: int = _positive(1800)
     stop_perceptual: float = 0.0  # stop before the update once the perceptual distance is below; published: 0.06
@@ -272,8 +267,7 @@ class InversionSettings(_Checked):
         """
         try:
             if "stage_one" not in values:
-                _check_names(values, SHORT_NAMES)
-                return cls().changed(**values)
+                return cls().changed(**_completed(values, SHORT_NAMES))
             made: InversionSettings = _from_table(cls, values)
             return made
         except (InputError, TypeError) as error:
@@ -282,41 +276,32 @@ class InversionSettings(_Checked):
 
 def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
     defaults = kind()
-    _check_names(values, [one.name for one in fields(kind)])
     return kind(
         **{
             name: _from_table(type(getattr(defaults, name)), value) if is_dataclass(getattr(defaults, name)) else value
-            for name, value in values.items()
+            for name, value in _completed(values, [one.name for one in fields(kind)]).items()
         }
     )
 
 
-_LATER = frozenset(
-    {
-        "nearby",
-        "search_nearby",
-        "beta1",
-        "beta2",
-        "conditioning",
-        "tune",
-        "far",
-        "growth_weight",
-        "growth",
-        "recolor",
-        "near_psnr",
-        "far_psnr",
-    }
+_THEN: dict[str, float] = {"nearby": 0, "search_nearby": 0, "beta1": 0.9, "beta2": 0.999}
+"""What was so before it was a setting, other than by default."""
+
+_LATER = frozenset(_THEN) | frozenset(
+    {"conditioning", "tune", "far", "growth_weight", "growth", "recolor", "near_psnr", "far_psnr"}
     | {f"far_{name}" for name in ("stretch", "lr", "locality", "growth", "recolor")}
 )
-"""Settings that tables of older versions lack; they have their defaults there."""
+"""Settings that tables of older versions lack; they have their defaults there, or what `_THEN` says."""
 
 
-def _check_names(values: Mapping[str, Any], names: Any) -> None:
+def _completed(values: Mapping[str, Any], names: Any) -> dict[str, Any]:
+    """Give a table with what older versions had not yet."""
     if not isinstance(values, Mapping):
         raise TypeError("a table of settings is missing")
     wrong = sorted(one for one in set(values) ^ set(names) if one in values or one not in _LATER)
     if wrong:
         raise InputError(f"{', '.join(wrong)} unknown or missing; from another version?")
+    return {**{name: value for name, value in _THEN.items() if name in names}, **values}
 
 
 def _replaced(settings: Any, path: tuple[str, ...], value: Any) -> Any:
@@ -378,8 +363,8 @@ PRESETS: dict[PresetName, InversionSettings] = {
         steps1=24, steps2=14, lr2=5e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1, far_stretch=4.0
     ),
     "balanced": InversionSettings(),
-    # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes some 250 s of
-    # one processor core, "balanced" 22 s.
+    # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes
+    # ten times as long.
     "best": InversionSettings().changed(
         steps1=160,
         lr1_cooldown=0.5,
