@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.generators.networks.precision import kernels_learn_by_channel
+
 EPSILON = 1e-8  # of the demodulation
 
 
@@ -211,9 +213,19 @@ def _convolution_backward(
         slopes = F.conv2d(slopes, taps.expand(channels, 1, 4, 4), padding=2, groups=channels)
     stride, padding = ([2, 2], [0, 0]) if doubles else ([1, 1], [kernel.shape[-1] // 2] * 2)
     turned = kernel.transpose(0, 1) if doubles else kernel
-    of_x, of_kernel, _ = torch.ops.aten.convolution_backward(
-        slopes, x, turned, None, stride, padding, [1, 1], doubles, [0, 0], 1, [wants_x, wants_kernel, False]
-    )
+
+    def back(slopes: Tensor, x: Tensor, kernel: Tensor, *wanted: bool) -> tuple[Tensor | None, Tensor | None]:
+        of_x, of_kernel, _ = torch.ops.aten.convolution_backward(
+            slopes, x, kernel, None, stride, padding, [1, 1], doubles, [0, 0], 1, [*wanted, False]
+        )
+        return of_x, of_kernel
+
+    if wants_kernel and kernels_learn_by_channel(x):
+        of_x, _ = back(slopes, x, turned, True, False) if wants_x else (None, None)
+        # Of the kernel itself its gradient needs the shape alone, and how it lies decides how all is computed.
+        _, of_kernel = back(slopes.contiguous(), x.contiguous(), turned.new_empty(turned.shape), False, True)
+    else:
+        of_x, of_kernel = back(slopes, x, turned, wants_x, wants_kernel)
     return of_x, of_kernel.transpose(0, 1) if doubles and of_kernel is not None else of_kernel
 
 

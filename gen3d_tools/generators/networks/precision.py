@@ -1,4 +1,4 @@
-"""Which precision convolutions run in: the one place that asks whether a processor computes in bfloat16."""
+"""What a processor computes in: bfloat16 where it can, kernels' gradients as it is quickest. Asked in one place."""
 
 import functools
 import logging
@@ -8,6 +8,8 @@ import torch
 logger = logging.getLogger(__name__)
 
 _ARITHMETIC = ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16")  # as torch names what processors can do
+
+_LARGE = 1 << 19  # numbers of one sample's feature maps: 512 channels of 32 x 32
 
 
 @functools.cache
@@ -55,3 +57,13 @@ def half_precision(device: torch.device, *, clamped: bool) -> torch.dtype:
 @functools.cache
 def _say_once(device_type: str) -> None:
     logger.info("this %s has no bfloat16 arithmetic: convolutions run in float32, which is faster here", device_type)
+
+
+def kernels_learn_by_channel(maps: torch.Tensor) -> bool:
+    """Whether the gradient of a convolution's kernel is quicker where feature maps lie channel by channel.
+
+    On processors with AVX2 and no AVX-512, oneDNN takes three to six times as long for large maps whose channels lie
+    last, which all else wants: 1.2 s instead of .42 s for 512 channels of 64 x 64 on one thread.
+    """
+    on_avx2 = maps.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return on_avx2 and maps[0].numel() >= _LARGE

@@ -35,3 +35,19 @@ def test_a_backbone_and_a_super_resolution_never_emulate_bfloat16(processor, cap
     assert used == {torch.bfloat16 if processor else torch.float32}
     said = [record for record in caplog.records if "bfloat16" in record.message]
     assert len(said) == (0 if processor else 1)
+
+
+@pytest.mark.parametrize(
+    ("capability", "shape", "device", "wanted"),
+    [
+        ("AVX2", (1, 512, 32, 32), "cpu", True),
+        ("AVX2", (32, 16, 64, 64), "cpu", False),  # each sample's are small
+        ("AVX512", (1, 512, 32, 32), "cpu", False),
+        ("AVX2", (1, 512, 32, 32), "meta", False),
+    ],
+)
+def test_kernels_learn_by_channel_from_large_maps_where_that_was_measured(
+    monkeypatch, capability, shape, device, wanted
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert precision.kernels_learn_by_channel(torch.empty(shape, device=device)) is wanted
