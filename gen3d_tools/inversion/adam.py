@@ -68,12 +68,21 @@ class Adam:
         return {"state": {index: state for index, state in enumerate(copies) if state}}
 
     def load_state_dict(self, stored: dict[str, Any]) -> None:
-        """Go on where `stored` was taken; moments then lie in memory as their tensors do, as the fused step wants."""
+        """Go on where `stored` was taken; moments then lie in memory as their tensors do, as the fused step wants.
+
+        Raises:
+            ValueError: It is the state of other tensors.
+        """
         tensors = [tensor for tensors, _ in self.groups for tensor in tensors]
+        for index, values in stored["state"].items():
+            fits = index in range(len(tensors)) and set(values) == {"step", *_MOMENTS}
+            if not fits or any(values[name].shape != tensors[index].shape for name in _MOMENTS):
+                raise ValueError(f"the optimiser's state {index} is not one of these tensors")
         for index, (tensor, state) in enumerate(zip(tensors, self.state, strict=True)):
             state.clear()
             for name, value in stored["state"].get(index, {}).items():
-                state[name] = torch.empty_like(tensor.detach()).copy_(value) if name in _MOMENTS else value.clone()
+                there = tensor.detach() if name in _MOMENTS else torch.empty((), device=tensor.device)
+                state[name] = torch.empty_like(there).copy_(value)
 
 
 def _begun(state: dict[str, Tensor], tensor: Tensor) -> dict[str, Tensor]:

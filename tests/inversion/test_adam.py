@@ -1,5 +1,6 @@
 """The optimiser of both stages beside `torch.optim.Adam`."""
 
+import pytest
 import torch
 
 from gen3d_tools.inversion.adam import Adam
@@ -23,6 +24,34 @@ def test_it_moves_as_torchs_class_moves_each_group_at_its_rate():
     descend(mine, Adam(([mine[0]], 0.1), ([mine[1]], 0.02)), 20, 0.5)
     descend(theirs, torch.optim.Adam(groups, fused=True), 20)
     assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+
+
+def test_a_group_whose_gradients_are_left_out_shifts_no_other():
+    mine, theirs = drawn((2, 2), (3,), (4,)), drawn((2, 2), (3,), (4,))
+    optimizers = (
+        (mine, Adam((mine[:2], 0.1), (mine[2:], 0.05))),
+        (theirs, torch.optim.Adam([{"params": theirs[:2]}, {"params": theirs[2:], "lr": 0.05}], lr=0.1, fused=True)),
+    )
+    for tensors, optimizer in optimizers:
+        for step in range(6):
+            optimizer.zero_grad()
+            sum((one**2).sum() * (index + 1) for index, one in enumerate(tensors)).backward()
+            if step < 3:
+                tensors[0].grad = None
+            optimizer.step()
+    assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+
+
+def test_the_state_of_other_tensors_is_refused():
+    optimizer = Adam((drawn((3,), (2, 2)), 0.1))
+    moments = {"exp_avg": torch.zeros(3), "exp_avg_sq": torch.zeros(3)}
+    for index, state in (
+        (2, {"step": torch.ones(()), **moments}),
+        (1, {"step": torch.ones(()), **moments}),
+        (0, moments),
+    ):
+        with pytest.raises(ValueError, match=f"state {index}"):
+            optimizer.load_state_dict({"state": {index: state}})
 
 
 def test_a_tensor_without_a_gradient_stays_and_has_no_past():
@@ -49,7 +78,10 @@ def test_it_goes_on_from_its_own_state_and_from_one_of_torchs_class():
 
 def test_moments_lie_in_memory_as_their_tensors_do():
     kernel = torch.zeros(2, 3, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
-    moments = {"step": torch.ones(()), "exp_avg": torch.ones(2, 3, 3, 3), "exp_avg_sq": torch.ones(2, 3, 3, 3)}
+    average, squares = (one.detach() for one in drawn((2, 3, 3, 3), (2, 3, 3, 3)))
+    moments = {"step": torch.ones(()), "exp_avg": average, "exp_avg_sq": squares}
     optimizer = Adam(([kernel], 0.1))
     optimizer.load_state_dict({"state": {0: moments}})
-    assert optimizer.state[0]["exp_avg"].stride() == kernel.stride()
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert optimizer.state[0][name].stride() == kernel.stride()
+        assert torch.equal(optimizer.state[0][name], moments[name])

@@ -183,7 +183,7 @@ class Search:
         return torch.cat([z, _NEARBY_PSI * z + _NEARBY_SPREAD * drawn.to(z)])
 
     def _with_better_latents(self, starts: Sequence[Candidate], target: Target) -> list[Candidate]:
-        """Start every class from the latent, of those around the encoder's, that its likeliest camera sees best."""
+        """Start every class from the latent, of those around the encoder's, that its first camera sees best."""
         best: dict[int | None, Float[Tensor, "rows w_dim"]] = {}
         for one in starts:
             if one.nearby is not None and one.class_index not in best:

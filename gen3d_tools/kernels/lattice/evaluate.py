@@ -18,7 +18,7 @@ from gen3d_tools.kernels.network.products import linear
 
 TILE, PART = 8, 4  # cells along each side
 BLOCK = 16  # points evaluated together; a multiple of 4
-DEEP = 4  # further hidden layers from which on `linear` multiplies; fewer keep the bytes they have always had
+DEEP = 4  # further hidden layers from which on `linear` multiplies, `multiply` below it
 BORDER = -3.0e38  # raw density of the empty layer
 
 
@@ -149,7 +149,7 @@ def activate(units, activation):  # type: ignore[no-untyped-def]
 
 @compiled()
 def deeper_hidden(weights, biases, activation, units, others):  # type: ignore[no-untyped-def]
-    """Evaluate many hidden layers of a block, in a third of the time of `multiply`.
+    """Evaluate many hidden layers of a block, in a third of the time that `multiply` of this file takes.
 
     Args:
         weights: [layers, 1, H in, H out].

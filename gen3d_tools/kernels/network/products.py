@@ -116,51 +116,44 @@ def _write_product(builder: Any, a: _Matrix, b: _Matrix, out: _Matrix, start: _M
     _in_steps(builder, nothing, out.columns, widths, columns)
 
 
-def _fits(kind: Any, dimensions: int, *, contiguous: bool = True) -> bool:
+def _fits(kind: Any, dimensions: int, *, contiguous: bool = True, written: bool = False) -> bool:
     """Whether a kind of array is one that the code serves."""
     right = isinstance(kind, types.Array) and kind.ndim == dimensions and kind.dtype == types.float32
-    return right and (not contiguous or kind.layout == "C")
+    return right and (not contiguous or kind.layout == "C") and (not written or kind.mutable)
+
+
+def _served(a: Any, b: Any, out: Any) -> bool:
+    return _fits(a, 2, contiguous=False) and _fits(b, 2) and _fits(out, 2, written=True)
+
+
+def _code(starts_from: int | None) -> Callable[..., Any]:
+    """Make the code of a product that starts from one of its arguments, or from zeros; the last argument is set."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        given = [_Matrix(context, builder, *one) for one in zip(signature.args, values, strict=True)]
+        _write_product(builder, given[0], given[1], given[-1], None if starts_from is None else given[starts_from])
+        return context.get_dummy_value()
+
+    return code
 
 
 @_within_kernels
 def multiply(typing: Any, a: Any, b: Any, out: Any) -> Any:
-    """Set `out` to `a @ b`: [m, k] and [k, n] to [m, n], float32; b and out contiguous, n a multiple of `LANE`."""
-    if not (_fits(a, 2, contiguous=False) and _fits(b, 2) and _fits(out, 2)):
-        return None
+    """Set `out` to `a @ b`: [m, k] and [k, n] to [m, n], float32; b and out contiguous, n a multiple of `LANE`.
 
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        first, second, out = (_Matrix(context, builder, *one) for one in zip(signature.args, values, strict=True))
-        _write_product(builder, first, second, out, None)
-        return context.get_dummy_value()
-
-    return types.void(a, b, out), code
+    Nothing is checked when it runs: sizes that do not agree read and write beside the arrays.
+    """
+    return (types.void(a, b, out), _code(None)) if _served(a, b, out) else None
 
 
 @_within_kernels
 def add_product(typing: Any, a: Any, b: Any, out: Any) -> Any:
     """Add `a @ b` to `out`; otherwise as `multiply`."""
-    if not (_fits(a, 2, contiguous=False) and _fits(b, 2) and _fits(out, 2)):
-        return None
-
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        first, second, out = (_Matrix(context, builder, *one) for one in zip(signature.args, values, strict=True))
-        _write_product(builder, first, second, out, out)
-        return context.get_dummy_value()
-
-    return types.void(a, b, out), code
+    return (types.void(a, b, out), _code(-1)) if _served(a, b, out) else None
 
 
 @_within_kernels
 def linear(typing: Any, a: Any, b: Any, bias: Any, out: Any) -> Any:
     """Set `out` to `a @ b + bias`, with a contiguous bias [n]; otherwise as `multiply`."""
-    if not (_fits(a, 2, contiguous=False) and _fits(b, 2) and _fits(bias, 1) and _fits(out, 2)):
-        return None
-
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        first, second, start, out = (
-            _Matrix(context, builder, *one) for one in zip(signature.args, values, strict=True)
-        )
-        _write_product(builder, first, second, out, start)
-        return context.get_dummy_value()
-
-    return types.void(a, b, bias, out), code
+    served = _served(a, b, out) and _fits(bias, 1)
+    return (types.void(a, b, bias, out), _code(2)) if served else None

@@ -139,6 +139,7 @@ def test_a_class_starts_from_the_latent_around_the_encoders_that_explains_the_ph
         mine = [one for one in better if one.class_index == label]
         assert all(torch.equal(one.w, best.w) and one.nearby is None for one in mine)
     assert [one.camera for one in better] == [one.camera for one in starts]
+    assert any(not torch.equal(one.w, other.w) for one, other in zip(better, starts, strict=True))
 
 
 def test_without_latents_around_it_the_encoders_own_is_the_start(search, tiny_generator):
