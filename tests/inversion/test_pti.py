@@ -281,7 +281,7 @@ def test_a_photo_far_from_the_generator_is_tuned_to_with_more_and_larger_steps(t
     assert result.settings == settings
 
 
-BEFORE = {"search_nearby": 0, "beta1": 0.9, "beta2": 0.999}  # what there was before it could be set
+BEFORE = {"search_nearby": 0, "beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0}  # what there was before it could be set
 
 
 def _flat(table):
