@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gen3d_tools.checkpoints.configs.schema import Choice, Either, ListOf, Nothing, Number, Table, Text, check
 from gen3d_tools.checkpoints.configs.strict_json import parse_json
-from gen3d_tools.checkpoints.native import open_tensors
+from gen3d_tools.checkpoints.native import aligned, open_tensors
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.printable import listed
@@ -148,7 +148,7 @@ def read_directions(path: Path) -> tuple[DirectionHeader, "Tensor"]:
     """
     header = read_header(path)
     with open_tensors(path) as file:
-        vectors = file.get_tensor(_VECTORS)
+        vectors = aligned(file.get_tensor(_VECTORS))
     if not vectors.is_floating_point() or not vectors.isfinite().all():
         raise CheckpointError(f"{path}: the vectors are of {vectors.dtype} or hold NaN or infinity")
     lengths = vectors.float().norm(dim=1, keepdim=True)

@@ -33,6 +33,7 @@ ENCODER_NAME = "encoder.safetensors"  # may be there: the network that looks at 
 _PRECISIONS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 _MAX_CONFIG_BYTES = 4 * 2**20
 _MAX_TENSORS = 20_000
+_ALIGNMENT = 64  # bytes, of what torch allocates
 
 
 class Layout(NamedTuple):
@@ -93,7 +94,7 @@ def read_tensors(folder: Path) -> dict[str, "Tensor"]:
     """
     layout, where = read_layout(folder), folder / TENSORS_NAME
     with open_tensors(where) as file:
-        tensors = {name: file.get_tensor(name).float() for name in layout}
+        tensors = {name: aligned(file.get_tensor(name).float()) for name in layout}
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"{where}: tensor {printable(name)} holds NaN or infinity; the weights are unusable")
@@ -139,6 +140,20 @@ def open_tensors(path: Path, framework: Literal["pt", "np"] = "pt") -> Iterator[
     except (SafetensorError, OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = printable(str(error).partition("\n")[0] or type(error).__name__)
         raise CheckpointError(f"{path} is corrupt or cut short ({reason}); copy or download it again") from error
+
+
+def tensors_of(file: Any) -> "dict[str, Tensor]":
+    """Read all tensors of a file that `open_tensors` opened, by their names; see `aligned`."""
+    return {name: aligned(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+
+
+def aligned(tensor: "Tensor") -> "Tensor":
+    """Give a tensor where torch would have put it.
+
+    Read from a file it may begin anywhere, and on some processors the last digits of sums depend on that.
+    """
+    anywhere = tensor.device.type == "cpu" and tensor.data_ptr() % _ALIGNMENT != 0
+    return tensor.clone() if anywhere else tensor
 
 
 def check_tensors(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], where: str) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.configs.config_schema import RESULT
 from gen3d_tools.checkpoints.configs.schema import check
-from gen3d_tools.checkpoints.native import CONFIG_NAME, open_tensors, read_json
+from gen3d_tools.checkpoints.native import CONFIG_NAME, open_tensors, read_json, tensors_of
 from gen3d_tools.checkpoints.source import DIFFERENCE_NAME, RESULT_FORMAT
 from gen3d_tools.checkpoints.weight_delta import Difference
 from gen3d_tools.errors import CheckpointError
@@ -125,7 +125,7 @@ def read_result(folder: Path, table: Mapping[str, Any] | None = None) -> StoredR
             raise CheckpointError(f"{path} holds {listed(sorted(found))}, it must hold {listed(sorted(_TENSORS))}")
         if path.stat().st_size > _MAX_BYTES:
             raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {DIFFERENCE_NAME}")
-        tensors = {name: file.get_tensor(name) for name in _TENSORS}
+        tensors = tensors_of(file)
     for name, dtype in _TENSORS.items():
         if tensors[name].dtype != dtype or tensors[name].ndim != (3 if name == "ws" else 1):
             raise CheckpointError(f"{path}: tensor {name} is {list(tensors[name].shape)} of {tensors[name].dtype}")

@@ -12,15 +12,13 @@ from torch import Tensor, nn
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.distributions.named import FixedCamera
-from gen3d_tools.checkpoints.native import check_tensors, write_folder
+from gen3d_tools.checkpoints.native import aligned, check_tensors, write_folder
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.latents import class_index, latent_z, truncate
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.pivot import Pivot
 from gen3d_tools.generators.settings import ModelSettings
-
-_ALIGNMENT = 64  # bytes, of what torch allocates
 
 
 class Generator(nn.Module, ABC):
@@ -309,7 +307,7 @@ class Generator(nn.Module, ABC):
             CheckpointError: A tensor is missing, surplus or wrongly shaped.
         """
         check_tensors(tensors, self.state_dict(), where)
-        self.load_state_dict({name: _aligned(tensor) for name, tensor in tensors.items()}, assign=True)
+        self.load_state_dict({name: aligned(tensor) for name, tensor in tensors.items()}, assign=True)
 
     def save(
         self,
@@ -329,9 +327,3 @@ class Generator(nn.Module, ABC):
         """
         config = {"family": self.family, "network": self.config.to_dict(), **self.settings.to_dict()}
         write_folder(Path(folder), config, self.state_dict(), card=card, dtype=dtype, overwrite=overwrite)
-
-
-def _aligned(tensor: Tensor) -> Tensor:
-    """The tensor where torch would have put it: read from a file it lies anywhere, and sums depend on where it lies."""
-    anywhere = tensor.device.type == "cpu" and tensor.data_ptr() % _ALIGNMENT != 0
-    return tensor.clone() if anywhere else tensor

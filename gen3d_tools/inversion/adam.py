@@ -23,15 +23,16 @@ class Adam:
     """
 
     def __init__(self, *groups: tuple[Sequence[Tensor], float], betas: tuple[float, float] = (0.9, 0.999)) -> None:
-        self.groups, self.betas = [(list(tensors), peak) for tensors, peak in groups], betas
-        self.state: list[dict[str, Tensor]] = [{} for tensors, _ in groups for _ in tensors]
-        """Of each tensor that has had a gradient: the steps taken, and its moments."""
+        self.betas = betas
+        self.groups: list[tuple[list[tuple[Tensor, dict[str, Tensor]]], float]] = [
+            ([(tensor, {}) for tensor in tensors], peak) for tensors, peak in groups
+        ]
+        """Each tensor with its state, once it has had a gradient: the steps taken, and its moments."""
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for tensors, _ in self.groups:
-            for tensor in tensors:
-                tensor.grad = None
+        for tensor, _ in self._pairs():
+            tensor.grad = None
 
     @torch.no_grad()
     def step(self, share: float = 1.0) -> None:
@@ -40,9 +41,8 @@ class Adam:
         Args:
             share: Of the largest learning rates, 0 to 1.
         """
-        states = iter(self.state)
-        for tensors, peak in self.groups:
-            told = [(tensor, tensor.grad, state) for tensor, state in zip(tensors, states, strict=False)]
+        for pairs, peak in self.groups:
+            told = [(tensor, tensor.grad, state) for tensor, state in pairs]
             given = [(tensor, grad, _begun(state, tensor)) for tensor, grad, state in told if grad is not None]
             if given:
                 adam(
@@ -64,7 +64,7 @@ class Adam:
 
     def state_dict(self) -> dict[str, Any]:
         """Give copies of all that the next step depends on, in the form of `torch.optim.Adam`."""
-        copies = [{name: value.clone() for name, value in state.items()} for state in self.state]
+        copies = [{name: value.clone() for name, value in state.items()} for _, state in self._pairs()]
         return {"state": {index: state for index, state in enumerate(copies) if state}}
 
     def load_state_dict(self, stored: dict[str, Any]) -> None:
@@ -73,16 +73,20 @@ class Adam:
         Raises:
             ValueError: It is the state of other tensors.
         """
-        tensors = [tensor for tensors, _ in self.groups for tensor in tensors]
+        pairs = self._pairs()
         for index, values in stored["state"].items():
-            fits = index in range(len(tensors)) and set(values) == {"step", *_MOMENTS}
-            if not fits or any(values[name].shape != tensors[index].shape for name in _MOMENTS):
+            fits = index in range(len(pairs)) and set(values) == {"step", *_MOMENTS}
+            if not fits or any(values[name].shape != pairs[index][0].shape for name in _MOMENTS):
                 raise ValueError(f"the optimiser's state {index} is not one of these tensors")
-        for index, (tensor, state) in enumerate(zip(tensors, self.state, strict=True)):
+        for index, (tensor, state) in enumerate(pairs):
             state.clear()
             for name, value in stored["state"].get(index, {}).items():
                 there = tensor.detach() if name in _MOMENTS else torch.empty((), device=tensor.device)
                 state[name] = torch.empty_like(there).copy_(value)
+
+    def _pairs(self) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        """All tensors with their states, group after group."""
+        return [pair for pairs, _ in self.groups for pair in pairs]
 
 
 def _begun(state: dict[str, Tensor], tensor: Tensor) -> dict[str, Tensor]:

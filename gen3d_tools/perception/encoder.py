@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gen3d_tools.checkpoints.configs.strict_json import parse_json
-from gen3d_tools.checkpoints.native import ENCODER_NAME, check_tensors, open_tensors
+from gen3d_tools.checkpoints.native import ENCODER_NAME, check_tensors, open_tensors, tensors_of
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.network_config import NetworkConfig
@@ -212,7 +212,7 @@ def load_encoder(model: str | Path) -> PhotoEncoder | None:
         return None
     with open_tensors(path) as file:
         metadata = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = tensors_of(file)
     config = _read_config(metadata, str(path))
     _check_model(config, model_config(source), str(path))
     with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
-from gen3d_tools.checkpoints.native import read_layout
+from gen3d_tools.checkpoints.native import open_tensors, read_layout, tensors_of
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.loading import choose_device, load_generator
 from tests.support.model_folders import edit_config
@@ -186,3 +186,14 @@ def test_layout_names_a_precision_that_is_not_ours(folder):
 
 def test_a_device_may_be_written_in_capitals():
     assert choose_device("CPU") == torch.device("cpu")
+
+
+def test_tensors_that_are_read_lie_where_torch_would_have_put_them(tmp_path):
+    written = {"a": torch.arange(3.0), "b": torch.arange(5), "c": torch.arange(7.0).half(), "d": torch.ones(2, 3)}
+    path = tmp_path / "some.safetensors"
+    path.write_bytes(save(written))
+    with open_tensors(path) as file:
+        assert any(file.get_tensor(name).data_ptr() % 64 for name in written)  # a file packs them
+        read = tensors_of(file)
+    assert {name: one.data_ptr() % 64 for name, one in read.items()} == dict.fromkeys(written, 0)
+    assert all(torch.equal(read[name], one) for name, one in written.items())

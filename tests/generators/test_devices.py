@@ -115,7 +115,8 @@ def test_both_stages_of_an_inversion_run_and_go_on_there(name, device):
         states = stage.optimizer.state_dict()["state"].items()
         at_rest = {index: {name: on_cpu(value) for name, value in state.items()} for index, state in states}
         stage.optimizer.load_state_dict({"state": at_rest})
-        assert all(value.device == device for state in stage.optimizer.state for value in state.values())
+        found = stage.optimizer.state_dict()["state"].values()
+        assert all(value.device == device for state in found for value in state.values())
         stage.step()
     assert one.ws().device == two.tuned().device == device
     assert all(loss == loss for loss in one.losses + two.losses)

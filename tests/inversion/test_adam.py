@@ -83,5 +83,5 @@ def test_moments_lie_in_memory_as_their_tensors_do():
     optimizer = Adam(([kernel], 0.1))
     optimizer.load_state_dict({"state": {0: moments}})
     for name in ("exp_avg", "exp_avg_sq"):
-        assert optimizer.state[0][name].stride() == kernel.stride()
-        assert torch.equal(optimizer.state[0][name], moments[name])
+        assert optimizer.state_dict()["state"][0][name].stride() == kernel.stride()
+        assert torch.equal(optimizer.state_dict()["state"][0][name], moments[name])

@@ -16,7 +16,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from gen3d_tools.checkpoints.native import open_tensors
+from gen3d_tools.checkpoints.native import open_tensors, tensors_of
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, shorten
 from gen3d_tools.inversion.progress import State
@@ -123,7 +123,7 @@ def _unpack(path: Path) -> tuple[State, dict[str, Any]]:
     try:
         with open_tensors(path) as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = tensors_of(file)
     except CheckpointError as error:
         raise CheckpointError(f"{path} is broken; leave {option('resume')} out to start afresh") from error
     try:

@@ -71,6 +71,21 @@ def activate(u, activation):  # type: ignore[no-untyped-def]
             u[h] = leaky_relu(u[h])
 
 
+@compiled(no_cpython_wrapper=True)
+def activate_all(units, activation):  # type: ignore[no-untyped-def]
+    """Apply the hidden activation to many units, [n, H] and contiguous, in place."""
+    u = units.reshape(-1)
+    if activation == SOFTPLUS:
+        for h in range(len(u)):
+            u[h] = softplus(u[h])
+    elif activation == SILU:
+        for h in range(len(u)):
+            u[h] = silu(u[h])
+    else:
+        for h in range(len(u)):
+            u[h] = leaky_relu(u[h])
+
+
 @compiled(forceinline=True)
 def _around(net, x, y, z, k):  # type: ignore[no-untyped-def]
     """Rows of the four texels around a point's projection on plane k, and their weights: zeros outside."""

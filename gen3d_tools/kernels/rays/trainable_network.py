@@ -18,10 +18,8 @@ from gen3d_tools.kernels.compiling.compiled import (
     fast_exp_below_0,
     leaky_relu,
     log_of_1_and,
-    silu,
-    softplus,
 )
-from gen3d_tools.kernels.network.evaluate import WIDTH, filled
+from gen3d_tools.kernels.network.evaluate import WIDTH, activate_all, filled
 from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SILU, SOFTPLUS, HiddenActivation
 from gen3d_tools.kernels.network.products import LANE, add_product, linear, multiply
 
@@ -188,23 +186,8 @@ def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
 
 
 @compiled(no_cpython_wrapper=True)
-def _activate(units, activation):  # type: ignore[no-untyped-def]
-    """Apply the hidden activation, in place."""
-    row = units.reshape(-1)
-    if activation == SILU:
-        for h in range(len(row)):
-            row[h] = silu(row[h])
-    elif activation == SOFTPLUS:
-        for h in range(len(row)):
-            row[h] = softplus(row[h])
-    else:
-        for h in range(len(row)):
-            row[h] = leaky_relu(row[h])
-
-
-@compiled(no_cpython_wrapper=True)
 def _activate_with_slopes(units, slopes, activation):  # type: ignore[no-untyped-def]
-    """Do what `_activate` does, and keep the activation's slope."""
+    """Do what `activate_all` does, and keep the activation's slope."""
     row, slope = units.reshape(-1), slopes.reshape(-1)
     if activation == SILU:
         for h in range(len(row)):
@@ -243,10 +226,10 @@ def raw_densities(net, points, count, raw, workspace):  # type: ignore[no-untype
         rows = min(BATCH, count - first)
         look_up(net, points[first : first + BATCH], rows, features)
         linear(features, net.first, net.first_bias, units)
-        _activate(units, net.activation)
+        activate_all(units, net.activation)
         for layer in range(len(net.deeper)):
             linear(units, net.deeper[layer], net.deeper_bias[layer], others)
-            _activate(others, net.activation)
+            activate_all(others, net.activation)
             units, others = others, units
         for p in range(rows):
             total = f32(0)

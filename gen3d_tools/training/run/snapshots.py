@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gen3d_tools.checkpoints.native import open_tensors
+from gen3d_tools.checkpoints.native import open_tensors, tensors_of
 from gen3d_tools.errors import CheckpointError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.training.run.trainer import Trainer
@@ -111,7 +111,7 @@ def read_networks(folder: Path) -> dict[str, dict[str, Tensor]]:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     with open_tensors(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors_of(file)
 
 
 def _named(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
