@@ -154,6 +154,7 @@ def test_solid_strangers_can_be_seen_and_vary_with_their_latent(data):
     assert (alpha[0] != alpha[1]).any()
 
 
+@pytest.mark.slow
 def test_pictures_survive_an_interruption(data, tmp_path):
     pool = data.Pool(tmp_path, chunk=2, shard=4)
     for _ in range(3):

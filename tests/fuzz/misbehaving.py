@@ -60,7 +60,7 @@ def read(folder: Path) -> object:
         case "wait":
             time.sleep(100)
         case "eat":
-            return len(b"\x01" * (200 << 20))
+            return len(b"\x01" * (64 << 20))
         case "claim":
             return bytearray(64 << 30)
         case "crash":
@@ -96,6 +96,6 @@ FORMATS = [
         read=read,
         extra=deeds,
         seconds=0.2,
-        memory=100 << 20,
+        memory=20 << 20,
     )
 ]

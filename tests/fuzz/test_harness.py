@@ -23,7 +23,7 @@ EXPECTED = {
     "colour": r"message of 19 letters: 'a \x1b[31mred",
     "spin": "more than 0.2 s of processor time",
     "wait": "silent for 8 s",
-    "eat": "MiB of memory, 100 are allowed",
+    "eat": "MiB of memory, 20 are allowed",
     "claim": "MemoryError",
     "crash": "killed by SIGSEGV",
     "leave": "left with exit code 0",

@@ -271,6 +271,7 @@ def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
     assert asked.for_pivot(12.0).steps == asked.steps
 
 
+@pytest.mark.slow
 def test_a_photo_far_from_the_generator_is_tuned_to_with_more_and_larger_steps(tiny_generator):
     settings = QUICK.changed(steps1=1, steps2=2, far_stretch=2.5, near_psnr=90.0, far_psnr=90.0, stop2_psnr=0.0)
     reports = []

@@ -27,6 +27,7 @@ def layer_case(batch: int, side: int, *, doubles: bool, noise: bool, clamp: floa
     return layer, tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("doubles", [False, True])
 @pytest.mark.parametrize("by_channel", [False, True])  # as on processors with AVX2
