@@ -66,8 +66,8 @@ class Artists:
 
 
 @lru_cache(maxsize=60)
-def _model(path: Path) -> Model:
-    return Model.read(path)
+def _model(entry: Entry) -> Model:
+    return entry.read()
 
 
 def artist_layers(entry: Entry, cameras: Sequence[Camera], size: int, generator: torch.Generator) -> Layers:
@@ -79,7 +79,7 @@ def artist_layers(entry: Entry, cameras: Sequence[Camera], size: int, generator:
         size: Side of the pictures, pixels.
         generator: Source of randomness.
     """
-    pictures = [_layers(_stretched(_model(entry.path), generator), camera, size, generator) for camera in cameras]
+    pictures = [_layers(_stretched(_model(entry), generator), camera, size, generator) for camera in cameras]
     albedo, normal, alpha = (torch.stack(column) for column in zip(*pictures, strict=True))
     full = torch.full_like(alpha, 255)
     view = torch.stack([F.normalize(camera.cam2world.reshape(4, 4)[:3, 3], dim=0) for camera in cameras])

@@ -5,6 +5,7 @@ sweethome3d-furniture brings five; KatorLegaz (CC-BY 3.0), BlendSwap-CC-0 and Bl
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 import trimesh
 from jaxtyping import Bool, Float, Int
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,6 +38,8 @@ REACH = 0.46  # of a model's farthest point from its middle, world units: whole 
 SUN = (0.4, 0.75, 0.55)
 SUN_SHARE, SKY_SHARE, GROUND_SHARE = 0.65, 0.45, 0.2  # of the light on a face that is turned to it
 GREY = 0.7
+RIM = 0.02  # of the corners of a mug, the highest: they lie around its axis
+FAR = 0.9  # of the way from there to the farthest corner, horizontally: what is farther may be a handle
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Entry:
     def held_out(self) -> bool:
         """A third of the models is for judging alone."""
         return hashlib.sha256(f"{self.set_name}/{self.number}".encode()).digest()[0] % 3 == 0
+
+    def read(self) -> "Model":
+        """Read the model, turned as the generator's things of its class are: the handle of a mug points to +x."""
+        model = Model.read(self.path)
+        return model.with_handle_at_x() if self.class_name == "mug" else model
 
 
 def read_set(folder: Path, classes: Mapping[str, tuple[str, str]] = CLASSES) -> list[Entry]:
@@ -95,11 +104,20 @@ class Model:
             uvs.append(np.zeros((len(faces), 3, 2)) if texture is None else texture.uv[faces] % 1.0)
             parts.append(np.full(len(faces), len(looks)))
             looks.append(_color(mesh) if texture is None else texture.picture)
-        every = np.concatenate(corners)
-        low, high = every.min((0, 1)), every.max((0, 1))
-        placed = every - (low + high) / 2
-        placed *= REACH / np.linalg.norm(placed, axis=-1).max()
+        placed = _placed(np.concatenate(corners))
         return Model(placed, np.concatenate(normals), np.concatenate(uvs), np.concatenate(parts), looks)
+
+    def with_handle_at_x(self) -> "Model":
+        """The same, turned about the vertical so that what sticks out points to +x; as it is where nothing does."""
+        every = self.corners.reshape(-1, 3)
+        top = every[every[:, 1] >= np.quantile(every[:, 1], 1 - RIM)]
+        out = (every - (top.min(0) + top.max(0)) / 2)[:, [0, 2]]
+        away = np.linalg.norm(out, axis=1)
+        x, z = (out[away > FAR * away.max()] / away.max()).mean(0)
+        if math.hypot(x, z) < FAR / 2:  # all around
+            return self
+        turn = Rotation.from_rotvec([0, math.atan2(z, x), 0]).as_matrix()
+        return Model(_placed(self.corners @ turn.T), self.normals @ turn.T, self.uv, self.part, self.looks)
 
     def draw(
         self, camera: Camera, size: int, *, samples: int = 3, lit: bool = True
@@ -160,6 +178,12 @@ class Model:
             look, mine = self.looks[index], part == index
             albedo[mine] = look if look.ndim == 1 else sample_texture(look, uv[mine])
         return albedo
+
+
+def _placed(corners: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray, "faces 3 3"]:
+    """Bring the middle of the bounding box to the origin, and the farthest corner to where it is to be."""
+    placed: np.ndarray = corners - (corners.min((0, 1)) + corners.max((0, 1))) / 2
+    return placed * (REACH / np.linalg.norm(placed, axis=-1).max())
 
 
 def _color(mesh: trimesh.Trimesh) -> Float[np.ndarray, "3"]:

@@ -31,6 +31,7 @@ SIZE = 128
 RADIUS, FOV_Y_DEG = 2.7, 20.0
 TOLERANCE_DEG = 20.0
 SAME_DEG = 4.0  # a turn that is hardly seen: what changes a picture less looks the same
+STEP_DEG = 5.0  # from one turn that is tried to the next
 TURNS_DEG = (-60.0, -30.0, 30.0, 60.0, 180.0)  # of the novel views
 SHOWN = ("photo", "rebuilt", "turned 60, true", "rebuilt", "turned 180, true", "rebuilt")
 _SHOWN_TURNS = (3, 4)
@@ -49,34 +50,39 @@ def silhouette_iou(first: Float[Tensor, "1 n n"], second: Float[Tensor, "1 n n"]
     return float((a & b).sum() / (a | b).sum().clamp_min(1))
 
 
-def direction_right(model: Model, entry: Entry, yaw_deg: float) -> bool:
-    """Whether a direction is right modulo the symmetry of the model.
+def same_turns(model: Model, entry: Entry) -> Float[np.ndarray, " turns"]:
+    """Turns of the model's symmetry, degrees; 0 is among them.
 
-    It is where it lies within 20 degrees, or where the model (without its light) looks from there as much like the
-    photo as from 4 degrees beside the truth.
+    From there it looks (without its light) as much like the photo as from 4 degrees beside the truth.
     """
-    true = float(camera_of(entry).spherical()[0])
-    gap = (yaw_deg - true + 180) % 360 - 180
-    if abs(gap) <= TOLERANCE_DEG:
-        return True
     photo = model.draw(camera_of(entry), 64, lit=False)[0]
-    turns = (gap, -SAME_DEG, SAME_DEG)
-    error = [float((model.draw(camera_of(entry, turn), 64, lit=False)[0] - photo).square().mean()) for turn in turns]
-    return error[0] <= max(error[1:])
+
+    def error(turn_deg: float) -> float:
+        return float((model.draw(camera_of(entry, turn_deg), 64, lit=False)[0] - photo).square().mean())
+
+    allowed = max(error(-SAME_DEG), error(SAME_DEG))
+    return np.array([turn for turn in np.arange(0.0, 360.0, STEP_DEG) if error(turn) <= allowed])
+
+
+def direction_right(entry: Entry, turns_deg: Float[np.ndarray, " turns"], yaw_deg: float) -> bool:
+    """Whether a direction is right modulo the symmetry of the model: within 20 degrees of one that looks the same."""
+    gap = yaw_deg - float(camera_of(entry).spherical()[0]) - turns_deg
+    return bool((np.abs((gap + 180) % 360 - 180) <= TOLERANCE_DEG).any())
 
 
 def judge(
     entry: Entry, options: argparse.Namespace, generator: g3.Generator, encoder: PhotoEncoder
 ) -> dict[str, object]:
     """Score one model; the line of the log."""
-    model = Model.read(entry.path)
+    model = entry.read()
+    turns_deg = same_turns(model, entry)
     photo = model.draw(camera_of(entry), SIZE)[0]
     answer = encoder(photo[None])
     row: dict[str, object] = {"set": entry.set_name, "number": entry.number, "name": entry.name}
     row |= {"true_class": entry.class_name, "held_out": entry.held_out}
     row["encoder"] = {
         "class": generator.class_names[int(answer.class_index)],
-        "yaw_right": direction_right(model, entry, float(answer.yaw_deg)),
+        "yaw_right": direction_right(entry, turns_deg, float(answer.yaw_deg)),
         "familiarity": float(answer.familiarity),
     }
     if not options.invert:
@@ -96,7 +102,7 @@ def judge(
     error = float((found[0].rgb.cpu() - photo).square().mean())
     row["inversion"] = {
         "class": result.class_name,
-        "yaw_right": direction_right(model, entry, yaw),
+        "yaw_right": direction_right(entry, turns_deg, yaw),
         "input_iou": ious[0],
         "input_psnr": -10 * math.log10(max(error, 1e-12)),
         "novel_iou": float(np.mean(ious[1:])),

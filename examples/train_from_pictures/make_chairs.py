@@ -55,7 +55,7 @@ def make(folder: Path, sets: Path, views: int, resolution: int, seed: int) -> in
     (folder / CLASS).mkdir(parents=True, exist_ok=True)
     names = []
     for entry in chairs_in(sets):
-        model = Model.read(entry.path)
+        model = entry.read()
         cameras = draw_poses(views, generator, bell=True).camera()
         for camera in (cameras[index] for index in range(views)):
             picture, coverage, distance = drawn(model, camera, resolution)
