@@ -1,6 +1,7 @@
 """The work of an inversion, in its order, and what it is made of.
 
 * `search`: class and camera, when nobody named them.
+* `mirror`: what a mirrored photo tells of things that are their own mirror image.
 * `stage_one`: the latent and the camera that come closest to the photo.
 * `stage_two`: the generator's weights, tuned around the fixed latent.
 * `objective`: distance of a field's picture from a photo: pixels, structure, silhouette, features.

@@ -19,6 +19,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, map_z
+from gen3d_tools.inversion.stages.mirror import mirror_axis, with_mirrored
 from gen3d_tools.inversion.stages.objective import Objective, Target
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.perception.encoder import PhotoEncoder
@@ -136,6 +137,10 @@ class Search:
             self.priors[label] = latent_prior(self.generator, label, samples, self.camera_cond)
         return self.priors[label]
 
+    def _mirror_axis(self, label: int | None) -> int | None:
+        """Tell in which plane the typical object of a class is its own mirror image, if in one."""
+        return mirror_axis(self.generator.fields(self.generator.same_ws(self.prior(label).start))[0])
+
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:
         """Find the camera of another photo of an object that has been found."""
         starts = self.candidates(photo, [found.class_index], None)
@@ -165,11 +170,15 @@ class Search:
     ) -> list[Candidate]:
         """What the encoder makes of a photo, if it shows this class."""
         assumed = None if label is None else torch.tensor([label], device=self.generator.device)
-        prediction = encoder(photo.rgb[None].to(self.generator.device), assumed)
+        picture = photo.rgb[None].to(self.generator.device)
+        prediction = encoder(picture, assumed)
         w, *nearby = map_z(self.generator, self._around(prediction.z), label)[:, : len(self.prior(label).start)]
         others = torch.stack(nearby) if nearby else None
         if camera is not None:
             return [Candidate(label, w, camera, chance, nearby=others)]
+        axis = self._mirror_axis(label)
+        if axis is not None:
+            prediction = with_mirrored(prediction, encoder(picture.flip(-1), assumed), axis)
         yaws, shares = prediction.yaw_modes(_MODES)
         modes = zip(yaws[0].tolist(), shares[0].tolist(), strict=True)
         likely = [(yaw, share) for index, (yaw, share) in enumerate(modes) if index == 0 or share > _LIKELY]
