@@ -147,6 +147,7 @@ class FarSettings(_Checked):
     locality_weight: float = 0.5
     growth_weight: float = 0.2
     recolor: float = 1.0
+    mirror_weight: float = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +169,7 @@ class StageTwoSettings(_Checked):
     locality: LocalitySettings = LocalitySettings()
     growth_weight: float = 0.0  # of what the mask shows and the object lacks; not in the published loss
     recolor: float = 0.0  # how far the locality's colours go from the pivot's, 0, to the photo's, 1
+    mirror_weight: float = 0.0  # of the photo's silhouette in a mirror; not in the published loss
     far: FarSettings = FarSettings()
 
     def __post_init__(self) -> None:
@@ -237,6 +239,7 @@ class InversionSettings(_Checked):
             locality_weight=between(two.locality.weight, min(two.locality.weight, far.locality_weight)),
             growth=between(two.growth_weight, max(two.growth_weight, far.growth_weight)),
             recolor=between(two.recolor, max(two.recolor, far.recolor)),
+            mirror=between(two.mirror_weight, max(two.mirror_weight, far.mirror_weight)),
         )
 
     def changed(self, **values: Any) -> "InversionSettings":
@@ -283,12 +286,13 @@ def _from_table(kind: type[Any], values: Mapping[str, Any]) -> Any:
     )
 
 
-_THEN: dict[str, float] = {"nearby": 0, "search_nearby": 0, "beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0}
+_THEN = dict.fromkeys(("nearby", "search_nearby", "mirror_weight", "far_mirror"), 0.0)
+_THEN |= {"beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0}
 """What was so where a table lacks it, other than by default."""
 
 _LATER = frozenset(_THEN) | frozenset(
-    {"conditioning", "tune", "far", "growth_weight", "growth", "recolor", "near_psnr", "far_psnr"}
-    | {f"far_{name}" for name in ("stretch", "lr", "locality", "growth", "recolor")}
+    {"conditioning", "tune", "far", "growth_weight", "growth", "recolor", "mirror", "near_psnr", "far_psnr"}
+    | {f"far_{name}" for name in ("stretch", "lr", "locality", "growth", "recolor", "mirror")}
 )
 """Settings that tables of older versions lack; they have their defaults there, or what `_THEN` says."""
 
@@ -328,6 +332,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "tune": ("stage_two", "tune"),
     "growth": ("stage_two", "growth_weight"),
     "recolor": ("stage_two", "recolor"),
+    "mirror": ("stage_two", "mirror_weight"),
     "stop2_perceptual": ("stage_two", "stop_perceptual"),
     "stop2_psnr": ("stage_two", "stop_psnr"),
     **{f"locality_{name}": (*_LOCALITY, name) for name in ("weight", "points", "alpha", "psi", "samples", "interval")},
@@ -336,7 +341,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "locality_perceptual": (*_LOCALITY, "perceptual_weight"),
     **{name: (*_FAR, name) for name in ("near_psnr", "far_psnr")},
     **{f"far_{name}": (*_FAR, name) for name in ("stretch", "lr", "recolor")},
-    **{f"far_{name}": (*_FAR, f"{name}_weight") for name in ("locality", "growth")},
+    **{f"far_{name}": (*_FAR, f"{name}_weight") for name in ("locality", "growth", "mirror")},
     **{one.name: ("distance", one.name) for one in fields(DistanceSettings)},
     **{one.name: ("rendering", one.name) for one in fields(RenderBudget)},
 }

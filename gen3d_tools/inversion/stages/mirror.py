@@ -1,32 +1,71 @@
 """What a mirror tells: of a thing that is its own mirror image, a mirrored photo is a photo from another side.
 
-Chairs, cars and mugs have one such plane, and a photo in a mirror shows the same chair from the other side of it: the
-encoder is asked about both. Round things look the same in every mirror: what tells where they are seen from is the
-light, and that is not the mirror's.
+Chairs, cars and mugs are their own image in one plane, and a photo in a mirror shows the same chair from the other side
+of it. The encoder is asked about both photos; and where the pivot is far from the photo, so that the generator knows
+little of the far side, stage two tunes to the silhouettes of both. (Wu et al., "Unsupervised learning of probably
+symmetric deformable 3D objects from images in the wild", CVPR 2020, learn from such pairs.)
+
+Round things look the same in many mirrors: what tells where they are seen from is the light, and that is not the
+mirror's. So the encoder is not asked twice about them.
 """
 
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.inversion.stages.objective import Objective
 from gen3d_tools.perception.prediction import Prediction
+from gen3d_tools.rendering.differentiable import sample_pixels
 
 _LATTICE = 32  # points along each side of the box
 _SAME, _OTHER = 0.97, 0.95  # overlaps of objects that are their own mirror image, and at most of those that are not
 _ACROSS = (0, 2)  # axes across which the vertical planes through the middle mirror: x and z
+_RAYS = 0.5  # of those of the photo itself
+
+
+class MirroredSilhouettes:
+    """How far an object's silhouettes are from those of the photos in a mirror.
+
+    Only silhouettes: light is not mirrored.
+
+    Args:
+        objective: Has the photos, and how finely fields are looked at; photos without a mask say nothing.
+        cameras: One per photo.
+        axis: Across which the mirror is, see `mirror_axis`.
+    """
+
+    def __init__(self, objective: Objective, cameras: Camera, axis: int) -> None:
+        self.objective, self.rays = objective, max(1, round(_RAYS * objective.rays))
+        pairs = zip(mirrored_camera(cameras, axis), objective.targets, strict=True)
+        self.seen = [(camera, one.mask.flip(-1)) for camera, one in pairs if one.mask is not None]
+
+    def __call__(self, field: RadianceField, generator: torch.Generator) -> Tensor:
+        """Mean absolute difference of opacity and mask, 0 where there is no mask; the generator chooses the rays."""
+        gaps = [self._gap(field, camera, mask, generator) for camera, mask in self.seen]
+        return torch.stack(gaps).mean() if gaps else torch.zeros((), device=field.device)
+
+    def _gap(
+        self, field: RadianceField, camera: Camera, mask: Float[Tensor, "1 n n"], generator: torch.Generator
+    ) -> Tensor:
+        (rows, columns), pixels = sample_pixels(mask.shape[-1], self.rays, field, generator)
+        opacity = self.objective.look(field, camera, pixels, generator).opacity
+        return (opacity - mask[:, rows][:, :, columns]).abs().mean()
 
 
 @torch.no_grad()
-def mirror_axis(field: RadianceField) -> int | None:
-    """Find the one vertical plane in which an object is its own mirror image.
+def mirror_axis(field: RadianceField, *, only: bool) -> int | None:
+    """Find a vertical plane in which an object is its own mirror image.
 
     Args:
         field: The object.
+        only: None also if it is so in both: such things are round or square.
 
     Returns:
-        The axis across that plane, 0 (left and right change places) or 2 (front and back); None if there is none, or
-        both are: such things are round or square.
+        The axis across that plane, 0 (left and right change places) or 2 (front and back); None if there is none.
     """
     if not field.bounded:
         return None
@@ -37,7 +76,24 @@ def mirror_axis(field: RadianceField) -> int | None:
         return None
     overlaps = {axis: float((solid & solid.flip(axis)).sum() / (solid | solid.flip(axis)).sum()) for axis in _ACROSS}
     best, other = sorted(_ACROSS, key=lambda axis: -overlaps[axis])
-    return best if overlaps[best] >= _SAME and overlaps[other] <= _OTHER else None
+    if overlaps[best] < _SAME or (only and overlaps[other] > _OTHER):
+        return None
+    return best
+
+
+def mirrored_camera(camera: Camera, axis: int) -> Camera:
+    """Give the camera that sees the mirror image of the world as `camera` sees the world, left and right exchanged.
+
+    Args:
+        camera: One or a batch.
+        axis: World axis across the mirror, which contains the origin.
+    """
+    pose, lens = camera.cam2world.clone(), camera.intrinsics.clone()
+    pose[..., axis, :] *= -1
+    pose[..., :, 0] *= -1
+    lens[..., 0, 1] *= -1
+    lens[..., 0, 2] = 1 - lens[..., 0, 2]
+    return Camera(pose, lens)
 
 
 def with_mirrored(seen: Prediction, mirrored: Prediction, axis: int) -> Prediction:

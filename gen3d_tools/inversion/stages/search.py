@@ -138,8 +138,9 @@ class Search:
         return self.priors[label]
 
     def _mirror_axis(self, label: int | None) -> int | None:
-        """Tell in which plane the typical object of a class is its own mirror image, if in one."""
-        return mirror_axis(self.generator.fields(self.generator.same_ws(self.prior(label).start))[0])
+        """Tell in which plane the typical object of a class is its own mirror image, if in just one."""
+        typical = self.generator.fields(self.generator.same_ws(self.prior(label).start))[0]
+        return mirror_axis(typical, only=True)
 
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:
         """Find the camera of another photo of an object that has been found."""
