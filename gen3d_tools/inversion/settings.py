@@ -147,7 +147,7 @@ class FarSettings(_Checked):
     locality_weight: float = 0.5
     growth_weight: float = 0.2
     recolor: float = 1.0
-    mirror_weight: float = 0.9
+    mirror_weight: float = 1.8
 
 
 @dataclass(frozen=True, kw_only=True)
