@@ -153,7 +153,7 @@ def run_one(
         path = Path(folder) / "photo.png"
         write_image(path, photo)
         wall, processor = time.perf_counter(), time.process_time()
-        result = invert(generator, path, settings=options.preset)
+        result = invert(generator, path, settings=options.preset, background="border")  # white, and nothing else
         row |= {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - processor}
     row["inversion"], pictures = judge_inversion(subject, photo, result)
     for index, picture in enumerate(pictures):
