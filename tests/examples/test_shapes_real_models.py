@@ -40,6 +40,7 @@ def test_a_model_is_drawn_in_its_colours_with_its_front_towards_z(real_models, f
     assert 0.3 < float(lit[0]) < 1
 
 
+@pytest.mark.slow
 def test_a_direction_is_right_within_twenty_degrees_of_where_the_model_looks_the_same(real_models, furniture_set):
     chair, lamp = real_models.read_set(furniture_set)
     for entry, turned_round in ((chair, False), (lamp, True)):
@@ -86,6 +87,7 @@ def test_the_handle_of_a_mug_is_turned_to_x_and_a_cup_stays(real_models, furnitu
             assert farthest[:, 2].sum() == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_log_is_gone_on_with_and_becomes_a_table(real_models, furniture_set, tmp_path, capsys):
     out = tmp_path / "out"
     for _ in range(2):
