@@ -20,7 +20,7 @@ from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import InversionSettings, preset
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior
-from gen3d_tools.inversion.stages.mirror import mirror_axis
+from gen3d_tools.inversion.stages.mirror import mirror_axis_of_class
 from gen3d_tools.inversion.stages.objective import Objective, target_of
 from gen3d_tools.inversion.stages.search import Candidate, Search, picture_side
 from gen3d_tools.inversion.stages.stage_one import StageOne
@@ -181,6 +181,9 @@ class Inversion:
             one = self.first_stage()
             self._pivot_scores = self._scores_of(one)
             settings, label = self.settings.for_pivot(self._pivot_scores["psnr"]), self.find_start().class_index
+            mirror = None
+            if settings.stage_two.mirror_weight:
+                mirror = mirror_axis_of_class(self.generator, self._prior(label).start, only=False)
             self.two = StageTwo(
                 self.generator,
                 one.ws(),
@@ -188,7 +191,7 @@ class Inversion:
                 self._objective(one.ws(), self.settings.stage_two.rays),
                 settings,
                 label,
-                self._mirror_axis(label) if settings.stage_two.mirror_weight else None,
+                mirror,
             )
             self._save()
         return self.two
@@ -280,12 +283,6 @@ class Inversion:
 
     def _prior(self, label: int | None) -> LatentPrior:
         return latent_prior(self.generator, label, self.settings.stage_one.w_samples, self.camera_cond)
-
-    @torch.no_grad()
-    def _mirror_axis(self, label: int | None) -> int | None:
-        """Tell in which plane the typical object of a class is its own mirror image."""
-        typical = self.generator.fields(self.generator.same_ws(self._prior(label).start))[0]
-        return mirror_axis(typical, only=False)
 
     def _objective(self, ws: Float[Tensor, "1 num_ws w_dim"], rays: int) -> Objective:
         assert self.cameras is not None

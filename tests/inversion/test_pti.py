@@ -8,6 +8,7 @@ import torch
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.settings import config_for
+from gen3d_tools.inversion import pti
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
@@ -269,6 +270,17 @@ def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
     assert preset("best").for_pivot(12.0).stage_two.steps == preset("best").stage_two.steps
     asked = usual.with_steps(22)
     assert asked.for_pivot(12.0).steps == asked.steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("near_psnr", "axis", "mirrored"), [(90.0, 2, True), (90.0, None, False), (0.0, 2, False)])
+def test_a_photo_far_from_the_generator_is_looked_at_in_a_mirror_if_its_class_has_one(
+    tiny_generator, monkeypatch, near_psnr, axis, mirrored
+):
+    monkeypatch.setattr(pti, "mirror_axis_of_class", lambda generator, start, only: axis)
+    settings = QUICK.changed(steps1=1, steps2=1, near_psnr=near_psnr, far_psnr=near_psnr)
+    work = Inversion(tiny_generator, [_photo(tiny_generator)], settings=settings)
+    assert (work.second_stage().mirrored is not None) == mirrored
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.stages.objective import Objective
 from gen3d_tools.perception.prediction import Prediction
 from gen3d_tools.rendering.differentiable import sample_pixels
@@ -54,6 +55,18 @@ class MirroredSilhouettes:
         (rows, columns), pixels = sample_pixels(mask.shape[-1], self.rays, field, generator)
         opacity = self.objective.look(field, camera, pixels, generator).opacity
         return (opacity - mask[:, rows][:, :, columns]).abs().mean()
+
+
+@torch.no_grad()
+def mirror_axis_of_class(generator: Generator, start: Float[Tensor, "rows w_dim"], *, only: bool) -> int | None:
+    """Find a vertical plane in which the typical object of a class is its own mirror image; see `mirror_axis`.
+
+    Args:
+        generator: Of the class.
+        start: The mean of its latents, see `LatentPrior.start`.
+        only: None also if it is so in both.
+    """
+    return mirror_axis(generator.fields(generator.same_ws(start))[0], only=only)
 
 
 @torch.no_grad()

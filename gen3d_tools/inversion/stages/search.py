@@ -19,7 +19,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, map_z
-from gen3d_tools.inversion.stages.mirror import mirror_axis, with_mirrored
+from gen3d_tools.inversion.stages.mirror import mirror_axis_of_class, with_mirrored
 from gen3d_tools.inversion.stages.objective import Objective, Target
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.perception.encoder import PhotoEncoder
@@ -93,6 +93,7 @@ class Search:
             perceptual_weight=0.0,
         )
         self.priors: dict[int | None, LatentPrior] = {}
+        self.mirrors: dict[int | None, int | None] = {}
         self.done = 0
 
     def find(self, photo: Photo, target: Target, classes: Sequence[int | None], camera: Camera | None) -> Candidate:
@@ -137,10 +138,11 @@ class Search:
             self.priors[label] = latent_prior(self.generator, label, samples, self.camera_cond)
         return self.priors[label]
 
-    def _mirror_axis(self, label: int | None) -> int | None:
-        """Tell in which plane the typical object of a class is its own mirror image, if in just one."""
-        typical = self.generator.fields(self.generator.same_ws(self.prior(label).start))[0]
-        return mirror_axis(typical, only=True)
+    def mirror_axis(self, label: int | None) -> int | None:
+        """Tell in which plane the things of a class are their own mirror images, if in just one; found once."""
+        if label not in self.mirrors:
+            self.mirrors[label] = mirror_axis_of_class(self.generator, self.prior(label).start, only=True)
+        return self.mirrors[label]
 
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:
         """Find the camera of another photo of an object that has been found."""
@@ -177,7 +179,7 @@ class Search:
         others = torch.stack(nearby) if nearby else None
         if camera is not None:
             return [Candidate(label, w, camera, chance, nearby=others)]
-        axis = self._mirror_axis(label)
+        axis = self.mirror_axis(label)
         if axis is not None:
             prediction = with_mirrored(prediction, encoder(picture.flip(-1), assumed), axis)
         yaws, shares = prediction.yaw_modes(_MODES)

@@ -38,7 +38,7 @@ class StageTwo:
         objective: How far pictures are from the photos.
         settings: Everything else; those for this pivot (`InversionSettings.for_pivot`).
         class_index: Class of the object, for latents nearby.
-        mirror: Axis across which its class is its own mirror image, see `mirror_axis`.
+        mirror: Axis across which its class is its own mirror image, see `mirror_axis`; None tunes to no mirrored photo.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class StageTwo:
             total = total + settings.stage_two.locality.weight * self.locality(field, self.random)
         if settings.stage_two.growth_weight:
             total = total + settings.stage_two.growth_weight * self.missing(field, self.random)
-        if self.mirrored is not None and settings.stage_two.mirror_weight:
+        if self.mirrored is not None:
             total = total + settings.stage_two.mirror_weight * self.mirrored(field, self.random)
         if settings.stage_two.locality.image_weight and self.done % max(1, settings.stage_two.locality.interval) == 0:
             total = total + settings.stage_two.locality.image_weight * self._image_locality()

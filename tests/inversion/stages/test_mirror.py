@@ -117,8 +117,8 @@ def test_stage_two_tunes_to_the_mirrored_silhouette_too(tiny_generator):
         objective = _objective(tiny_generator.fields(ws)[0], cameras)
     settings = InversionSettings().changed(steps2=20, stop2_psnr=0.0, locality_points=64, lr2=3e-3)
     found = {}
-    for weight in (0.0, 4.0):
-        two = StageTwo(tiny_generator, ws, cameras, objective, settings.changed(mirror=weight), 0, mirror=2)
+    for weight, mirror in ((0.0, None), (4.0, 2)):
+        two = StageTwo(tiny_generator, ws, cameras, objective, settings.changed(mirror=weight), 0, mirror)
         while not two.finished:
             two.step()
         with torch.no_grad():
@@ -172,7 +172,7 @@ class _Encoder(PhotoEncoder):
 
 @pytest.mark.parametrize(("axis", "first"), [(None, -137.5), (0, 42.5)])
 def test_a_search_asks_twice_where_there_is_a_plane(tiny_generator, monkeypatch, axis, first):
-    monkeypatch.setattr(searching, "mirror_axis", lambda field, only: axis)
+    monkeypatch.setattr(searching, "mirror_axis_of_class", lambda generator, start, only: axis)
     photo = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1)), torch.ones(1, 16, 16))
     settings = InversionSettings().changed(w_samples=20)
     found = Search(tiny_generator, settings, _Encoder(photo), lambda *_: None).candidates(photo, [0], None)
