@@ -156,10 +156,12 @@ def demo(
             _page(path, places, plan, mesh)
         for name in plan.names:
             run.note(folder / name)
-    commands = "".join(f"\n  {entry.command}" for entry in NEXT_COMMANDS)
     for name in plan.names:
         reporter.made(folder / name)
-    return run.finish(next_command=f"open {shlex.quote(str(folder / PAGE_NAME))} in a browser, then try{commands}")
+    return run.finish(
+        next_command=f"open {shlex.quote(str(folder / PAGE_NAME))} in a browser, then try",
+        further_commands=[entry.command for entry in NEXT_COMMANDS],
+    )
 
 
 @dataclass(frozen=True)

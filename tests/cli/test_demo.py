@@ -67,6 +67,7 @@ def test_everything_is_there_and_nothing_else_and_the_same_every_time(gen3d, mad
     for name in FILES:
         assert re.search(rf"^{name} .*\(\d+\.\d s\)$", result.err, re.MULTILINE) or name == "run.json"
     assert "out/index.html" in result.err
+    assert result.err.endswith("".join(f"  {entry.command}\n" for entry in NEXT_COMMANDS))
     files = [path.relative_to(made) for path in made.rglob("*") if path.is_file() and path.name != "run.json"]
     assert len(files) > len(FILES)
     for name in files:

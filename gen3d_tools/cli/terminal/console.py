@@ -233,6 +233,8 @@ def print_run(run: "Run", *, as_json: bool, quiet: bool) -> None:
         print_summary(run.summary)
     if run.next_command:
         stderr_console().print(f"[dim]{run.seconds:.1f} s.[/] Next: [bold]{shown(run.next_command)}[/]")
+    for command in run.further_commands:
+        stderr_console().print(f"  [bold]{shown(command)}[/]")
 
 
 def print_summary(rows: list[dict[str, str]], *, to_stderr: bool = True) -> None:

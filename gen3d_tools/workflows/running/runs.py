@@ -114,6 +114,7 @@ class Run:
     in_table: bool = False  # what the outputs are is said in the table at the end
     failures: dict[str, str] = field(default_factory=dict)  # what of a batch failed, and why
     next_command: str = ""
+    further_commands: tuple[str, ...] = ()  # after that one, a line each
     dry_run: bool = False  # outputs are a plan: nothing was computed, nothing is on disk
     reporter: Reporter = field(default_factory=Reporter)
     files: dict[str, Proof] = field(default_factory=dict)  # what is on disk, by name relative to the record
@@ -303,13 +304,14 @@ class Run:
         if self.store is not None:
             self.store.settle_records()
 
-    def finish(self, *, next_command: str = "") -> "Run":
+    def finish(self, *, next_command: str = "", further_commands: Sequence[str] = ()) -> "Run":
         """End the run.
 
         Args:
-            next_command: What to suggest to the user.
+            next_command: What to suggest to the user, in one line.
+            further_commands: What to suggest besides, a line each.
         """
-        self.next_command = next_command
+        self.next_command, self.further_commands = next_command, tuple(further_commands)
         return self
 
     def write_inside(self, folder: Path) -> None:

@@ -11,6 +11,7 @@ from gen3d_tools.cli.terminal import console
 from gen3d_tools.cli.terminal.console import ConsoleReporter
 from gen3d_tools.cli.terminal.streams import prepare_streams
 from gen3d_tools.workflows.running.reporting import PieceEvent
+from gen3d_tools.workflows.running.runs import Run
 
 
 @pytest.fixture
@@ -99,3 +100,13 @@ def test_nobody_reading_the_paths_does_not_stop_the_work(monkeypatch, tmp_path):
     reporter = ConsoleReporter(quiet=True)
     for _ in range(2):
         reporter.made(tmp_path)
+
+
+def test_further_commands_stand_on_lines_of_their_own_and_a_line_break_in_a_name_does_not(capsys):
+    run = Run("demo", "shapes", {}).finish(
+        next_command="open 'a\nb' in a browser, then try", further_commands=["one", "two"]
+    )
+    console.print_run(run, as_json=False, quiet=False)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.endswith(r"Next: open 'a\nb' in a browser, then try")
+    assert others == ["  one", "  two"]
