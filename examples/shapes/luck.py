@@ -19,7 +19,7 @@ from photos import Subject
 
 import gen3d_tools as g3
 from gen3d_tools.inversion.api import invert
-from gen3d_tools.inversion.settings import preset
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.media.images import write_image
 from gen3d_tools.workflows.evaluate.inversions.judging import turned
 

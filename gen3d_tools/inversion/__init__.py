@@ -2,7 +2,8 @@
 
 * `api`: `invert`: a photo's path in, a result out.
 * `refine`: stage two on the planes of an object that a network made in one pass.
-* `settings`: `InversionSettings`: every choice as a named value; three presets.
+* `settings`: `InversionSettings`: every choice as a named value.
+* `presets`: three sets of them that work.
 * `stages/`: search, stage one, stage two, and what they minimise.
 * `pti`: the stages in their order.
 * `adam`: what moves latents, cameras and weights.

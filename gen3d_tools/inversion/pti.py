@@ -15,10 +15,11 @@ from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index as index_of
 from gen3d_tools.generators.settings import config_for
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.inversion.progress import Checkpoint, Progress, Stage, State, StepReport
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
-from gen3d_tools.inversion.settings import InversionSettings, preset
+from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior
 from gen3d_tools.inversion.stages.mirror import mirror_axis_of_class
 from gen3d_tools.inversion.stages.objective import Objective, target_of

@@ -1,4 +1,4 @@
-"""Every choice of an inversion as a named value, by stage, and three sets of them that work.
+"""Every choice of an inversion as a named value, by stage.
 
 Letters of the published procedure (Roich et al., "Pivotal tuning for latent-based editing of real images", 2021) are
 named in the comments. Where this toolkit's default differs from the published one, the comment says so.
@@ -15,7 +15,6 @@ Space = Literal["w", "w+"]
 Basis = Literal["spread", "w"]
 Tune = Literal["all", "decoder", "late"]
 Conditioning = Literal["front", "photo"]
-PresetName = Literal["fast", "balanced", "best"]
 
 
 class _Checked:
@@ -358,42 +357,3 @@ _TABLES: dict[tuple[str, ...], type] = {
     ("rendering",): RenderBudget,
 }
 _SHORT_NAMES = {(_TABLES[path[:-1]], path[-1]): name for name, path in SHORT_NAMES.items()}
-
-
-PRESETS: dict[PresetName, InversionSettings] = {
-    # Few steps do not make up for what large ones break: novel views of three photos changed by -0.02 to +0.04 dB with
-    # an lr2 of 3e-4 (before averaging), those of two of them by -0.5 and +0.1 dB with 1e-3.
-    "fast": InversionSettings().changed(
-        steps1=24, steps2=14, lr2=5e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1
-    ),
-    "balanced": InversionSettings(),
-    # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes
-    # ten times as long.
-    "best": InversionSettings().changed(
-        steps1=160,
-        lr1_cooldown=0.5,
-        beta1=0.9,
-        beta2=0.999,
-        steps2=200,
-        lr2=5e-4,
-        rays1=4096,
-        rays2=4096,
-        coarse_samples=64,
-        fine_samples=48,
-        locality_points=4096,
-        stop2_psnr=40.0,
-        far_stretch=1.0,
-    ),
-}
-
-
-def preset(name: str) -> InversionSettings:
-    """Give a preset by its name.
-
-    Raises:
-        InputError: There is no such preset.
-    """
-    for known, settings in PRESETS.items():
-        if known == name:
-            return settings
-    raise InputError(f"there is no preset {name!r}; choose from {', '.join(PRESETS)}")

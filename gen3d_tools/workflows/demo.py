@@ -27,8 +27,9 @@ from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.mesh import extract_mesh, mesh_health
 from gen3d_tools.inversion import pti
 from gen3d_tools.inversion.api import find_helpers
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
-from gen3d_tools.inversion.settings import InversionSettings, preset
+from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.kernels.compiling.ahead import second_process
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.page import NextCommand, PageEntry, PageItem, PageMesh, PageSection, write_page

@@ -9,10 +9,11 @@ from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.inversion import pti
+from gen3d_tools.inversion.presets import PRESETS, preset
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
-from gen3d_tools.inversion.settings import PRESETS, SHORT_NAMES, InversionSettings, preset
+from gen3d_tools.inversion.settings import SHORT_NAMES, InversionSettings
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates

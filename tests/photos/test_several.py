@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.inversion.settings import preset
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.photos import OpenedPhoto
 from gen3d_tools.photos.background import cut_out

@@ -15,8 +15,8 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.reconstructors.reconstruction import Reconstruction
 from gen3d_tools.geometry.formats.export import read_mesh
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.inversion.refine import refine
-from gen3d_tools.inversion.settings import preset
 from gen3d_tools.inversion.stages.camera_fit import angle_between_deg
 from gen3d_tools.metrics.pictures import psnr
 from gen3d_tools.photos.photo import Photo

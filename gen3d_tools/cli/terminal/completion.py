@@ -17,7 +17,7 @@ PATHS = (
 """Names of `cameras.paths.PATHS`."""
 
 PRESETS = ("fast", "balanced", "best")
-"""Names of `inversion.settings.PRESETS`."""
+"""Names of `inversion.presets.PRESETS`."""
 
 
 def complete_model(incomplete: str) -> list[str]:

@@ -9,8 +9,9 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.fields.render_config import RenderConfig
+from gen3d_tools.inversion.presets import PRESETS
 from gen3d_tools.inversion.results.result import Fit
-from gen3d_tools.inversion.settings import PRESETS, InversionSettings
+from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior
 from gen3d_tools.inversion.stages.objective import Target
 from gen3d_tools.perception.encoder import PhotoEncoder

@@ -18,13 +18,14 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.reconstructors.triposr import TripoSR
 from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, check_settings
 from gen3d_tools.inversion.refine import REFINING_STEPS
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.results.unfinished import Unfinished
-from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Space, Tune, preset
+from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Space, Tune
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, check_separated, load_photo

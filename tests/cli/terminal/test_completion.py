@@ -6,7 +6,7 @@ import pytest
 
 from gen3d_tools.cameras.paths import PATHS
 from gen3d_tools.cli.terminal import completion
-from gen3d_tools.inversion.settings import PRESETS
+from gen3d_tools.inversion.presets import PRESETS
 
 
 @pytest.fixture

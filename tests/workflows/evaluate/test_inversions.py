@@ -11,8 +11,8 @@ from PIL import Image
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.inversion.presets import preset
 from gen3d_tools.inversion.results.result import InversionResult
-from gen3d_tools.inversion.settings import preset
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.perception.prediction import Prediction
 from gen3d_tools.photos.photo import Photo
