@@ -296,7 +296,8 @@ def test_a_photo_far_from_the_generator_is_tuned_to_with_more_and_larger_steps(t
 
 
 # What there was before it could be set.
-BEFORE = {"search_nearby": 0, "beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0, "mirror": 0.0, "far_mirror": 0.0}
+BEFORE = {"search_nearby": 0, "search_margin": 1e9, "beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0}
+BEFORE |= {"mirror": 0.0, "far_mirror": 0.0}
 
 
 def _flat(table):

@@ -115,10 +115,15 @@ class Search:
         keep = min(self.settings.search.keep, len(starts))
         steps = len(starts) * self.settings.search.steps + keep * self.settings.search.keep_steps
         refined = [self._refine(one, small, camera is None, self.settings.search.steps, steps) for one in starts]
-        best = sorted(refined, key=self._doubt)[:keep]
+        best = self._in_question(refined)
         larger = target.shrunk(2 * self.settings.search.resolution)
         finer = [self._refine(one, larger, camera is None, self.settings.search.keep_steps, steps) for one in best]
         return min(finer, key=self._doubt)
+
+    def _in_question(self, refined: Sequence[Candidate]) -> list[Candidate]:
+        """The best and those that may still turn out better."""
+        first, *others = sorted(refined, key=self._doubt)[: self.settings.search.keep]
+        return [first, *(one for one in others if self._doubt(one) <= self._doubt(first) + self.settings.search.margin)]
 
     def candidates(self, photo: Photo, classes: Sequence[int | None], camera: Camera | None) -> list[Candidate]:
         """Give pairs of class and camera, likeliest first."""

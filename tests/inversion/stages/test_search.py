@@ -127,6 +127,35 @@ def test_of_two_explanations_alike_the_likelier_class_is_taken(search):
     assert min(likely, replace(unlikely, loss=0.1), key=search._doubt).loss == 0.1  # much better is better
 
 
+def test_explanations_that_are_far_behind_are_given_up(search):
+    one = replace(search.candidates(PHOTO, [0, 1], None)[0], probability=1.0)
+    losses = (0.30, 0.21, 0.20, 0.24)
+    assert [kept.loss for kept in search._in_question([replace(one, loss=loss) for loss in losses])] == [0.20, 0.21]
+    alike = [replace(one, loss=0.2, probability=chance) for chance in (0.1, 1.0)]  # as good, and a tenth as likely
+    assert [kept.probability for kept in search._in_question(alike)] == [1.0]
+    several = [replace(one, loss=0.2 + 0.001 * index) for index in range(5)]
+    assert len(search._in_question(several)) == search.settings.search.keep == 3
+
+
+@pytest.mark.slow
+def test_beside_a_clear_winner_nothing_is_refined_further(tiny_generator, encoder, monkeypatch):
+    looked = []
+    refine = Search._refine
+
+    def counted(self, one, target, move, steps, all_steps):
+        looked.append(steps)
+        return replace(refine(self, one, target, move, 1, all_steps), loss=0.2 * len(looked))
+
+    monkeypatch.setattr(Search, "_refine", counted)
+    with torch.no_grad():
+        field = tiny_generator.fields(tiny_generator.latents([0], [0]))[0]
+    settings = InversionSettings().changed(w_samples=20, search_starts=2, search_resolution=8)
+    search = Search(tiny_generator, settings, encoder, lambda *_: None)
+    found = search.find(PHOTO, target_of(PHOTO, field, settings), [0, 1], None)
+    assert looked == [settings.search.steps] * 2 + [settings.search.keep_steps]
+    assert found.loss == pytest.approx(0.6)
+
+
 def test_a_class_starts_from_the_latent_around_the_encoders_that_explains_the_photo_best(search, tiny_generator):
     starts = search.candidates(PHOTO, [0, 1], None)
     target = target_of(PHOTO, tiny_generator.fields(tiny_generator.same_ws(starts[0].w))[0], search.settings)
