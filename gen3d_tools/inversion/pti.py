@@ -21,8 +21,8 @@ from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior
-from gen3d_tools.inversion.stages.mirror import mirror_axis_of_class
 from gen3d_tools.inversion.stages.objective import Objective, target_of
+from gen3d_tools.inversion.stages.revolution import ImpliedSilhouettes, implied_silhouettes
 from gen3d_tools.inversion.stages.search import Candidate, Search, picture_side
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
@@ -182,20 +182,22 @@ class Inversion:
             one = self.first_stage()
             self._pivot_scores = self._scores_of(one)
             settings, label = self.settings.for_pivot(self._pivot_scores["psnr"]), self.find_start().class_index
-            mirror = None
-            if settings.stage_two.mirror_weight:
-                mirror = mirror_axis_of_class(self.generator, self._prior(label).start, only=False)
-            self.two = StageTwo(
-                self.generator,
-                one.ws(),
-                one.cameras(),
-                self._objective(one.ws(), self.settings.stage_two.rays),
-                settings,
-                label,
-                mirror,
-            )
+            objective = self._objective(one.ws(), self.settings.stage_two.rays)
+            implied = self._implied(label, objective, one) if settings.stage_two.mirror_weight else None
+            cameras = one.cameras() if implied is None else implied.cameras
+            self.two = StageTwo(self.generator, one.ws(), cameras, objective, settings, label, implied)
             self._save()
         return self.two
+
+    @torch.no_grad()
+    def _implied(self, label: int | None, objective: Objective, one: StageOne) -> ImpliedSilhouettes | None:
+        """What the symmetry of the class says of other sides."""
+        typical = self.generator.fields(self.generator.same_ws(self._prior(label).start))[0]
+        return implied_silhouettes(typical, objective, one.cameras(), move=self.moves_cameras)
+
+    def _newest_cameras(self) -> Camera:
+        """The cameras so far: stage two may have moved them before it began, see `TurnedSilhouettes`."""
+        return self.first_stage().cameras() if self.two is None else self.two.cameras
 
     def _scores_of(self, one: StageOne) -> dict[str, float]:
         """How well the pivot explains the photos, see `input_scores`."""
@@ -207,7 +209,7 @@ class Inversion:
     def result(self) -> InversionResult:
         """Give what there is."""
         start, one = self.find_start(), self.first_stage()
-        ws, cameras = one.ws(), one.cameras()
+        ws, cameras = one.ws(), self._newest_cameras()
         with torch.no_grad():
             first = self._scores_of(one) if self.two is None else self._pivot_scores
         made = InversionResult(
@@ -243,7 +245,7 @@ class Inversion:
         one = self.first_stage()
         generator = self.generator if self.two is None else self.two.tuned()
         with torch.no_grad():
-            field, camera = generator.fields(one.ws())[0], one.cameras()[0]
+            field, camera = generator.fields(one.ws())[0], self._newest_cameras()[0]
             config = config_for(camera, self.base.settings)
             return render(field, camera, resolution=size, config=config, super_resolution=False).rgb.clamp(0, 1)
 

@@ -14,6 +14,7 @@ from gen3d_tools.inversion.progress import StepReport
 from gen3d_tools.inversion.pti import Inversion, invert
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import SHORT_NAMES, InversionSettings
+from gen3d_tools.inversion.stages.mirror import MirroredSilhouettes
 from gen3d_tools.photos.photo import Photo
 from gen3d_tools.rendering.differentiable import render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
@@ -274,14 +275,23 @@ def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("near_psnr", "axis", "mirrored"), [(90.0, 2, True), (90.0, None, False), (0.0, 2, False)])
-def test_a_photo_far_from_the_generator_is_looked_at_in_a_mirror_if_its_class_has_one(
-    tiny_generator, monkeypatch, near_psnr, axis, mirrored
+@pytest.mark.parametrize(("near_psnr", "implied"), [(90.0, True), (0.0, False)])
+def test_a_photo_far_from_the_generator_is_asked_what_it_implies_for_other_sides(
+    tiny_generator, monkeypatch, near_psnr, implied
 ):
-    monkeypatch.setattr(pti, "mirror_axis_of_class", lambda generator, start, only: axis)
+    front = Camera.from_spherical(0.0, 0.0, 2.7, fov_y_deg=20.0)
+
+    def say(typical, objective, cameras, move):
+        said = MirroredSilhouettes(objective, cameras, 0)
+        said.cameras = stack_cameras([front])
+        return said
+
+    monkeypatch.setattr(pti, "implied_silhouettes", say)
     settings = QUICK.changed(steps1=1, steps2=1, near_psnr=near_psnr, far_psnr=near_psnr)
     work = Inversion(tiny_generator, [_photo(tiny_generator)], settings=settings)
-    assert (work.second_stage().mirrored is not None) == mirrored
+    assert isinstance(work.second_stage().implied, MirroredSilhouettes) == implied
+    moved = torch.allclose(work.result().camera.cam2world, front.cam2world)  # as what is implied wants it
+    assert moved == implied
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 * `search`: class and camera, when nobody named them.
 * `mirror`: what a mirrored photo tells of things that are their own mirror image.
+* `revolution`: what a round thing shows from all sides, and which of both holds for a photo.
 * `stage_one`: the latent and the camera that come closest to the photo.
 * `stage_two`: the generator's weights, tuned around the fixed latent.
 * `objective`: distance of a field's picture from a photo: pixels, structure, silhouette, features.

@@ -12,20 +12,17 @@ mirror's. So the encoder is not asked twice about them.
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
-from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.stages.objective import Objective
 from gen3d_tools.perception.prediction import Prediction
-from gen3d_tools.rendering.differentiable import sample_pixels
 
 _LATTICE = 32  # points along each side of the box
 _SAME, _OTHER = 0.97, 0.95  # overlaps of objects that are their own mirror image, and at most of those that are not
 _ACROSS = (0, 2)  # axes across which the vertical planes through the middle mirror: x and z
-_RAYS = 0.5  # of those of the photo itself
 
 
 class MirroredSilhouettes:
@@ -40,33 +37,31 @@ class MirroredSilhouettes:
     """
 
     def __init__(self, objective: Objective, cameras: Camera, axis: int) -> None:
-        self.objective, self.rays = objective, max(1, round(_RAYS * objective.rays))
+        self.objective, self.cameras = objective, cameras
         pairs = zip(mirrored_camera(cameras, axis), objective.targets, strict=True)
         self.seen = [(camera, one.mask.flip(-1)) for camera, one in pairs if one.mask is not None]
 
     def __call__(self, field: RadianceField, generator: torch.Generator) -> Tensor:
         """Mean absolute difference of opacity and mask, 0 where there is no mask; the generator chooses the rays."""
-        gaps = [self._gap(field, camera, mask, generator) for camera, mask in self.seen]
+        gaps = [self.objective.silhouette_gap(field, camera, mask, generator) for camera, mask in self.seen]
         return torch.stack(gaps).mean() if gaps else torch.zeros((), device=field.device)
-
-    def _gap(
-        self, field: RadianceField, camera: Camera, mask: Float[Tensor, "1 n n"], generator: torch.Generator
-    ) -> Tensor:
-        (rows, columns), pixels = sample_pixels(mask.shape[-1], self.rays, field, generator)
-        opacity = self.objective.look(field, camera, pixels, generator).opacity
-        return (opacity - mask[:, rows][:, :, columns]).abs().mean()
 
 
 @torch.no_grad()
-def mirror_axis_of_class(generator: Generator, start: Float[Tensor, "rows w_dim"], *, only: bool) -> int | None:
-    """Find a vertical plane in which the typical object of a class is its own mirror image; see `mirror_axis`.
+def solid_at(field: RadianceField, turn: Float[Tensor, "3 3"] | None = None) -> Bool[Tensor, "side side side"] | None:
+    """Tell which points of a coarse lattice lie in an object; None for an empty field, or one that no box holds.
 
     Args:
-        generator: Of the class.
-        start: The mean of its latents, see `LatentPrior.start`.
-        only: None also if it is so in both.
+        field: The object.
+        turn: By which the lattice is turned around the middle.
     """
-    return mirror_axis(generator.fields(generator.same_ws(start))[0], only=only)
+    if not field.bounded:
+        return None
+    places = ((torch.arange(_LATTICE, device=field.device) + 0.5) / _LATTICE - 0.5) * field.box_side
+    points = torch.stack(torch.meshgrid(places, places, places, indexing="ij"), dim=-1).reshape(-1, 3)
+    points = points if turn is None else points @ turn.to(points).T
+    solid = (field.raw_density(points) + field.density_shift > 0).reshape(_LATTICE, _LATTICE, _LATTICE)
+    return solid if bool(solid.any()) else None
 
 
 @torch.no_grad()
@@ -80,12 +75,8 @@ def mirror_axis(field: RadianceField, *, only: bool) -> int | None:
     Returns:
         The axis across that plane, 0 (left and right change places) or 2 (front and back); None if there is none.
     """
-    if not field.bounded:
-        return None
-    places = ((torch.arange(_LATTICE, device=field.device) + 0.5) / _LATTICE - 0.5) * field.box_side
-    points = torch.stack(torch.meshgrid(places, places, places, indexing="ij"), dim=-1).reshape(-1, 3)
-    solid = (field.raw_density(points) + field.density_shift > 0).reshape(_LATTICE, _LATTICE, _LATTICE)
-    if not solid.any():
+    solid = solid_at(field)
+    if solid is None:
         return None
     overlaps = {axis: float((solid & solid.flip(axis)).sum() / (solid | solid.flip(axis)).sum()) for axis in _ACROSS}
     best, other = sorted(_ACROSS, key=lambda axis: -overlaps[axis])

@@ -120,6 +120,14 @@ class Objective:
             generator=generator,
         )
 
+    def silhouette_gap(
+        self, field: RadianceField, camera: Camera, mask: Float[Tensor, "1 n n"], generator: torch.Generator
+    ) -> Tensor:
+        """Mean absolute difference of a field's opacity and a mask, seen by half as many rays as a photo."""
+        (rows, columns), pixels = sample_pixels(mask.shape[-1], max(1, self.rays // 2), field, generator)
+        opacity = self.look(field, camera, pixels, generator).opacity
+        return (opacity - mask[:, rows][:, :, columns]).abs().mean()
+
     def _pictures(
         self, field: RadianceField, camera: Camera, target: Target, generator: torch.Generator | None
     ) -> list[tuple[Tensor, Tensor, float]]:

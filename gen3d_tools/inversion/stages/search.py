@@ -19,7 +19,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
 from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, map_z
-from gen3d_tools.inversion.stages.mirror import mirror_axis_of_class, with_mirrored
+from gen3d_tools.inversion.stages.mirror import mirror_axis, with_mirrored
 from gen3d_tools.inversion.stages.objective import Objective, Target
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.perception.encoder import PhotoEncoder
@@ -146,7 +146,9 @@ class Search:
     def mirror_axis(self, label: int | None) -> int | None:
         """Tell in which plane the things of a class are their own mirror images, if in just one; found once."""
         if label not in self.mirrors:
-            self.mirrors[label] = mirror_axis_of_class(self.generator, self.prior(label).start, only=True)
+            with torch.no_grad():
+                typical = self.generator.fields(self.generator.same_ws(self.prior(label).start))[0]
+            self.mirrors[label] = mirror_axis(typical, only=True)
         return self.mirrors[label]
 
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:

@@ -19,10 +19,10 @@ from gen3d_tools.inversion.adam import Adam
 from gen3d_tools.inversion.finite import check_gradients
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.locality_regulariser import FieldLocality, image_locality, nearby_latent
-from gen3d_tools.inversion.stages.mirror import MirroredSilhouettes
 from gen3d_tools.inversion.stages.missing_parts import MissingParts
 from gen3d_tools.inversion.stages.objective import Objective
 from gen3d_tools.inversion.stages.recoloring import fit_recoloring
+from gen3d_tools.inversion.stages.revolution import ImpliedSilhouettes
 from gen3d_tools.inversion.stages.tuned_layers import tuned_names
 
 _WINDOW = 8  # steps over which the early stop averages: each sees other rays
@@ -38,7 +38,7 @@ class StageTwo:
         objective: How far pictures are from the photos.
         settings: Everything else; those for this pivot (`InversionSettings.for_pivot`).
         class_index: Class of the object, for latents nearby.
-        mirror: Axis across which its class is its own mirror image, see `mirror_axis`; None tunes to no mirrored photo.
+        implied: How far silhouettes are from those that the photos imply for other sides; None where they imply none.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StageTwo:
         objective: Objective,
         settings: InversionSettings,
         class_index: int | None,
-        mirror: int | None = None,
+        implied: ImpliedSilhouettes | None = None,
     ) -> None:
         self.before, self.ws, self.cameras, self.class_index = before, ws.detach(), cameras, class_index
         self.objective, self.settings = objective, settings
@@ -73,7 +73,7 @@ class StageTwo:
         recoloring = fit_recoloring(field, cameras, objective, share) if share else None
         self.locality = FieldLocality(field, objective.width, settings.stage_two.locality.points, recoloring)
         self.missing = MissingParts(objective.targets, cameras, self.locality.scale)
-        self.mirrored = None if mirror is None else MirroredSilhouettes(objective, cameras, mirror)
+        self.implied = implied
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0
         self.losses: list[float] = []
@@ -106,8 +106,8 @@ class StageTwo:
             total = total + settings.stage_two.locality.weight * self.locality(field, self.random)
         if settings.stage_two.growth_weight:
             total = total + settings.stage_two.growth_weight * self.missing(field, self.random)
-        if self.mirrored is not None:
-            total = total + settings.stage_two.mirror_weight * self.mirrored(field, self.random)
+        if self.implied is not None:
+            total = total + settings.stage_two.mirror_weight * self.implied(field, self.random)
         if settings.stage_two.locality.image_weight and self.done % max(1, settings.stage_two.locality.interval) == 0:
             total = total + settings.stage_two.locality.image_weight * self._image_locality()
         self.optimizer.zero_grad()

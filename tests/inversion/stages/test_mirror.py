@@ -117,13 +117,14 @@ def test_stage_two_tunes_to_the_mirrored_silhouette_too(tiny_generator):
         objective = _objective(tiny_generator.fields(ws)[0], cameras)
     settings = InversionSettings().changed(steps2=20, stop2_psnr=0.0, locality_points=64, lr2=3e-3)
     found = {}
-    for weight, mirror in ((0.0, None), (4.0, 2)):
-        two = StageTwo(tiny_generator, ws, cameras, objective, settings.changed(mirror=weight), 0, mirror)
+    mirrored = MirroredSilhouettes(objective, cameras, 2)
+    for weight, implied in ((0.0, None), (4.0, mirrored)):
+        two = StageTwo(tiny_generator, ws, cameras, objective, settings.changed(mirror=weight), 0, implied)
         while not two.finished:
             two.step()
         with torch.no_grad():
             field = two.tuned().fields(ws)[0]
-            found[weight] = float(MirroredSilhouettes(objective, cameras, 2)(field, torch.Generator().manual_seed(5)))
+            found[weight] = float(mirrored(field, torch.Generator().manual_seed(5)))
     assert found[4.0] < 0.8 * found[0.0]
 
 
@@ -172,7 +173,7 @@ class _Encoder(PhotoEncoder):
 
 @pytest.mark.parametrize(("axis", "first"), [(None, -137.5), (0, 42.5)])
 def test_a_search_asks_twice_where_there_is_a_plane(tiny_generator, monkeypatch, axis, first):
-    monkeypatch.setattr(searching, "mirror_axis_of_class", lambda generator, start, only: axis)
+    monkeypatch.setattr(searching, "mirror_axis", lambda typical, only: axis)
     photo = Photo(torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1)), torch.ones(1, 16, 16))
     settings = InversionSettings().changed(w_samples=20)
     found = Search(tiny_generator, settings, _Encoder(photo), lambda *_: None).candidates(photo, [0], None)
