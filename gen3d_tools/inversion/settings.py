@@ -171,7 +171,7 @@ class StageTwoSettings(_Checked):
     locality: LocalitySettings = LocalitySettings()
     growth_weight: float = 0.0  # of what the mask shows and the object lacks; not in the published loss
     recolor: float = 0.0  # how far the locality's colours go from the pivot's, 0, to the photo's, 1
-    mirror_weight: float = 0.0  # of the photo's silhouette in a mirror; not in the published loss
+    mirror_weight: float = 0.0  # of silhouettes that symmetry implies for other sides; not in the published loss
     far: FarSettings = FarSettings()
 
     def __post_init__(self) -> None:
