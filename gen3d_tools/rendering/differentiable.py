@@ -177,15 +177,20 @@ def render_together(
 
 
 def sample_pixels(
-    resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None
+    resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None, turn: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Choose pixels: every s-th one along each side, so that no more than `rays` are left, from a random start.
+
+    A series of choices has seen all pixels sooner, and equally often, if each start has its turn before one comes again
+    (random reshuffling).
 
     Args:
         resolution: Side of the picture.
         rays: How many pixels at most.
         field: Says where the rays of a pixel pass.
         generator: Chooses the start, and where in their pixels the rays pass; without it the first, and the middles.
+        turn: The number of this choice in a series, whose starts are then those of every series; None leaves the start
+            to the generator.
 
     Returns:
         Indices of the chosen rows and columns [2, m], and where the rays pass [m * m, 2] in image sides.
@@ -198,12 +203,20 @@ def sample_pixels(
     start = torch.zeros(2, dtype=torch.long)
     shift = torch.zeros(2)
     if generator is not None:
-        start = torch.randint(resolution - (count - 1) * stride, (2,), generator=generator)
+        starts = resolution - (count - 1) * stride
+        start = torch.randint(starts, (2,), generator=generator) if turn is None else _start_in_turn(turn, starts)
         shift = (torch.rand(2, generator=generator) - 0.5) / 2
     chosen = (start[:, None] + stride * torch.arange(count)).to(device)
     middles = pixel_coordinates(resolution, field.render_config.pixel_grid, device=device)
     middles = middles.reshape(resolution, resolution, 2)[chosen[0]][:, chosen[1]].reshape(-1, 2)
     return chosen, middles + shift.to(device) / resolution
+
+
+def _start_in_turn(turn: int, starts: int) -> Tensor:
+    """The row and column of a turn: all of them, each time in another order."""
+    order = torch.randperm(starts**2, generator=torch.Generator().manual_seed(turn // starts**2))
+    index = int(order[turn % starts**2])
+    return torch.tensor([index // starts, index % starts])
 
 
 @torch.no_grad()

@@ -145,6 +145,21 @@ def test_a_grid_is_regular_and_never_larger_than_asked(tiny_generator):
         assert (along[:, 0, 1] - middles[1]).abs().max() <= 0.5 / 16
 
 
+def test_in_a_series_all_starts_have_their_turn_before_one_comes_again(tiny_generator):
+    _, field = _leaf_field(tiny_generator)
+
+    def series(seed, first, last):
+        random = torch.Generator().manual_seed(seed)
+        return [sample_pixels(18, 40, field, random, turn)[0][:, 0].tolist() for turn in range(first, last)]
+
+    once, again = series(0, 0, 9), series(0, 9, 18)  # every third of 18 places: starts 0, 1, 2
+    assert sorted(once) == sorted(again) == [[row, column] for row in range(3) for column in range(3)]
+    assert once != again
+    assert series(1, 0, 9) == once  # whatever the seed; where in their pixels the rays pass is the generator's
+    places = [sample_pixels(18, 40, field, torch.Generator().manual_seed(seed), 0)[1] for seed in (0, 1)]
+    assert not torch.equal(*places)
+
+
 def test_without_a_generator_pictures_repeat(tiny_generator):
     _, field = _leaf_field(tiny_generator)
     camera = tiny_generator.default_camera()

@@ -76,7 +76,7 @@ class Objective:
     """Instead of the field's own: its near and far may not fit cameras that are known (`config_for`)."""
 
     def __call__(
-        self, field: RadianceField, cameras: Camera, generator: torch.Generator | None
+        self, field: RadianceField, cameras: Camera, generator: torch.Generator | None, turn: int | None = None
     ) -> tuple[Tensor, dict[str, float]]:
         """Compare.
 
@@ -84,6 +84,7 @@ class Objective:
             field: The object so far.
             cameras: One per photo.
             generator: Chooses the rays.
+            turn: The step, if rays take their turns, see `sample_pixels`.
 
         Returns:
             The loss, and what a person may want to read of the final pictures: "mse" of colours in [0, 1],
@@ -92,7 +93,7 @@ class Objective:
         total, errors, perceptual = torch.zeros((), device=field.device), [], []
         for camera, target in zip(cameras, self.targets, strict=True):
             compared = []
-            for image, wanted, weight in self._pictures(field, camera, target, generator):
+            for image, wanted, weight in self._pictures(field, camera, target, generator, turn):
                 loss, *reading = self._compare(image[None], wanted[None])
                 total = total + weight * loss
                 compared.append(reading)
@@ -129,12 +130,17 @@ class Objective:
         return (opacity - mask[:, rows][:, :, columns]).abs().mean()
 
     def _pictures(
-        self, field: RadianceField, camera: Camera, target: Target, generator: torch.Generator | None
+        self,
+        field: RadianceField,
+        camera: Camera,
+        target: Target,
+        generator: torch.Generator | None,
+        turn: int | None,
     ) -> list[tuple[Tensor, Tensor, float]]:
         """Pairs of pictures to compare, four channels with the silhouette, and their weights."""
         enlarge = field.super_resolution
         if enlarge is None:
-            (rows, columns), pixels = sample_pixels(target.size, self.rays, field, generator)
+            (rows, columns), pixels = sample_pixels(target.size, self.rays, field, generator, turn)
             seen = self.look(field, camera, pixels, generator)
             wanted = _rgb_and_mask(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]

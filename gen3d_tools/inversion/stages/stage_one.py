@@ -116,7 +116,7 @@ class StageOne:
         """Take one step; gives the loss before it."""
         settings, t = self.settings, self.done / self.steps
         share = learning_rate_share(t, settings.stage_one.lr_warmup, settings.stage_one.lr_cooldown)
-        loss, _ = self.objective(self._noisy_field(t), self.fit.cameras(), self.random)
+        loss, _ = self.objective(self._noisy_field(t), self.fit.cameras(), self.random, self.done)
         total = loss + settings.stage_one.prior_weight * self._standard().square().mean()
         total = total + settings.stage_one.camera_prior * self.fit.penalty()
         if self.noise:

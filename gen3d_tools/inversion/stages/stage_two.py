@@ -96,7 +96,7 @@ class StageTwo:
         settings = self.settings
         share = min(1.0, (self.steps - self.done) / max(1.0, settings.stage_two.lr_cooldown * self.steps))
         field = self.generator.fields(self.ws)[0]
-        loss, reading = self.objective(field, self.cameras, self.random)
+        loss, reading = self.objective(field, self.cameras, self.random, self.done)
         if self._good_enough(reading):
             self._note(loss, reading)
             self.stopped = True
