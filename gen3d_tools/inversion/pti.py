@@ -20,7 +20,7 @@ from gen3d_tools.inversion.progress import Checkpoint, Progress, Stage, State, S
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.score import advice_for, input_scores, score, warnings_for
 from gen3d_tools.inversion.settings import InversionSettings
-from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior
+from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, typical_object
 from gen3d_tools.inversion.stages.objective import Objective, target_of
 from gen3d_tools.inversion.stages.revolution import ImpliedSilhouettes, implied_silhouettes
 from gen3d_tools.inversion.stages.search import Candidate, Search, picture_side
@@ -189,10 +189,9 @@ class Inversion:
             self._save()
         return self.two
 
-    @torch.no_grad()
     def _implied(self, label: int | None, objective: Objective, one: StageOne) -> ImpliedSilhouettes | None:
         """What the symmetry of the class says of other sides."""
-        typical = self.generator.fields(self.generator.same_ws(self._prior(label).start))[0]
+        typical = typical_object(self.generator, self._prior(label))
         return implied_silhouettes(typical, objective, one.cameras(), move=self.moves_cameras)
 
     def _newest_cameras(self) -> Camera:

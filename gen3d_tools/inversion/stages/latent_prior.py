@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.fields.field import RadianceField
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import Basis
 
@@ -110,3 +111,10 @@ def map_z(
         onehot = F.one_hot(label, len(generator.class_names)).float()
     camera = None if camera_cond is None else camera_cond.to(generator.device).expand(len(z), -1)
     return generator.map(z.to(generator.device), onehot, camera, truncation_psi=truncation_psi)
+
+
+@torch.no_grad()
+def typical_object(generator: Generator, prior: LatentPrior) -> RadianceField:
+    """The field of a class's mean latent."""
+    field: RadianceField = generator.fields(generator.same_ws(prior.start))[0]
+    return field

@@ -18,7 +18,7 @@ from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.inversion.settings import InversionSettings
 from gen3d_tools.inversion.stages.camera_fit import CameraFit
-from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, map_z
+from gen3d_tools.inversion.stages.latent_prior import LatentPrior, latent_prior, map_z, typical_object
 from gen3d_tools.inversion.stages.mirror import mirror_axis, with_mirrored
 from gen3d_tools.inversion.stages.objective import Objective, Target
 from gen3d_tools.inversion.stages.stage_one import StageOne
@@ -112,10 +112,11 @@ class Search:
         starts = self._with_better_latents(starts[: self.settings.search.starts], small)
         if len(starts) == 1:
             return starts[0]
-        keep = min(self.settings.search.keep, len(starts))
-        steps = len(starts) * self.settings.search.steps + keep * self.settings.search.keep_steps
+        settings = self.settings.search
+        steps = len(starts) * settings.steps + min(settings.keep, len(starts)) * settings.keep_steps  # at most
         refined = [self._refine(one, small, camera is None, self.settings.search.steps, steps) for one in starts]
         best = self._in_question(refined)
+        steps = len(starts) * settings.steps + len(best) * settings.keep_steps
         larger = target.shrunk(2 * self.settings.search.resolution)
         finer = [self._refine(one, larger, camera is None, self.settings.search.keep_steps, steps) for one in best]
         return min(finer, key=self._doubt)
@@ -146,9 +147,7 @@ class Search:
     def mirror_axis(self, label: int | None) -> int | None:
         """Tell in which plane the things of a class are their own mirror images, if in just one; found once."""
         if label not in self.mirrors:
-            with torch.no_grad():
-                typical = self.generator.fields(self.generator.same_ws(self.prior(label).start))[0]
-            self.mirrors[label] = mirror_axis(typical, only=True)
+            self.mirrors[label] = mirror_axis(typical_object(self.generator, self.prior(label)), only=True)
         return self.mirrors[label]
 
     def further_camera(self, photo: Photo, target: Target, found: Candidate) -> Camera:
