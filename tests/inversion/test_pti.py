@@ -246,7 +246,7 @@ def test_settings_come_back_and_refuse_what_is_wrong():
         assert InversionSettings.from_dict(settings.to_dict()) == settings
     assert preset("fast").steps < preset("balanced").steps < preset("best").steps
     assert preset("balanced").with_steps(10).steps == 10
-    usual, few, many = (preset("balanced").with_steps(steps).search for steps in (60, 6, 300))
+    usual, few, many = (preset("balanced").with_steps(steps).search for steps in (46, 4, 230))
     assert (usual.steps, usual.keep_steps) == (many.steps, many.keep_steps) == (12, 24)
     assert (few.steps, few.keep_steps) == (2, 3)
     with pytest.raises(CheckpointError, match="stride unknown"):
@@ -264,11 +264,11 @@ def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
     usual = preset("balanced")
     near, half, far = (usual.for_pivot(psnr) for psnr in (30.0, 21.5, 12.0))
     assert near == usual
-    assert (far.stage_two.steps, far.stage_two.lr) == (96, 3e-3)
+    assert (far.stage_two.steps, far.stage_two.lr) == (72, 3e-3)
     assert (far.stage_two.locality.weight, far.stage_two.mirror_weight) == (0.5, usual.stage_two.far.mirror_weight)
-    assert half.stage_two.steps == 60
+    assert half.stage_two.steps == 45
     assert usual.stage_two.lr < half.stage_two.lr < far.stage_two.lr
-    assert usual.changed(near_psnr=0.0).for_pivot(12.0).stage_two.steps == 24
+    assert usual.changed(near_psnr=0.0).for_pivot(12.0).stage_two.steps == 18
     assert preset("best").for_pivot(12.0).stage_two.steps == preset("best").stage_two.steps
     asked = usual.with_steps(22)
     assert asked.for_pivot(12.0).steps == asked.steps
