@@ -174,6 +174,8 @@ def atomic_files(paths: Sequence[Path], *, overwrite: bool = False) -> Iterator[
                 stack.callback(staging.close)
             temporary = [stagings[final.parent].new / final.name for final in finals]
             yield temporary
+            for path in paths:  # again: others may have written there in the meantime
+                _check_place(path, overwrite=overwrite)
             _commit(paths, finals, temporary, stagings)
         except OSError as error:
             raise _translate(error, paths[0]) from error

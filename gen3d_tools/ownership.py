@@ -11,25 +11,29 @@ _MODEL = re.compile(r"config\.json|model\.safetensors|encoder\.safetensors|READM
 _RESULT = re.compile(r"config\.json|difference\.safetensors|overview\.png|photo(-\d+)?\.png")
 _FORMATS = {"gen3d-tools": _MODEL, "gen3d-tools result": _RESULT}
 """What `format` says in the config.json of models and results, and which files they have."""
+_PUBLISHED = re.compile(r"config\.yaml|model\.ckpt")
+MARK = "made by gen3d_tools"
+"""Stands near the beginning of pictures and of COLMAP's text files: others give them the same names."""
 _CAMERA_FILES = {"cameras.txt", "images.txt", "points3D.txt"}
-"""COLMAP's text model; ours has no points."""
+_MARKED_BYTES = 512
 _MAX_CONFIG_BYTES = 2**24
 
 
 def in_the_way(folder: Path) -> list[str]:
     """Name what we did not write, or what was changed since, in a folder that is about to be replaced.
 
-    Ours is what a record proves, in the folder, beside it or beside the folder it is in, the records, and the files of
-    a model, a result, a camera set or numbered frames that has none.
+    Ours is what a record proves, in the folder, beside it or beside the folder it is in, the records, and, where there
+    is none, the files of a model or a result, and a camera set or numbered frames that say so.
 
     Returns:
         Names relative to the folder, sorted.
     """
     names = sorted(_everything(folder))
     unproven = [name for name in names if not _is_kept_by_us(folder / name)]
-    if not unproven or (set(unproven) == _CAMERA_FILES and _has_no_points(folder / "points3D.txt")):
+    if not unproven:
         return []
-    if unproven == [f"{index:05d}.png" for index in range(len(unproven))]:
+    is_known = set(unproven) == _CAMERA_FILES or unproven == [f"{index:05d}.png" for index in range(len(unproven))]
+    if is_known and all(_is_marked(folder / name) for name in unproven):
         return []
     inside, around = records_in(folder), [*records_in(folder.parent), *records_in(folder.parent.parent)]
     recorded = {name for name in unproven if _is_proven(name, folder, inside, around)}
@@ -39,6 +43,11 @@ def in_the_way(folder: Path) -> list[str]:
         for name in unproven
         if name not in recorded and not (known is not None and known.fullmatch(name) and _is_unlisted(name, inside))
     ]
+
+
+def is_part_of_model(name: str) -> bool:
+    """Whether a file of this name, in the folder of a model or of a result, is part of it."""
+    return any(pattern.fullmatch(name) for pattern in (*_FORMATS.values(), _PUBLISHED))
 
 
 def _everything(folder: Path) -> list[str]:
@@ -78,6 +87,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _has_no_points(path: Path) -> bool:
-    with path.open("rb") as lines:
-        return all(line.startswith(b"#") for line in lines)
+def _is_marked(path: Path) -> bool:
+    """Whether a file says that it is ours."""
+    with path.open("rb") as file:
+        return MARK.encode() in file.read(_MARKED_BYTES)

@@ -8,6 +8,7 @@ import pytest
 from gen3d_tools import files, staging
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.files import atomic_files, atomic_path, check_writable
+from gen3d_tools.ownership import MARK
 
 
 def names_in(folder: Path) -> list[str]:
@@ -206,7 +207,7 @@ def test_a_refused_step_keeps_the_old_outputs(tmp_path, monkeypatch, refused, ex
 
 
 def contents(path: Path) -> str:
-    return (path / "00000.png" if path.is_dir() else path).read_text()
+    return (path / "00000.png" if path.is_dir() else path).read_text().removesuffix(f" {MARK}")
 
 
 def write_all(paths: list[Path], failure: type[BaseException] | None = None, text: str = "new") -> None:
@@ -214,7 +215,7 @@ def write_all(paths: list[Path], failure: type[BaseException] | None = None, tex
         for path in temporary:
             if not path.suffix:
                 path.mkdir()
-            (path if path.suffix else path / "00000.png").write_text(text)
+            (path if path.suffix else path / "00000.png").write_text(text if path.suffix else f"{text} {MARK}")
         if failure is not None:
             raise failure
 
@@ -319,7 +320,9 @@ def test_permissions_stay(tmp_path, names):
     for path in kept:
         path.chmod(0o400)
     write_all(paths, text="newer")
-    assert [(stat.S_IMODE(path.stat().st_mode), path.read_text()) for path in kept] == [(0o400, "newer")] * len(kept)
+    assert [(stat.S_IMODE(path.stat().st_mode), path.read_text().split()[0]) for path in kept] == [
+        (0o400, "newer")
+    ] * len(kept)
 
 
 def test_folders_made_for_an_output_that_fails_are_removed_again(tmp_path):
@@ -349,3 +352,25 @@ def test_whoever_keeps_a_record_hears_of_whole_outputs_before_they_have_their_na
                 inner.write_text("part")
             place.write_text("whole")
     assert heard == [("a.obj", "new", False), ("a.mtl", "new", False), ("outer.txt", "whole", False)]
+
+
+@pytest.mark.parametrize("name", ["x.png", "model"])
+def test_what_others_write_in_the_meantime_stays(tmp_path, name):
+    path = tmp_path / name
+
+    def write(place: Path, text: str) -> None:
+        if not place.suffix:
+            place.mkdir()
+            place = place / "thesis.tex"
+        place.write_text(text)
+
+    def write_both() -> None:
+        with atomic_path(path) as temporary:
+            write(temporary, "ours")
+            write(path, "somebody else's")
+
+    with pytest.raises(InputError, match="exists already"):
+        write_both()
+    kept = path if path.suffix else path / "thesis.tex"
+    assert kept.read_text() == "somebody else's"
+    assert names_in(tmp_path) == [name]

@@ -7,6 +7,7 @@ import pytest
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_path
+from gen3d_tools.ownership import MARK
 
 
 def record_of(**files):
@@ -31,8 +32,8 @@ OURS = {
     },
     "a model": {"config.json": MODEL, "model.safetensors": "", "README.md": "card"},
     "a result": {"config.json": RESULT, "difference.safetensors": "", "photo-2.png": ""},
-    "cameras": {"cameras.txt": "# lenses", "images.txt": "# poses", "points3D.txt": "# none\n"},
-    "frames": {"00000.png": "", "00001.png": ""},
+    "cameras": dict.fromkeys(("cameras.txt", "images.txt", "points3D.txt"), f"# {MARK}\n1"),
+    "frames": {"00000.png": MARK, "00001.png": MARK},
     "an empty folder": {},
 }
 FOREIGN = {
@@ -45,16 +46,18 @@ FOREIGN = {
         "README.md": "mine",
         "run.json": record_of(**{"config.json": MODEL, "README.md": "card"}),
     },
-    "frames that do not begin at 0": {"00001.png": "", "00002.png": ""},
-    "frames with a gap": {"00000.png": "", "00002.png": ""},
+    "frames that do not begin at 0": {"00001.png": MARK, "00002.png": MARK},
+    "frames with a gap": {"00000.png": MARK, "00002.png": MARK},
+    "frames of another program": {"00000.png": "", "00001.png": ""},
+    "frames of another program beside ours": {"00000.png": MARK, "00001.png": ""},
     "a thesis": {"thesis.tex": "years of work"},
     "another program's config": {"config.json": '{"format": "webpack"}'},
     "a config without a format": {"config.json": '{"hidden_size": 768, "model_type": "bert"}'},
     "a broken config": {"config.json": "{"},
     "a config that is no object": {"config.json": "[" * 100_000},
     "another program's run": {"run.json": '{"versions": ["gen3d_tools"]}', "config.json": "3"},
-    "cameras with points": {"cameras.txt": "", "images.txt": "", "points3D.txt": "# some\n1 0 0 0"},
-    "cameras among pictures": {"cameras.txt": "", "images.txt": "", "points3D.txt": "", "photo.jpg": ""},
+    "cameras of another program": {"cameras.txt": "# lenses", "images.txt": "# poses", "points3D.txt": "# none\n"},
+    "cameras among pictures": {"cameras.txt": MARK, "images.txt": MARK, "points3D.txt": MARK, "photo.jpg": ""},
     "named pictures": {"00001.png": "", "holiday.png": ""},
 }
 

@@ -16,15 +16,19 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8, UInt16
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path, check_writable
 from gen3d_tools.media.opening import decode_picture, reading_picture
+from gen3d_tools.ownership import MARK
 
+_MADE_BY = PngInfo()
+_MADE_BY.add_text("Software", MARK)
 # How to save well in each format. JPEG without chroma subsampling keeps thin coloured edges.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    ".png": {},
+    ".png": {"pnginfo": _MADE_BY},
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"quality": 92},

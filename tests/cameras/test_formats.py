@@ -334,7 +334,7 @@ def test_points_of_a_colmap_model_have_numbers_colours_and_no_tracks(tmp_path):
     names = [f"{index}.png" for index in range(5)]
     colmap.write_colmap(tmp_path / "0", cameras(), width=8, height=8, names=names, points=points, colors=colors)
     lines = (tmp_path / "0/points3D.txt").read_text().splitlines()
-    assert lines[1:] == ["1 0.5 -1.25 2 1 2 3 0", "2 0 0 0.001 255 0 9 0"]
+    assert [line for line in lines if not line.startswith("#")] == ["1 0.5 -1.25 2 1 2 3 0", "2 0 0 0.001 255 0 9 0"]
     assert_same(read_colmap(tmp_path / "0"), cameras())
 
 

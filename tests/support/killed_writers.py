@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gen3d_tools.files import atomic_files
+from gen3d_tools.ownership import MARK
 from gen3d_tools.staging import is_staging, remove_leftovers
 
 FILES = ("chair.obj", "chair.mtl", "chair.png")
@@ -43,7 +44,7 @@ def write(folder: Path, names: tuple[str, ...], number: int) -> None:
             else:
                 place.mkdir()
                 for index in range(2):
-                    (place / f"{index:05d}.png").write_text(str(number))
+                    (place / f"{index:05d}.png").write_text(f"{number} {MARK}")
 
 
 def found(folder: Path, names: tuple[str, ...]) -> set[str]:
@@ -52,7 +53,7 @@ def found(folder: Path, names: tuple[str, ...]) -> set[str]:
     for name in names:
         path = folder / name
         files = [path] if path.suffix else [path / "00000.png", path / "00001.png"]
-        contents |= {file.read_text() if file.exists() else "" for file in files}
+        contents |= {file.read_text().removesuffix(f" {MARK}") if file.exists() else "" for file in files}
     return contents
 
 
