@@ -154,7 +154,7 @@ def align(
     finder, photos = FaceFinder(options, check_preset(preset)), listed_photos(photos, but=output_path(out))
     options.check(len(photos))
     target = output_path(out) or output_folder("align", photos[0].stem)
-    claim_folder(target, overwrite=overwrite)
+    claim_folder(target, overwrite=overwrite, reads=photos)
     asked = {"photos": [photo.name for photo in photos], "preset": finder.preset, **vars(options)}
     run = Run("align", "", asked, dry_run=dry_run, reporter=reporter)
     faces = _find_all(finder, photos, run)

@@ -60,7 +60,7 @@ def convert(
         )
     target = output_path(out)
     assert target is not None
-    claim_folder(target, overwrite=overwrite)
+    claim_folder(target, overwrite=overwrite, reads=[source, *([] if class_names is None else [class_names])])
     names = None if class_names is None else read_class_names(class_names)
     options = {"source": str(source), "allow_unknown": allow_unknown}
     run = Run("convert", str(target), options, reporter=reporter)

@@ -114,7 +114,7 @@ def cut_objects(
     separation = options.separation()
     target = output_path(out) or output_folder("align", places[0].resolve().stem)
     photos = list(dict.fromkeys(listed_photos(places, but=target)))  # each once, however often it is named
-    claim_folder(target, overwrite=overwrite)
+    claim_folder(target, overwrite=overwrite, reads=photos)
     asked = {"photos": [str(place) for place in places], "preset": PRESET, **vars(options)}
     run = Run("align", "", asked, dry_run=dry_run, reporter=reporter)
     classes = sorted({class_of(photo) for photo in photos})

@@ -70,7 +70,7 @@ def dataset(
     run.options |= what.to_dict()
     paths = [path for task in tasks for path in task.outputs]
     manifests = manifest_paths(target, options)
-    whole = claim(run, [*paths, *([] if labels is None else [labels]), *manifests], target, options)
+    whole = claim(run, [*paths, *([] if labels is None else [labels]), *manifests], target, options, reads=[what.path])
     if labels is not None:
         _check_alone(run, tasks, labels)
     if options.dry_run:

@@ -20,7 +20,7 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.wording import option
 from gen3d_tools.workflows.editing.known import parse_layers
-from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.claims import claim, claim_addition
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 
@@ -128,10 +128,11 @@ def find(
     generator = load_generator(model, device=options.device, base=options.base)
     run = Run("directions", model, vars(search) | {"method": method}, dry_run=options.dry_run, reporter=reporter)
     before = load_directions(file, generator) if add and file.is_file() else None
+    files = [file, *([] if sheet is None else [sheet])]
     if before is not None:
-        run.place_record(target, folder=sheet is not None)
+        claim_addition(run, files, target, overwrite=options.overwrite)
     else:
-        claim(run, [file, *([] if sheet is None else [sheet])], target, options)
+        claim(run, files, target, options)
     found = search.run(generator)
     if options.dry_run:
         run.add(file, f"{len(found)} directions by {method}")

@@ -25,7 +25,7 @@ from gen3d_tools.media.images import write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.workflows.editing.known import Move, choose, directions_folder, known_directions, parse_moves
-from gen3d_tools.workflows.running.claims import claim_folder
+from gen3d_tools.workflows.running.claims import check_names, claim_folder
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, make_ws
@@ -69,8 +69,10 @@ def edit(
     plan = [
         _Edit(one, target / one.stem if several else target, _steps(known, generator, moves, one)) for one in samples
     ]
+    check_names([made.folder for made in plan])
+    reads = [*files, *([] if options.base is None else [options.base])]
     for made in plan:
-        claim_folder(made.folder, overwrite=options.overwrite)
+        claim_folder(made.folder, overwrite=options.overwrite, reads=reads, model=model)
     run = Run("edit", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"directions": [str(move) for move in moves], "files": [Path(file).name for file in files]}
     if options.dry_run:

@@ -69,7 +69,7 @@ def invert_each(
     run.options |= {"each": True, "refine": refine, "photos": {photo.name: Proof.of(photo).sha256 for photo in photos}}
     manifests = manifest_paths(target, options)
     folders = [target / photo.stem for photo in photos]
-    whole = claim(run, [*folders, *manifests], target, options)
+    whole = claim(run, [*folders, *manifests], target, options, reads=[*photos, *about.masks])
     if options.dry_run:
         for piece in pieces:
             run.add(piece.outputs[0], f"the object of {piece.name}")

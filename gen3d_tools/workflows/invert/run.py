@@ -175,7 +175,7 @@ def invert(
     work.settings()
     about.check(len(photos))
     target = output_path(out) or output_folder("invert", model, [photos[0].stem])
-    claim_folder(target, overwrite=overwrite)
+    claim_folder(target, overwrite=overwrite, reads=[*photos, *about.masks], model=model)
     if target.suffix.lower() in _FILE_SUFFIXES and not str(out).endswith(("/", "\\")):
         raise InputError(f"{target} looks like a file, but a result is a folder; try -o {target.with_suffix('')}")
     request = InversionRequest(

@@ -78,7 +78,7 @@ def page(
     models = [one.subject.name for one in shown if one.generator is not None]
     run = Run("page", models[0] if len(models) == 1 else "", {}, dry_run=options.dry_run, reporter=reporter)
     run.options |= {"names": [one.title for one in subjects], "title": title, **asdict(sizes), **vars(choice)}
-    claim(run, [path], target, options)
+    claim(run, [path], target, options, reads=[one.name for one in subjects])
     if options.dry_run:
         run.add(path, f"{len(subjects)} things on one page")
         return run

@@ -9,6 +9,7 @@ from typing import Any
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import check_all_writable, check_writable, listed
 from gen3d_tools.records import Proof, Record, first_record, read_record, records_in, under_way
+from gen3d_tools.workflows.running.inputs import check_not_read
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 _CHOICE = ("seeds", "classes")
@@ -23,6 +24,7 @@ def claim(
     *,
     apart: bool = True,
     notes: Sequence[Path] = (),
+    reads: Sequence[str | Path] = (),
 ) -> set[Path]:
     """Check that a run may write its outputs, and find those that need not be made again.
 
@@ -33,6 +35,7 @@ def claim(
         options: Whether existing outputs are replaced, or kept where they are whole.
         apart: Each output depends on its own sample alone, whatever others are chosen.
         notes: Files of ours that a run that is not finished has kept for itself.
+        reads: Files and folders that it reads besides the model.
 
     Returns:
         The outputs that a record of the same work proves whole; empty unless the run is to be resumed.
@@ -46,7 +49,9 @@ def claim(
     if run.store is not None:
         run.store.open()
     run.resumable = len(paths) > 1
-    _check_names(paths)
+    check_names(paths)
+    if run.store is None:
+        check_not_read(paths, [*reads, *([] if options.base is None else [options.base])], run.model)
     _check_alone(run, paths)
     check_record_free(run)
     exists = os.path.lexists if run.store is None else run.store.exists
@@ -59,6 +64,8 @@ def claim(
             _refuse(run, existing, paths, apart=apart)
     if options.replaces:
         check_ours(run, [path for path in existing if path != target and path not in whole])
+    if run.store is None:
+        check_ours(run, [note for note in notes if exists(note)])
     check_all_writable([path for path in paths if path not in whole], overwrite=options.replaces)
     if options.resume:
         whole |= _find_whole(run, [note for note in notes if exists(note)], apart=apart, overwrite=True)
@@ -67,13 +74,41 @@ def claim(
     return set(whole)
 
 
-def claim_folder(target: Path, *, overwrite: bool) -> None:
-    """Check that a run may write a folder that is one output.
+def claim_addition(run: Run, files: Sequence[Path], target: Path, *, overwrite: bool) -> None:
+    """Check that a run may add to the first of its files, and write the others: they stay if they are not ours.
+
+    Args:
+        run: What will write.
+        files: The file that is added to, then what lies beside it.
+        target: The folder that they are in, or the file.
+        overwrite: Whether what lies beside it is replaced, ours or not.
 
     Raises:
         InputError: Something is in the way.
         Gen3DError: The place does not accept files.
     """
+    run.place_record(target, folder=target not in files)
+    check_not_read(files[1:], [], run.model)
+    check_record_free(run)
+    if not overwrite:
+        check_ours(run, [path for path in files[1:] if os.path.lexists(path)])
+    check_all_writable(files, overwrite=True, kind="file")
+
+
+def claim_folder(target: Path, *, overwrite: bool, reads: Sequence[str | Path] = (), model: str = "") -> None:
+    """Check that a run may write a folder that is one output.
+
+    Args:
+        target: The folder.
+        overwrite: Whether an earlier output is replaced.
+        reads: Files and folders that the run reads.
+        model: The model that it reads.
+
+    Raises:
+        InputError: Something is in the way.
+        Gen3DError: The place does not accept files.
+    """
+    check_not_read([target], reads, model)
     check_writable(target, overwrite=overwrite, kind="folder")
 
 
@@ -106,7 +141,7 @@ def check_ours(run: Run, existing: Sequence[Path]) -> None:
         )
 
 
-def _check_names(paths: Sequence[Path]) -> None:
+def check_names(paths: Sequence[Path]) -> None:
     """Refuse outputs of one name.
 
     Raises:
