@@ -47,7 +47,7 @@ def test_colours_are_those_of_the_field(gen3d, tiny_folder, cube, suffix):
 
 
 def test_colours_can_be_left_out(gen3d, tiny_folder):
-    gen3d("mesh", tiny_folder, "--class", "cube", "--no-color", "-o", "x.ply", *FAST)
+    gen3d("mesh", tiny_folder, "--class", "cube", "--no-color", "-o", "x.ply", "--resolution", 16, "--level", 10)
     assert read_mesh("x.ply").visual.kind is None
 
 
@@ -238,6 +238,7 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--texture", "1000"], 2, "texture size is 1000, it must be a power of two"),
         (["--texture", "1048576"], 2, "try 8192"),
         (["--texture", "64", "--no-color"], 2, "a texture holds colours; leave out --texture, or --no-color"),
+        (["--color-from", "points", "--no-color"], 2, "none at all; leave out --color-from, or --no-color"),
         (["--texture", "64", "-o", "x.stl"], 2, "no texture fits into stl; leave --texture out, or write one of glb,"),
         (["--texture", "64", "--format", "npz,ply"], 2, "no texture fits into npz or ply"),
         (["--color-from", "dreams"], 2, "the source of the colours is 'dreams'"),

@@ -18,6 +18,7 @@ from gen3d_tools.geometry.formats.point_cloud import check_points
 from gen3d_tools.geometry.processing.cleanup import check_keep
 from gen3d_tools.geometry.processing.decimation import check_faces
 from gen3d_tools.geometry.processing.smoothing import check_rounds
+from gen3d_tools.wording import choose, option
 from gen3d_tools.workflows.samples.selection import Sample
 
 DEFAULT_FORMAT = "glb"
@@ -77,6 +78,12 @@ class MeshOptions:
             check_texture_size(self.texture)
             if not self.colors:
                 raise InputError("a texture holds colours; leave out --texture, or --no-color")
+        if not self.colors and self.color_from != MeshOptions.color_from:
+            none = choose(typed="--no-color", python="colors=False")
+            raise InputError(
+                f"colours from {self.color_from} are asked for, and none at all; leave out {option('color_from')}, or "
+                f"{none}"
+            )
 
     def __str__(self) -> str:
         """Say it in one line."""
