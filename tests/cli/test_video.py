@@ -284,6 +284,7 @@ def test_existing_videos_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--grid", "2x1", "--seeds", "0-2"], 2, "try --grid 2x2"),
         (["--interpolate"], 2, "two seeds or more"),
         (["--interpolate", "--grid", "2x1", "--seeds", "0-2"], 2, "equally many"),
+        (["--interpolate", "--grid", "--seeds", "0-3"], 2, "share the samples to interpolate; write --grid 2x1, or"),
         (["--path", "wigle"], 2, "did you mean wiggle?"),
         (["--path", "zzz"], 2, "front-circle, line, spiral"),
         (["--path", "missing.json"], 3, "no camera file at missing.json"),

@@ -78,6 +78,11 @@ def video(
         raise InputError(f"only a way through samples has an end; add {option('interpolate', True)}")
     motion = plan_motion(path, seconds, fps, look.fov)
     is_auto, table = _parse_table(grid)
+    if is_auto and interpolate:  # one cell could pass through all of them, or many through two each
+        raise InputError(
+            f"nothing says how many cells share the samples to interpolate; write {option('grid', '2x1')}, or leave it "
+            "out: one picture passes through all of them"
+        )
     camera_format = _check_cameras(cameras_out, kinds, options.file, file_format, together=bool(grid or interpolate))
     suffix = FORMATS["frames"] if camera_format is not None else _choose_suffix(options.file, file_format)
     target = options.target("video", model, choice.name_parts, urls=True)
@@ -85,7 +90,7 @@ def video(
         VideoWriter(options.file, motion.fps, overwrite=options.replaces)
     generator = load_here(model, options)
     samples = choice.samples(generator)
-    if is_auto and not interpolate:
+    if is_auto:
         table = square_grid(len(samples))
     cameras_file = plan_camera_file(camera_format, target, len(set(samples)))
     shots = plan_shots(
