@@ -249,6 +249,8 @@ def test_two_workers_make_the_bytes_of_one(tmp_path):
         (("--include", ","), "nothing is named to be included"),
         (("--points", 0), "points is 0"),
         (("--resolution", 4), "4"),
+        (("--include", "masks", "--points", 5), "none are written; leave --points out, or add points to --include"),
+        (("--include", "masks", "--resolution", 64), "leave --resolution out, or add mesh or points to --include"),
         (("--class", "bal"), "ball"),
         (("-o", "set.zip"), "a set is a folder, and set.zip names a file; try set"),
     ],

@@ -95,6 +95,20 @@ class DatasetOptions:
             _check_choice("include", kind, KINDS)
         check_range(self.resolution)
         check_points(self.points)
+        self._check_used()
+
+    def _check_used(self) -> None:
+        """Refuse how finely something is made that is not."""
+        if self.points != DatasetOptions.points and not self.needs_points:
+            raise InputError(
+                f"{self.points:,} points are asked for, and none are written; leave {option('points')} out, or add "
+                f"points to {option('include')}"
+            )
+        if self.resolution != DatasetOptions.resolution and not self.needs_mesh:
+            raise InputError(
+                f"a surface of {self.resolution} lattice points is asked for, and nothing is made of it; leave "
+                f"{option('resolution')} out, or add mesh or points to {option('include')}"
+            )
 
     def _check_rig(self) -> None:
         """Refuse an option that is of another kind of cameras."""
