@@ -70,7 +70,14 @@ def test_a_result_shows_how_it_came_about(gen3d, tiny_folder, small):
         (("none.glb",), 3, "there is no file none.glb"),
         (("nothing",), 3, "no model 'nothing'"),
         (("picture.png", "-o", "a.txt"), 2, "a.txt is no page"),
-        (("picture.png", "--texture", 100), 2, "power of two"),
+        (("shapes", "--texture", 100), 2, "power of two"),
+        (
+            ("ball.ply", "--seeds", 3, "--class", "mug", "--psi", 0.5),
+            2,
+            "--seeds, --class, --psi: that is for models",
+        ),
+        (("picture.png", "--texture", 256, "--size", 64), 2, "--size, --texture: that is for models and results"),
+        (("ball.ply", "--base", "nonsense"), 2, "a base is that of an inversion result, and none is named"),
         (["picture.png"] * 65, 2, "at most 64 things, got 65"),
     ],
 )

@@ -68,6 +68,7 @@ def page(
     """
     choice, sizes, options = choice or SampleSelection(), sizes or FigureSizes(), options or RunOptions()
     reporter, subjects = reporter or Reporter(), parse_subjects(names)
+    _check_used(subjects, choice, sizes, options)
     if sizes.texture:
         check_texture_size(sizes.texture)
     target = options.target("page", subjects[0].name)
@@ -94,9 +95,38 @@ def page(
             size = path.stat().st_size
             run.add(path, f"{size / 1e6:.1f} MB, opens offline")
     if size > LARGE_BYTES:
-        smaller = f"fewer things, {option('texture', 256)} or {option('faces', 5000)} make it smaller"
+        smaller = "fewer things make it smaller"
+        if any(one.samples for one in shown):
+            smaller = f"fewer things, {option('texture', 256)} or {option('faces', 5000)} make it smaller"
         reporter.say(f"{path} is large ({size / 1e6:.0f} MB), slow to open on a phone; {smaller}")
     return run.finish(next_command=f"open {shlex.quote(str(path))} in a browser")
+
+
+def _check_used(subjects: Sequence[Subject], choice: SampleSelection, sizes: FigureSizes, options: RunOptions) -> None:
+    """Refuse what is said of models where none is shown, and of results.
+
+    Raises:
+        InputError: There is such a thing.
+    """
+    kinds = {one.kind for one in subjects}
+    if options.base is not None and "result" not in kinds:
+        raise InputError(f"a base is that of an inversion result, and none is named; leave {option('base')} out")
+    if kinds & {"model", "result"}:
+        return
+    of_samples = {
+        option("seeds"): choice.seeds is not None,
+        option("classes", typed="--class"): choice.classes is not None,
+        option("psi"): choice.psi != SampleSelection.psi,
+        option("film", typed="--size"): sizes.film != FigureSizes.film,
+        option("faces"): sizes.faces != FigureSizes.faces,
+        option("texture"): sizes.texture != FigureSizes.texture,
+        option("device"): options.device != RunOptions.device,
+    }
+    if unused := [name for name, is_said in of_samples.items() if is_said]:
+        raise InputError(
+            f"{', '.join(unused)}: that is for models and results, and files are shown as they are; leave it out, or "
+            "name a model"
+        )
 
 
 def _load(subject: Subject, choice: SampleSelection, options: RunOptions) -> _Shown:
