@@ -31,6 +31,8 @@ ONLY: dict[str, tuple[tuple[str, ...], object]] = {
     "points": ((MESHES,), _DEFAULT_POINTS),
     "threshold": ((MESHES,), _DEFAULT_THRESHOLD),
     "cache": ((PICTURES, INVERSION), None),
+    "base": ((PICTURES, INVERSION), None),
+    "device": ((PICTURES, INVERSION), "auto"),
     "workers": ((PICTURES,), None),
     "ray": ((PICTURES,), None),
 }

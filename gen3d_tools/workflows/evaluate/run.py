@@ -1,5 +1,6 @@
 """`gen3d eval`: how good a model or a set of pictures is, as the numbers that papers report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ class EvalOptions:
             )
         if self.protocol is not None:
             protocol_named(self.protocol)
+        if self.against is None:
+            _refuse_unused(
+                {option("protocol"): self.protocol is not None, option("cache"): self.cache is not None},
+                f"that is for a comparison with real pictures; leave it out, or name them: {option('against')}",
+            )
         if self.samples is not None and not 1 <= self.samples <= MAX_SAMPLES:
             raise InputError(f"samples is {self.samples}; it must lie in 1..{MAX_SAMPLES:,}")
         if self.size is not None and not 8 <= self.size <= 2048:
@@ -84,6 +90,8 @@ def evaluate(
     """
     options, reporter = options or RunOptions(), reporter or Reporter()
     what.check()
+    if what.against is None:
+        _check_workers(options, f"geometry alone is measured; leave it out, or compare pictures: {option('against')}")
     run = Run("eval", "", {"subject": subject, **_plain(vars(what))}, dry_run=options.dry_run, reporter=reporter)
     paths = claim_report(run, options)
     if what.against is not None:
@@ -96,6 +104,26 @@ def evaluate(
     return finish_report(run, f"{Path(subject).name}, measured", groups, paths)
 
 
+def _refuse_unused(said: Mapping[str, bool], why: str) -> None:
+    """Refuse options that say nothing here.
+
+    Args:
+        said: Options by name, with whether anything was said of each.
+        why: What they are for, and what to do.
+
+    Raises:
+        InputError: There is one.
+    """
+    if unused := [name for name, is_said in said.items() if is_said]:
+        raise InputError(f"{', '.join(unused)}: {why}")
+
+
+def _check_workers(options: RunOptions, instead: str) -> None:
+    """Refuse workers where there is nothing to share out, which is anything but the pictures of a model."""
+    said = {option("workers"): options.batch.workers is not None, option("ray"): options.batch.ray is not None}
+    _refuse_unused(said, f"workers draw the samples of a model, and {instead}")
+
+
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
@@ -106,6 +134,11 @@ def _evaluate_set(subject: Path, what: EvalOptions, options: RunOptions, run: Ru
         raise InputError(f"{subject} is a set of pictures; name another one to compare it with: {option('against')}")
     if what.protocol is not None or what.samples is not None:
         raise InputError("a protocol and a number of samples are for models; all pictures of a set are measured")
+    _check_workers(options, "two sets of pictures are compared; leave it out")
+    _refuse_unused(
+        {option("psi"): what.psi != EvalOptions.psi, option("base"): options.base is not None},
+        f"that is for models, and {subject} is a set of pictures; leave it out",
+    )
     made = open_set(subject, what.size, depth=what.geometry)
     real = open_set(what.against, what.size, depth=what.geometry)
     _check_sizes(made, real, what.size)
