@@ -10,6 +10,21 @@ from gen3d_tools.cli.terminal.command import Command
 from gen3d_tools.cli.terminal.console import print_table, shown, stderr_console
 from gen3d_tools.cli.terminal.running import run_query, run_workflow
 
+_DEFAULT_NAME, _DEFAULT_COUNT = "mine", 10
+FINDING: dict[str, tuple[str, object]] = {
+    "method": ("--method", None),
+    "name": ("--name", _DEFAULT_NAME),
+    "layers": ("--layers", None),
+    "count": ("--count", _DEFAULT_COUNT),
+    "classes": ("--class", None),
+    "add": ("--add", False),
+    "out": ("--out", None),
+    "device": ("--device", "auto"),
+    "overwrite": ("--overwrite", False),
+    "dry_run": ("--dry-run", False),
+}
+"""What is said of a search alone, as it is typed, and its default; a list of what is known has no use for it."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -35,11 +50,11 @@ def directions(
     negative: Annotated[
         str | None, typer.Option("--negative", metavar="SEEDS", help="Seeds of samples that have it not.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Name of what the two groups differ in.")] = "mine",
+    name: Annotated[str, typer.Option("--name", help="Name of what the two groups differ in.")] = _DEFAULT_NAME,
     layers: Annotated[
         str | None, typer.Option("--layers", help="Layers to move, such as 0-5: first ones shape, last ones colours.")
     ] = None,
-    count: Annotated[int, typer.Option("--count", help="How many to find.")] = 10,
+    count: Annotated[int, typer.Option("--count", help="How many to find.")] = _DEFAULT_COUNT,
     classes: options.Classes = None,
     add: Annotated[bool, typer.Option("--add", help="Keep what the file holds already.")] = False,
     files: options.DirectionFiles = None,
@@ -56,9 +71,11 @@ def directions(
 
     Example: `gen3d directions shapes --positive 1,4,7 --negative 2,3 --class mug --name tall -o tall.safetensors`
     """
-    if not (find or positive or negative):
+    typed = [FINDING[key][0] for key, value in locals().items() if key in FINDING and value != FINDING[key][1]]
+    if not find and positive is None and negative is None:
         from gen3d_tools.workflows.editing.listing import directions_record
 
+        _check_listing(typed)
         run_query(
             lambda: directions_record(model, files=files or (), base=base),
             lambda record: _show(record, quiet=quiet),
@@ -70,6 +87,7 @@ def directions(
     from gen3d_tools.workflows.editing.directions import find as workflow
     from gen3d_tools.workflows.running.runs import RunOptions
 
+    _check_finding(files)
     search = Search(
         method=method, layers=layers, count=count, classes=classes, positive=positive, negative=negative, name=name
     )
@@ -80,6 +98,33 @@ def directions(
         quiet=quiet,
         verbose=verbose,
     )
+
+
+def _check_listing(typed: list[str]) -> None:
+    """Refuse options of a search where there is none.
+
+    Raises:
+        InputError: There is one.
+    """
+    from gen3d_tools.errors import InputError
+
+    if typed:
+        raise InputError(f"{', '.join(typed)}: that is for finding directions; add --find, or leave it out")
+
+
+def _check_finding(files: list[str] | None) -> None:
+    """Refuse files to be listed where directions are found.
+
+    Raises:
+        InputError: There is one.
+    """
+    from gen3d_tools.errors import InputError
+
+    if files:
+        raise InputError(
+            f"--directions {files[0]} is for listing what a file holds; leave it out, or say --add -o {files[0]} to "
+            "add what is found"
+        )
 
 
 def _show(record: dict[str, Any], *, quiet: bool) -> None:

@@ -128,6 +128,24 @@ def test_a_folder_gets_a_sheet_that_shows_what_each_does(gen3d, model, monkeypat
         (("directions", "tiny", "--find", "--layers", "99"), 2, "this model has layers 0 to"),
         (("directions", "tiny", "--positive", "1"), 2, "one group of seeds is missing"),
         (("directions", "tiny", "--find", "-o", "a.json"), 2, "name it .safetensors"),
+        (
+            ("directions", "tiny", "--count", "3", "--add"),
+            2,
+            "--count, --add: that is for finding directions; add",
+        ),
+        (("directions", "tiny", "--class", "cube", "-o", "a"), 2, "--class, --out: that is for finding directions"),
+        (
+            ("directions", "tiny", "--find", "--name", "foo"),
+            2,
+            "finds is numbered: sefa-1, ...; leave --name out",
+        ),
+        (
+            ("directions", "tiny", "--find", "--directions", "a"),
+            2,
+            "or say --add -o a to add what is found",
+        ),
+        (("directions", "tiny", "--find", "--add"), 2, "a new folder holds nothing to add to; name the file: --out"),
+        (("directions", "tiny", "--positive", "1", "--negative", "2", "--count", "3"), 2, "leave --count out"),
         (("directions", "nothing"), 3, "no model 'nothing'"),
     ],
 )

@@ -64,6 +64,24 @@ class Search:
             raise InputError(f"method is {method[:20]!r}; it must be {' or '.join(fitting)}{groups}")
         return cast(AnyMethod, method)
 
+    def check(self) -> None:
+        """Refuse what says nothing of the search that is meant.
+
+        Raises:
+            InputError: There is such a thing, or no such method.
+        """
+        groups, method = f"{option('positive')} and {option('negative')}", self.settled
+        if not self.by_groups and self.name != Search.name:
+            raise InputError(
+                f"name is {self.name[:40]!r}, but what {method} finds is numbered: {method}-1, ...; leave "
+                f"{option('name')} out, or give two groups of seeds: {groups}"
+            )
+        if self.by_groups and self.count != Search.count:
+            raise InputError(
+                f"count is {self.count}, but two groups differ in one direction; leave {option('count')} out, or leave "
+                f"out {groups}"
+            )
+
     def first_class(self, generator: Generator) -> int | None:
         """The class that pictures show; None where none is named.
 
@@ -119,7 +137,10 @@ def find(
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
     search, options, reporter = search or Search(), options or RunOptions(), reporter or Reporter()
+    search.check()
     method = search.settled
+    if add and options.out is None:
+        raise InputError(f"a new folder holds nothing to add to; name the file: {option('out')}")
     target = options.target("directions", model, [search.name if search.by_groups else method])
     if options.file is not None:
         check_directions_path(target)
