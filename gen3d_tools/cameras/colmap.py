@@ -45,6 +45,16 @@ def is_colmap(path: Path) -> bool:
     return path.name in ("cameras.txt", "images.txt")
 
 
+def model_files(path: Path) -> tuple[Path, Path]:
+    """Name what is read of a model: its lenses and its poses.
+
+    Args:
+        path: The model's folder, or one of its text files.
+    """
+    folder = path if path.is_dir() else path.parent
+    return folder / "cameras.txt", folder / "images.txt"
+
+
 def write_colmap(
     folder: str | Path,
     cameras: Camera,
@@ -126,15 +136,15 @@ def read_colmap(path: str | Path) -> Camera:
         InputError: A line that is no lens, no pose or no list of points, an id that is there twice, or a lens with
             distortion.
     """
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    lens_file, pose_file = model_files(Path(path))
     lenses: dict[str, np.ndarray] = {}
-    for line, where in _lines(folder / "cameras.txt"):
+    for line, where in _lines(lens_file):
         if line:
             camera, lens = _lens(line, where)
             _check_new("camera", camera, lenses, where)
             lenses[camera] = lens
     poses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    lines = _lines(folder / "images.txt")
+    lines = _lines(pose_file)
     for line, where in lines:
         if not line:
             continue
@@ -146,12 +156,12 @@ def read_colmap(path: str | Path) -> Camera:
         poses[image] = _pose(words[1:8], where), lenses[words[8]]
         _check_points(image, *next(lines, ("", "")))
     if not poses:
-        raise InputError(f"{folder / 'images.txt'} holds no cameras")
+        raise InputError(f"{pose_file} holds no cameras")
     cam2world, intrinsics = zip(*(poses[image] for image in sorted(poses)), strict=True)
     try:
         return Camera(torch.from_numpy(np.stack(cam2world)), torch.from_numpy(np.stack(intrinsics)))
     except InputError as error:
-        raise InputError(f"{folder}: {error}") from error
+        raise InputError(f"{pose_file.parent}: {error}") from error
 
 
 def _check_new(what: str, number: int | str, known: Mapping[Any, object], where: str) -> None:

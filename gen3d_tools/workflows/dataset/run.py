@@ -26,6 +26,7 @@ from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
 from gen3d_tools.workflows.samples.views import ViewOptions
+from gen3d_tools.workflows.video.camera_path import path_digest
 
 __all__ = ["DatasetOptions", "dataset", "parse_include", "parse_pitch_range"]
 
@@ -67,7 +68,7 @@ def dataset(
     for task in tasks:
         _check_cameras(generator, task)
     run = Run("dataset", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
-    run.options |= what.to_dict()
+    run.options |= what.to_dict() | {"path_sha256": path_digest(what.path)}
     paths = [path for task in tasks for path in task.outputs]
     manifests = manifest_paths(target, options)
     whole = claim(run, [*paths, *([] if labels is None else [labels]), *manifests], target, options, reads=[what.path])

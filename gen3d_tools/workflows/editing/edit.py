@@ -26,6 +26,7 @@ from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import render
 from gen3d_tools.workflows.editing.known import Move, choose, directions_folder, known_directions, parse_moves
 from gen3d_tools.workflows.running.claims import check_names, claim_folder
+from gen3d_tools.workflows.running.inputs import input_digest
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, make_ws
@@ -75,6 +76,7 @@ def edit(
         claim_folder(made.folder, overwrite=options.overwrite, reads=reads, model=model)
     run = Run("edit", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
     run.options |= {"directions": [str(move) for move in moves], "files": [Path(file).name for file in files]}
+    run.options |= {"files_sha256": [input_digest(file) for file in files]}
     if options.dry_run:
         for made in plan:
             run.add(made.folder, made.line)

@@ -18,6 +18,7 @@ from gen3d_tools.wording import option
 from gen3d_tools.workflows.invert.run import InversionRequest, PhotoOptions, WorkOptions, base_option, invert_with
 from gen3d_tools.workflows.running.batches import load_here, make_pieces, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
+from gen3d_tools.workflows.running.inputs import input_digest
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 
@@ -66,6 +67,8 @@ def invert_each(
     generator = load_here(model, options)
     request = InversionRequest(photos=(), model=model, about=about, work=work, target=target, refine=refine)
     run = Run("invert", model, request.options, dry_run=options.dry_run, reporter=reporter)
+    run.options |= {"camera_sha256": input_digest(request.about.camera)}
+    run.options |= {"features_sha256": input_digest(request.work.features)}
     run.options |= {"each": True, "refine": refine, "photos": {photo.name: Proof.of(photo).sha256 for photo in photos}}
     manifests = manifest_paths(target, options)
     folders = [target / photo.stem for photo in photos]

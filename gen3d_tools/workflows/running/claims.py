@@ -14,6 +14,8 @@ from gen3d_tools.workflows.running.runs import Run, RunOptions
 
 _CHOICE = ("seeds", "classes")
 """Options that choose samples, and change none of them."""
+_DIGEST = "_sha256"
+"""End of an option that says what was in the file which another names."""
 
 
 def claim(
@@ -264,7 +266,13 @@ def _differences(run: Run, record: Record, *, apart: bool) -> list[str]:
     options = record.content.get("options")
     theirs = options if isinstance(options, dict) else {}
     keys = {*mine, *theirs} - set(_CHOICE if apart else ())
-    changed = [key for key in sorted(keys) if mine.get(key) != theirs.get(key)]
+    keys -= {key for key in mine if key.endswith(_DIGEST) and key not in theirs}  # of a version that did not keep it
+    changed = [_spoken(key) for key in sorted(keys) if mine.get(key) != theirs.get(key)]
     if record.content.get("command") != run.command:
         return ["command"]
     return (["model"] if record.content.get("model_sha256") != run.model_sha256 else []) + changed
+
+
+def _spoken(key: str) -> str:
+    """Name an option for people: `path file` is what is in the file that `path` names."""
+    return f"{key.removesuffix(_DIGEST)} file" if key.endswith(_DIGEST) else key

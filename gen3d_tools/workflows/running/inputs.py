@@ -1,14 +1,38 @@
-"""What a run reads is never what it replaces, also with --overwrite: a model would be gone before it was read whole."""
+"""The files that a run reads: a record knows them by what is in them, and no output replaces them.
 
+A name alone says nothing of what is in a file; and with --overwrite a model would be gone before it was read whole.
+"""
+
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from gen3d_tools.cameras.colmap import is_colmap, model_files
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.source import base_source, find_source
 from gen3d_tools.ownership import is_part_of_model
+from gen3d_tools.records import Proof
 from gen3d_tools.wording import choose
+
+
+def input_digest(named: str | Path | None) -> str | None:
+    """Compute the SHA-256 of what an option names.
+
+    Args:
+        named: A file, a folder of a COLMAP text model or one of its files, or a word that names no file.
+
+    Returns:
+        Of a COLMAP model, one digest of the files that are read; None where nothing is named that can be read.
+    """
+    if named is None:
+        return None
+    path = Path(named)
+    if not (path.is_dir() or is_colmap(path)):
+        return Proof.of(path).sha256 if path.is_file() else None
+    digests = [Proof.of(file).sha256 for file in model_files(path) if file.is_file()]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else None
 
 
 def check_not_read(outputs: Sequence[Path], reads: Sequence[str | Path], model: str = "") -> None:

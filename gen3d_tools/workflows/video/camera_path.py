@@ -14,6 +14,7 @@ from gen3d_tools.cameras.paths import PATHS, interpolate_keyframes
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.settings import ModelSettings
+from gen3d_tools.workflows.running.inputs import input_digest
 from gen3d_tools.workflows.samples.views import ViewOptions
 
 DEFAULT_SECONDS = 4.0
@@ -83,7 +84,7 @@ def plan_motion(
     if seconds is not None and not 0 < seconds < math.inf:
         raise InputError(f"seconds is {seconds:g}; a video needs a length above 0")
     _check_fps(fps)
-    name = path.strip().lower().replace("-", "_")
+    name = _path_name(path)
     if name in PATHS:
         rate = DEFAULT_FPS if fps is None else fps
         return CameraPath(name, _count(DEFAULT_SECONDS if seconds is None else seconds, rate), rate)
@@ -96,6 +97,11 @@ def plan_motion(
     if seconds is not None:
         return CameraPath(path, _count(seconds, rate), rate, keyframes, loop)
     return CameraPath(path, _count(len(keyframes) / (own_fps or rate), rate), rate, keyframes, loop)
+
+
+def path_digest(path: str) -> str | None:
+    """Give the SHA-256 of a camera file; None for a path that has a name, which comes before any file's."""
+    return None if _path_name(path) in PATHS else input_digest(path)
 
 
 def untrusted_views(cameras: Camera, settings: ModelSettings) -> str:
@@ -134,6 +140,10 @@ def _count(seconds: float, fps: float) -> int:
             f"{seconds:g} seconds at {fps:g} frames per second are {frames:.0f} frames; at most {MAX_FRAMES} are made"
         )
     return max(1, round(frames))
+
+
+def _path_name(path: str) -> str:
+    return path.strip().lower().replace("-", "_")
 
 
 def _means_file(path: str) -> bool:

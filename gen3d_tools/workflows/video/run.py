@@ -12,7 +12,6 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.video import VideoWriter, frame_path
-from gen3d_tools.records import Proof
 from gen3d_tools.wording import option
 from gen3d_tools.workflows.running.batches import load_here, make_pieces, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
@@ -21,7 +20,7 @@ from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
 from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
 from gen3d_tools.workflows.samples.views import ViewOptions, check_size, parse_kinds
-from gen3d_tools.workflows.video.camera_path import CameraPath, plan_motion, untrusted_views
+from gen3d_tools.workflows.video.camera_path import CameraPath, path_digest, plan_motion, untrusted_views
 from gen3d_tools.workflows.video.frames import FilmSettings, estimate_seconds, film
 from gen3d_tools.workflows.video.layout import VideoLayout, parse_grid, plan_shots, square_grid
 
@@ -99,7 +98,7 @@ def video(
     scene = _scene(generator, choice.psi, kinds, look.sized(generator), motion, once=once)
     width, height = _check_frame_size(shots[0], kinds, scene.look.side(generator))
     run = Run("video", model, choice.record(generator), dry_run=options.dry_run, reporter=reporter)
-    run.options |= {"path": motion.name, "path_sha256": _digest(path), "show": kinds, "interpolate": interpolate}
+    run.options |= {"path": motion.name, "path_sha256": path_digest(path), "show": kinds, "interpolate": interpolate}
     run.options |= {"grid": grid, "frames": motion.frames, "fps": motion.fps} | asdict(scene.look)
     run.options |= {"cameras_out": camera_format, "once": once}
     run.details |= {"frames": motion.frames, "fps": motion.fps, "width": width, "height": height}
@@ -161,11 +160,6 @@ def _check_cameras(
             f"leave {option('file_format', typed='--format')} out"
         )
     return name
-
-
-def _digest(path: str) -> str | None:
-    """Give the SHA-256 of a camera file; None for a path that has a name."""
-    return Proof.of(Path(path)).sha256 if Path(path).is_file() else None
 
 
 def _scene(

@@ -1,0 +1,56 @@
+"""A batch that is resumed is the same work only if what it reads is the same: files by content, models, classes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.colmap import write_colmap
+from gen3d_tools.cameras.formats import write_transforms
+from gen3d_tools.workflows.running.inputs import input_digest
+
+VIEWS = 3
+DATASET = ("--include", "none", "--size", 8, "--views", VIEWS, "--class", "all", "-q")
+
+
+def write_cameras(pitch):
+    cameras = Camera.from_spherical([0.0, 20.0, 40.0], pitch, 2.7, fov_y_deg=20)
+    names = [f"{index}.png" for index in range(VIEWS)]
+    write_transforms("cameras.json", cameras, width=8, height=8, names=names, overwrite=True)
+    write_colmap("colmap", cameras, width=8, height=8, names=names, overwrite=True)
+
+
+def forget(record, *keys):
+    """Make a record that of a version which did not keep some options."""
+    content = json.loads(Path(record).read_text())
+    content["options"] = {key: value for key, value in content["options"].items() if key not in keys}
+    Path(record).write_text(json.dumps(content))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["cameras.json", "colmap", "colmap/cameras.txt"])
+def test_pictures_from_other_cameras_are_not_mixed_under_one_name_of_a_file(gen3d, tiny_folder, path):
+    write_cameras(10)
+    command = ("dataset", tiny_folder, *DATASET, "--cameras", "path", "--path", path, "-o", "out")
+    assert gen3d(*command, "--seeds", 0).code == 0
+    assert gen3d(*command, "--seeds", "0-1", "--resume").code == 0
+    write_cameras(30)
+    refused = gen3d(*command, "--seeds", "0-2", "--resume")
+    assert refused.code == 2
+    assert "were made with different path file" in refused.error
+    forget("out/run.json", "path_sha256")
+    assert gen3d(*command, "--seeds", "0-1", "--resume").code == 0
+
+
+def test_an_input_is_known_by_all_that_is_read_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert input_digest(None) is None
+    assert input_digest("35,22") is None
+    write_cameras(10)
+    first = [input_digest(name) for name in ("cameras.json", "colmap", "colmap/cameras.txt")]
+    write_cameras(30)
+    second = [input_digest(name) for name in ("cameras.json", "colmap", "colmap/cameras.txt")]
+    assert first[1] == first[2]
+    assert None not in first
+    assert not set(first) & set(second)
