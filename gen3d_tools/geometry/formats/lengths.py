@@ -10,6 +10,11 @@ from gen3d_tools.errors import InputError
 METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254, "ft": 0.3048}
 """Units by name, in metres."""
 
+LEAST_METRES = 1e-6
+"""Of the longest side of what is written."""
+MOST_METRES = 1e6
+"""... and the most."""
+
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
@@ -29,9 +34,23 @@ def parse_length(length: str | float) -> float:
             f"scale is {str(length)[:40]!r}; it must be a length in {units}, such as 80mm, or 0.08 in metres"
         )
     metres = float(match[1]) * METRES[match[2].lower() or "m"]
-    if not 0 < metres < math.inf:
-        raise InputError(f"scale is {str(length)[:40]}; it must be the longest side, above 0, such as 80mm")
+    check_length(metres, str(length)[:40])
     return metres
+
+
+def check_length(metres: float, shown: str) -> None:
+    """Refuse a length that is beyond what any object has, and what single precision holds in any unit.
+
+    Args:
+        metres: The length.
+        shown: As it was typed.
+
+    Raises:
+        InputError: It is not within `LEAST_METRES`..`MOST_METRES`.
+    """
+    if not LEAST_METRES <= metres <= MOST_METRES:
+        limits = f"{LEAST_METRES:g} and {MOST_METRES:,.0f} metres"
+        raise InputError(f"scale is {shown}; it must be the longest side, between {limits}, such as 80mm")
 
 
 def check_unit(unit: str) -> None:

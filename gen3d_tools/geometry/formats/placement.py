@@ -7,7 +7,7 @@ import trimesh
 from jaxtyping import Float
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.geometry.formats.lengths import METRES, WrittenSize, check_unit
+from gen3d_tools.geometry.formats.lengths import METRES, WrittenSize, check_length, check_unit
 from gen3d_tools.wording import option
 
 # x, y, z -> x, -z, y: a quarter turn about x, so that a front facing +z then faces -y, as in Blender
@@ -35,8 +35,8 @@ class Placement:
         """
         if self.up not in ("y", "z"):
             raise InputError(f"up is {self.up!r}, it must be y or z")
-        if self.scale is not None and not 0 < self.scale < float("inf"):
-            raise InputError(f"scale is {self.scale:g}, it must be the longest side in metres, above 0; try 1")
+        if self.scale is not None:
+            check_length(self.scale, f"{self.scale:g}")
         if self.unit is not None:
             check_unit(self.unit)
             if self.scale is None:

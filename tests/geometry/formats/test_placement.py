@@ -6,6 +6,7 @@ import pytest
 from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.formats.export import read_mesh, write_mesh
 from gen3d_tools.geometry.formats.lengths import parse_length
+from gen3d_tools.geometry.formats.placement import Placement
 
 
 def test_scale_is_the_longest_side_in_metres(mesh, tmp_path):
@@ -27,6 +28,20 @@ def test_center_puts_the_middle_of_the_box_at_the_origin(mesh, tmp_path):
 def test_scale_is_a_length(mesh, tmp_path, scale):
     with pytest.raises(InputError, match=r"it must be .*, such as 80mm"):
         write_mesh(tmp_path / "egg.ply", mesh, scale=scale)
+
+
+@pytest.mark.parametrize("length", ["1e40", "1e308", "1e400", "1e10mm", "1e-7", "1e-4mm"])
+def test_a_length_that_files_cannot_hold_is_refused_with_the_range(length):
+    with pytest.raises(InputError, match="between 1e-06 and 1,000,000 metres, such as 80mm"):
+        parse_length(length)
+
+
+def test_what_stands_in_a_file_has_such_a_length_too():
+    for scale in (1e40, 1e-7):
+        with pytest.raises(InputError, match="between 1e-06 and 1,000,000 metres"):
+            Placement(scale=scale).check()
+    for fits in ("1e-3mm", "1e6"):
+        Placement(scale=parse_length(fits)).check()
 
 
 @pytest.mark.parametrize("length", ["80mm", "8 cm", "0.08", ".08 M", "3.1496063in", 0.08])
