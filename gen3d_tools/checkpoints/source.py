@@ -1,6 +1,7 @@
 """A checkpoint as it lies on disk: what kind it is, where, and what its config says; opened once."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,17 @@ class Source:
         """Compute the SHA-256 of its numbers; of a result, of what tuning changed alone."""
         with self.tensors.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def config_digest(self) -> str | None:
+        """Compute the SHA-256 of what its config says, however it is written; None for a pickle, which has no config.
+
+        Where a model comes from is left out: no picture depends on it.
+        """
+        if self.kind == "pickle":
+            return None
+        table = PublishedFolder(self.path).config if self.kind == "published" else self.config
+        told = {key: value for key, value in table.items() if key != "provenance"}
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def size_bytes(self) -> int:
         """Add up its files."""

@@ -1,6 +1,7 @@
 """From what people type to a model on disk, and to what its config says; without torch, but for pickles and results."""
 
 import difflib
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,23 @@ def reference(source: Source) -> "BaseModel":
         return base_model(read_result_config(source.path, source.config))
     name = source.path.name if Path(source.name).is_absolute() else source.name
     return BaseModel(source=name, sha256=source.digest())
+
+
+def config_digest(source: Source, base: str | Path | None = None) -> str | None:
+    """Compute the SHA-256 of what a model's config says; of a result, of its own and of its base's.
+
+    Args:
+        source: A model, a result or a pickle.
+        base: See `load_generator`.
+
+    Raises:
+        Gen3DError: See `base_source`.
+    """
+    own = source.config_digest()
+    if source.kind != "result":
+        return own
+    both = f"{own} {base_source(source, base).config_digest()}"
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def model_config(source: Source, base: str | Path | None = None) -> ModelConfig:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -105,7 +106,7 @@ def sample(
     manifests = manifest_paths(target, options)
     if plan.sheet is not None and options.batch.asked:
         raise InputError(f"a sheet is one picture, which one process makes; leave {option('workers')} out")
-    whole = claim(run, [*plan.paths, *manifests], target, options, apart=plan.sheet is None)
+    whole = claim(run, [*plan.paths, *manifests], target, options, apart=plan.sheet is None, made_of=plan.made_of)
     if options.dry_run:
         _say_plan(run, plan, columns)
         return run
@@ -137,6 +138,11 @@ class _Plan:
     def pictures(self) -> list[Path]:
         """Every picture."""
         return [path for row in self.files for path in row] if self.sheet is None else [self.sheet]
+
+    @property
+    def made_of(self) -> dict[Path, Any]:
+        """Which sample each picture shows; nothing for a sheet."""
+        return {path: one.identity for one, row in zip(self.samples, self.files, strict=False) for path in row}
 
     @property
     def paths(self) -> list[Path]:

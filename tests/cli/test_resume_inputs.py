@@ -1,6 +1,7 @@
 """A batch that is resumed is the same work only if what it reads is the same: files by content, models, classes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from gen3d_tools.cameras.formats import write_transforms
 from gen3d_tools.workflows.running.inputs import input_digest
 
 VIEWS = 3
-DATASET = ("--include", "none", "--size", 8, "--views", VIEWS, "--class", "all", "-q")
+LIGHT = ("--include", "none", "--size", 8, "--views", VIEWS)
+DATASET = (*LIGHT, "--class", "all", "-q")
 
 
 def write_cameras(pitch):
@@ -54,3 +56,42 @@ def test_an_input_is_known_by_all_that_is_read_of_it(tmp_path, monkeypatch):
     assert first[1] == first[2]
     assert None not in first
     assert not set(first) & set(second)
+
+
+@pytest.fixture
+def model(tiny_folder, tmp_path):
+    """A model whose two classes have names that give one name of a file."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    change(folder, class_names=["a b", "a_b"])
+    return folder
+
+
+def change(model, **settings):
+    path = Path(model) / "config.json"
+    config = json.loads(path.read_text())
+    assert set(settings) <= set(config)
+    path.write_text(json.dumps(config | settings))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", [("sample", "--size", 8), ("dataset", *LIGHT)])
+def test_a_class_is_not_taken_for_another_whose_files_have_the_same_names(gen3d, model, extra):
+    command = (extra[0], model, *extra[1:], "-q", "-o", "out/")
+    assert gen3d(*command, "--class", 0, "--seeds", "0-1").code == 0
+    refused = gen3d(*command, "--class", 1, "--seeds", "0-1", "--resume")
+    assert refused.code == 2
+    assert "are of other samples, whose files have the same names" in refused.error
+    assert gen3d(*command, "--class", 0, "--seeds", "0-2", "--resume").code == 0
+
+
+@pytest.mark.slow
+def test_pictures_of_a_model_whose_config_has_changed_are_not_mixed_with_those_of_before(gen3d, model):
+    command = ("sample", model, "--class", 0, "--size", 8, "-q", "-o", "out/")
+    assert gen3d(*command, "--seeds", "0-1").code == 0
+    change(model, class_names=["a b", "c"])
+    refused = gen3d(*command, "--seeds", "0-2", "--resume")
+    assert refused.code == 2
+    assert "were made with different model config file" in refused.error
+    forget("out/run.json", "model_config_sha256")
+    assert gen3d(*command, "--seeds", "0-2", "--resume").code == 0

@@ -225,7 +225,7 @@ def bench(
         raise InputError(f"bench measures one sample, {len(samples)} are named; name one class and one seed")
     options = {"seeds": seeds, "class": classes, "threads": threads, **asdict(size)}
     run = Run("bench", model, options, dry_run=dry_run, reporter=reporter)
-    claim(run, [path], path if out else path.parent, RunOptions(overwrite=overwrite))
+    claim(run, [path], path if out else path.parent, RunOptions(overwrite=overwrite, base=base))
     line = f"{samples[0].label}: scene, a picture of {size.picture}^2, a surface of {size.lattice}^3"
     if dry_run:
         run.add(path, line)

@@ -71,7 +71,9 @@ def dataset(
     run.options |= what.to_dict() | {"path_sha256": path_digest(what.path)}
     paths = [path for task in tasks for path in task.outputs]
     manifests = manifest_paths(target, options)
-    whole = claim(run, [*paths, *([] if labels is None else [labels]), *manifests], target, options, reads=[what.path])
+    claimed = [*paths, *([] if labels is None else [labels]), *manifests]
+    made_of = {path: task.sample.identity for task in tasks for path in task.outputs}
+    whole = claim(run, claimed, target, options, reads=[what.path], made_of=made_of)
     if labels is not None:
         _check_alone(run, tasks, labels)
     if options.dry_run:

@@ -80,7 +80,8 @@ def mesh(
     paths = [*(path for files in plan for path in written_files(files, textured=textured)), *sheet]
     notes = [] if alone else [files.note for files in plan]
     manifests = manifest_paths(target, options)
-    whole = claim(run, [*paths, *manifests], target, options, apart=alone, notes=notes)
+    made_of = {path: one.sample.identity for one in plan for path in written_files(one, textured=textured)}
+    whole = claim(run, [*paths, *manifests], target, options, apart=alone, notes=notes, made_of=made_of)
     if options.dry_run:
         for files in plan:
             for path in written_files(files, textured=textured):

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import check_all_writable, check_writable, listed
+from gen3d_tools.generators.source import config_digest, find_source
 from gen3d_tools.records import Proof, Record, first_record, read_record, records_in, under_way
 from gen3d_tools.workflows.running.inputs import check_not_read
 from gen3d_tools.workflows.running.runs import Run, RunOptions
@@ -27,6 +28,7 @@ def claim(
     apart: bool = True,
     notes: Sequence[Path] = (),
     reads: Sequence[str | Path] = (),
+    made_of: Mapping[Path, Any] | None = None,
 ) -> set[Path]:
     """Check that a run may write its outputs, and find those that need not be made again.
 
@@ -38,6 +40,7 @@ def claim(
         apart: Each output depends on its own sample alone, whatever others are chosen.
         notes: Files of ours that a run that is not finished has kept for itself.
         reads: Files and folders that it reads besides the model.
+        made_of: Which samples an output shows, as plain JSON values, where its name might be another sample's too.
 
     Returns:
         The outputs that a record of the same work proves whole; empty unless the run is to be resumed.
@@ -47,6 +50,9 @@ def claim(
         Gen3DError: A place does not accept files.
     """
     run.place_record(target, folder=target not in paths)
+    run.made_of = {run.name(path): samples for path, samples in (made_of or {}).items()}
+    if run.model:  # its default camera and its classes decide as much as its numbers
+        run.options["model_config_sha256"] = config_digest(find_source(run.model), options.base)
     run.store = options.store
     if run.store is not None:
         run.store.open()
@@ -200,7 +206,7 @@ def _find_whole(run: Run, existing: Sequence[Path], *, apart: bool, overwrite: b
     for path in existing:
         name = run.name(path)
         for record in same:
-            if proofs := _proofs(run, record, path, name):
+            if not _shows_others(run, record, name) and (proofs := _proofs(run, record, path, name)):
                 whole[path] = proofs
     begun = {name for record in same for name in record.begun}
     strange = [path for path in existing if path not in whole and run.name(path) not in begun]
@@ -223,6 +229,11 @@ def _refuse_strange(
         raise InputError(
             f"{names} in {run.place} were made with different {' and '.join(changed)}; repeat that command, or give "
             "another name with -o"
+        )
+    if others := [path.name for path in strange for record in same if _shows_others(run, record, run.name(path))]:
+        raise InputError(
+            f"{listed(others)} in {run.place} are of other samples, whose files have the same names; give another "
+            "name with -o"
         )
     raise InputError(
         f"{names} in {run.place} cannot be resumed: no record proves that this command made them as they are; "
@@ -256,6 +267,13 @@ def _proofs(run: Run, record: Record, path: Path, name: str) -> dict[str, Proof]
     return proofs if whole else {}
 
 
+def _shows_others(run: Run, record: Record, name: str) -> bool:
+    """Whether a record says that an output is of other samples; one of a version that did not say so never does."""
+    samples = record.content.get("samples")
+    told = samples.get(name) if isinstance(samples, dict) else None
+    return told is not None and name in run.made_of and told != json.loads(json.dumps(run.made_of[name]))
+
+
 def _same_work(run: Run, record: Record, *, apart: bool) -> bool:
     return not _differences(run, record, apart=apart)
 
@@ -275,4 +293,4 @@ def _differences(run: Run, record: Record, *, apart: bool) -> list[str]:
 
 def _spoken(key: str) -> str:
     """Name an option for people: `path file` is what is in the file that `path` names."""
-    return f"{key.removesuffix(_DIGEST)} file" if key.endswith(_DIGEST) else key
+    return f"{key.removesuffix(_DIGEST).replace('_', ' ')} file" if key.endswith(_DIGEST) else key

@@ -122,6 +122,7 @@ class Run:
     stem: str = ""  # what the record's name begins with; empty in a folder of outputs
     whole: bool = True  # whether the run has come to its end
     resumable: bool = False  # whether its command takes --resume, and there is more than one output
+    made_of: dict[str, Any] = field(default_factory=dict)  # which samples an output shows, by name as in `files`
     begun: set[str] = field(default_factory=set)  # outputs that other processes are about to write, as in `files`
     log: Log | None = None  # while it is recording
     store: Store | None = None  # where outputs go, if that is a URL: they are made in `folder` first
@@ -182,6 +183,7 @@ class Run:
             "dry_run": self.dry_run,
             "outputs": [str(self.shown(path)) for path in self.outputs],
             "files": {name: {"bytes": one.size, "sha256": one.sha256} for name, one in sorted(self.files.items())},
+            **({"samples": dict(sorted(self.made_of.items()))} if self.made_of else {}),
             **({"begun": sorted(self.begun)} if self.begun else {}),
             "details": self.details,
             "failed": self.failures,

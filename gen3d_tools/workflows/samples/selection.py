@@ -41,6 +41,11 @@ class Sample:
         return name or "object" if self.seed is None else f"{name or 'seed'}-{self.seed:04d}"
 
     @property
+    def identity(self) -> dict[str, int | None]:
+        """By what a record knows it: two classes may give one name of a file."""
+        return {"seed": self.seed, "class_index": self.class_index}
+
+    @property
     def label(self) -> str:
         """Name for people: `mug 3`, or `seed 3`; `the mug` or `the object` for the pivot."""
         if self.seed is None:

@@ -105,7 +105,8 @@ def video(
     apart = all(len(shot.cells) == len(shot.cells[0]) == 1 for shot in shots)
     paths = [*(shot.path for shot in shots), *([] if cameras_file is None else [cameras_file.path])]
     manifests = manifest_paths(target, options)
-    whole = claim(run, [*paths, *manifests], target, options, apart=apart, reads=[path])
+    made_of = {shot.path: [one.identity for one in shot.samples] for shot in shots}
+    whole = claim(run, [*paths, *manifests], target, options, apart=apart, reads=[path], made_of=made_of)
     writers = {
         shot.path: VideoWriter(shot.path, motion.fps, overwrite=options.replaces)
         for shot in shots
