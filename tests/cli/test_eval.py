@@ -13,6 +13,7 @@ from PIL import Image
 
 from gen3d_tools.errors import MissingDependencyError, PlaceError
 from gen3d_tools.workflows.evaluate import meshes as mesh_measures
+from gen3d_tools.workflows.evaluate import run as evaluation
 from gen3d_tools.workflows.evaluate.measures import Group, Measure
 from tests.support.inception_files import write_script
 
@@ -78,6 +79,21 @@ def test_damage_to_the_cache_is_said(gen3d, pictures, tmp_path):
     done = gen3d(*command)
     assert done.code == 0
     assert "is damaged; it is made again" in done.err
+
+
+@pytest.mark.parametrize("cache", ["file", "file/below", "link"])
+@pytest.mark.parametrize("extra", [(), ("--dry-run",)])
+def test_a_cache_that_keeps_nothing_is_refused_before_any_work(gen3d, pictures, tmp_path, monkeypatch, cache, extra):
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("open_set", "load_network"):
+        monkeypatch.setattr(evaluation, name, lambda *_, **__: pytest.fail("it has begun"))
+    refused = gen3d("eval", pictures, "--against", pictures, "--cache", cache, *extra)
+    assert refused.code == 2
+    place = cache.partition("/")[0]
+    assert (
+        f"features cannot be kept in {cache}: {place} is no folder; give another folder with --cache" in refused.error
+    )
 
 
 @pytest.mark.slow

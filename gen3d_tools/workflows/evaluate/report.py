@@ -1,12 +1,14 @@
 """Where measures go: a table for the terminal, the record of the run, and a folder with a page and the numbers."""
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.files import atomic_files
+from gen3d_tools.wording import option
 from gen3d_tools.workflows.evaluate.distribution.cache import FOLDER
 from gen3d_tools.workflows.evaluate.measures import Group
 from gen3d_tools.workflows.evaluate.page import PAGE_NAME, check_matplotlib, write_report
@@ -96,6 +98,30 @@ def summary(groups: Sequence[Group]) -> list[dict[str, str]]:
 
 
 def cache_folder(cache: Path | None, options: RunOptions) -> Path | None:
-    """The folder that is named, or one beside the output; None where there is neither."""
+    """Give the folder that is named, or one beside the output; None where there is neither.
+
+    Raises:
+        InputError: What is named is no folder that takes files, nor can be made one.
+    """
     target = output_path(options.out)
+    if cache is not None:
+        _check_cache(cache)
     return cache or (None if target is None else target.parent / FOLDER)
+
+
+def _check_cache(cache: Path) -> None:
+    """Refuse a place where no features can be kept, before any are computed.
+
+    Raises:
+        InputError: It is one.
+    """
+    place = cache
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        found = f"{place} is no folder"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        found = f"{place} is not writable"
+    else:
+        return
+    raise InputError(f"features cannot be kept in {cache}: {found}; give another folder with {option('cache')}")

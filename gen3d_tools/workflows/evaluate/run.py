@@ -94,6 +94,7 @@ def evaluate(
         _check_workers(options, f"geometry alone is measured; leave it out, or compare pictures: {option('against')}")
     run = Run("eval", "", {"subject": subject, **_plain(vars(what))}, dry_run=options.dry_run, reporter=reporter)
     paths = claim_report(run, options)
+    cache_folder(what.cache, options)
     if what.against is not None:
         check_torch_fidelity()
     if is_set(Path(subject)):

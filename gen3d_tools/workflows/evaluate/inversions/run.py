@@ -77,6 +77,7 @@ def evaluate_inversions(
     told = {"subject": str(folder), "lpips": plan.lpips, **vars(plan.work)}
     run = Run("eval", plan.model, told, dry_run=options.dry_run, reporter=reporter)
     paths = claim_report(run, options, more=(TABLE_NAME,))
+    cache_folder(plan.cache, options)
     photos = photos_in(folder)
     truths = read_truth(folder, list(photos))
     bench = _bench(plan, options, run)
