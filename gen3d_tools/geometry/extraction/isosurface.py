@@ -17,6 +17,8 @@ from gen3d_tools.geometry.extraction.lattice import PointFunction, Progress, che
 from gen3d_tools.geometry.extraction.sparse_lattice import block_side, sample_near_level
 from gen3d_tools.wording import option
 
+MAX_LEVEL = 1e12
+"""Density at a surface; where it is placed, squares of it have to fit into single precision."""
 Surface = tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]
 
 
@@ -131,10 +133,10 @@ def check_iso_level(iso_level: float) -> None:
     """Say before any work is done whether a density can be a surface.
 
     Raises:
-        InputError: The level is not a positive number; a density of 0 is no surface.
+        InputError: The level is no positive number, as a density of 0 is no surface, or above `MAX_LEVEL`.
     """
-    if not 0 < iso_level < math.inf:
-        raise InputError(f"iso level is {iso_level:g}, it must be a density above 0; try 10")
+    if not 0 < iso_level <= MAX_LEVEL:
+        raise InputError(f"iso level is {iso_level:g}, it must be a density above 0, at most {MAX_LEVEL:g}; try 10")
 
 
 def raw_iso_level(iso_level: float, activation: str, shift: float) -> float:

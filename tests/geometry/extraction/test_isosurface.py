@@ -1,3 +1,6 @@
+import math
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +8,7 @@ import trimesh
 
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.fields.field import activate_density
-from gen3d_tools.geometry.extraction.isosurface import isosurface, marching_cubes, raw_iso_level
+from gen3d_tools.geometry.extraction.isosurface import check_iso_level, isosurface, marching_cubes, raw_iso_level
 from tests.geometry.conftest import ball_depth
 
 
@@ -69,3 +72,14 @@ def test_raw_level_is_the_inverse_of_the_activation(activation, level):
 def test_unknown_activation_is_refused():
     with pytest.raises(InputError, match="'sine'"):
         raw_iso_level(10.0, "sine", 0.0)
+
+
+def test_a_level_beyond_single_precision_is_refused_and_the_largest_gives_no_warning():
+    for level in (0.0, -1.0, math.nan, math.inf, 1e300, 1.1e12):
+        with pytest.raises(InputError, match=r"it must be a density above 0, at most 1e\+12"):
+            check_iso_level(level)
+    largest = raw_iso_level(1e12, "relu", 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(Gen3DError, match="no surface at level"):
+            isosurface(ball_depth((0, 0, 0), 1.0), resolution=16, box_side=2.0, iso_level=largest)
