@@ -71,7 +71,11 @@ def parse_devices(text: str) -> list[str]:
         name = f"{kind}:{name}" if name.isdecimal() and kind else name
         kind = name.partition(":")[0]
         found.append(name)
-    if not all(found) or len(set(found)) < len(found):
+    if not text.strip():
+        raise InputError(f"{option('device')} is empty; name one, such as cpu or cuda:0, or leave it out")
+    if not all(found):
+        raise InputError(f"devices are {text[:40]!r}, where one has no name; name each once, such as cuda:0,1")
+    if len(set(found)) < len(found):
         raise InputError(f"devices are {text[:40]!r}; name each once, such as cuda:0,1")
     return found
 

@@ -187,3 +187,19 @@ def test_a_number_of_workers_out_of_range_is_refused(workers):
 
     with pytest.raises(InputError, match=f"workers is {workers}; it must lie in 1..1024"):
         BatchOptions(workers=workers).check("cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("", "device is empty; name one"),
+        (" ", "is empty"),
+        ("cuda:0,", "one has no name"),
+        ("cpu,cpu", "name each once"),
+    ],
+)
+def test_devices_that_are_none_are_refused_by_what_is_wrong(device, message):
+    from gen3d_tools.batch.options import parse_devices
+
+    with pytest.raises(InputError, match=message):
+        parse_devices(device)
