@@ -33,6 +33,7 @@ ENCODER_NAME = "encoder.safetensors"  # may be there: the network that looks at 
 _PRECISIONS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 _MAX_CONFIG_BYTES = 4 * 2**20
 _MAX_TENSORS = 20_000
+_LONGEST_PATH = 300  # characters of a path in a message
 _ALIGNMENT = 64  # bytes, of what torch allocates
 
 
@@ -132,6 +133,7 @@ def open_tensors(path: Path, framework: Literal["pt", "np"] = "pt") -> Iterator[
     if not path.is_file():
         raise NotFoundError(f"{path.parent} holds no {path.name}; it belongs beside {CONFIG_NAME}")
     check_no_pointer(path)
+    _check_unicode(path)
     try:
         with safe_open(path, framework=framework) as file:
             yield file
@@ -140,6 +142,21 @@ def open_tensors(path: Path, framework: Literal["pt", "np"] = "pt") -> Iterator[
     except (SafetensorError, OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = printable(str(error).partition("\n")[0] or type(error).__name__)
         raise CheckpointError(f"{path} is corrupt or cut short ({reason}); copy or download it again") from error
+
+
+def _check_unicode(path: Path) -> None:
+    """Refuse a path that the reader of tensors cannot open, whatever the file holds.
+
+    Raises:
+        CheckpointError: Its bytes are no UTF-8.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CheckpointError(
+            f"{printable(str(path), _LONGEST_PATH)} cannot be opened: its name, or that of a folder above, is not "
+            "valid UTF-8; rename it, a name in ASCII opens everywhere"
+        ) from error
 
 
 def tensors_of(file: Any) -> "dict[str, Tensor]":

@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import os
 import shutil
+import sys
 
 import pytest
 import torch
@@ -106,6 +108,13 @@ def test_truncated_tensors_are_refused(folder, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match="corrupt or cut short"):
         load_generator(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names, or turn them into others")
+def test_a_folder_whose_name_is_no_text_is_to_be_renamed(folder):
+    strange = folder.rename(folder.parent / os.fsdecode(b"mod\xe8le"))
+    with pytest.raises(CheckpointError, match=r"mod.*le.model.safetensors cannot be .* not valid UTF-8; rename it"):
+        load_generator(strange)
 
 
 def test_tensors_must_fit_the_config_exactly(folder):
