@@ -95,3 +95,13 @@ def test_pictures_of_a_model_whose_config_has_changed_are_not_mixed_with_those_o
     assert "were made with different model config file" in refused.error
     forget("out/run.json", "model_config_sha256")
     assert gen3d(*command, "--seeds", "0-2", "--resume").code == 0
+
+
+@pytest.mark.slow
+def test_features_of_a_model_whose_config_has_changed_are_not_taken_from_the_cache(gen3d, model, tmp_path):
+    assert gen3d("sample", model, "--class", 0, "--seeds", "0-7", "--size", 8, "-q", "-o", "real/").code == 0
+    command = ("eval", model, "--against", "real", "--samples", 4, "--cache", "kept", "-q")
+    for classes in (["a", "b"], ["a", "b"], ["a", "c"]):
+        change(model, class_names=classes)
+        assert gen3d(*command).code == 0
+    assert sum(path.name.startswith("samples") for path in Path("kept").iterdir()) == 2

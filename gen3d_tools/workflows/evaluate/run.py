@@ -8,6 +8,7 @@ from typing import Any
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import choose_device
+from gen3d_tools.generators.source import config_digest, find_source
 from gen3d_tools.metrics.distribution.scores import check_torch_fidelity
 from gen3d_tools.perception.feature_networks import FeatureNetwork
 from gen3d_tools.training.data.dataset import PictureSet
@@ -219,6 +220,7 @@ def _compare_model(
     whole = SampleShard(
         model=run.model,
         model_sha256=run.model_sha256,
+        model_config_sha256=config_digest(find_source(run.model), options.base),
         base=options.base,
         first=0,
         count=what.samples or protocol.samples,

@@ -154,7 +154,8 @@ def test_a_shard_is_plain_values(tiny_folder):
         SampleShard.from_dict({**shard.to_dict(), "seed": 1})
     elsewhere = replace(shard, model="there", labels="there", device="cuda", network="there")
     assert elsewhere.key() == shard.key()
-    for change in ({"psi": 0.5}, {"size": 8}, {"model_sha256": "cd"}, {"network_sha256": "ef"}, {"cameras": "data"}):
+    changes = ({"model_sha256": "cd"}, {"model_config_sha256": "cd"}, {"network_sha256": "ef"})
+    for change in (*changes, {"psi": 0.5}, {"size": 8}, {"cameras": "data"}):
         assert replace(shard, **change).key() != shard.key()
 
 

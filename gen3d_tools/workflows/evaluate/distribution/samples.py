@@ -39,6 +39,7 @@ class SampleShard:
 
     model: str  # whatever `load_generator` takes
     model_sha256: str
+    model_config_sha256: str | None = None  # cameras and rays follow from it; None = the model has no config
     base: str | None = None
     first: int  # the first seed
     count: int

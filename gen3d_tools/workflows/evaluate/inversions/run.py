@@ -17,6 +17,7 @@ from gen3d_tools.files import atomic_files
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.reconstructors.triposr import TripoSR
+from gen3d_tools.generators.source import config_digest, find_source
 from gen3d_tools.inversion.api import invert
 from gen3d_tools.media.images import read_image, write_image
 from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
@@ -126,6 +127,7 @@ def _bench(plan: InversionPlan, options: RunOptions, run: Run) -> _Bench:
         raise InputError(f"{plan.model} is no generator that photos are inverted with; give one with latents")
     distance = None if plan.lpips is None else choose_distance(plan.lpips, None)  # pictures are on the CPU
     about = {"version": _VERSION, "model": run.model_sha256, "lpips": plan.lpips, **vars(plan.work)}
+    about["config"] = config_digest(find_source(plan.model))
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return _Bench(generator, load_encoder(plan.model), distance, plan, digest, cache_folder(plan.cache, options))
 
