@@ -157,11 +157,25 @@ class VolumeGANGenerator(Generator):
         class_onehot: Float[Tensor, "b classes"] | None,
         camera_cond: Float[Tensor, "b 25"] | None,
     ) -> tuple[Float[Tensor, "b #num_ws w_dim"], Float[Tensor, "... w_dim"]]:
-        """Ask the mapping network. The published code truncates nothing for a psi above 1; here that extrapolates."""
+        """Ask the mapping network; it has no place for a camera."""
         if camera_cond is not None:
             raise InputError("this generator is not conditioned on a camera; leave camera_cond out")
         w: Tensor = self.mapping(z, class_onehot).reshape(len(z), -1, self.config.w_dim)
         return w, self.w_avg.reshape(-1, self.config.w_dim)
+
+    def truncated(
+        self,
+        w: Float[Tensor, "b #num_ws w_dim"],
+        w_avg: Float[Tensor, "... w_dim"],
+        psi: float,
+        cutoff: int | None,
+    ) -> Float[Tensor, "b num_ws w_dim"]:
+        """Truncate as the published code does, where a psi above 1 changes nothing.
+
+        Its `trunc_layers=None` truncates no row at all. Here None is every row, as in all families: a psi without a
+        cutoff would otherwise do nothing. 0 is the cutoff that leaves all rows as they are.
+        """
+        return super().truncated(w, w_avg, min(psi, 1.0), cutoff)
 
     def volume(
         self, ws: Float[Tensor, "b num_ws w_dim"], *, dtype: torch.dtype = torch.float32

@@ -57,6 +57,19 @@ def generator():
     return load_generator(GOLDEN / "volumegan" / "official_tiny.pth", device="cpu")
 
 
+def test_a_psi_above_one_truncates_nothing_and_no_cutoff_means_all_rows():
+    generator = small_volumegan()
+    generator.w_avg.fill_(0.5)
+    full = generator.latents([1])
+    assert torch.equal(generator.latents([1], truncation_psi=1.5), full)
+    half = generator.latents([1], truncation_psi=0.5)
+    torch.testing.assert_close(half, (full + 0.5) / 2)
+    some = generator.latents([1], truncation_psi=0.5, truncation_cutoff=3)
+    assert torch.equal(some, torch.cat([half[:, :3], full[:, 3:]], 1))
+    assert torch.equal(generator.latents([1], truncation_psi=0.5, truncation_cutoff=0), full)
+    torch.testing.assert_close(generator.latents([1], truncation_psi=-1.0), 1 - full)
+
+
 def test_the_published_settings_become_ours():
     config, settings = from_arguments(GIVEN)
     rendering = settings.render_config

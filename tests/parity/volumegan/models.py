@@ -90,7 +90,7 @@ def check_latents(case: Case, generator: VolumeGANGenerator, given: dict, report
     report.stored("w", w, case, **EXACT)
     report.stored("ws", ws, case, **EXACT)
     psi, rows = case.info["trunc_psi"], case.info["trunc_layers"]
-    truncated = generator.map(given["z"], given.get("label"), None, psi, rows)
+    truncated = generator.map(given["z"], given.get("label"), None, psi, rows or 0)  # None is off there
     report.stored("ws_trunc", truncated, case, **EXACT)
     return truncated
 
