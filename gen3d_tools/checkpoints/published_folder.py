@@ -19,7 +19,7 @@ from gen3d_tools.printable import printable
 
 CONFIG_YAML = "config.yaml"
 WEIGHTS_NAME = "model.ckpt"
-_MAX_CONFIG_BYTES = 2**20
+_MAX_CONFIG_BYTES = 2**16  # the published one has 1 KiB
 _MAX_TENSORS = 20_000
 _MAX_NAME = 200
 

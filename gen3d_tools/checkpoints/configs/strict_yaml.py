@@ -7,6 +7,7 @@ published configs have is understood: a text that is wholly `${name.of.another}`
 
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -18,22 +19,32 @@ from gen3d_tools.texts import decoded
 _MAX_DEPTH = 16
 _MAX_VALUES = 10_000
 _MAX_DIGITS = 20
+_TOO_LARGE = f"holds more than {_MAX_VALUES:,} values, or more than {_MAX_DEPTH} deep"
 _INTERPOLATION = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # it has no types
-    """YAML without aliases and repeated keys."""
+    """YAML without aliases and repeated keys, of bounded size: what is too large ends before it is built."""
+
+    nodes = 0  # composed so far, keys among them
+    depth = 0  # of the node that is being composed
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node; no alias."""
         if self.check_event(yaml.AliasEvent):
             raise ValueError("it has an alias, which no published config has")
-        return super().compose_node(parent, index)
+        self.nodes += 1
+        if self.nodes > 2 * _MAX_VALUES or self.depth > _MAX_DEPTH:
+            raise ValueError(f"it {_TOO_LARGE}")
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Make a table whose keys are texts, each there once."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+        twice = next((name for name, times in Counter(names).items() if times > 1), None)
         if twice is not None or len(names) < len(node.value) or any(key.tag != _TEXT for key, _ in node.value):
             problem = "a key that is no text" if twice is None else f"the key {quoted(twice, 40)} twice"
             raise ValueError(f"a table has {problem}")
@@ -84,7 +95,7 @@ def _check_values(table: dict[str, Any], where: str) -> None:
         one, depth = waiting.pop()
         count += 1
         if depth > _MAX_DEPTH or count > _MAX_VALUES:
-            raise CheckpointError(f"{where} holds more than {_MAX_VALUES:,} values, or more than {_MAX_DEPTH} deep")
+            raise CheckpointError(f"{where} {_TOO_LARGE}")
         if isinstance(one, dict):
             waiting.extend((below, depth + 1) for below in one.values())
         elif isinstance(one, list):

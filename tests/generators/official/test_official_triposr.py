@@ -1,5 +1,6 @@
 """Published TripoSR folders: what they say, and what is wrong with them, in one line each."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -95,6 +96,28 @@ def test_what_is_no_table_of_yaml_is_refused(data):
     with pytest.raises(CheckpointError) as refused:
         parse_yaml(data, "config.yaml")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "data",
+    [
+        "".join(f"k{number}: 1\n" for number in range(90_000)).encode(),
+        b"a: [" + b"1," * 400_000 + b"1]",
+        b"a: " + b"[" * 400_000 + b"]" * 400_000,
+    ],
+    ids=["keys", "values", "nesting"],
+)
+def test_a_config_that_is_too_large_is_refused_before_it_is_built(data):
+    before = time.process_time()
+    with pytest.raises(CheckpointError, match="more than 10,000 values, or more than 16 deep"):
+        parse_yaml(data, "config.yaml")
+    assert time.process_time() - before < 20  # a quadratic look-up took minutes
+
+
+def test_a_config_file_of_another_size_than_any_is_not_read(tmp_path):
+    comment = b"# " + b"-" * 2**16 + b"\n"
+    assert "more than any config.yaml" in refusal(write(tmp_path / "published", config=comment + CONFIG.encode()))
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus", "shape", "nan", "text"])
