@@ -21,6 +21,8 @@ def behind(
 ) -> Float[Tensor, "rays channels"]:
     """Blend the layers of a backdrop and the uniform background behind it.
 
+    A background "last" is about the field's own last sample; behind the backdrop it is grey.
+
     Args:
         backdrop: Says what the rays meet.
         background: Of the field's settings.
@@ -42,4 +44,5 @@ def behind(
 def _blended(layers: Layers, background: Background) -> Float[Tensor, "rays channels"]:
     lengths = layers.lengths.expand_as(layers.density)
     values, ray_weights = composite(layers.density, layers.values, lengths)
-    return add_background(values, ray_weights.sum(-1), background)
+    # EpiGRAF adds nothing to the sum of its colours, which are in [-1, 1]: what is missing is their zero.
+    return add_background(values, ray_weights.sum(-1), "grey" if background == "last" else background)

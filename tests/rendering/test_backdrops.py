@@ -122,5 +122,22 @@ def test_sphere_blends_its_shells_by_their_thickness():
     torch.testing.assert_close(seen, torch.full((1, 3), expected), atol=1e-6, rtol=0)
 
 
+def test_a_sphere_that_lets_light_through_ends_in_grey_whatever_the_fields_last_sample_takes():
+    backdrop = SphereBackdrop(
+        network=lambda points: (
+            torch.full((*points.shape[:-1], 3), 0.75),
+            torch.where(points[..., 3] > 0.5, 0.3, -1.0),
+        ),
+        layers_per_ray=4,
+        density_activation="relu",
+    )
+    origins, directions = (one.float() for one in rays(5))
+    stopped = 1 - math.exp(-0.3 * 2 / 3)  # by the two outer shells, a third apart
+    expected = torch.full((5, 3), 0.75 * stopped + 0.5 * (1 - stopped))
+    for background in ("grey", "last"):
+        seen = behind(backdrop, background, origins, directions)
+        torch.testing.assert_close(seen, expected, atol=1e-6, rtol=0)
+
+
 def test_fields_have_no_backdrop_unless_given_one():
     assert FunctionField(raw_density_fn=lambda points: points[..., 0]).backdrop is None
