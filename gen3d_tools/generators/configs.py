@@ -270,12 +270,15 @@ def doubled_resolutions(start: int, end: int) -> list[int]:
 class StyleNerfConfig(NetworkConfig):
     """What the network is. Stored in the checkpoint. Defaults are those of the published FFHQ models."""
 
+    later: ClassVar[tuple[str, ...]] = ("mapping_lr_multiplier",)
+
     z_dim: int = 512
     w_dim: int = 512
     num_classes: int = 0
     embed_dim: int = 512
     mapping_layers: int = 8
     mapping_width: int = 512
+    mapping_lr_multiplier: float = 0.01
     image_resolution: int = 256
     render_resolution: int = 32  # rays along each side of the picture before it is enlarged
     start_resolution: int = 32  # of the smallest pictures in training

@@ -58,6 +58,7 @@ class StyleNerfGenerator(Generator):
             num_layers=config.mapping_layers,
             embed_dim=config.embed_dim,
             layer_dim=config.mapping_width,
+            lr_multiplier=config.mapping_lr_multiplier,
         )
         self.plane_blocks = build_plane_blocks(config) if config.plane_channels else None
         self.foreground = FieldNetwork(foreground_shape(config), w_dim=config.w_dim)

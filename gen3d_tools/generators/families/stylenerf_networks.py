@@ -110,8 +110,8 @@ def check_sizes(config: StyleNerfConfig) -> None:
         raise CheckpointError("the mapping network and both fields need at least one layer")
     if max(config.foreground_octaves, config.background_octaves) > _MAX_OCTAVES:
         raise CheckpointError(f"a positional encoding of more than {_MAX_OCTAVES} octaves is beyond float32")
-    positive = ("box_side", "plane_box_side", "foreground_divisor", "background_divisor", "density_gain")
-    for name in positive:
+    lengths = ("box_side", "plane_box_side", "foreground_divisor", "background_divisor")
+    for name in (*lengths, "density_gain", "mapping_lr_multiplier"):
         if not 0 < getattr(config, name) < float("inf"):
             raise CheckpointError(f"{name} is {getattr(config, name):g}, it must be positive")
     if not 0 < config.background_start <= 1 or config.background_steps < 2:

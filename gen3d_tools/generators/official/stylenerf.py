@@ -25,7 +25,7 @@ from gen3d_tools.generators.official.epigraf_base import (
     table,
     trusted_views,
 )
-from gen3d_tools.generators.official.settings_tables import number, refusals, without_filters
+from gen3d_tools.generators.official.settings_tables import number, refusals, refuse_others, without_filters
 from gen3d_tools.generators.official.stylenerf_facts import (
     PLANES,
     UNSUPPORTED,
@@ -40,6 +40,7 @@ RAW_ISO_LEVEL = 30.0
 """Raw density at the surface in the published code's unfinished mesh export."""
 
 _UNTRAINED_SAMPLES = 20  # per pass, of a network whose growth was never set
+_MAPPING = ("num_layers", "embed_features", "layer_features", "lr_multiplier", "activation", "w_avg_beta")
 _RENAMED = (
     (re.compile(r"^synthesis\.fg_nerf\."), "foreground."),
     (re.compile(r"^synthesis\.bg_nerf\."), "background."),
@@ -120,6 +121,8 @@ def _growth(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple
 def _mapping(model: OfficialModel) -> dict[str, Any]:
     options = model.init_kwargs.get("mapping_kwargs")
     options = {} if options is None else table(model.init_kwargs, "mapping_kwargs", "the generator's arguments")
+    refuse_others(options, _MAPPING, "mapping_kwargs")
+    refuse(options, {"activation": "lrelu"}, "mapping_kwargs")
     layers = count(options, "num_layers", "mapping_kwargs", 8)
     w_dim = count(model.init_kwargs, "w_dim", "the generator's arguments", 512)
     return {
@@ -129,6 +132,7 @@ def _mapping(model: OfficialModel) -> dict[str, Any]:
         "mapping_layers": layers,
         "embed_dim": options.get("embed_features") or w_dim,
         "mapping_width": options.get("layer_features") or w_dim,
+        "mapping_lr_multiplier": number(options.get("lr_multiplier", 0.01), "lr_multiplier"),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from gen3d_tools.checkpoints.official import OfficialModel
 from gen3d_tools.errors import CheckpointError
 from gen3d_tools.generators.official.epigraf_base import table
-from gen3d_tools.generators.official.settings_tables import number
+from gen3d_tools.generators.official.settings_tables import number, refuse_others
 
 _CAMERA: dict[str, Any] = {
     "range_u": [0, 0],
@@ -88,6 +88,7 @@ UNSUPPORTED_FIELD: dict[str, Any] = {
     "final_sigmoid_act": False,
     "normalized_feat": False,
     "use_normal": False,
+    "activation": "lrelu",
 }
 UNSUPPORTED: dict[str, Any] = {
     "architecture": "skip",
@@ -99,6 +100,22 @@ UNSUPPORTED: dict[str, Any] = {
     "channel_base_sz": None,
     "channel_dict": None,
     "out_channel_dict": None,
+}
+# What published settings hold beside these: used in training alone, left over from older code, overwritten by other
+# settings, or of an encoding that is refused.
+_IDLE: dict[str, tuple[str, ...]] = {
+    "synthesis_kwargs": (
+        *("module_name", "num_fp16_res", "margin", "no_bbox", "predict_camera", "n_reg_samples", "reg_full"),
+        *("camera_kwargs", "renderer_kwargs", "upsampler_kwargs", "foreground_kwargs", "background_kwargs"),
+        "input_kwargs",
+    ),
+    "camera_kwargs": ("random_rotate",),
+    "renderer_kwargs": ("abs_sigma",),
+    "upsampler_kwargs": ("channel_base", "channel_max", "in_res", "out_res", "img_channels", "upsample_type"),
+    "field": (
+        *("use_style", "skips", "n_freq_posenc_views", "gauss_dim_pos", "gauss_dim_view", "gauss_std"),
+        *("z_dim", "w_dim", "rgb_out_dim"),
+    ),
 }
 PLANES: dict[str, Any] = {
     "output_mode": "tri_plane_reshape",
@@ -124,6 +141,7 @@ class StyleNerfFacts:
     def __init__(self, model: OfficialModel) -> None:
         arguments = table(model.init_kwargs, "synthesis_kwargs", "the generator's arguments")
         live = model.attributes
+        _refuse_unknown(arguments)
         self.all = _merged(_SYNTHESIS, arguments, live.get("synthesis", {}), "synthesis_kwargs", agree=False)
         for name, defaults, owner in (
             ("camera_kwargs", _CAMERA, "C"),
@@ -143,8 +161,19 @@ class StyleNerfFacts:
     @staticmethod
     def _field(arguments: Mapping[str, Any], name: str, live: Mapping[str, Any]) -> dict[str, Any]:
         given = _optional_table(arguments, name)
+        refuse_others(given, (*_FIELD, *UNSUPPORTED_FIELD, *_IDLE["field"]), name)
         refuse({**UNSUPPORTED_FIELD, **given}, UNSUPPORTED_FIELD, name)
         return _merged(_FIELD, given, live, name)
+
+
+def _refuse_unknown(arguments: Mapping[str, Any]) -> None:
+    """Refuse settings of a fork; the tables for camera, renderer and upsampler may lie flat among the others."""
+    tables = {"camera_kwargs": _CAMERA, "renderer_kwargs": _RENDERER, "upsampler_kwargs": _UPSAMPLER}
+    flat: tuple[str, ...] = (*_SYNTHESIS, *_IDLE["synthesis_kwargs"])
+    for name, defaults in tables.items():
+        refuse_others(_optional_table(arguments, name), (*defaults, *_IDLE[name]), name)
+        flat += (*defaults, *_IDLE[name])
+    refuse_others(arguments, flat, "synthesis_kwargs")
 
 
 def _merged(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gen3d_tools.errors import CheckpointError
+from gen3d_tools.generators.configs import StyleNerfConfig
 from gen3d_tools.generators.loading import load_generator
 from tests.support.official_pickles import omega_node
 from tests.support.stylenerf_generators import CAMERA, RENDERER, arguments, build, stylenerf_bytes, tensors
@@ -107,10 +108,44 @@ def test_arguments_and_network_must_agree(load):
         ({"renderer_kwargs": {**RENDERER, "n_ray_samples": 2**70}}, "n_ray_samples"),
         ({"upsampler_kwargs": {"no_2d_renderer": True}}, "no_2d_renderer"),
         ({"input_kwargs": {"output_mode": "ngp"}}, "output_mode is 'ngp'"),
+        ({"fork_option": 1}, "synthesis_kwargs holds fork_option, .* a fork"),
+        ({"renderer_kwargs": {**RENDERER, "fork_option": 1}}, "renderer_kwargs holds fork_option"),
+        ({"foreground_kwargs": {"predict_rgb": True, "fork_option": 1}}, "foreground_kwargs holds fork_option"),
+        ({"foreground_kwargs": {"predict_rgb": True, "activation": "relu"}}, "activation is 'relu'"),
     ],
 )
 def test_what_is_unsupported_or_strange_is_refused_by_its_name(load, change, reason):
     refused(load, reason, arguments(**change), live={"C": {}, "V": {}})
+
+
+@pytest.mark.slow
+def test_the_mapping_networks_settings_are_read_and_others_refused(load):
+    def mapping(**settings):
+        return {**arguments(), "mapping_kwargs": {"num_layers": 2, **settings}}
+
+    found = load(mapping(lr_multiplier=0.5, w_avg_beta=0.9, activation="lrelu"))
+    assert found.mapping.fc0.lr_multiplier == found.config.mapping_lr_multiplier == 0.5
+    assert load(mapping()).config.mapping_lr_multiplier == 0.01
+    refused(load, "mapping_kwargs: activation is 'relu'", mapping(activation="relu"))
+    refused(load, "mapping_kwargs holds depth", mapping(depth=3))
+    refused(load, "mapping_lr_multiplier is 0", mapping(lr_multiplier=0))
+
+
+@pytest.mark.slow
+def test_settings_without_effect_are_accepted(load):
+    idle = arguments(num_fp16_res=4, margin=0, reg_full=True, no_bbox=True)
+    tables = idle["synthesis_kwargs"]
+    tables["camera_kwargs"]["random_rotate"] = True
+    tables["renderer_kwargs"]["abs_sigma"] = False
+    tables["upsampler_kwargs"]["upsample_type"] = "bilinear"
+    tables["foreground_kwargs"] |= {"use_style": "StyleGAN2", "skips": [], "activation": "lrelu"}
+    assert load(idle).config == load().config
+
+
+def test_folders_of_earlier_versions_say_nothing_of_the_mappings_learning_rate():
+    values = build().config.to_dict()
+    del values["mapping_lr_multiplier"]
+    assert StyleNerfConfig.from_dict(values).mapping_lr_multiplier == 0.01
 
 
 @pytest.mark.slow
