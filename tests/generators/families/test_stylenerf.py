@@ -21,6 +21,12 @@ VARIANTS = {
     "classes": {"num_classes": 3},
     "styled background": {"background_latent": 0},
     "free foreground": {"foreground_latent": 7, "foreground_reads_input_again": True},
+    "normalised free fields": {
+        "foreground_latent": 7,
+        "foreground_reads_input_again": True,
+        "foreground_normalised": True,
+        "background_normalised": True,
+    },
     "foreground alone": {"background": False, "every_kth_ray": True},
     "planes": {
         "background": False,
@@ -94,6 +100,21 @@ def test_gradients_reach_every_latent_and_the_weights(generator):
     finally:
         generator.requires_grad_(False)
         generator.zero_grad()
+
+
+def test_a_free_layer_divides_its_input_by_the_magnitude_it_had_in_training():
+    generator = build(background_layers=3, background_normalised=True)
+    network = generator.background
+    assert [hasattr(layer, "w_avg") for layer in (network.fc_in, *network.blocks, network.sigma_out)] == [
+        *(False, True, True),
+        False,
+    ]
+    network.blocks[1].w_avg.fill_(4.0)
+    [field] = generator.fields(generator.latents([0]))
+    layers = field.backdrop.network.hidden
+    assert torch.equal(layers[1].weight, network.blocks[0].weight)
+    assert torch.equal(layers[2].weight, network.blocks[1].weight / 2)
+    assert torch.equal(layers[2].bias, network.blocks[1].bias)
 
 
 def test_depth_and_normals_come_from_the_field(published):

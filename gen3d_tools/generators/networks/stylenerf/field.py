@@ -83,14 +83,19 @@ class StyledLinear(nn.Module):
 class FreeLinear(nn.Module):
     """A layer of a field with a latent of its own: plain, followed by a ReLU without any gain."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    w_avg: Tensor
+
+    def __init__(self, inputs: int, outputs: int, *, normalised: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / math.sqrt(inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
+        if normalised:
+            self.register_buffer("w_avg", torch.ones([]))
+        self.normalised = normalised
 
     def fold(self, w: Float[Tensor, " w_dim"] | None) -> Dense:
-        """Give the layer; there is no latent in it."""
-        return Dense(self.weight, self.bias)
+        """Give the layer, its input's gain included; there is no latent in it."""
+        return Dense(self.weight * self.w_avg.rsqrt() if self.normalised else self.weight, self.bias)
 
 
 class FeatureColor(nn.Module):
@@ -120,9 +125,10 @@ class FieldNetwork(nn.Module):
         inputs, width = shape.inputs + shape.free_latent, shape.width
 
         def hidden(inputs: int, *, first: bool = False) -> StyledLinear | FreeLinear:
+            normalised = shape.normalised and not first
             if not shape.styled:
-                return FreeLinear(inputs, width)
-            return StyledLinear(inputs, width, w_dim=w_dim, normalised=shape.normalised and not first)
+                return FreeLinear(inputs, width, normalised=normalised)
+            return StyledLinear(inputs, width, w_dim=w_dim, normalised=normalised)
 
         def head(outputs: int) -> StyledLinear | FreeLinear:
             if not shape.styled:
