@@ -312,7 +312,8 @@ def _prior(name: str, numbers: Mapping[str, float]) -> PosePrior:
     spreads = {}
     for angle, which in (("yaw", "horizontal"), ("pitch", "vertical")):
         mean, std = numbers[f"{which}_mean"], numbers[f"{which}_stddev"]
-        spreads[angle] = angle_spread(name, mean, std, is_pitch=angle == "pitch") if std > 0 else fixed(mean)
+        bent = name == "spherical_uniform" and angle == "pitch"  # the mean too, whatever the spread
+        spreads[angle] = angle_spread(name, mean, std, is_pitch=angle == "pitch") if std > 0 or bent else fixed(mean)
     return PosePrior(**spreads, fov_deg=fixed(numbers["fov"]), radius=fixed(numbers["radius"]), yaw_zero="x")
 
 

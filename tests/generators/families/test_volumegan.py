@@ -1,6 +1,7 @@
 """VolumeGAN: what its settings become, what of them is refused, and pictures before and behind its 2-D network."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -68,6 +69,14 @@ def test_a_psi_above_one_truncates_nothing_and_no_cutoff_means_all_rows():
     assert torch.equal(some, torch.cat([half[:, :3], full[:, 3:]], 1))
     assert torch.equal(generator.latents([1], truncation_psi=0.5, truncation_cutoff=0), full)
     torch.testing.assert_close(generator.latents([1], truncation_psi=-1.0), 1 - full)
+
+
+def test_the_pitch_of_spherical_uniform_cameras_is_bent_even_without_a_spread():
+    still = {"camera_dist": "spherical_uniform", "horizontal_stddev": 0.0, "vertical_stddev": 0.0}
+    _, settings = from_arguments({**GIVEN, "ps_cfg": {**CAMERA, **still, "vertical_mean": 1.2}})
+    prior = settings.camera_distribution
+    assert prior.yaw.range() == pytest.approx((math.pi / 2, math.pi / 2))
+    assert prior.pitch.range() == pytest.approx((math.acos(1 - 2 * 1.2 / math.pi),) * 2)
 
 
 def test_the_published_settings_become_ours():
