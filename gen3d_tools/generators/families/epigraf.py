@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -55,20 +56,33 @@ class EpigrafGenerator(PlaneGenerator):
         return made
 
     def with_backdrop(
-        self, field: TriplaneField, ws: Float[Tensor, "num_ws w_dim"], image: Float[Tensor, "channels h w"]
+        self,
+        field: TriplaneField,
+        ws: Float[Tensor, "num_ws w_dim"],
+        image: Float[Tensor, "channels h w"],
+        *,
+        in_patches: bool = False,
     ) -> TriplaneField:
         """Put what lies behind one sample behind its field; see `backdrop`."""
-        return replace(field, backdrop=self.backdrop(ws, image))
+        return replace(field, backdrop=self.backdrop(ws, image, in_patches=in_patches))
 
-    def backdrop(self, ws: Float[Tensor, "num_ws w_dim"], image: Float[Tensor, "channels h w"]) -> Backdrop | None:
+    def backdrop(
+        self, ws: Float[Tensor, "num_ws w_dim"], image: Float[Tensor, "channels h w"], *, in_patches: bool = False
+    ) -> Backdrop | None:
         """What lies behind one sample.
 
         Args:
             ws: Its latents.
             image: The backbone's channels.
+            in_patches: Whether patches of the picture will be rendered, as in training. They are cut out of a
+                backdrop of the pictures' size; a whole picture, of any size, shows the backbone's own texels.
         """
         if self.config.background == "plane":
-            return ScreenBackdrop((image[3 * self.config.plane_channels :] + 1) / 2)
+            picture = image[3 * self.config.plane_channels :]
+            if in_patches:
+                sides = (self.config.image_resolution,) * 2
+                picture = F.interpolate(picture[None], sides, mode="bilinear", align_corners=True)[0]
+            return ScreenBackdrop((picture + 1) / 2)
         network = self.synthesis.bg_model
         if network is None:
             return None

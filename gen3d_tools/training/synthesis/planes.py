@@ -103,7 +103,7 @@ def fields_in_training(
     fields = [generator.field(one) for one in planes]
     if isinstance(generator, EpigrafGenerator) and generator.config.background != "none":
         return [
-            generator.with_backdrop(field, one, channels)
+            generator.with_backdrop(field, one, channels, in_patches=True)
             for field, one, channels in zip(fields, ws, image, strict=True)
         ]
     return fields

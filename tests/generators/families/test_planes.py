@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from gen3d_tools.cameras.poses import Pose, pose_of
 from gen3d_tools.errors import InputError
@@ -76,6 +77,20 @@ def test_a_sample_does_not_depend_on_its_batch(load):
     alone, among = generator.latents([7]), generator.latents([3, 7])
     torch.testing.assert_close(among[1], alone[0], atol=0, rtol=0)
     torch.testing.assert_close(generator.fields(among)[1].planes, generator.fields(alone)[0].planes, atol=0, rtol=0)
+
+
+@pytest.mark.slow
+def test_a_patch_of_a_plane_behind_is_cut_out_of_the_picture_at_its_full_size(load):
+    generator = load("epigraf/bg_plane")
+    config, ws = generator.config, generator.latents([0])[0]
+    fine = torch.rand(3 * config.plane_channels + 3, 2 * config.image_resolution, 2 * config.image_resolution)
+    full = F.interpolate(fine[None, -3:], (config.image_resolution,) * 2, mode="bilinear", align_corners=True)
+    pixels = 0.2 + 0.6 * torch.rand(50, 2)
+    for picture, in_patches in ((full, True), (fine[None, -3:], False)):
+        backdrop = generator.backdrop(ws, fine, in_patches=in_patches)
+        seen = backdrop(torch.zeros(50, 3), torch.zeros(50, 3), pixels).values[:, 0]
+        expected = F.grid_sample(picture, (2 * pixels - 1)[None, None], align_corners=True)[0, :, 0].T
+        torch.testing.assert_close(2 * seen - 1, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["epigraf/nobg", "epigraf/bg_plane", "epigraf/bg_sphere", "epigraf/class_cond"])
