@@ -26,7 +26,7 @@ from gen3d_tools.checkpoints.pickles.unpickling import Budget, Unpickler
 from gen3d_tools.checkpoints.pointers import check_no_pointer
 from gen3d_tools.checkpoints.refusing import refusing
 from gen3d_tools.errors import CheckpointError, NotFoundError
-from gen3d_tools.printable import listed, printable
+from gen3d_tools.printable import listed, printable, quoted
 
 _NETWORK = "G_ema"
 _MAX_MODULES = 5000
@@ -115,7 +115,11 @@ def _other_format(start: bytes) -> str:
 def _read(data: mmap, source: str, *, allow_unknown: bool) -> OfficialModel:
     budget = Budget()
     vocabulary = OfficialVocabulary(budget, allow_unknown=allow_unknown)
-    network = _generator(Unpickler(data, 0, len(data), vocabulary, budget).load())
+    stream = Unpickler(data, 0, len(data), vocabulary, budget)
+    network = _generator(stream.load())
+    if stream.position < len(data):  # nothing bounds what comes after, and all of it would be hashed
+        more = len(data) - stream.position
+        raise CheckpointError(f"{more:,} bytes follow the end of the pickle; it is damaged, download it again")
     modules = dict(_modules(network, budget))
     records: dict[str, TensorRecord] = {}
     for path, module in modules.items():
@@ -173,8 +177,11 @@ def _generator(snapshot: Any) -> Record:
     network = snapshot.get(_NETWORK)
     if isinstance(network, Record) and isinstance(network.attributes().get("_modules"), dict):
         return network
+    if network is not None:
+        what = printable(network.name) if isinstance(network, Record) else quoted(network)
+        raise CheckpointError(f"its {_NETWORK} is {what}, which is no network; {_SUPPORTED}")
     found = listed([key for key in snapshot if isinstance(key, str)], 8)
-    if network is None and "D" in snapshot and "G" not in snapshot:
+    if "D" in snapshot and "G" not in snapshot:
         raise CheckpointError(f"it holds a discriminator only ({found}); the generator {_NETWORK} is needed")
     raise CheckpointError(f"it holds {found}, but no network {_NETWORK}, the averaged generator; {_SUPPORTED}")
 

@@ -279,7 +279,9 @@ def test_other_networks_are_refused_with_what_they_are_and_what_is_supported(rea
         ({"D": persistent("D", {"_modules": {}}), "augment_pipe": None}, "a discriminator only"),
         ({"G": persistent("G", {"_modules": {}})}, "no network G_ema"),
         ({"G_ema": None, "D": None, "G": None}, "no network G_ema"),
-        ({"G_ema": {"a": 1}}, "no network G_ema"),
+        ({"G_ema": {"a": 1}}, "its G_ema is .*, which is no network"),
+        ({"G_ema": 1}, "its G_ema is 1, which is no network"),
+        ({"G_ema": persistent("Generator", {})}, "its G_ema is .*Generator, which is no network"),
         ([1, 2], "no training snapshot"),
         ((None, None, None), "TensorFlow"),
         (Instance(Global("dnnlib.tflib.network", "Network")), "TensorFlow"),
@@ -305,6 +307,15 @@ def test_other_pickles_are_refused(read, snapshot, message):
 def test_other_files_are_refused(read, data, message):
     with pytest.raises(CheckpointError, match=message):
         read(data)
+
+
+def test_bytes_after_the_end_of_the_pickle_are_refused_without_being_read(tmp_path):
+    path = tmp_path / "network.pkl"
+    path.write_bytes(write())
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + 2**36)  # takes no place on the disk, and minutes to hash
+    with pytest.raises(CheckpointError, match="68,719,476,736 bytes follow the end of the pickle"):
+        read_official(path)
 
 
 def test_weights_that_are_not_finite_are_refused_by_name(read):
