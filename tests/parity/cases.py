@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-GOLDEN = Path(os.environ.get("GEN3D_GOLDEN_DIR") or Path(__file__).parents[1] / "golden")
+OWN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(os.environ.get("GEN3D_GOLDEN_DIR") or OWN)
 
 
 @dataclass(frozen=True)

@@ -86,3 +86,43 @@ def check_gradients(module: torch.nn.Module, recorded: Recorded, prefix: str, to
             largest = float(expected.abs().max())
             assert float((found - expected).abs().max()) <= 10 * tolerance * largest + 1e-9, name
     return checked
+
+
+FIGURES = {
+    "scores/fake": "Loss_scores_fake",
+    "scores/real": "Loss_scores_real",
+    "signs/real": "Loss_signs_real",
+    "loss/D": "Loss_D_loss",
+    "loss/r1": "Loss_D_r1_penalty",
+    "loss/distillation": "Loss_kd_D_loss",
+}
+
+
+def adam(network, settings):
+    lr, betas = settings["lr"], settings["betas"]
+    return torch.optim.Adam(network.parameters(), lr=lr, betas=tuple(map(float, betas)), eps=settings["eps"])
+
+
+def check_parameters(network, case, prefix, gradients, clear=1e-3, earlier=None):
+    """Parameters after Adam's steps, where the gradients of this and an earlier phase were clear of rounding."""
+    checked = 0
+    for name, parameter in network.named_parameters():
+        key = f"{prefix}{name}"
+        if key not in case or gradients.get(name) is None:
+            continue
+        expected = case[key]
+        found, slope = (subsampled(one)[: len(expected)] for one in (parameter, gradients[name]))
+        large = slope.abs() > max(1e-6, clear * float(slope.abs().max()))
+        if earlier is not None and earlier.get(name) is not None:
+            before = subsampled(earlier[name])[: len(expected)].abs()
+            large &= before > max(1e-6, clear * float(before.max()))
+        if large.any():
+            allowed = 3e-5 if earlier is None else 1e-4  # a step is .0019: entries from 5 % of the largest gradient on
+            rounding = 1e-6 * float(expected.abs().max())  # weights with a small learning rate are stored large
+            assert float((found - expected)[large].abs().max()) < allowed + rounding, name
+            checked += 1
+    return checked
+
+
+def gradients_of(network):
+    return {name: None if one.grad is None else one.grad.clone() for name, one in network.named_parameters()}
