@@ -1,6 +1,7 @@
 """Recorded training cases: everything a test needs to replay them."""
 
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -30,8 +31,18 @@ class Recorded:
         value = self.tensors[key]
         return value.float() if value.is_floating_point() and value.dtype != torch.float64 else value
 
-    def get(self, key: str) -> torch.Tensor | None:
-        return self[key] if key in self.tensors else None
+    def get(self, key: str, instead: torch.Tensor | None = None) -> torch.Tensor | None:
+        return self[key] if key in self.tensors else instead
+
+    def outputs(self, pattern: str) -> dict[re.Match, torch.Tensor]:
+        """Recorded outputs whose name, without "out.", is of a form."""
+        found = {re.fullmatch(pattern, key.removeprefix("out.")): key for key in self.tensors if key.startswith("out.")}
+        return {match: self[key] for match, key in found.items() if match}
+
+    def told(self, pattern: str, *instead: str) -> tuple[str, ...]:
+        """What the description says, by a pattern with groups; or what is to be taken instead."""
+        match = re.search(pattern, self.info["description"])
+        return match.groups() if match else instead
 
     def __contains__(self, key: str) -> bool:
         return key in self.tensors

@@ -37,12 +37,10 @@ def patch_discriminator(cfg, kwargs, info, tensors, num_classes, side, channels)
     )
 
 
-@pytest.mark.parametrize("name", cases("epigraf_d", "3dgp_d"))
-def test_patch_discriminator(name):
-    case = Recorded(name)
-    info = case.info
-    image = case["in.img"].requires_grad_()
-    network = patch_discriminator(
+def discriminator_of(case):
+    """The network of a case that holds one alone."""
+    info, image = case.info, case["in.img"]
+    return patch_discriminator(
         info["cfg"],
         info.get("kwargs", {}),
         info,
@@ -51,6 +49,13 @@ def test_patch_discriminator(name):
         image.shape[-1],
         image.shape[1],
     )
+
+
+@pytest.mark.parametrize("name", cases("epigraf_d", "3dgp_d"))
+def test_patch_discriminator(name):
+    case = Recorded(name)
+    image = case["in.img"].requires_grad_()
+    network = discriminator_of(case)
     load_strictly(network, case.discriminator(), LATER_FROMRGB)
     patches = Patches(case["in.scales"], case["in.offsets"])
     angles = case.get("in.camera_angles")
@@ -66,8 +71,7 @@ def test_patch_discriminator(name):
 @pytest.mark.parametrize("kind", ["l2", "kl"])
 def test_distilled_features(name, kind):
     case = Recorded(name)
-    info = case.info
-    network = patch_discriminator(info["cfg"], {}, info, case.discriminator(), info["cfg"]["c_dim"], 16, 4)
+    network = discriminator_of(case)
     load_strictly(network, case.discriminator(), LATER_FROMRGB)
     patches = Patches(case["in.scales"], case["in.offsets"])
     _, features = network.with_features(case["in.img"], patches, case["in.c"])
@@ -85,7 +89,7 @@ def test_dual_discriminator(name):
     case = Recorded(name)
     kwargs = case.info["kwargs"]
     config = BodyConfig(
-        image_channels=6,
+        image_channels=2 * kwargs.get("img_channels", 3),
         channel_base=kwargs["channel_base"],
         channel_max=kwargs["channel_max"],
         clamp=kwargs["conv_clamp"],

@@ -66,7 +66,11 @@ def test_eg3d_step(name, tmp_path):
     generator, rendering = eg3d_generator(tmp_path, case, info["kwargs"], {}, info["neural_rendering_resolution"])
     judge = info["D_kwargs"]
     config = BodyConfig(
-        image_channels=6, channel_base=judge["channel_base"], channel_max=judge["channel_max"], clamp=256.0
+        image_channels=2 * judge.get("img_channels", 3),
+        channel_base=judge["channel_base"],
+        channel_max=judge["channel_max"],
+        clamp=judge.get("conv_clamp", 256.0),
+        group=judge.get("mbstd_group_size", 4),
     )
     discriminator = DualDiscriminator(config, resolution=judge["img_resolution"], label_dim=judge["c_dim"])
     load_strictly(discriminator, case.discriminator())
@@ -165,7 +169,10 @@ def count_norms(network, case, prefix, tolerance):
 @pytest.mark.parametrize("kind", ["l1", "monotonic-detach", "monotonic-fixed"])
 def test_density_regularisation(name, kind, tmp_path):
     case = Recorded(name)
-    generator, _ = eg3d_generator(tmp_path, case, {}, case.info["rendering_overrides"], 16)
+    info = case.info
+    side = info.get("neural_rendering_resolution", 16)
+    generator, rendering = eg3d_generator(tmp_path, case, info.get("kwargs", {}), info["rendering_overrides"], side)
+    box, swapped, gain = rendering["box_warp"], info.get("swapping_prob", 0.9), info.get("gain", 4)
     generator.requires_grad_(True)
     names = sorted(
         (key for key in case.tensors if key.startswith(f"in.{kind}.")), key=lambda key: int(key.split(".")[2][0])
@@ -176,13 +183,16 @@ def test_density_regularisation(name, kind, tmp_path):
     total = torch.zeros(())
     draws = Replayed()
     for index, scalar in enumerate(scalars):
-        told = case["in.c"] if float(case[scalar]) >= 0.9 else case["in.c"].roll(1, 0)
+        told = case["in.c"] if float(case[scalar]) >= swapped else case["in.c"].roll(1, 0)
         ws = generator.map(case["in.z"], None, told)
         raw_density = partial(dual.raw_density, generator, ws, draws=draws)
         points = uniform[index] * 2 - 1
         if kind != "l1" and index == 0:
-            total = total + monotonic(raw_density, points, 1.6, detached=kind.endswith("detach"))
+            total = total + monotonic(raw_density, points, box, detached=kind.endswith("detach"))
         else:
-            total = total + 0.25 * variation(raw_density, points, normal[-1] * (0.004 if kind == "l1" else 1.6 / 256))
-    (total * 4).backward()
+            l1 = kind == "l1"  # the second part of the others has a weight and a shift of its own
+            weight = rendering["density_reg"] if l1 else 0.25
+            shifts = normal[-1] * (rendering["density_reg_p_dist"] if l1 else box / 256)
+            total = total + weight * variation(raw_density, points, shifts)
+    (total * gain).backward()
     assert count_norms(generator, case, f"gradnorm.{kind}.", 6e-2 if kind == "l1" else 1e-3) > 10

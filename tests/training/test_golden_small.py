@@ -1,6 +1,6 @@
 """Patches, schedules, blur, averages, Adam, order and cleaning as the published code has them."""
 
-import math
+import re
 from itertools import islice
 
 import numpy as np
@@ -28,69 +28,88 @@ def patches(request):
     return Recorded(request.param)
 
 
-@pytest.mark.parametrize("distribution", ["beta", "uniform", "discrete_uniform"])
-@pytest.mark.parametrize("kimg", [0, 2500, 10000])
-def test_patches_are_those_of_the_seeds(patches, distribution, kimg):
-    config = PatchConfig(side=16, distribution=distribution, least_scale=patches.info["min_scale_target"])
-    numbers, generator = np.random.RandomState(11), torch.Generator().manual_seed(12)
-    drawn = draw_patches(config, 16, 4, kimg, numbers, generator)
-    assert torch.equal(drawn.scales, patches[f"out.{distribution}_{kimg}.scales"])
-    assert torch.allclose(drawn.offsets, patches[f"out.{distribution}_{kimg}.offsets"], atol=1e-7)
+def test_patches_are_those_of_the_seeds(patches):
+    first, second, group = patches.told(
+        r"seed (\d+) for scales, .*manual_seed (\d+) .*groups of (\d+)", "11", "12", "4"
+    )
+    drawn_by_seeds = patches.outputs(r"(\w+)_(\d+)\.scales")
+    assert drawn_by_seeds
+    for match, scales in drawn_by_seeds.items():
+        config = PatchConfig(distribution=match[1], least_scale=patches.info["min_scale_target"])
+        numbers, generator = np.random.RandomState(int(first)), torch.Generator().manual_seed(int(second))
+        drawn = draw_patches(config, len(scales), int(group), int(match[2]), numbers, generator)
+        assert torch.equal(drawn.scales, scales), match[0]
+        assert torch.allclose(drawn.offsets, patches[f"out.{match[1]}_{match[2]}.offsets"], atol=1e-7), match[0]
 
 
-@pytest.mark.parametrize("distribution", ["beta", "uniform", "discrete_uniform"])
-@pytest.mark.parametrize("kimg", [0, 2500, 10000])
-def test_moments_of_many_patches(patches, distribution, kimg):
-    config = PatchConfig(side=16, distribution=distribution, least_scale=patches.info["min_scale_target"])
-    drawn = draw_patches(config, 40000, 1, kimg, np.random.RandomState(1), torch.Generator().manual_seed(1))
-    moments = patches.info["moments"][f"{distribution}_{kimg}"]
-    assert float(drawn.scales.mean()) == pytest.approx(moments["scale_mean"], abs=0.005)
-    assert float(drawn.scales[:, 0].std()) == pytest.approx(moments["scale_std"], abs=0.005)
-    assert drawn.offsets.mean(0).tolist() == pytest.approx(moments["offset_mean"], abs=0.005)
+def test_moments_of_many_patches(patches):
+    for name, moments in patches.info["moments"].items():
+        distribution, kimg = name.rsplit("_", 1)
+        config = PatchConfig(distribution=distribution, least_scale=patches.info["min_scale_target"])
+        drawn = draw_patches(config, 40000, 1, int(kimg), np.random.RandomState(1), torch.Generator().manual_seed(1))
+        assert float(drawn.scales.mean()) == pytest.approx(moments["scale_mean"], abs=0.005), name
+        assert float(drawn.scales[:, 0].std()) == pytest.approx(moments["scale_std"], abs=0.005), name
+        assert drawn.offsets.mean(0).tolist() == pytest.approx(moments["offset_mean"], abs=0.005), name
 
 
 def test_crops(patches):
     given = Patches(patches["in.scales"], patches["in.offsets"])
-    coordinates = patch_coordinates(given, 16)
-    assert torch.allclose(coordinates, patches["out.coords_y_up_res16"], atol=1e-6)
-    assert torch.allclose(crop_patches(patches["in.image"], given, 16), patches["out.patches_res16"], atol=1e-5)
+    found = patches.outputs(r"patches_res(\d+)")
+    assert found
+    for match, cropped in found.items():
+        side = int(match[1])
+        assert torch.allclose(crop_patches(patches["in.image"], given, side), cropped, atol=1e-5)
+        assert torch.allclose(patch_coordinates(given, side), patches[f"out.coords_y_up_res{side}"], atol=1e-6)
 
 
 def test_schedules(patches):
     config = PatchConfig()
     info = patches.info
+    final, length = info.get("camera_cond_spoof_p", 0.5), info.get("nerf_noise_kimg_growth", 5000)
     assert [config.beta(k) for k in info["beta_kimg"]] == pytest.approx(patches["out.beta_schedule"].tolist())
-    spoof = [swap_probability(k, 0.5, 1000) for k in info["spoof_kimg"]]
+    spoof = [swap_probability(k, final, 1000) for k in info["spoof_kimg"]]
     assert spoof == pytest.approx(patches["out.spoof_schedule"].tolist())
-    noise = [linear(k, 1, 0, 5000) for k in info["noise_kimg"]]
+    noise = [linear(k, 1, 0, length) for k in info["noise_kimg"]]
     assert noise == pytest.approx(patches["out.noise_schedule"].tolist())
 
 
-@pytest.mark.parametrize("sigma", ["10.0", "2.0", "1.2", "0.34", "0.33"])
-def test_blur(misc, sigma):
-    image = misc["in.blur_img"]
-    assert torch.allclose(blurred(image, float(sigma)), misc[f"out.blur_{sigma}"], atol=1e-5)
+def test_blur(misc):
+    found = misc.outputs(r"blur_([\d.]+)")
+    assert found
+    for match, blurry in found.items():
+        assert torch.allclose(blurred(misc["in.blur_img"], float(match[1])), blurry, atol=1e-5), match[0]
 
 
 def test_depth_is_filtered_once_more(misc):
-    image = misc["in.blur_img"]
-    found = smoothed_depth(blurred(image, 2.0), 2.0)
-    assert torch.allclose(found[:, 3:], misc["out.blur_2.0_depth_channel_extra"], atol=1e-5)
+    found = misc.outputs(r"blur_([\d.]+)_depth_channel_extra")
+    assert found
+    for match, twice in found.items():
+        sigma = float(match[1])
+        images = smoothed_depth(blurred(misc["in.blur_img"], sigma), sigma)
+        assert torch.allclose(images[:, 3:], twice, atol=1e-5), match[0]
 
 
 def test_depth_candidates(misc):
-    for kimg in (0, 2500, 10000):
-        expected = misc[f"out.depth_candidate_probs_{kimg}"].tolist()
-        assert candidate_probabilities(kimg, 4, 10000) == pytest.approx(expected)
+    found = misc.outputs(r"depth_candidate_probs_(\d+)")
+    assert found
+    for match, expected in found.items():
+        answers = candidate_probabilities(int(match[1]), len(expected), 10000)
+        assert answers == pytest.approx(expected.tolist()), match[0]
 
 
 def test_average(misc):
-    for row, (half_life, ramp, batch) in enumerate([(20, 0.05, 64), (10, 0.05, 32), (10, None, 32)]):
-        betas = [ema_beta(i * batch, batch, half_life, ramp) for i in range(40)]
-        assert betas == pytest.approx(misc["out.ema_beta_first40"][row].tolist())
-    images = (0, 64, 6400, 100000, 399936, 400000, 1000000)
-    far = [ema_beta(n, 64, 20, 0.05) for n in images]
-    assert far == pytest.approx(misc["out.ema_beta_far_batch64_20kimg"].tolist())
+    settings = re.findall(r"\(([\d.]+),([\d.]+|none),(\d+)\)", misc.info["description"])
+    first = misc["out.ema_beta_first40"]
+    for (half_life, ramp, batch), expected in zip(settings, first, strict=True):
+        told = int(batch), float(half_life), None if ramp == "none" else float(ramp)
+        betas = [ema_beta(i * told[0], *told) for i in range(len(expected))]
+        assert betas == pytest.approx(expected.tolist()), told
+    (images,) = misc.told(r"EMA beta at images \(([\d,]+)\)", "0,64,6400,100000,399936,400000,1000000")
+    found = misc.outputs(r"ema_beta_far_batch(\d+)_(\d+)kimg")
+    assert found
+    for match, expected in found.items():
+        far = [ema_beta(int(n), int(match[1]), int(match[2]), 0.05) for n in images.split(",")]
+        assert far == pytest.approx(expected.tolist())
 
 
 def test_half_life_of_the_average():
@@ -113,10 +132,12 @@ def test_lazy_adam(misc):
 
 
 def test_endless_order(misc):
-    found = list(islice(window_order(10, seed=0), 40))
-    assert found == misc["out.sampler_n10_seed0_replicas1_rank0"].tolist()
-    found = list(islice(window_order(10, seed=3, replicas=2, rank=1), 40))
-    assert found == misc["out.sampler_n10_seed3_replicas2_rank1"].tolist()
+    found = misc.outputs(r"sampler_n(\d+)_seed(\d+)_replicas(\d+)_rank(\d+)")
+    assert found
+    for match, expected in found.items():
+        count, seed, replicas, rank = map(int, match.groups())
+        order = window_order(count, seed=seed, replicas=replicas, rank=rank)
+        assert list(islice(order, len(expected))) == expected.tolist(), match[0]
 
 
 def test_distillation_weights(misc):
@@ -124,13 +145,16 @@ def test_distillation_weights(misc):
 
 
 def test_cleaning(misc):
-    gradient = torch.tensor([math.nan, math.inf, -math.inf, 3.0, -2e6])
-    sanitise_gradients([gradient])
-    assert torch.equal(gradient, misc["out.sanitised_of_nan_inf_-inf_3_-2e6"])
+    found = misc.outputs(r"sanitised_of_(.+)")
+    assert found
+    for match, expected in found.items():
+        gradient = torch.tensor([float(number) for number in match[1].split("_")])
+        sanitise_gradients([gradient])
+        assert torch.equal(gradient, expected)
 
 
 def test_flatness(misc):
-    depth = misc["in.nfs_depth"]
-    found, entropy = non_flatness(depth_histograms(depth, 0.75, 1.25))
+    near, far, bins = misc.told(r"range ([\d.]+)-([\d.]+), (\d+) bins", "0.75", "1.25", "64")
+    found, entropy = non_flatness(depth_histograms(misc["in.nfs_depth"], float(near), float(far), int(bins)))
     assert torch.allclose(entropy, misc["out.nfs_entropy"], atol=1e-5)
     assert float(found) == pytest.approx(float(misc["out.nfs"]), rel=1e-5)

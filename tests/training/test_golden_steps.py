@@ -38,7 +38,8 @@ def test_patchwise_step(name, tmp_path):
     optimisers = {"G": adam(generator, case.info["optim"]["G"]), "D": adam(discriminator, case.info["optim"]["D"])}
     contest = Contest(objective, optimisers)
     batch = len(case["in.real_img"])
-    rounds = [slice(start, start + 4) for start in range(0, batch, 4)]
+    length = len(case.get("in.Gall.round0.fake_scales", case["in.real_img"]))
+    rounds = [slice(start, start + length) for start in range(0, batch, length)]
     kimg, of_main = case.info["cur_nimg"] / 1000, None
     for phase in objective.schedule():
         if f"in.{phase.name}.z" not in case:
