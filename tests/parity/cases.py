@@ -45,7 +45,7 @@ class Case:
 
 
 def discover(folder: Path = GOLDEN) -> list[Case]:
-    """Find every case of a generator in the folder of recorded cases; those of training have tests of their own."""
+    """Find every case of a generator in the folder of recorded cases; `tests/training` finds those of training."""
     found = sorted(folder.glob("*/*.json"))
     return [Case(path.parent.name, path) for path in found if path.parent.name != "training"]
 

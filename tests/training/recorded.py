@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tests.parity.cases import GOLDEN
@@ -15,9 +18,47 @@ def folder() -> Path:
     return inside if inside.is_dir() else GOLDEN
 
 
-def cases(*starts: str) -> list[str]:
-    """Names of the recorded cases that begin with one of the words."""
-    return [path.stem for path in sorted(folder().glob("*.json")) if path.stem.startswith(starts)]
+KINDS = {
+    "patchwise_step": r"in\.Gall\.z",
+    "eg3d_step": r"in\.Gmain\.z",
+    "density_regulariser": r"out\.[\w-]+\.sigma_\d+",
+    "camera_regularisers": r"out\.\w+\.posterior",
+    "dual_discriminator": r"in\.image_raw",
+    "patch_discriminator": r"out\.logits",
+    "patches": r"out\.\w+_\d+\.scales",
+    "misc": r"out\.(blur_[\d.]+|nfs|adam_params|sampler_.*)",
+}
+"""Kinds of cases, and the form of a tensor's name that shows them; the first that fits counts."""
+
+
+def kind_of(keys: Collection[str]) -> str | None:
+    """What is recorded in a case, by the names of its tensors; None is something that no test reads."""
+    return next((kind for kind, form in KINDS.items() if any(re.fullmatch(form, key) for key in keys)), None)
+
+
+@cache
+def kinds() -> dict[str, str | None]:
+    """The kind of every recorded case, by its name."""
+    found = {}
+    for path in sorted(folder().glob("*.json")):
+        with safe_open(path.with_suffix(".safetensors"), "pt") as file:
+            found[path.stem] = kind_of(list(file.keys()))
+    return found
+
+
+def cases(kind: str) -> list[str]:
+    """Names of the recorded cases of a kind."""
+    assert kind in KINDS
+    return [name for name, found in kinds().items() if found == kind]
+
+
+def parts(kind: str, pattern: str) -> list[tuple[str, str]]:
+    """Cases of a kind, each with every word that a pattern's first group finds in the names of its tensors."""
+    found = []
+    for name in cases(kind):
+        words = {match[1] for key in Recorded(name).tensors if (match := re.fullmatch(pattern, key))}
+        found += [(name, word) for word in sorted(words)]
+    return found
 
 
 class Recorded:

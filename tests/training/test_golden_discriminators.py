@@ -8,7 +8,7 @@ from gen3d_tools.training.discriminators.patch import PatchDiscriminator
 from gen3d_tools.training.losses.distillation import distillation_distance, sample_weights
 from gen3d_tools.training.losses.gradient_penalty import r1_penalty
 from gen3d_tools.training.patches import Patches
-from tests.training.recorded import Recorded, cases, check_gradients, load_strictly, relative
+from tests.training.recorded import Recorded, cases, check_gradients, load_strictly, parts, relative
 
 LATER_FROMRGB = ("fromrgb",)
 
@@ -51,7 +51,7 @@ def discriminator_of(case):
     )
 
 
-@pytest.mark.parametrize("name", cases("epigraf_d", "3dgp_d"))
+@pytest.mark.parametrize("name", cases("patch_discriminator"))
 def test_patch_discriminator(name):
     case = Recorded(name)
     image = case["in.img"].requires_grad_()
@@ -67,8 +67,7 @@ def test_patch_discriminator(name):
     assert check_gradients(network, case, "gradnorm.R1.") > 10
 
 
-@pytest.mark.parametrize("name", cases("3dgp_d"))
-@pytest.mark.parametrize("kind", ["l2", "kl"])
+@pytest.mark.parametrize(("name", "kind"), parts("patch_discriminator", r"out\.kd_(\w+)_unweighted"))
 def test_distilled_features(name, kind):
     case = Recorded(name)
     network = discriminator_of(case)
@@ -84,7 +83,7 @@ def test_distilled_features(name, kind):
     assert check_gradients(network, case, f"gradnorm.kd_{kind}.") > 10
 
 
-@pytest.mark.parametrize("name", [name for name in cases("eg3d_d") if "density" not in name])
+@pytest.mark.parametrize("name", cases("dual_discriminator"))
 def test_dual_discriminator(name):
     case = Recorded(name)
     kwargs = case.info["kwargs"]

@@ -21,7 +21,7 @@ from gen3d_tools.training.synthesis import dual
 from gen3d_tools.training.synthesis.fakes import Fakes, Request
 from tests.parity.cases import GOLDEN, OWN
 from tests.support.official_pickles import official_bytes
-from tests.training.recorded import FIGURES, Recorded, adam, cases, check_parameters, gradients_of, load_strictly
+from tests.training.recorded import FIGURES, Recorded, adam, cases, check_parameters, gradients_of, load_strictly, parts
 from tests.training.replayed import Replayed
 
 
@@ -165,8 +165,7 @@ def count_norms(network, case, prefix, tolerance):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", cases("eg3d_density_reg"))
-@pytest.mark.parametrize("kind", ["l1", "monotonic-detach", "monotonic-fixed"])
+@pytest.mark.parametrize(("name", "kind"), parts("density_regulariser", r"out\.([\w-]+)\.sigma_\d+"))
 def test_density_regularisation(name, kind, tmp_path):
     case = Recorded(name)
     info = case.info
