@@ -1,6 +1,7 @@
 """VolumeGAN generators, whole: from the snapshot to the picture, against recorded numbers."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.fields.volume import VolumeField, sample_volume
 from gen3d_tools.generators.families.volumegan import VolumeGANGenerator
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.generators.official.volumegan import from_arguments
 from gen3d_tools.metrics.script_grid import script_points
 from gen3d_tools.rendering.ray_rendering import trace_rays
 from gen3d_tools.rendering.rays import camera_rays
@@ -33,11 +35,15 @@ def load(case: Case, folder: Path) -> VolumeGANGenerator:
     return load_generator(path, device="cpu")
 
 
-def with_samples(generator: VolumeGANGenerator, overrides: dict) -> None:
-    """Render with other numbers of samples, as the overrides of a call do there."""
-    if count := overrides.get("num_steps"):
-        config = replace(generator.settings.render_config, coarse_samples=count, fine_samples=count)
-        generator.settings = replace(generator.settings, render_config=config)
+@contextmanager
+def overridden(generator: VolumeGANGenerator, case: Case, overrides: dict) -> Iterator[None]:
+    """Render with other settings of sampling and cameras for a while, as the overrides of a call do there."""
+    kwargs, usual = case.info["init_kwargs"], generator.settings
+    unknown = set(overrides) - {*kwargs["ps_cfg"], "camera_dist", "perturb_mode"}
+    assert not unknown, f"no check applies {', '.join(sorted(unknown))}"
+    _, generator.settings = from_arguments({**kwargs, "ps_cfg": {**kwargs["ps_cfg"], **overrides}})
+    yield
+    generator.settings = usual
 
 
 def camera_at(generator: VolumeGANGenerator, yaw: Tensor, pitch: Tensor) -> Camera:
@@ -51,8 +57,15 @@ def check_model(case: Case, folder: Path, report: Report) -> None:
     given = {name[3:]: tensor.float() for name, tensor in case.tensors.items() if name.startswith("in.")}
     check_round_trip(case, generator, folder, report)
     truncated = check_latents(case, generator, given, report)
-    check_random(case, generator, given, truncated, report)
-    with_samples(generator, case.info["ps_overrides"])
+    with overridden(generator, case, case.info["v_rng"]["ps_kwargs"]):
+        check_random(case, generator, given, truncated, report)
+    with overridden(generator, case, case.info["ps_overrides"]):
+        check_scenes(case, generator, given, truncated, report)
+    report.left_out(case)
+
+
+def check_scenes(case: Case, generator: VolumeGANGenerator, given: dict, truncated: Tensor, report: Report) -> None:
+    """Check fields, rays and pictures of the recorded latents."""
     ws = given["ws"]
     fields = generator.fields(ws)
     report.stored("volume", torch.stack([field.volume for field in fields]), case, **VALUES)
@@ -70,7 +83,6 @@ def check_model(case: Case, folder: Path, report: Report) -> None:
         report.stored("grid.coords", points, case, **EXACT)
         [field] = generator.fields(case.tensors["out.ws"][:1])
         report.stored("grid.sigma", field.raw_density(points).reshape(n, n, n), case, **DENSITY)
-    report.left_out(case)
 
 
 def check_round_trip(case: Case, generator: VolumeGANGenerator, folder: Path, report: Report) -> None:
@@ -159,7 +171,6 @@ def check_pictures(case: Case, generator: VolumeGANGenerator, fields, ws: Tensor
 def check_random(case: Case, generator: VolumeGANGenerator, given: dict, ws: Tensor, report: Report) -> None:
     """Check a whole forward call with real random numbers: camera, jitter, importance, noise."""
     told, camera_table = case.info["v_rng"], {**case.info["init_kwargs"]["ps_cfg"], **case.info["v_rng"]["ps_kwargs"]}
-    with_samples(generator, told["ps_kwargs"])
     stream = torch.Generator().manual_seed(told["seed"])
     yaw, pitch = drawn_angles(camera_table, len(ws), stream)
     report.stored("v_rng.yaw", yaw, case, **EXACT)
