@@ -141,6 +141,10 @@ def check_gradients(module: torch.nn.Module, recorded: Recorded, prefix: str, to
 
 
 FIGURES = {
+    "loss/G": "Loss_G_loss",
+    "cameras/emd": "Loss_camera_dist_emd_loss",
+    "cameras/force_mean": "Loss_camera_dist_force_mean",
+    "cameras/slope": "Loss_camera_dist_lipschitz_loss",
     "scores/fake": "Loss_scores_fake",
     "scores/real": "Loss_scores_real",
     "signs/real": "Loss_signs_real",

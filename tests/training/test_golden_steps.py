@@ -1,8 +1,13 @@
 """Whole steps of EpiGRAF's and 3DGP's code: losses, gradients, and parameters afterwards."""
 
+import re
+
 import pytest
 import torch
 
+from gen3d_tools.generators.networks.epigraf.camera_generator import CameraBounds, CameraGenerator
+from gen3d_tools.training.losses.cameras import CameraWeights, earth_movers, force_mean, slope_terms
+from gen3d_tools.training.losses.distillation import sample_weights
 from gen3d_tools.training.objectives.patchwise import PatchObjective
 from gen3d_tools.training.step import Contest, Gathered, run_phase
 from tests.training.recorded import (
@@ -20,6 +25,11 @@ from tests.training.replayed import patch_networks, patch_round, patch_sections
 
 
 class RecordedCameras(PatchObjective):
+    def _moved(self, generator, draws, count, *, differentiable=False):
+        made = super()._moved(generator, draws, count, differentiable=differentiable)
+        self.moved = [*getattr(self, "moved", []), made]
+        return made
+
     def camera_samples(self, draws, count):
         prior, z, onehot = draws.cameras.pop(0)
         assert len(prior) == count
@@ -41,14 +51,18 @@ def test_patchwise_step(name, tmp_path):
     batch = len(case["in.real_img"])
     length = len(case.get("in.Gall.round0.fake_scales", case["in.real_img"]))
     rounds = [slice(start, start + length) for start in range(0, batch, length)]
+    judgements = []
+    discriminator.register_forward_hook(lambda _, inputs, logits: judgements.append(logits.detach()))
     kimg, of_main = case.info["cur_nimg"] / 1000, None
     for phase in objective.schedule():
         if f"in.{phase.name}.z" not in case:
             continue
-        gathered = Gathered()
+        gathered, judgements[:] = Gathered(), []
         parts = [patch_round(case, phase.name, index, rows) for index, rows in enumerate(rounds)]
         run_phase(contest, phase, parts, kimg=kimg, gathered=gathered, reduction="sum")
-        check_figures(case, phase.name, gathered)
+        check_figures(case, phase.name, figures(case, gathered, judgements, phase.name))
+        if phase.name == "Gall":
+            check_distances(case, objective)
         network = contest.network(phase.network)
         # Later phases follow steps of Adam that are nearly signs, also of gradients that are rounding errors.
         tolerance = {"Gall": 2e-4, "Dmain": 3e-3}.get(phase.name, 5e-3)
@@ -62,26 +76,53 @@ def test_patchwise_step(name, tmp_path):
             assert relative(generator.mapping.w_avg, case["out.w_avg_after_Dmain"]) < 1e-5
 
 
-def check_figures(case, phase, gathered):
-    """Compare what was reported, round by round."""
-    compared = 0
-    for name, published in FIGURES.items():
-        for start in (f"out.stat.{phase}.", f"out.stat.{phase}.round0."):
-            key = start + published
-            if key in case and name in gathered.values:
-                found, expected = gathered.values[name][0], case[key]
-                assert found.shape == expected.shape
-                error = (found - expected).abs().max()
-                assert float(error.detach()) < 1e-4 * max(1.0, float(expected.abs().max())), (phase, name, float(error))
-                compared += 1
-    assert compared
+def figures(case, gathered, judgements, phase):
+    """What our code computes of the published figures: by their names, one entry per round."""
+    values = {published: gathered.values[name] for name, published in FIGURES.items() if name in gathered.values}
+    values["Loss_signs_fake"] = [fakes.sign() for fakes in values.get("Loss_scores_fake", ())]
+    values["Loss_D_reg"] = [one * case.info["r1_gamma"] / 2 for one in values.get("Loss_D_r1_penalty", ())]
+    if phase == "Dreg":
+        values["Loss_scores_real"] = judgements
+    if "Loss_kd_D_loss" in values:
+        weights = sample_weights(case[f"in.{phase}.patch_scales_1"]) * case.info["D_kd_weight"]
+        values["Loss_kd_D_dist"] = [one / weights for one in values["Loss_kd_D_loss"]]
+    return values
+
+
+def check_figures(case, phase, values):
+    """Compare everything that was reported, round by round; the distances of cameras have a check of their own."""
+    stored = case.outputs(rf"stat\.{phase}\.(?:round(\d+)\.)?(?!Dist_)(\w+)")
+    assert stored
+    for match, expected in stored.items():
+        found = values[match[2]][int(match[1] or 0)]
+        assert found.shape == expected.shape
+        error = float((found - expected).abs().max())
+        # Logits of Dreg follow Adam's first step, which is nearly a sign also where gradients are rounding errors.
+        tolerance = 1e-3 if (phase, match[2]) == ("Dreg", "Loss_scores_real") else 1e-4
+        assert error < tolerance * max(1.0, float(expected.abs().max())), (match[0], error)
+
+
+CAMERA_NUMBERS = ("yaw", "pitch", None, "fov", "radius", "look_at_yaw", "look_at_pitch", "look_at_radius")
+
+
+def check_camera_terms(case, start, terms):
+    """Compare the distance, or slope, of each camera number."""
+    stored = case.outputs(rf"{re.escape(start)}_reg_(\w+)")
+    for match, expected in stored.items():
+        found = float(terms[CAMERA_NUMBERS.index(match[1])].detach())
+        assert found == pytest.approx(float(expected), rel=1e-4, abs=1e-9), match[0]
+    return len(stored)
+
+
+def check_distances(case, objective):
+    """Compare the distances of the first camera regulariser, before the step."""
+    if case.outputs(r"stat\.Gall\.Dist_emd_reg_yaw"):
+        prior, posterior = objective.moved[0]
+        assert check_camera_terms(case, "stat.Gall.Dist_emd", earth_movers(posterior, prior)) > 1
 
 
 @pytest.mark.parametrize(("name", "kind"), parts("camera_regularisers", r"out\.(\w+)\.posterior"))
 def test_camera_regularisers(name, kind):
-    from gen3d_tools.generators.networks.epigraf.camera_generator import CameraBounds, CameraGenerator
-    from gen3d_tools.training.losses.cameras import CameraWeights, earth_movers, force_mean, slope_terms
-
     case = Recorded(name)
     options = case.info["cfg"]["model"]["generator"]["camera_adaptor"]
     camera = options["camera"]
@@ -114,6 +155,7 @@ def test_camera_regularisers(name, kind):
     if kind == "emd":
         weights = options["emd"]
         terms = earth_movers(posterior, prior)
+        assert check_camera_terms(case, "emd.Dist_emd", terms) > 1
         loss = CameraWeights(
             angles=weights["origin"], radius=weights["radius"], fov=weights["fov"], look_at=weights["look_at"]
         ).total(terms)
@@ -125,7 +167,9 @@ def test_camera_regularisers(name, kind):
     else:
         assert kind == "lipschitz", f"no test computes {kind}"
         weights = {part: options["lipschitz_weights"][part] for part in ("angles", "radius", "fov", "look_at")}
-        loss = CameraWeights(**weights).total(slope_terms(posterior, prior))
+        terms = slope_terms(posterior, prior)
+        assert check_camera_terms(case, "lipschitz.Dist_lipschitz", terms) > 1
+        loss = CameraWeights(**weights).total(terms)
         published = "lipschitz_loss"
     expected = float(case[f"out.{kind}.Loss_camera_dist_{published}"])
     found = float(loss.detach())
