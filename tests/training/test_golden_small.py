@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gen3d_tools.metrics.flatness import depth_histograms, non_flatness
-from gen3d_tools.training.averaging import ema_beta
+from gen3d_tools.training.averaging import ema_beta, update_average
 from gen3d_tools.training.blurring import blurred, smoothed_depth
 from gen3d_tools.training.data.order import window_order
 from gen3d_tools.training.losses.distillation import sample_weights
@@ -59,7 +59,10 @@ def test_crops(patches):
     for match, cropped in found.items():
         side = int(match[1])
         assert torch.allclose(crop_patches(patches["in.image"], given, side), cropped, atol=1e-5)
-        assert torch.allclose(patch_coordinates(given, side), patches[f"out.coords_y_up_res{side}"], atol=1e-6)
+        coordinates = patch_coordinates(given, side)
+        assert torch.allclose(coordinates, patches[f"out.coords_y_up_res{side}"], atol=1e-6)
+        downwards = torch.tensor([1.0, -1.0])
+        assert torch.allclose(coordinates * downwards, patches[f"out.grid_res{side}"], atol=1e-6)
 
 
 def test_schedules(patches):
@@ -112,6 +115,19 @@ def test_average(misc):
         assert far == pytest.approx(expected.tolist())
 
 
+def test_average_of_a_growing_parameter(misc):
+    found = misc.outputs(r"ema_track_of_param_1_to_(\d+)_batch(\d+)")
+    assert found
+    for match, expected in found.items():
+        current, average, batch = torch.nn.Linear(1, 1).double(), torch.nn.Linear(1, 1).double(), int(match[2])
+        track = []
+        for step in range(int(match[1])):
+            torch.nn.init.constant_(current.bias, step + 1)
+            update_average(average, current, ema_beta(step * batch, batch, 20, 0.05))
+            track.append(average.bias.item())
+        assert track == pytest.approx(expected.tolist()), match[0]
+
+
 def test_half_life_of_the_average():
     steps = 20_000 // 32
     assert ema_beta(10**9, 32, 20, None) ** steps == pytest.approx(0.5)
@@ -142,6 +158,8 @@ def test_endless_order(misc):
 
 def test_distillation_weights(misc):
     assert torch.allclose(sample_weights(misc["in.kd_scales"]), misc["out.kd_weights"], atol=1e-6)
+    annealed = [linear(kimg, 1, 0, 10000) for kimg in (0, 2500, 10000)]
+    assert annealed == pytest.approx(misc["out.kd_weight_schedule"].tolist())
 
 
 def test_cleaning(misc):
@@ -155,6 +173,8 @@ def test_cleaning(misc):
 
 def test_flatness(misc):
     near, far, bins = misc.told(r"range ([\d.]+)-([\d.]+), (\d+) bins", "0.75", "1.25", "64")
-    found, entropy = non_flatness(depth_histograms(misc["in.nfs_depth"], float(near), float(far), int(bins)))
+    histograms = depth_histograms(misc["in.nfs_depth"], float(near), float(far), int(bins))
+    assert torch.equal(histograms, misc["out.nfs_histograms"])
+    found, entropy = non_flatness(histograms)
     assert torch.allclose(entropy, misc["out.nfs_entropy"], atol=1e-5)
     assert float(found) == pytest.approx(float(misc["out.nfs"]), rel=1e-5)
