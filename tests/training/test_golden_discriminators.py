@@ -1,6 +1,9 @@
 """The discriminators give the recorded logits, penalties and gradients of the published ones."""
 
+from functools import partial
+
 import pytest
+import torch
 
 from gen3d_tools.training.discriminators.body import BodyConfig
 from gen3d_tools.training.discriminators.dual import DualDiscriminator, raw_of_real, resized
@@ -51,6 +54,29 @@ def discriminator_of(case):
     )
 
 
+def layers_of(network):
+    """What each layer gives from now on, by the layer's name; "mbstd" is what the epilogue's convolution is given."""
+    seen = {}
+
+    def keep(name, _, inputs, output):
+        seen[name] = output
+        if name == "b4.conv":
+            seen["mbstd"] = inputs[0][:, -1, 0, 0]
+
+    for name, layer in network.named_modules():
+        layer.register_forward_hook(partial(keep, name))
+    return seen
+
+
+def check_layers(case, seen):
+    """Compare every recorded step between the picture and the logits."""
+    layers = {"epilogue_conv": "b4.conv", "mbstd_channel": "mbstd"}
+    names = r"(?:block_)?(b\d+|\w+_mapping|scalar_enc|epilogue_conv|mbstd_channel)(_sample0)?"
+    for match, expected in case.outputs(names).items():
+        found = seen[layers.get(match[1], match[1])]
+        assert relative(found[0] if match[2] else found, expected) < 1e-5, match[0]
+
+
 @pytest.mark.parametrize("name", cases("patch_discriminator"))
 def test_patch_discriminator(name):
     case = Recorded(name)
@@ -59,8 +85,12 @@ def test_patch_discriminator(name):
     load_strictly(network, case.discriminator(), LATER_FROMRGB)
     patches = Patches(case["in.scales"], case["in.offsets"])
     angles = case.get("in.camera_angles")
+    seen = layers_of(network)
     logits = network(image, patches, case["in.c"], angles)
     assert relative(logits, case["out.logits"]) < 1e-5
+    check_layers(case, seen)
+    (gradient,) = torch.autograd.grad(logits.sum(), image, retain_graph=True)
+    assert relative(gradient, case["out.input_gradient_of_logit_sum"]) < 1e-4
     penalty = r1_penalty(logits, [image])
     assert relative(penalty, case["out.r1_penalty_per_sample"]) < 1e-4
     (penalty.mean() * 0.05).backward()
@@ -100,6 +130,9 @@ def test_dual_discriminator(name):
     label = case["in.c"] if kwargs["c_dim"] else None
     logits = network.judge(image, raw, label)
     assert relative(logits, case["out.logits"][:, 0]) < 1e-5
+    of_image, of_raw = torch.autograd.grad(logits.sum(), [image, raw], retain_graph=True)
+    assert relative(of_image, case["out.input_gradient_image"]) < 1e-4
+    assert relative(of_raw, case["out.input_gradient_image_raw"]) < 1e-4
     penalty = r1_penalty(logits, [image, raw])
     assert relative(penalty, case["out.r1_penalty_per_sample"]) < 1e-4
     (penalty.mean() * 0.5).backward()
