@@ -21,7 +21,18 @@ from gen3d_tools.training.synthesis import dual
 from gen3d_tools.training.synthesis.fakes import Fakes, Request
 from tests.parity.cases import GOLDEN, OWN
 from tests.support.official_pickles import official_bytes
-from tests.training.recorded import FIGURES, Recorded, adam, cases, check_parameters, gradients_of, load_strictly, parts
+from tests.training.recorded import (
+    FIGURES,
+    Recorded,
+    adam,
+    cases,
+    check_parameters,
+    gradients_of,
+    load_strictly,
+    parts,
+    relative,
+    subsampled,
+)
 from tests.training.replayed import Replayed
 
 
@@ -85,6 +96,8 @@ def test_eg3d_step(name, tmp_path):
     objective = RecordedFakes(generator, discriminator, losses, cameras, sampling="reference")
     optimisers = {"G": adam(generator, info["optim"]["G"]), "D": adam(discriminator, info["optim"]["D"])}
     contest = Contest(objective, optimisers)
+    judgements = []
+    discriminator.register_forward_hook(lambda _, inputs, logits: judgements.append(logits.detach()))
     real = RealBatch(case["in.real_img"], labels=case["in.real_c"])
     for phase in objective.schedule():
         request = Request(case[f"in.{phase.name}.z"], labels=case[f"in.{phase.name}.c"])
@@ -96,7 +109,7 @@ def test_eg3d_step(name, tmp_path):
             check_fakes(objective, request, uniform[0], case, phase.name, info["cur_nimg"] / 1000)
         if phase.name == "Dmain":
             objective.stored = (case["out.Dmain.fake_image"], case["out.Dmain.fake_image_raw"])
-        gathered = Gathered()
+        gathered, judgements[:] = Gathered(), []
         draws = Replayed(uniform=uniform, normal=normal)
         run_phase(
             contest, phase, [(real, request, draws)], kimg=info["cur_nimg"] / 1000, gathered=gathered, reduction="sum"
@@ -104,11 +117,12 @@ def test_eg3d_step(name, tmp_path):
         network = contest.network(phase.network)
         prefix = f"gradnorm.{phase.name}.{phase.network}."
         if phase.name in ("Gmain", "Dmain"):
-            check_eg3d_figures(case, phase.name, gathered, 1e-4)
+            check_eg3d_figures(case, phase.name, gathered, judgements, 1e-4)
             assert count_norms(network, case, prefix, 2e-3) > 20
+            check_entries(network, case, f"grad.{phase.name}.{phase.network}.", 2e-2)
             assert check_parameters(network, case, f"after.{phase.name}.{phase.network}.", gradients_of(network)) > 10
         else:  # these follow a step whose direction is the sign of small gradients: see the regulariser alone, eg3d_d
-            check_eg3d_figures(case, phase.name, gathered, 2e-2)
+            check_eg3d_figures(case, phase.name, gathered, judgements, 2e-2)
             found, expected = total_norms(network, case, prefix)
             assert found == pytest.approx(expected, rel=5e-2)
 
@@ -135,12 +149,30 @@ def check_fakes(objective, request, uniform, case, phase, kimg):
         assert float((made.images[:, :, ::4, ::4] - case["out.Gmain.fake_image_every_4th"]).abs().max()) < 1e-3
 
 
-def check_eg3d_figures(case, phase, gathered, tolerance):
-    for name, published in {**FIGURES, "loss/r1": "Loss_r1_penalty"}.items():
-        key = f"out.stat.{phase}.{published}"
-        if key in case and name in gathered.values:
-            found, expected = gathered.values[name][0], case[key].flatten()
-            assert float((found - expected).abs().max()) < tolerance * max(1.0, float(expected.abs().max())), name
+def check_eg3d_figures(case, phase, gathered, judgements, tolerance):
+    """Compare everything that was reported in a phase."""
+    values = {published: gathered.values[name] for name, published in FIGURES.items() if name in gathered.values}
+    values["Loss_r1_penalty"] = gathered.values.get("loss/r1", ())
+    values["Loss_D_reg"] = [one * case.info["r1_gamma"] / 2 for one in values["Loss_r1_penalty"]]
+    values["Loss_signs_fake"] = [fakes.sign() for fakes in values.get("Loss_scores_fake", ())]
+    if phase == "Dreg":
+        values["Loss_scores_real"] = judgements
+    if "loss/density" in gathered.values:
+        weight = case.info["kwargs"]["rendering_kwargs"]["density_reg"]
+        values["l1_density_unweighted"] = [one / weight for one in gathered.values["loss/density"]]
+    for match, published in case.outputs(rf"(?:stat\.)?{phase}\.(Loss_\w+|l1_density_unweighted)").items():
+        [found], expected = values[match[1]], published.flatten()
+        error = float((found.flatten() - expected).abs().max())
+        assert error < tolerance * max(1.0, float(expected.abs().max())), (match[0], error)
+
+
+def check_entries(network, case, prefix, tolerance):
+    """Compare the stored entries of gradients, as shares of the largest."""
+    for name, parameter in network.named_parameters():
+        expected = case.get(f"{prefix}{name}")
+        if expected is not None and "noise_strength" not in name:
+            found, largest = subsampled(parameter.grad)[: len(expected)], float(expected.abs().max())
+            assert float((found - expected).abs().max()) <= tolerance * largest + 1e-9, name
 
 
 def total_norms(network, case, prefix):
@@ -164,6 +196,16 @@ def count_norms(network, case, prefix, tolerance):
     return checked
 
 
+def keeping(field, given):
+    """The field; what it answers is kept as well."""
+
+    def answer(points):
+        given.append(field(points))
+        return given[-1]
+
+    return answer
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), parts("density_regulariser", r"out\.([\w-]+)\.sigma_\d+"))
 def test_density_regularisation(name, kind, tmp_path):
@@ -184,7 +226,8 @@ def test_density_regularisation(name, kind, tmp_path):
     for index, scalar in enumerate(scalars):
         told = case["in.c"] if float(case[scalar]) >= swapped else case["in.c"].roll(1, 0)
         ws = generator.map(case["in.z"], None, told)
-        raw_density = partial(dual.raw_density, generator, ws, draws=draws)
+        given = []
+        raw_density = keeping(partial(dual.raw_density, generator, ws, draws=draws), given)
         points = uniform[index] * 2 - 1
         if kind != "l1" and index == 0:
             total = total + monotonic(raw_density, points, box, detached=kind.endswith("detach"))
@@ -193,5 +236,6 @@ def test_density_regularisation(name, kind, tmp_path):
             weight = rendering["density_reg"] if l1 else 0.25
             shifts = normal[-1] * (rendering["density_reg_p_dist"] if l1 else box / 256)
             total = total + weight * variation(raw_density, points, shifts)
+        assert relative(given[0], case[f"out.{kind}.sigma_{index}"][..., 0]) < 1e-4
     (total * gain).backward()
     assert count_norms(generator, case, f"gradnorm.{kind}.", 6e-2 if kind == "l1" else 1e-3) > 10
