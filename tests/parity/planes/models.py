@@ -99,10 +99,3 @@ def opaque(seen: list[RayOutputs]) -> Tensor:
     """Where a depth means anything."""
     side = round(len(seen[0].values) ** 0.5)
     return torch.stack([one.opacity.reshape(1, side, side) > 0.01 for one in seen])
-
-
-def all_compared(case: Case, report: Report, training: tuple[str, ...] = ()) -> None:
-    """Report recorded outputs that nothing looked at; names that begin with one of `training` are out of scope."""
-    prefixes = tuple(f"out.{name}" for name in training)
-    report.compared |= {name for name in case.tensors if prefixes and name.startswith(prefixes)}
-    report.left_out(case)

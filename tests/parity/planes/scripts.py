@@ -18,9 +18,9 @@ from gen3d_tools.generators.latents import latent_z
 from gen3d_tools.metrics.flatness import depth_histograms, non_flatness
 from gen3d_tools.metrics.script_grid import script_crop, script_points
 from tests.parity.cases import Case, Report
-from tests.parity.planes.models import OPENGL, all_compared
+from tests.parity.planes.models import OPENGL
+from tests.parity.planes.training_parts import check_training_parts
 
-TRAINING = ("D_", "blur", "patch")
 NUMBERS = ("angles", "fov", "radius", "look_at")
 NUMBER = r"-?\d*\.?\d+"
 
@@ -64,7 +64,8 @@ def check_epigraf(case: Case, report: Report) -> None:
             made = trajectories.points(frames, around, yaws=yaws, pitch=noted(note, "pitch", 1)[0] - LEVEL)
         report.stored(f"traj_{name}_angles", made.angles, case)
         report.stored(f"traj_{name}_fov", made.fov_deg, case)
-    all_compared(case, report, TRAINING)
+    check_training_parts(case, report)
+    report.left_out(case)
 
 
 def check_threedgp(case: Case, report: Report) -> None:
@@ -90,7 +91,8 @@ def check_threedgp(case: Case, report: Report) -> None:
     report.stored("nfs_hist", counts * shares, case)
     report.stored("nfs_entropy", entropy, case)
     report.stored("nfs_score", score[None], case)
-    all_compared(case, report, TRAINING)
+    check_training_parts(case, report)
+    report.left_out(case)
 
 
 def threedgp_trajectory(name: str, note: str, frames: int, around: Pose) -> Pose:
