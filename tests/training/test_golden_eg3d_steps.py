@@ -119,10 +119,12 @@ def test_eg3d_step(name, tmp_path):
         if phase.name in ("Gmain", "Dmain"):
             check_eg3d_figures(case, phase.name, gathered, judgements, 1e-4)
             assert count_norms(network, case, prefix, 2e-3) > 20
-            check_entries(network, case, f"grad.{phase.name}.{phase.network}.", 2e-2)
+            # G's gradients are sums over rays and planes of float32: rounding is 2e-4 of the largest entry.
+            tolerance = 1e-3 if phase.name == "Gmain" else 1e-4
+            check_entries(network, case, f"grad.{phase.name}.{phase.network}.", tolerance)
             assert check_parameters(network, case, f"after.{phase.name}.{phase.network}.", gradients_of(network)) > 10
         else:  # these follow a step whose direction is the sign of small gradients: see the regulariser alone, eg3d_d
-            check_eg3d_figures(case, phase.name, gathered, judgements, 2e-2)
+            check_eg3d_figures(case, phase.name, gathered, judgements, 1e-3 if phase.name == "Greg" else 1e-2)
             found, expected = total_norms(network, case, prefix)
             assert found == pytest.approx(expected, rel=5e-2)
 
@@ -163,7 +165,7 @@ def check_eg3d_figures(case, phase, gathered, judgements, tolerance):
     for match, published in case.outputs(rf"(?:stat\.)?{phase}\.(Loss_\w+|l1_density_unweighted)").items():
         [found], expected = values[match[1]], published.flatten()
         error = float((found.flatten() - expected).abs().max())
-        assert error < tolerance * max(1.0, float(expected.abs().max())), (match[0], error)
+        assert error <= tolerance * float(expected.abs().max()), (match[0], error)
 
 
 def check_entries(network, case, prefix, tolerance):
