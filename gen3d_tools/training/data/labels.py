@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.configs.strict_json import parse_json
 from gen3d_tools.errors import InputError
-from gen3d_tools.printable import printable
+from gen3d_tools.printable import printable, quoted
 
 FILE = "dataset.json"
 _CAMERA_NUMBERS, _ANGLES = 25, 3
@@ -95,13 +95,19 @@ def _classes(values: list[Any], declared: Any, names: Sequence[str], where: Path
     """Classes and their names; every one that is declared must have a picture."""
     worst = next((i for i, value in enumerate(values) if not 0 <= value < _MAX_CLASSES), None)
     if worst is not None:
-        raise InputError(f"{where}: the class of {printable(names[worst])} is {values[worst]}, it must be 0 or more")
+        raise InputError(
+            f"{where}: the class of {printable(names[worst])} is {quoted(values[worst])}, needed are whole numbers "
+            f"from 0 to {_MAX_CLASSES - 1}; number the classes from 0"
+        )
     classes = np.asarray(values, dtype=np.int64)
-    count = int(classes.max()) + 1 if declared is None else len(declared)
-    class_names = tuple(f"class {index}" for index in range(count)) if declared is None else tuple(map(str, declared))
-    if int(classes.max()) >= count:
+    most = int(classes.max())
+    class_names = _class_names(declared, where) or tuple(f"class {index}" for index in range(most + 1))
+    count = len(class_names)
+    if most >= count:
         name = printable(names[int(classes.argmax())])
-        raise InputError(f"{where}: {name} has class {classes.max()}, but class_names holds {count} names")
+        raise InputError(
+            f"{where}: {name} has class {most}, but class_names holds {count} names; classes are counted from 0"
+        )
     missing = sorted(set(range(count)) - set(classes.tolist()))
     if missing:
         first = printable(class_names[missing[0]])
@@ -109,6 +115,22 @@ def _classes(values: list[Any], declared: Any, names: Sequence[str], where: Path
             f"{where} declares {count} classes, {count - len(missing)} have pictures; there is none of {first}"
         )
     return classes, class_names
+
+
+def _class_names(declared: Any, where: Path) -> tuple[str, ...]:
+    """Names that are declared, none without: people choose classes by them, so each must be written and be one."""
+    if declared is None:
+        return ()
+    hint = 'needed is a list of distinct printable texts, such as ["car", "chair"]; put it right, or leave it out'
+    if not isinstance(declared, list) or not declared:
+        raise InputError(f"{where}: class_names is {quoted(declared)}, {hint}")
+    wrong = [name for name in declared if not isinstance(name, str) or not name.strip() or not name.isprintable()]
+    if wrong:
+        raise InputError(f"{where}: class_names holds {quoted(wrong[0])}, {hint}")
+    if len(set(declared)) < len(declared):
+        twice = next(name for index, name in enumerate(declared) if name in declared[:index])
+        raise InputError(f"{where}: class_names holds {quoted(twice)} more than once, {hint}")
+    return tuple(declared)
 
 
 def _rows(values: list[Any], width: int, names: Sequence[str], where: Path, key: str) -> Tensor:
