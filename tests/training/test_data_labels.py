@@ -47,3 +47,32 @@ def test_class_names_are_distinct_printable_texts(declared, found):
 @pytest.mark.parametrize("number", [-1, 100_000, 10**18])
 def test_a_class_out_of_range_is_named_with_the_range(number):
     refused({"labels": [["a/0.png", 0], ["b/1.png", number]]}, f"b/1.png is {number}", "from 0 to 99999")
+
+
+@pytest.mark.parametrize("name", ["", "/"])
+def test_an_entry_that_names_no_picture_is_refused(name):
+    refused({"labels": [*CLASSES, [name, 0]]}, f"entry for '{name}', which names no picture")
+
+
+def test_names_are_found_without_their_suffix():
+    assert read({"labels": [["a/0.jpg", 1], ["b/1", 0]]}).classes.tolist() == [1, 0]
+    assert read({"labels": {"x.png": 0, "x.jpg": 1}}, ("x.jpg", "x.png")).classes.tolist() == [1, 0]
+
+
+def test_contradictory_entries_are_refused():
+    refused({"labels": [*CLASSES, ["a/0.png", 1]]}, "more than one entry for a/0.png")
+    refused({"labels": [["a/0.jpg", 0], ["a/0.bmp", 1], CLASSES[1]]}, "for a/0.jpg and a/0.bmp", "meant for a/0.png")
+    refused({"labels": {"x.jpg": 0}}, "no labels entry for x.png", names=("x.jpg", "x.png"))
+
+
+def test_misspelt_keys_are_refused():
+    refused({"label": CLASSES}, "the key 'label'", "did you mean labels?")
+    refused({"labels": CLASSES, "class names": ["a", "b"]}, "did you mean class_names?")
+    refused({"ids": []}, "none of the keys labels, class_names, camera_angles", "its keys: ids")
+    refused({}, "its keys: none")
+
+
+def test_keys_of_other_programs_are_passed_over():
+    table = {"labels": CLASSES, "labels2": 1, "classes": [], "cameras": [], "captions": [], "note": "mine"}
+    assert read(table).classes.tolist() == [0, 1]
+    assert read({"labels": None}).classes is None

@@ -6,6 +6,7 @@
 A table from name to value does as well as a list of pairs. A label is a class, or EG3D's 25 camera numbers.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,9 +18,12 @@ from torch import Tensor
 
 from gen3d_tools.checkpoints.configs.strict_json import parse_json
 from gen3d_tools.errors import InputError
-from gen3d_tools.printable import printable, quoted
+from gen3d_tools.printable import listed, printable, quoted
 
 FILE = "dataset.json"
+_KEYS = ("labels", "class_names", "camera_angles")
+_OTHER_KEYS = ("classes", "cameras", "captions")
+"""What `gen3d dataset` writes besides, for those who know it."""
 _CAMERA_NUMBERS, _ANGLES = 25, 3
 _MAX_CLASSES = 100_000
 
@@ -51,6 +55,7 @@ def read_labels(data: bytes, names: Sequence[str], where: Path) -> Labels:
     table = parse_json(data, str(where))
     if not isinstance(table, dict):
         raise InputError(f"{where} must hold a table with the key labels, got {type(table).__name__}")
+    _check_keys(table, where)
     values = _values(table.get("labels"), names, where, "labels")
     angles = _values(table.get("camera_angles"), names, where, "camera_angles")
     found_angles = None if angles is None else _rows(angles, _ANGLES, names, where, "camera_angles")
@@ -62,6 +67,21 @@ def read_labels(data: bytes, names: Sequence[str], where: Path) -> Labels:
     return Labels(cameras=_rows(values, _CAMERA_NUMBERS, names, where, "labels"), angles=found_angles)
 
 
+def _check_keys(table: Mapping[str, Any], where: Path) -> None:
+    """Refuse a file whose keys are misspelt: it would mean no labels, without a word."""
+    for key in table:
+        close = difflib.get_close_matches(key.lower(), _KEYS, n=1, cutoff=0.8)
+        if key not in _KEYS + _OTHER_KEYS and close and close[0] not in table:
+            raise InputError(
+                f"{where} has the key {quoted(key)}, which is not read; did you mean {close[0]}? rename it"
+            )
+    if not any(key in table for key in _KEYS):
+        keys = listed(list(table)) if table else "none"
+        raise InputError(
+            f"{where} has none of the keys {', '.join(_KEYS)} (its keys: {keys}); add labels, or rename it"
+        )
+
+
 def _values(entries: Any, names: Sequence[str], where: Path, key: str) -> list[Any] | None:
     """The value of every picture; names are found with and without their suffix."""
     if entries is None:
@@ -71,19 +91,37 @@ def _values(entries: Any, names: Sequence[str], where: Path, key: str) -> list[A
         not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs
     ):
         raise InputError(f"{where}: {key} must be a list of pairs of a name and a value, or a table")
-    exact = dict(pairs)
-    bare: dict[str, Any] = {}
-    for name, value in pairs:
-        bare.setdefault(_bare(name), value)
+    exact = _unique(pairs, where, key)
+    # The key of another picture with its suffix is that picture's alone: a.jpg says nothing of a.png.
+    pictures = set(names)
+    spare = [name for name in exact if name not in pictures]
+    alike: dict[str, list[str]] = {}
+    for name in spare:
+        alike.setdefault(_bare(name), []).append(name)
     found = []
     for name in names:
-        if name in exact:
-            found.append(exact[name])
-        elif _bare(name) in bare:
-            found.append(bare[_bare(name)])
-        else:
+        keys = [name] if name in exact else alike.get(_bare(name), [])
+        if not keys:
             raise InputError(f"{where} has no {key} entry for {printable(name)}; add it, or remove the picture")
+        if len(keys) > 1:
+            raise InputError(
+                f"{where}: {key} has entries for {printable(keys[0])} and {printable(keys[1])}, either of which may be "
+                f"meant for {printable(name)}; keep one"
+            )
+        found.append(exact[keys[0]])
     return found
+
+
+def _unique(pairs: Sequence[Any], where: Path, key: str) -> dict[str, Any]:
+    """Pairs as a table, if no name is there twice and each names something."""
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if not PurePosixPath(name).name:
+            raise InputError(f"{where}: {key} has an entry for {quoted(name)}, which names no picture; remove it")
+        if name in table:
+            raise InputError(f"{where}: {key} has more than one entry for {printable(name)}; keep one")
+        table[name] = value
+    return table
 
 
 def _bare(name: str) -> str:
