@@ -1,6 +1,5 @@
 """What a pretrained network sees in each picture: the target of distillation (3DGP, section 3.3)."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.perception.encoder import load_encoder
-from gen3d_tools.printable import printable
+from gen3d_tools.printable import printable, quoted
+from gen3d_tools.texts import parse_json
 
 ENCODER_MODEL = "shapes"
 _BATCH = 64
@@ -29,31 +29,62 @@ def read_features(path: Path, names: Sequence[str]) -> Float[Tensor, "pictures f
 
     Raises:
         NotFoundError: There is no such file.
-        InputError: It is another kind of file, or has another number of rows.
+        InputError: It is another kind of file, has another number of rows, or numbers that are not finite.
     """
     if not path.is_file():
         raise NotFoundError(f"there are no features at {path}; check the path")
-    try:
-        if path.suffix == ".npy":
-            table = torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32))
-        elif path.suffix == ".safetensors":
-            table = load_file(path)["features"].float()
-        else:
-            raise InputError(f"{path} holds no features; give a .npy or a .safetensors")
-    except (ValueError, OSError, SafetensorError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} holds no features that can be read ({printable(str(error), 80)})") from error
+    table = _table(path)
+    if table.ndim != 2 or not table.shape[1]:
+        raise InputError(f"{path} holds features of shape {list(table.shape)}, needed are {len(names)} rows of numbers")
     index = path.with_suffix(".json")
     if index.is_file():
-        rows = json.loads(index.read_text(encoding="utf-8")).get("filepath_to_idx", {})
-        missing = next((name for name in names if name not in rows), None)
-        if missing is not None:
-            raise InputError(f"{index} has no row for {printable(missing)}; compute the features again")
-        table = table[[rows[name] for name in names]]
-    if table.ndim != 2 or len(table) != len(names):
+        table = table[_rows(index, names, len(table))]
+    if len(table) != len(names):
         raise InputError(f"{path} holds features of shape {list(table.shape)}, needed are {len(names)} rows")
+    finite = table.isfinite().all(1)
+    if not finite.all():
+        worst = printable(names[int(finite.int().argmin())])
+        raise InputError(f"{path} holds numbers for {worst} that are not finite in 32 bits; compute the features again")
     return table
+
+
+def _table(path: Path) -> Float[Tensor, "..."]:
+    try:
+        if path.suffix == ".npy":
+            with path.open("rb") as file, np.errstate(over="ignore"):  # what overflows is infinite, and refused as that
+                numbers = np.lib.format.read_array(file, allow_pickle=False)
+                if numbers.dtype.kind not in "fiu":
+                    raise ValueError(f"numbers of type {numbers.dtype}")
+                return torch.from_numpy(numbers.astype(np.float32))
+        if path.suffix == ".safetensors":
+            return load_file(path)["features"].float()
+    except (ValueError, EOFError, OSError, SafetensorError, KeyError) as error:
+        raise InputError(
+            f"{path} holds no features that can be read ({printable(str(error), 80)}); compute them again"
+        ) from error
+    raise InputError(f"{path} holds no features; give a .npy or a .safetensors")
+
+
+def _rows(index: Path, names: Sequence[str], count: int) -> list[int]:
+    """Rows of the pictures, as the table beside the features has them."""
+    try:
+        content = parse_json(index.read_bytes())
+    except (ValueError, OSError) as error:
+        raise InputError(f"{index} is no JSON that can be read ({printable(str(error), 80)}); restore it") from error
+    rows = content.get("filepath_to_idx") if isinstance(content, dict) else None
+    if not isinstance(rows, dict):
+        raise InputError(f"{index} must hold a table filepath_to_idx from names to rows; restore or remove it")
+    missing = next((name for name in names if name not in rows), None)
+    if missing is not None:
+        raise InputError(f"{index} has no row for {printable(missing)}; compute the features again")
+    for name in names:
+        row = rows[name]
+        if isinstance(row, bool) or not isinstance(row, int) or not 0 <= row < count:
+            raise InputError(
+                f"{index} gives {printable(name)} the row {quoted(row)}, needed are whole numbers from 0 to "
+                f"{count - 1}; compute the features again"
+            )
+    return [rows[name] for name in names]
 
 
 def encoder_features(
