@@ -154,6 +154,21 @@ def test_a_missing_depth_map_is_named(folder):
     broken(folder, "a/0_depth.png")
 
 
+def test_two_pictures_with_one_depth_map_are_named(folder):
+    Image.new("RGB", (SIDE, SIDE)).save(folder / "a" / "0.jpg")
+    write_labels(folder, labels=None)
+    broken(folder, "a/0.jpg and a/0.png have one depth map a/0_depth.png")
+    assert open_pictures(folder, section(depth=False)).count == 7
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_an_archive_has_twice_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        for level in (b"one", b"two"):
+            file.writestr("a/0.png", level)
+    broken(tmp_path / "x.zip", "x.zip/a/0.png is more than once in its archive")
+
+
 def test_labels_that_are_no_json_are_named(folder):
     (folder / "dataset.json").write_text("{")
     broken(folder, "dataset.json", Gen3DError)

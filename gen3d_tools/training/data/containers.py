@@ -3,6 +3,7 @@
 import os
 import zipfile
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from pathlib import Path
 
 from gen3d_tools.errors import InputError, NotFoundError, OutOfMemoryError
@@ -72,9 +73,17 @@ class Archive(Container):
             ) from error
 
     def names(self) -> list[str]:
-        """Every file, sorted."""
+        """Every file, sorted.
+
+        Raises:
+            InputError: Two have one name.
+        """
         _check_count(len(self._file.filelist), self.path)
-        return sorted(entry.filename for entry in self._file.filelist if not entry.is_dir())
+        found = sorted(entry.filename for entry in self._file.filelist if not entry.is_dir())
+        twice = next((name for name, following in pairwise(found) if name == following), None)
+        if twice is not None:  # a name gives the bytes of the last alone, which would be seen twice
+            raise InputError(f"{self.where(twice)} is more than once in its archive; pack the pictures again")
+        return found
 
     def read(self, name: str) -> bytes:
         """The bytes of a file; what it says of its size is not trusted."""

@@ -144,13 +144,7 @@ def open_pictures(path: Path, section: DataSection) -> PictureSet:
     check_size((width, height), first, None, section.resolution)
     labels = _labels(container, every, names, section)
     if section.depth:
-        have = set(every)
-        missing = next((name for name in names if depth_name(name) not in have), None)
-        if missing is not None:
-            raise InputError(
-                f"{container.where(missing)} has no depth map {printable(depth_name(missing))} beside it; "
-                "make depth maps, or train without: --set data.depth=false"
-            )
+        _check_depth(container, every, names)
     pictures = PictureSet(container, names, width, section, labels)
     pictures.keep_in_memory()
     if section.features == "encoder":
@@ -158,6 +152,25 @@ def open_pictures(path: Path, section: DataSection) -> PictureSet:
     elif section.features != "none":
         pictures.features = read_features(Path(section.features), names)
     return pictures
+
+
+def _check_depth(container: Container, every: list[str], names: list[str]) -> None:
+    """Every picture has a depth map, and no two share one."""
+    have = set(every)
+    owners: dict[str, str] = {}
+    for name in names:
+        depth = depth_name(name)
+        if depth not in have:
+            raise InputError(
+                f"{container.where(name)} has no depth map {printable(depth)} beside it; "
+                "make depth maps, or train without: --set data.depth=false"
+            )
+        if depth in owners:
+            raise InputError(
+                f"{container.where(owners[depth])} and {printable(name)} have one depth map {printable(depth)}; "
+                "give them names that differ before the suffix"
+            )
+        owners[depth] = name
 
 
 def _labels(container: Container, every: list[str], names: list[str], section: DataSection) -> Labels:
