@@ -1,10 +1,12 @@
 """What `dataset.json` may say of pictures, and what is refused in a line that names it."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError
 from gen3d_tools.training.data.labels import read_labels
 
@@ -76,3 +78,30 @@ def test_keys_of_other_programs_are_passed_over():
     table = {"labels": CLASSES, "labels2": 1, "classes": [], "cameras": [], "captions": [], "note": "mine"}
     assert read(table).classes.tolist() == [0, 1]
     assert read({"labels": None}).classes is None
+
+
+def both(good, bad):
+    return [["a/0.png", good], ["b/1.png", bad]]
+
+
+CAMERA = Camera.from_spherical(30.0, 10.0, 2.7, fov_y_deg=20.0).to_eg3d_label().tolist()
+
+
+def test_cameras_are_read():
+    assert read({"labels": both(CAMERA, CAMERA)}).cameras.shape == (2, 25)
+    edges = both([-math.pi, 0.0, 0.0], [math.pi, math.pi, 9.0])
+    assert read({"camera_angles": edges}).angles.shape == (2, 3)
+
+
+@pytest.mark.parametrize("bad", [[0.0] * 25, [-1 * CAMERA[0], *CAMERA[1:]], [*CAMERA[:16], *[0.0] * 9]])
+def test_what_is_no_camera_is_named_by_its_picture(bad):
+    refused({"labels": both(CAMERA, bad)}, "labels of b/1.png is no camera: ")
+
+
+@pytest.mark.parametrize("bad", [[90, 60, 0], [0, 60, 0], [0.1, -0.1, 0]])
+def test_angles_that_are_no_radians_are_named_by_their_picture(bad):
+    refused({"camera_angles": both([0.1, 1.5, 0], bad)}, "camera_angles of b/1.png has yaw", "give radians")
+
+
+def test_numbers_that_are_not_finite_are_named_by_their_picture():
+    refused({"camera_angles": both([0.1, 1.5, 0], [0.1, 1.5, 1e300])}, "camera_angles of b/1.png", "not finite")

@@ -7,6 +7,7 @@ A table from name to value does as well as a list of pairs. A label is a class, 
 """
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.checkpoints.configs.strict_json import parse_json
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import listed, printable, quoted
@@ -25,6 +28,8 @@ _KEYS = ("labels", "class_names", "camera_angles")
 _OTHER_KEYS = ("classes", "cameras", "captions")
 """What `gen3d dataset` writes besides, for those who know it."""
 _CAMERA_NUMBERS, _ANGLES = 25, 3
+_ROUNDED = 1e-4
+"""How far beyond pi an angle may be that was written with few digits."""
 _MAX_CLASSES = 100_000
 
 
@@ -172,12 +177,41 @@ def _class_names(declared: Any, where: Path) -> tuple[str, ...]:
 
 
 def _rows(values: list[Any], width: int, names: Sequence[str], where: Path, key: str) -> Tensor:
-    """Numbers of equal count, one row per picture."""
+    """Numbers of equal count, one row per picture, each a camera that can be used."""
     for name, value in zip(names, values, strict=True):
         fits = isinstance(value, list | tuple) and len(value) == width
         if not fits or any(isinstance(one, bool) or not isinstance(one, int | float) for one in value):
             raise InputError(f"{where}: {key} of {printable(name)} must be {width} numbers, or a class in all pictures")
     rows = torch.tensor(values, dtype=torch.float32)
-    if not rows.isfinite().all():
-        raise InputError(f"{where}: {key} holds numbers that are not finite")
+    finite = rows.isfinite().all(1)
+    if not finite.all():
+        worst = printable(names[int(finite.int().argmin())])
+        raise InputError(f"{where}: {key} of {worst} holds numbers that are not finite in 32 bits; put them right")
+    check = _check_angles if width == _ANGLES else _check_cameras
+    check(rows, names, where, key)
     return rows
+
+
+def _check_angles(rows: Float[Tensor, "n 3"], names: Sequence[str], where: Path, key: str) -> None:
+    """Refuse yaws and pitches that the sphere lacks, as EpiGRAF and 3DGP do: most of them are degrees."""
+    yaw, pitch = rows[:, 0], rows[:, 1]
+    fits = (yaw.abs() <= math.pi + _ROUNDED) & (pitch >= -_ROUNDED) & (pitch <= math.pi + _ROUNDED)
+    if not fits.all():
+        worst = int(fits.int().argmin())
+        raise InputError(
+            f"{where}: {key} of {printable(names[worst])} has yaw {yaw[worst]:.6g} and pitch {pitch[worst]:.6g}, "
+            "needed are yaws from -pi to pi and pitches from 0 to pi; give radians"
+        )
+
+
+def _check_cameras(rows: Float[Tensor, "n 25"], names: Sequence[str], where: Path, key: str) -> None:
+    """Refuse what no camera can be made of: else the step that draws it ends the run, and names no picture."""
+    try:
+        Camera.from_eg3d_label(rows)
+    except InputError:  # it says what, but not of which picture
+        for name, row in zip(names, rows, strict=True):
+            try:
+                Camera.from_eg3d_label(row)
+            except InputError as error:
+                raise InputError(f"{where}: {key} of {printable(name)} is no camera: {error}") from error
+        raise
