@@ -1,6 +1,7 @@
 """Features from files: a finite row per picture, or a line that says what is wrong."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.training.data.features import read_features
+from gen3d_tools.training.data import features
+from gen3d_tools.training.data.features import encoder_features, read_features
 
 NAMES = ("a.png", "b.png")
 TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -81,3 +83,9 @@ def test_a_broken_table_of_rows_is_named(path, text, found):
 def test_a_row_that_is_none_is_named(path, row):
     path.with_suffix(".json").write_text(json.dumps({"filepath_to_idx": {"a.png": 0, "b.png": row}}))
     refused(path, f"gives b.png the row {row}", "from 0 to 1")
+
+
+def test_the_features_of_a_single_picture_are_finite(monkeypatch):
+    seen = SimpleNamespace(embedding=torch.tensor([[1.0, 2.0]]))
+    monkeypatch.setattr(features, "load_encoder", lambda name: lambda images: seen)
+    assert encoder_features(lambda first, last: torch.zeros(last - first, 3, 8, 8), 1).tolist() == [[0.0, 0.0]]

@@ -107,4 +107,5 @@ def encoder_features(
         for start in range(0, count, _BATCH):
             parts.append(encoder(images(start, min(start + _BATCH, count))).embedding)
     table = torch.cat(parts)
-    return (table - table.mean(0)) / table.std(0).clamp_min(1e-6)
+    # Of one picture the deviation is 0; divided by one less than their count it would be NaN.
+    return (table - table.mean(0)) / table.std(0, unbiased=False).clamp_min(1e-6)
