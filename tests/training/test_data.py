@@ -68,6 +68,12 @@ def test_a_zip_is_read_as_its_folder(folder, tmp_path):
     assert torch.equal(first.class_onehot, second.class_onehot)
 
 
+def test_labels_are_found_below_the_name_of_the_set(folder):
+    table = json.loads((folder / "dataset.json").read_text())
+    write_labels(folder, labels=[[f"pictures/{name}", value] for name, value in table["labels"]])
+    assert open_pictures(folder, section()).labels.classes.tolist() == [0, 0, 1, 1, 2, 2]
+
+
 def test_the_second_half_is_mirrored(folder):
     batch = open_pictures(folder, section(mirror=True)).batch([2, 8])
     assert torch.equal(batch.images[1], batch.images[0].flip(2))

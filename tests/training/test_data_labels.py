@@ -14,13 +14,13 @@ NAMES = ("a/0.png", "b/1.png")
 CLASSES = [["a/0.png", 0], ["b/1.png", 1]]
 
 
-def read(table, names=NAMES):
-    return read_labels(json.dumps(table).encode(), names, Path("set/dataset.json"))
+def read(table, names=NAMES, data_set=""):
+    return read_labels(json.dumps(table).encode(), names, Path("set/dataset.json"), data_set)
 
 
-def refused(table, *parts, names=NAMES):
+def refused(table, *parts, names=NAMES, data_set=""):
     with pytest.raises(InputError) as caught:
-        read(table, names)
+        read(table, names, data_set)
     line = str(caught.value)
     assert line.startswith("set/dataset.json")
     assert line.isprintable()
@@ -59,6 +59,17 @@ def test_an_entry_that_names_no_picture_is_refused(name):
 def test_names_are_found_without_their_suffix():
     assert read({"labels": [["a/0.jpg", 1], ["b/1", 0]]}).classes.tolist() == [1, 0]
     assert read({"labels": {"x.png": 0, "x.jpg": 1}}, ("x.jpg", "x.png")).classes.tolist() == [1, 0]
+
+
+def test_names_are_found_with_and_without_the_name_of_the_set():
+    def classes(names, labels):
+        return read({"labels": labels}, names, data_set="cars").classes.tolist()
+
+    assert classes(("a.png", "b.png"), {"cars/a.png": 1, "cars/b": 0}) == [1, 0]
+    assert classes(("cars/a.png", "cars/b.png"), {"a.png": 1, "b.png": 0}) == [1, 0]
+    assert classes(("a.jpg", "a.png"), {"cars/a.png": 0, "cars/a.jpg": 1}) == [1, 0]
+    refused({"labels": {"cars/a.png": 0}}, "no labels entry for a.png", names=("a.png",))
+    refused({"labels": {"cars/a.png": 0}}, "for a.png", names=("a.png", "cars/a.png"), data_set="cars")
 
 
 def test_contradictory_entries_are_refused():

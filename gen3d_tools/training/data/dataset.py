@@ -179,7 +179,7 @@ def _labels(container: Container, every: list[str], names: list[str], section: D
         raise InputError(f"{container.path} holds {len(files)} files named {FILE}; keep one")
     if not files:
         return Labels()
-    labels = read_labels(container.read(files[0]), names, container.where(files[0]))
+    labels = read_labels(container.read(files[0]), names, container.where(files[0]), container.path.resolve().stem)
     return labels if section.classes else Labels(cameras=labels.cameras, angles=labels.angles)
 
 

@@ -46,13 +46,14 @@ class Labels:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_labels(data: bytes, names: Sequence[str], where: Path) -> Labels:
+def read_labels(data: bytes, names: Sequence[str], where: Path, data_set: str = "") -> Labels:
     """Read what a `dataset.json` says of pictures.
 
     Args:
         data: Its bytes.
         names: The pictures, relative names.
         where: What messages call the file.
+        data_set: Name of the folder or archive without its suffix, which EpiGRAF and 3DGP put before names.
 
     Raises:
         InputError: It is no such file, a picture has no label, a class has no picture, or values do not fit.
@@ -61,8 +62,8 @@ def read_labels(data: bytes, names: Sequence[str], where: Path) -> Labels:
     if not isinstance(table, dict):
         raise InputError(f"{where} must hold a table with the key labels, got {type(table).__name__}")
     _check_keys(table, where)
-    values = _values(table.get("labels"), names, where, "labels")
-    angles = _values(table.get("camera_angles"), names, where, "camera_angles")
+    values = _values(table.get("labels"), names, where, "labels", data_set)
+    angles = _values(table.get("camera_angles"), names, where, "camera_angles", data_set)
     found_angles = None if angles is None else _rows(angles, _ANGLES, names, where, "camera_angles")
     if values is None:
         return Labels(angles=found_angles)
@@ -87,8 +88,8 @@ def _check_keys(table: Mapping[str, Any], where: Path) -> None:
         )
 
 
-def _values(entries: Any, names: Sequence[str], where: Path, key: str) -> list[Any] | None:
-    """The value of every picture; names are found with and without their suffix."""
+def _values(entries: Any, names: Sequence[str], where: Path, key: str, data_set: str) -> list[Any] | None:
+    """The value of every picture; names are found with and without their suffix and the name of the set."""
     if entries is None:
         return None
     pairs = list(entries.items()) if isinstance(entries, Mapping) else entries
@@ -98,14 +99,16 @@ def _values(entries: Any, names: Sequence[str], where: Path, key: str) -> list[A
         raise InputError(f"{where}: {key} must be a list of pairs of a name and a value, or a table")
     exact = _unique(pairs, where, key)
     # The key of another picture with its suffix is that picture's alone: a.jpg says nothing of a.png.
-    pictures = set(names)
+    pictures, prefix = set(names), f"{data_set}/"
     spare = [name for name in exact if name not in pictures]
+    shorter = {name.removeprefix(prefix): name for name in spare}
     alike: dict[str, list[str]] = {}
     for name in spare:
-        alike.setdefault(_bare(name), []).append(name)
+        alike.setdefault(_bare(name.removeprefix(prefix)), []).append(name)
     found = []
     for name in names:
-        keys = [name] if name in exact else alike.get(_bare(name), [])
+        short = name.removeprefix(prefix)
+        keys = [name] if name in exact else [shorter[short]] if short in shorter else alike.get(_bare(short), [])
         if not keys:
             raise InputError(f"{where} has no {key} entry for {printable(name)}; add it, or remove the picture")
         if len(keys) > 1:
