@@ -116,6 +116,24 @@ def test_planes_are_computed_once_for_all_views(reused, expected, pictures):
     assert len(calls) == expected  # Gmain, Greg, and Dmain where it does not judge what Gmain has made
 
 
+def test_a_run_goes_on_with_the_pictures_it_was_begun_with(pictures, tmp_path):
+    write_state(trainer_of("epigraf", pictures), tmp_path, {})
+    copied = write_pictures(tmp_path / "copied")
+    assert read_state(trainer_of("epigraf", copied), tmp_path) == {}  # elsewhere, but the same ones
+    fewer = write_pictures(tmp_path / "fewer", count=8)
+    larger = write_pictures(tmp_path / "larger", side=32)
+    table = json.loads((copied / "dataset.json").read_text())
+    table["labels"][0][1] = 1
+    (copied / "dataset.json").write_text(json.dumps(table))
+    for other, message in ((fewer, "pictures: 8, not 12"), (larger, "pixels: 32, not 16"), (copied, "other ones")):
+        with pytest.raises(InputError, match=rf"the run was begun with \(.*{message}\); .* start="):
+            read_state(trainer_of("epigraf", other), tmp_path)
+    table["class_names"] = ["cat", "dog"]
+    (copied / "dataset.json").write_text(json.dumps(table))
+    with pytest.raises(InputError, match="classes: cat, dog, not kind 0, kind 1"):
+        read_state(trainer_of("epigraf", copied), tmp_path)
+
+
 def options(*more, **others):
     return TrainOptions(
         recipe="epigraf", small=True, resolution=16, changes=changes("epigraf", *more), device="cpu", **others
@@ -201,7 +219,9 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_same_options(pictures, tmp
     state = folder / STATE_NAME
     with safe_open(state, "pt") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    facts = {key: value for key, value in json.loads(metadata["facts"]).items() if key not in ("name", "small")}
+    facts = {
+        key: value for key, value in json.loads(metadata["facts"]).items() if key not in ("name", "small", "pictures")
+    }
     state.write_bytes(save(tensors, metadata={**metadata, "facts": json.dumps(facts)}))
     with pytest.raises(InputError, match=r"another recipe than 3dgp, or by another version .* say with which: recipe"):
         train(pictures, folder, TrainOptions(resume=True, device="cpu"))

@@ -1,18 +1,23 @@
 """The state of a run as one file of tensors: written whole or not at all, read without running anything in it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from gen3d_tools.checkpoints.native import open_tensors, tensors_of
-from gen3d_tools.errors import CheckpointError, NotFoundError
+from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path
+from gen3d_tools.printable import listed
+from gen3d_tools.training.data.dataset import PictureSet
 from gen3d_tools.training.run.trainer import Trainer
+from gen3d_tools.wording import option
 
 STATE_NAME = "state.safetensors"
 _FORMAT = "gen3d-tools training"
@@ -43,6 +48,7 @@ def write_state(trainer: Trainer, folder: Path, notes: Mapping[str, Any]) -> Non
         "name": trainer.recipe.name,
         "small": trainer.recipe.small,
         "finish": trainer.recipe.finish,
+        "pictures": pictures_facts(trainer.pictures),
         "notes": dict(notes),
     }
     with atomic_path(folder / STATE_NAME, overwrite=True) as temporary:
@@ -73,8 +79,10 @@ def read_state(trainer: Trainer, folder: Path) -> dict[str, Any]:
     Raises:
         NotFoundError: There is no snapshot.
         CheckpointError: It is broken, or of other networks.
+        InputError: The run was begun with other pictures.
     """
     facts, path = read_facts(folder), folder / STATE_NAME
+    _check_pictures(trainer.pictures, facts.get("pictures"), folder)
     tensors = _tensors(path)
     for name, network in networks_of(trainer).items():
         try:
@@ -95,6 +103,42 @@ def read_state(trainer: Trainer, folder: Path) -> dict[str, Any]:
         trainer.augmentation.strength = facts["strength"]
     notes: dict[str, Any] = facts["notes"]
     return notes
+
+
+def pictures_facts(pictures: PictureSet) -> dict[str, Any]:
+    """Describe a data set so that another one is noticed: in the words of messages, as plain JSON values.
+
+    Where it lies does not count, nor whether it is a folder or an archive.
+    """
+    digest = hashlib.sha256("\0".join(pictures.names).encode(errors="surrogateescape"))
+    labels = pictures.labels
+    for rows in (labels.classes, labels.cameras, labels.angles):
+        digest.update(b"\0none" if rows is None else np.asarray(rows).tobytes())
+    return {
+        "number of pictures": pictures.count,
+        "side in pixels": pictures.side,
+        "classes": list(labels.class_names),
+        "names and labels": digest.hexdigest(),
+    }
+
+
+def _check_pictures(pictures: PictureSet, begun: Mapping[str, Any] | None, folder: Path) -> None:
+    """Refuse to go on with other pictures; runs of earlier versions do not say which theirs were.
+
+    Raises:
+        InputError: Something of them differs.
+    """
+    for name, now in pictures_facts(pictures).items() if begun is not None else ():
+        then = begun[name]
+        if then == now:
+            continue
+        found, needed = (listed(one) if isinstance(one, list) else str(one) for one in (now, then))
+        values = "other ones" if name == "names and labels" or found == needed else f"{found}, not {needed}"
+        begin = f"{option('start', str(folder), typed='--start-from')} in a new folder"
+        raise InputError(
+            f"{pictures.container.path} does not hold the pictures that the run was begun with ({name}: {values}); "
+            f"give those, or begin another run with these: {begin}"
+        )
 
 
 def read_networks(folder: Path) -> dict[str, dict[str, Tensor]]:
