@@ -21,8 +21,9 @@ import measure
 
 from gen3d_tools.files import atomic_path
 from gen3d_tools.generators.loading import load_generator
+from gen3d_tools.training.run.folder import LATEST
 from gen3d_tools.training.run.page import chart
-from gen3d_tools.workflows.train import LATEST, TrainOptions, train
+from gen3d_tools.workflows.train import TrainOptions, train
 
 MEASURED = "measured.json"
 LONG = "main"

@@ -18,8 +18,8 @@ import gen3d_tools
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import TrustedViews
+from gen3d_tools.training.run.folder import LATEST
 from gen3d_tools.training.run.record import LOG_NAME
-from gen3d_tools.workflows.train import LATEST
 
 YAW_DEG = 25.0  # of the first view: more than the front is seen
 SHARE = 0.99  # of the training cameras that are within the trusted views

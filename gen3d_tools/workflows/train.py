@@ -21,9 +21,10 @@ from gen3d_tools.training.data.features import ENCODER_MODEL
 from gen3d_tools.training.processes import Processes, own_device
 from gen3d_tools.training.recipes.recipe import Recipe, load_recipe, stored_recipe
 from gen3d_tools.training.run import looks
+from gen3d_tools.training.run.folder import LATEST, check_folder
 from gen3d_tools.training.run.page import write_page
 from gen3d_tools.training.run.record import Log
-from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
+from gen3d_tools.training.run.snapshots import read_facts, read_state, write_state
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.training.step import Gathered, broken_tensor
@@ -32,7 +33,6 @@ from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps,
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
 
-LATEST = "latest"
 DEFAULT_RECIPE = "3dgp"
 _REAL_PICTURES = 2048
 _SCORE_BATCH = 64
@@ -196,18 +196,6 @@ def interrupted(pictures: Path, folder: Path, interrupt: KeyboardInterrupt, *mor
     return Interrupted(message, number=signal_of(interrupt))
 
 
-def check_folder(folder: Path, resume: bool) -> None:
-    """Say before any work whether the run may live there."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, a run needs a folder; give another name")
-    if resume:
-        return
-    if (folder / STATE_NAME).exists():
-        raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; give a new folder to the run")
-
-
 class _Watch:
     """Counts ticks, writes log, snapshots, sheets and the page; only the leading process writes."""
 
@@ -255,7 +243,7 @@ class _Watch:
         if self.leads:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.log.go_on(self.trainer.iteration)
-            for path in (self.folder / looks.SHEETS).glob("*.png"):
+            for path in looks.sheets_in(self.folder):
                 if int(path.stem) > self.trainer.images:
                     path.unlink()
         if self.section.score_kimg and self.leads:

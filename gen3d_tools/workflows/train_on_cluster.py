@@ -27,13 +27,14 @@ from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError, N
 from gen3d_tools.files import atomic_path
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import Recipe
+from gen3d_tools.training.run.folder import check_folder
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts
 from gen3d_tools.training.run.trainer import check_shares
 from gen3d_tools.wording import are_options_typed, option, options_are_typed
 from gen3d_tools.workflows.running.interrupts import Interrupted, signal_of
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
-from gen3d_tools.workflows.train import TrainOptions, begun, check_folder, ended, interrupted, train_here
+from gen3d_tools.workflows.train import TrainOptions, begun, ended, interrupted, train_here
 
 TRIES = 3
 """Beginnings without a new snapshot after which a run is given up."""
@@ -87,13 +88,13 @@ def train_on_cluster(
     if options.start is not None and Path(options.start).exists():
         options = replace(options, start=str(Path(options.start).absolute()))
     folder = Path(out).absolute()
+    check_folder(folder, options.resume)
     recipe = options.load(folder)
     BatchOptions(ray=ray, workers=workers).check(options.device)
     if find_spec("pandas") is None:  # which Ray Train imports
         raise MissingDependencyError('Ray Train is not installed; try: pip install "gen3d-tools[cluster]"')
     if workers is not None:
         check_shares(recipe, workers)
-    check_folder(folder, options.resume)
     data = open_pictures(Path(pictures), recipe.data)
     reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
     run = begun(Path(pictures), recipe, reporter)

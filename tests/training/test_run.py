@@ -13,10 +13,11 @@ from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names, stored_recipe
 from gen3d_tools.training.run.building import build_generator
+from gen3d_tools.training.run.folder import LATEST
 from gen3d_tools.training.run.record import LOG_NAME, Log
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
 from gen3d_tools.training.run.trainer import Trainer
-from gen3d_tools.workflows.train import LATEST, TrainOptions, train
+from gen3d_tools.workflows.train import TrainOptions, train
 from tests.training.tiny import SMALLER, changes, tiny_recipe, write_pictures
 
 

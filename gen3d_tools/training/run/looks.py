@@ -1,5 +1,6 @@
 """What a person looks at while a run goes on: the same samples again and again, cameras, a distance."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +30,22 @@ _TURNS_DEG = (-40.0, 0.0, 40.0)
 _CAMERAS = 512
 _SCORE_KEY = 7_000_003
 _BATCH = 64
+_SHEET = re.compile(r"[0-9]{9}\.png")
 
 
 def sheet_path(folder: Path, images: int) -> Path:
     """Where the sheet after so many pictures lies."""
     return folder / SHEETS / f"{images:09d}.png"
+
+
+def sheets_in(folder: Path) -> list[Path]:
+    """The sheets of a run, oldest first; whatever else lies beside them is not looked at."""
+    return sorted(path for path in (folder / SHEETS).glob("*.png") if is_sheet(path.name))
+
+
+def is_sheet(name: str) -> bool:
+    """Whether a file is called as `sheet_path` calls one."""
+    return _SHEET.fullmatch(name) is not None
 
 
 def views_of(generator: Generator) -> list[Camera]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gen3d_tools.files import atomic_path
 from gen3d_tools.training.recipes.recipe import Recipe
-from gen3d_tools.training.run.looks import SHEETS
+from gen3d_tools.training.run.looks import sheets_in
 from gen3d_tools.training.run.record import Log
 
 PAGE_NAME = "index.html"
@@ -46,7 +46,7 @@ def write_page(
         "refresh": '<meta http-equiv="refresh" content="30">' if refresh else "",
         "title": html.escape(f"{recipe.title}: {recipe.about}"),
         "status": html.escape(status),
-        "sheets": "\n".join(_figure(path) for path in reversed(_chosen(sorted((folder / SHEETS).glob("*.png"))))),
+        "sheets": "\n".join(_figure(path) for path in reversed(_chosen(sheets_in(folder)))),
         "curves": "\n".join(one for one in curves if one),
         "cameras": "\n".join(histogram(name, values) for name, values in cameras.items()),
         "recipe": "\n".join(

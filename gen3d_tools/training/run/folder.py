@@ -1,0 +1,57 @@
+"""Whether a run may live in a folder: told before any work."""
+
+import json
+from pathlib import Path
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.staging import remove_leftovers
+from gen3d_tools.training.run.looks import SHEETS, is_sheet
+from gen3d_tools.training.run.page import PAGE_NAME
+from gen3d_tools.training.run.record import LOG_NAME
+from gen3d_tools.training.run.snapshots import STATE_NAME
+
+LATEST = "latest"
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """Say before any work whether the run may live there.
+
+    Args:
+        folder: That of the run.
+        resume: Whether it goes on there.
+
+    Raises:
+        InputError: It may not.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, a run needs a folder; give another name")
+    if not folder.is_dir():
+        return
+    if resume:
+        if _ended_early(folder):
+            raise InputError(f"the run in {folder} ended before its first snapshot; start it without --resume")
+        return
+    if (folder / STATE_NAME).exists():
+        raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
+    if any(folder.iterdir()) and not _ended_early(folder):
+        raise InputError(f"{folder} is not empty; give a new folder to the run")
+
+
+def _ended_early(folder: Path) -> bool:
+    """Whether all that lies there is what a run writes before its first snapshot: nothing that anybody would miss."""
+    remove_leftovers(folder)
+    names = {path.name for path in folder.iterdir()}
+    if LOG_NAME not in names or not names <= {LOG_NAME, PAGE_NAME, SHEETS} or not _is_log(folder / LOG_NAME):
+        return False
+    sheets = folder / SHEETS
+    return SHEETS not in names or (sheets.is_dir() and all(is_sheet(path.name) for path in sheets.iterdir()))
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file holds lines of a run's log alone; the last one may be cut short."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError):
+        return False
+    return all(isinstance(line, dict) and "iteration" in line for line in found)

@@ -1,0 +1,49 @@
+"""Where a run may live is told before any work, and what it did not write there stays."""
+
+import os
+
+import pytest
+
+from gen3d_tools.errors import InputError
+from gen3d_tools.training.run.folder import check_folder
+from gen3d_tools.training.run.looks import sheet_path, sheets_in
+
+
+def begun(folder):
+    """What a run leaves that ended before its first snapshot."""
+    sheet = sheet_path(folder, 16)
+    sheet.parent.mkdir(parents=True)
+    sheet.write_bytes(b"")
+    (folder / "log.jsonl").write_text('{"iteration": 1, "kimg": 0.016}\n{"iterat')
+    (folder / "index.html").write_text("")
+    (folder / ".gen3d-01234567").mkdir()  # where an output was being made, long ago
+    os.utime(folder / ".gen3d-01234567", (0, 0))
+    return folder
+
+
+def test_a_run_that_ended_before_its_first_snapshot_starts_again_in_its_folder(tmp_path):
+    folder = begun(tmp_path / "run")
+    check_folder(folder, resume=False)
+    with pytest.raises(InputError, match="ended before its first snapshot; start it without --resume"):
+        check_folder(folder, resume=True)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "sheets/best.png", "sheets/20240131.png"])
+def test_what_a_run_did_not_write_keeps_its_folder(name, tmp_path):
+    folder = begun(tmp_path / "run")
+    (folder / name).write_bytes(b"")
+    with pytest.raises(InputError, match="is not empty"):
+        check_folder(folder, resume=False)
+
+
+def test_a_log_of_another_program_keeps_its_folder(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"epoch": 1}\n')
+    with pytest.raises(InputError, match="is not empty"):
+        check_folder(tmp_path, resume=False)
+
+
+def test_sheets_are_what_the_run_names_so(tmp_path):
+    folder = begun(tmp_path)
+    for name in ("best.png", "20240131.png", "0000000160.png"):
+        (folder / "sheets" / name).write_bytes(b"")
+    assert sheets_in(folder) == [sheet_path(folder, 16)]
