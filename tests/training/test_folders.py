@@ -1,11 +1,12 @@
 """Where a run may live is told before any work, and what it did not write there stays."""
 
+import json
 import os
 
 import pytest
 
 from gen3d_tools.errors import InputError
-from gen3d_tools.training.run.folder import check_folder
+from gen3d_tools.training.run.folder import LATEST, check_folder
 from gen3d_tools.training.run.looks import sheet_path, sheets_in
 
 
@@ -47,3 +48,15 @@ def test_sheets_are_what_the_run_names_so(tmp_path):
     for name in ("best.png", "20240131.png", "0000000160.png"):
         (folder / "sheets" / name).write_bytes(b"")
     assert sheets_in(folder) == [sheet_path(folder, 16)]
+
+
+def test_a_file_that_snapshots_would_stumble_over_is_told_before_they_do(tmp_path):
+    (tmp_path / "state.safetensors").write_bytes(b"")
+    check_folder(tmp_path, resume=True)  # killed before its first model
+    (tmp_path / LATEST).mkdir()
+    (tmp_path / LATEST / "config.json").write_text(json.dumps({"format": "gen3d-tools"}))
+    (tmp_path / LATEST / "model.safetensors").write_bytes(b"")
+    check_folder(tmp_path, resume=True)
+    (tmp_path / LATEST / "mine.txt").write_text("kept")
+    with pytest.raises(InputError, match=r"holds what no run wrote \(mine\.txt\).*move that elsewhere"):
+        check_folder(tmp_path, resume=True)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from gen3d_tools.errors import InputError
+from gen3d_tools.files import listed
+from gen3d_tools.ownership import in_the_way
 from gen3d_tools.staging import remove_leftovers
 from gen3d_tools.training.run.looks import SHEETS, is_sheet
 from gen3d_tools.training.run.page import PAGE_NAME
@@ -30,6 +32,11 @@ def check_folder(folder: Path, resume: bool) -> None:
     if resume:
         if _ended_early(folder):
             raise InputError(f"the run in {folder} ended before its first snapshot; start it without --resume")
+        if names := in_the_way(folder / LATEST):
+            raise InputError(
+                f"{folder / LATEST} holds what no run wrote ({listed(names)}), and is replaced by every snapshot; move "
+                "that elsewhere to go on"
+            )
         return
     if (folder / STATE_NAME).exists():
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
