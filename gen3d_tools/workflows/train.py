@@ -123,7 +123,7 @@ def train(
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
     folder = Path(out)
-    check_folder(folder, options.resume)
+    check_folder(folder, options.resume, Path(pictures))
     options.load(folder)  # what does not fit is told before processes join
     return train_here(Path(pictures), folder, options, reporter)
 

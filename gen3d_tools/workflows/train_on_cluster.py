@@ -88,7 +88,7 @@ def train_on_cluster(
     if options.start is not None and Path(options.start).exists():
         options = replace(options, start=str(Path(options.start).absolute()))
     folder = Path(out).absolute()
-    check_folder(folder, options.resume)
+    check_folder(folder, options.resume, Path(pictures))
     recipe = options.load(folder)
     BatchOptions(ray=ray, workers=workers).check(options.device)
     if find_spec("pandas") is None:  # which Ray Train imports

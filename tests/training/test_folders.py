@@ -2,12 +2,15 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
-from gen3d_tools.errors import InputError
+from gen3d_tools.errors import InputError, PlaceError
 from gen3d_tools.training.run.folder import LATEST, check_folder
 from gen3d_tools.training.run.looks import sheet_path, sheets_in
+
+PICTURES = Path("pictures")
 
 
 def begun(folder):
@@ -24,9 +27,9 @@ def begun(folder):
 
 def test_a_run_that_ended_before_its_first_snapshot_starts_again_in_its_folder(tmp_path):
     folder = begun(tmp_path / "run")
-    check_folder(folder, resume=False)
+    check_folder(folder, False, PICTURES)
     with pytest.raises(InputError, match="ended before its first snapshot; start it without --resume"):
-        check_folder(folder, resume=True)
+        check_folder(folder, True, PICTURES)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "sheets/best.png", "sheets/20240131.png"])
@@ -34,13 +37,13 @@ def test_what_a_run_did_not_write_keeps_its_folder(name, tmp_path):
     folder = begun(tmp_path / "run")
     (folder / name).write_bytes(b"")
     with pytest.raises(InputError, match="is not empty"):
-        check_folder(folder, resume=False)
+        check_folder(folder, False, PICTURES)
 
 
 def test_a_log_of_another_program_keeps_its_folder(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(InputError, match="is not empty"):
-        check_folder(tmp_path, resume=False)
+        check_folder(tmp_path, False, PICTURES)
 
 
 def test_sheets_are_what_the_run_names_so(tmp_path):
@@ -52,11 +55,34 @@ def test_sheets_are_what_the_run_names_so(tmp_path):
 
 def test_a_file_that_snapshots_would_stumble_over_is_told_before_they_do(tmp_path):
     (tmp_path / "state.safetensors").write_bytes(b"")
-    check_folder(tmp_path, resume=True)  # killed before its first model
+    check_folder(tmp_path, True, PICTURES)  # killed before its first model
     (tmp_path / LATEST).mkdir()
     (tmp_path / LATEST / "config.json").write_text(json.dumps({"format": "gen3d-tools"}))
     (tmp_path / LATEST / "model.safetensors").write_bytes(b"")
-    check_folder(tmp_path, resume=True)
+    check_folder(tmp_path, True, PICTURES)
     (tmp_path / LATEST / "mine.txt").write_text("kept")
     with pytest.raises(InputError, match=r"holds what no run wrote \(mine\.txt\).*move that elsewhere"):
-        check_folder(tmp_path, resume=True)
+        check_folder(tmp_path, True, PICTURES)
+
+
+def test_a_run_does_not_live_among_its_pictures(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    for resume in (False, True):
+        with pytest.raises(InputError, match="lies in the folder of the pictures"):
+            check_folder(tmp_path / "link" / "runs" / "first", resume, tmp_path)
+    check_folder(tmp_path / "run", False, tmp_path / "pictures")
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]  # looking leaves nothing
+
+
+def test_places_that_take_no_files_are_told_before_any_work(tmp_path):
+    (tmp_path / "0.png").write_bytes(b"")
+    with pytest.raises(PlaceError, match=r"0\.png is not a writable folder"):
+        check_folder(tmp_path / "0.png" / "run", False, PICTURES)
+    with pytest.raises(InputError, match="is no folder, which a run needs"):
+        check_folder(tmp_path / "0.png", False, PICTURES)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system here takes no files from anyone")
+def test_permissions_alone_do_not_tell_of_a_place():
+    with pytest.raises(PlaceError, match="cannot write /proc/run: /proc"):
+        check_folder(Path("/proc/run"), False, PICTURES)

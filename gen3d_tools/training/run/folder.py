@@ -1,10 +1,12 @@
 """Whether a run may live in a folder: told before any work."""
 
 import json
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from gen3d_tools.errors import InputError
-from gen3d_tools.files import listed
+from gen3d_tools.errors import InputError, PlaceError
+from gen3d_tools.files import check_writable, listed
 from gen3d_tools.ownership import in_the_way
 from gen3d_tools.staging import remove_leftovers
 from gen3d_tools.training.run.looks import SHEETS, is_sheet
@@ -15,18 +17,26 @@ from gen3d_tools.training.run.snapshots import STATE_NAME
 LATEST = "latest"
 
 
-def check_folder(folder: Path, resume: bool) -> None:
+def check_folder(folder: Path, resume: bool, pictures: Path) -> None:
     """Say before any work whether the run may live there.
 
     Args:
         folder: That of the run.
         resume: Whether it goes on there.
+        pictures: Where those that it learns from lie.
 
     Raises:
         InputError: It may not.
+        PlaceError: Nothing can be written there.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, a run needs a folder; give another name")
+    if os.path.lexists(folder) and not os.path.isdir(folder):  # of pathlib's, some raise where a parent is closed
+        raise InputError(f"{folder} is no folder, which a run needs; give another name")
+    _check_place(folder)
+    if Path(os.path.realpath(pictures)) in Path(os.path.realpath(folder)).parents:
+        raise InputError(
+            f"{folder} lies in the folder of the pictures, whose sheets the run would take for some; give a folder "
+            "elsewhere"
+        )
     if not folder.is_dir():
         return
     if resume:
@@ -42,6 +52,23 @@ def check_folder(folder: Path, resume: bool) -> None:
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
     if any(folder.iterdir()) and not _ended_early(folder):
         raise InputError(f"{folder} is not empty; give a new folder to the run")
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a place where nothing can be written, by trying: permissions alone do not tell of all of them.
+
+    Raises:
+        PlaceError: It is such a place.
+        InputError: No file system takes that name.
+    """
+    if not os.path.lexists(folder):
+        check_writable(folder, kind="folder")
+    nearest = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+    try:
+        with TemporaryDirectory(prefix=".gen3d-", dir=nearest):
+            pass
+    except OSError as error:
+        raise PlaceError(f"cannot write {folder}: {nearest} takes no files; choose another place") from error
 
 
 def _ended_early(folder: Path) -> bool:
