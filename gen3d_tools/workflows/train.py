@@ -267,8 +267,8 @@ class _Watch:
         """Whether the last step went past a multiple of so many thousand pictures."""
         if kimg <= 0:
             return False
-        images, batch = self.trainer.images, self.trainer.recipe.optimisation.batch
-        return images // round(kimg * 1000) > (images - batch) // round(kimg * 1000)
+        images, batch, every = self.trainer.images, self.trainer.recipe.optimisation.batch, max(1, round(kimg * 1000))
+        return images // every > (images - batch) // every
 
     def _tick(self) -> None:
         now, trainer = time.monotonic(), self.trainer

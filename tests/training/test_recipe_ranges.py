@@ -1,12 +1,14 @@
 """Values that no run could begin with are told when the recipe is read."""
 
 from dataclasses import fields
+from types import SimpleNamespace
 
 import pytest
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.training.recipes.ranges import RANGES
 from gen3d_tools.training.recipes.recipe import _TYPED, load_recipe
+from gen3d_tools.workflows.train import _Watch
 
 REFUSED = {
     "3dgp": [
@@ -51,3 +53,32 @@ def test_every_value_has_a_range_which_its_default_fits(section):
     kind = _TYPED[section]
     assert set(RANGES[section]) == {field.name for field in fields(kind)}
     assert all(RANGES[section][field.name].fits(getattr(kind(), field.name)) for field in fields(kind))
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("eg3d", {"resolution": 32}, r"data\.resolution is 32, .*=2x makes 128; train at 128, or .* 128, 256, 512"),
+        ("3dgp", {"changes": ["generator.depth_adaptor=false"]}, r"set data\.depth=false as well"),
+        (
+            "epigraf",
+            {"changes": ["patches.distribution=discrete_uniform", "patches.discrete_scales=1"]},
+            "discrete_scales is 1, the whole picture is not among them; set 2 or more",
+        ),
+    ],
+)
+def test_values_that_the_first_step_would_fail_with_are_one_line(name, more, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe(name, small=True, **more)
+
+
+def test_what_goes_together_instead_is_taken():
+    assert load_recipe("eg3d", small=True, resolution=256, changes=["generator.super_resolution=4x"])
+    assert load_recipe("3dgp", small=True, changes=["generator.depth_adaptor=false", "data.depth=false"])
+    assert load_recipe("3dgp", small=True, changes=["patches.discrete_scales=1"])
+
+
+def test_what_is_due_more_often_than_every_picture_is_due_in_every_step():
+    recipe = SimpleNamespace(optimisation=SimpleNamespace(batch=4))
+    watch = SimpleNamespace(trainer=SimpleNamespace(images=8, recipe=recipe))
+    assert [_Watch._due(watch, kimg) for kimg in (0.0, 1e-9, 0.0001, 0.003, 0.1)] == [False, True, True, True, False]

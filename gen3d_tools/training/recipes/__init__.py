@@ -6,5 +6,6 @@ A recipe is a TOML file. Each value is written as `{ is = ..., from = "where it 
 * `sections`: what a recipe says, section by section.
 * `ranges`: what values may be.
 * `reading`: which values count in which family.
+* `checking`: which values do not go together.
 * `recipe`: files and `--set` to a recipe; the source of every value.
 """

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.training.patches import PatchConfig
+from gen3d_tools.training.recipes.checking import check_together
 from gen3d_tools.training.recipes.ranges import RANGES, check_ranges
 from gen3d_tools.training.recipes.reading import check_read, is_read
 from gen3d_tools.training.recipes.sections import (
@@ -340,38 +341,8 @@ def _build(form: Form, about: Mapping[str, str], values: Mapping[str, Section], 
     free: dict[str, Any] = {section: dict(values.get(section, {})) for section in _FREE}
     for section in _FREE:
         check_ranges(section, free[section])
-    recipe = Recipe(**form._asdict(), family=about["family"], about=about["about"], sources=sources, **free, **typed)
-    _check(recipe)
-    return recipe
-
-
-def _check(recipe: Recipe) -> None:
-    """Refuse values that do not go together."""
-    optimisation, group = recipe.optimisation, recipe.discriminator.group
-    if optimisation.batch < 1 or optimisation.round < 1 or optimisation.batch % optimisation.round:
-        found = f"batch {optimisation.batch}, round {optimisation.round}"
-        raise InputError(f"optimisation.batch must be a multiple of optimisation.round, got {found}")
-    if optimisation.round % group:
-        raise InputError(
-            f"optimisation.round is {optimisation.round}, it must be a multiple of discriminator.group ({group})"
-        )
-    if recipe.discriminator.kind != "patch" and recipe.discriminator.grouping != "strided":
-        raise InputError(
-            f'discriminator.grouping is "{recipe.discriminator.grouping}", which is for discriminators of patches; '
-            "set discriminator.grouping=strided"
-        )
-    if recipe.discriminator.kind == "patch" and recipe.patches.side > recipe.data.resolution:
-        raise InputError(
-            f"patches.side is {recipe.patches.side}, larger than the pictures ({recipe.data.resolution}); lower it"
-        )
-    if (
-        recipe.discriminator.kind == "patch"
-        and recipe.patches.least_scale < recipe.patches.side / recipe.data.resolution
-    ):
-        least = recipe.patches.side / recipe.data.resolution
-        raise InputError(
-            f"patches.least_scale is {recipe.patches.least_scale:g}; below {least:g} a patch shows less than there is"
-        )
+    check_together(about["family"], free["generator"], typed)
+    return Recipe(**form._asdict(), family=about["family"], about=about["about"], sources=sources, **free, **typed)
 
 
 def _shown(value: Any) -> str:
