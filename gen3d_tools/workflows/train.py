@@ -79,6 +79,18 @@ class TrainOptions:
             finish=self.finish,
         )
 
+    def check_start(self) -> None:
+        """Refuse to go on with a run and to begin with another; a cluster, which begins runs anew, does both.
+
+        Raises:
+            InputError: Both are asked for.
+        """
+        if self.resume and self.start is not None:
+            resume, start = option("resume", True), option("start", typed="--start-from")
+            raise InputError(
+                f"{resume} goes on with the run's own networks, {start} begins with others; leave one of them out"
+            )
+
     def _stored_recipe(self, facts: Mapping[str, Any]) -> Recipe:
         """Read the recipe of a run's snapshot; those of earlier versions do not say what it is called."""
         name, small = facts.get("name", self.recipe or DEFAULT_RECIPE), facts.get("small", self.small)
@@ -122,6 +134,7 @@ def train(
         Interrupted: Somebody ended the run; a snapshot was written.
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
+    options.check_start()
     folder = Path(out)
     check_folder(folder, options.resume, Path(pictures))
     options.load(folder)  # what does not fit is told before processes join

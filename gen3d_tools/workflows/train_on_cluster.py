@@ -85,6 +85,7 @@ def train_on_cluster(
         Interrupted: Somebody ended the run; its last snapshot is kept.
     """
     options, reporter = options or TrainOptions(), reporter or Reporter()
+    options.check_start()
     if options.start is not None and Path(options.start).exists():
         options = replace(options, start=str(Path(options.start).absolute()))
     folder = Path(out).absolute()

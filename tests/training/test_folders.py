@@ -9,6 +9,7 @@ import pytest
 from gen3d_tools.errors import InputError, PlaceError
 from gen3d_tools.training.run.folder import LATEST, check_folder
 from gen3d_tools.training.run.looks import sheet_path, sheets_in
+from gen3d_tools.workflows.train import TrainOptions, train
 
 PICTURES = Path("pictures")
 
@@ -86,3 +87,10 @@ def test_places_that_take_no_files_are_told_before_any_work(tmp_path):
 def test_permissions_alone_do_not_tell_of_a_place():
     with pytest.raises(PlaceError, match="cannot write /proc/run: /proc"):
         check_folder(Path("/proc/run"), False, PICTURES)
+
+
+def test_a_run_that_goes_on_begins_with_no_other(tmp_path):
+    with pytest.raises(
+        InputError, match=r"resume=True goes on with .* start begins with others; leave one of them out"
+    ):
+        train(PICTURES, tmp_path, TrainOptions(resume=True, start="runs/other"))

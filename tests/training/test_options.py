@@ -139,8 +139,8 @@ def test_mixed_styles_change_the_later_layers_alone(pictures):
 
 
 def test_noise_on_angles_is_measured_in_deviations_of_the_batch(pictures):
-    objective = trainer_of(pictures, "discriminator.camera_noise=0.5").contest.objective
-    objective.judged = replace(objective.judged, camera_conditioned=True)
+    objective = trainer_of(pictures).contest.objective
+    objective.judged = replace(objective.judged, camera_conditioned=True, camera_noise=0.5)
     angles = torch.stack([torch.linspace(-1, 1, 1000), torch.full((1000,), 1.3), torch.zeros(1000)], -1)
     told, _ = objective._told(angles, Draws(0))
     assert float((told - angles)[:, 0].std() / angles[:, 0].std()) == pytest.approx(0.5, abs=0.05)

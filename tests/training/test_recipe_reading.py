@@ -33,6 +33,28 @@ def test_what_nothing_would_come_of_is_refused(name, change):
         load_recipe(name, small=True, changes=[change])
 
 
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["losses.distillation_weight=1", "data.features=none"], "changes nothing while data.features is none"),
+        (["discriminator.camera_dropout=0.5"], "camera_dropout changes nothing while .*camera_conditioned is false"),
+        (["discriminator.camera_raw=true"], "camera_raw changes nothing while"),
+        (["discriminator.camera_noise=1"], "camera_noise changes nothing while"),
+        (["losses.r1_gamma=1\nx=2"], r"1\\nx=2' sets more than one value; give each its own changes"),
+    ],
+)
+def test_what_another_value_switches_off_is_refused_where_somebody_sets_it(told, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe("3dgp", small=True, changes=told)
+
+
+def test_values_of_a_recipe_may_wait_for_their_switch():
+    recipe = load_recipe("3dgp", small=True, changes=["data.features=none", "discriminator.camera_raw=false"])
+    assert recipe.losses.distillation_weight > 0
+    told = ["cameras.source=labels", "discriminator.camera_conditioned=true", "discriminator.camera_noise=1"]
+    assert load_recipe("3dgp", small=True, changes=told).discriminator.camera_noise == 1
+
+
 def test_another_discriminator_is_another_recipe():
     with pytest.raises(InputError, match=r"discriminator\.kind belongs to the recipe 3dgp; take another"):
         load_recipe("3dgp", small=True, changes=["discriminator.kind=dual", "discriminator.grouping=strided"])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.training.patches import PatchConfig
-from gen3d_tools.training.recipes.checking import check_together
+from gen3d_tools.training.recipes.checking import check_switches, check_together
 from gen3d_tools.training.recipes.ranges import RANGES, check_ranges
 from gen3d_tools.training.recipes.reading import check_read, is_read
 from gen3d_tools.training.recipes.sections import (
@@ -284,9 +284,14 @@ def _parse(change: str) -> tuple[str, str, Any]:
     if not equals or not dot or not key:
         raise InputError(f"cannot read {quoted(change)}; write it as section.key=value, such as patches.beta_end=0.8")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
+        read = tomllib.loads(f"value = {text.strip()}")
     except tomllib.TOMLDecodeError:
-        value = text.strip()
+        read = {"value": text.strip()}
+    if len(read) > 1:
+        raise InputError(
+            f"{quoted(change)} sets more than one value; give each its own {option('changes', typed='--set')}"
+        )
+    value = read["value"]
     return section, key, None if _absent(section, key, value) else value
 
 
@@ -342,6 +347,7 @@ def _build(form: Form, about: Mapping[str, str], values: Mapping[str, Section], 
     for section in _FREE:
         check_ranges(section, free[section])
     check_together(about["family"], free["generator"], typed)
+    check_switches(typed, {name for name, source in sources.items() if source == "--set"})
     return Recipe(**form._asdict(), family=about["family"], about=about["about"], sources=sources, **free, **typed)
 
 
