@@ -8,9 +8,10 @@ import torch
 
 from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics, frechet_distance
 from gen3d_tools.rendering.rays import pixel_coordinates
+from gen3d_tools.training.augmentation import geometry
 from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.augmentation.color import recolored
-from gen3d_tools.training.augmentation.geometry import warped
+from gen3d_tools.training.augmentation.geometry import random_warp, warped
 from gen3d_tools.training.discriminators.body import minibatch_deviation
 from gen3d_tools.training.discriminators.multiview import packable_classes, per_object, real_tuples, view_major
 from gen3d_tools.training.draws import Draws, rolled_rows, swapped_labels
@@ -143,6 +144,14 @@ def test_the_warp_that_does_nothing_gives_the_picture_back():
     y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
     image = torch.exp(-4 * (x**2 + y**2)).expand(2, 3, -1, -1)
     assert torch.allclose(warped(image, torch.eye(3).expand(2, 3, 3)), image, atol=2e-3)
+
+
+def test_a_picture_is_shifted_along_both_axes_or_not_at_all(monkeypatch):
+    monkeypatch.setattr(geometry, "_SCALE", 0.0)
+    monkeypatch.setattr(geometry, "_rotations", lambda angle: torch.eye(3).expand(len(angle), 3, 3))
+    moved = random_warp(4000, 10**6, 10**6, 0.3, False, Draws(0))[:, :2, 2] != 0
+    assert torch.equal(moved[:, 0], moved[:, 1])
+    assert float(moved[:, 0].float().mean()) == pytest.approx(1 - 0.7**2, abs=0.03)
 
 
 def test_a_warp_by_whole_pixels_moves_the_picture():

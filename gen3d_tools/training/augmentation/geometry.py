@@ -51,13 +51,17 @@ def random_warp(count: int, width: int, height: int, strength: float, mirror: bo
     def turn() -> Tensor:
         return (draws.uniform(count) * 2 - 1) * math.pi
 
+    def shift(by: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        happens = _SHIFT * sometimes(torch.ones(count), 0.0)  # or not, along both axes: it is one transformation
+        return happens * by[0], happens * by[1]
+
     ones = torch.ones(count)
     flip = sometimes((draws.uniform(count) * 2).floor(), 0.0, strength if mirror else 0.0)
     warp = _scales(1 - 2 * flip, ones)
     quarter = sometimes((draws.uniform(count) * 4).floor(), 0.0)
     warp = warp @ _rotations(math.pi / 2 * quarter)
-    whole = [sometimes((draws.uniform(count) * 2 - 1) * _SHIFT, 0.0) for _ in range(2)]
-    warp = warp @ _shifts(-(whole[0] * width).round(), -(whole[1] * height).round())
+    across, down = shift((draws.uniform(count) * 2 - 1, draws.uniform(count) * 2 - 1))
+    warp = warp @ _shifts(-(across * width).round(), -(down * height).round())
     scale = sometimes(torch.exp2(_SCALE * normal()), 1.0)
     warp = warp @ _scales(1 / scale, 1 / scale)
     each_turn = 1 - math.sqrt(max(0.0, 1 - min(strength, 1.0)))  # so that both rotations together have the strength
@@ -65,8 +69,8 @@ def random_warp(count: int, width: int, height: int, strength: float, mirror: bo
     stretch = sometimes(torch.exp2(_SCALE * normal()), 1.0)
     warp = warp @ _scales(1 / stretch, stretch)
     warp = warp @ _rotations(sometimes(turn(), 0.0, each_turn))
-    parts = [sometimes(_SHIFT * normal(), 0.0) for _ in range(2)]
-    return warp @ _shifts(-parts[0] * width, -parts[1] * height)
+    across, down = shift((normal(), normal()))
+    return warp @ _shifts(-across * width, -down * height)
 
 
 def warped(images: Float[Tensor, "b channels h w"], warp: Matrices) -> Float[Tensor, "b channels h w"]:
