@@ -129,6 +129,27 @@ def test_frozen_layers_stay_and_the_rest_learns(pictures):
         trainer_of(pictures, "discriminator.frozen=99")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("epigraf", [], {"G": 1, "D": 4 / 5}),
+        ("epigraf", ["losses.r1_every=1"], {"G": 1, "D": 1 / 2}),  # two steps of D for each of G
+        ("epigraf", ["losses.r1_gamma=0"], {"G": 1, "D": 1}),
+        ("geometry-aware", ["losses.r1_gamma=0", "losses.density_weight=0"], {"G": 1, "D": 4 / 5}),
+        ("geometry-aware", ["losses.density_weight=1", "losses.density_every=1"], {"G": 1 / 2, "D": 4 / 5}),
+    ],
+)
+def test_adam_is_corrected_for_each_phase_that_regularises(name, changes, expected, pictures):
+    recipe = tiny_recipe(name, *changes)
+    trainer = Trainer(recipe, open_pictures(pictures, recipe.data))
+    rates = {"G": recipe.optimisation.g_lr, "D": recipe.optimisation.d_lr}
+    for which, share in expected.items():
+        (group,) = trainer.contest.optimisers[which].param_groups
+        assert group["lr"] == pytest.approx(rates[which] * share)
+        assert group["betas"][1] == pytest.approx(recipe.optimisation.beta2**share)
+
+
 def test_mixed_styles_change_the_later_layers_alone(pictures):
     trainer = trainer_of(pictures, "losses.style_mixing=1.0")
     objective = trainer.contest.objective

@@ -109,14 +109,20 @@ class Trainer:
             ("D", self.discriminator, section.d_lr),
         )
         for which, network, rate in rates:
-            interval = max((phase.every for phase in schedule if phase.network == which), default=1)
             made[which] = lazy_adam(
                 network.parameters(),
                 lr=rate,
                 betas=(section.beta1, section.beta2),
-                interval=interval if interval > 1 else None,
+                interval=self._interval(schedule, which),
             )
         return made
+
+    def _interval(self, schedule: Sequence[Phase], which: Network) -> int | None:
+        """Steps between those in which a network is regularised on its own; None where it never is."""
+        if which == "D" and self.recipe.discriminator.kind != "patch":
+            return self.recipe.losses.r1_every  # EG3D's loop corrects its Adam for R1 even where R1 is off
+        phases = [phase.every for phase in schedule if phase.network == which]
+        return max(phases) if len(phases) > 1 else None
 
     @property
     def kimg(self) -> float:
