@@ -117,6 +117,7 @@ def test_planes_are_computed_once_for_all_views(reused, expected, pictures):
     assert len(calls) == expected  # Gmain, Greg, and Dmain where it does not judge what Gmain has made
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_pictures_it_was_begun_with(pictures, tmp_path):
     write_state(trainer_of("epigraf", pictures), tmp_path, {})
     copied = write_pictures(tmp_path / "copied")

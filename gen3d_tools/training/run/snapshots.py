@@ -128,7 +128,9 @@ def _check_pictures(pictures: PictureSet, begun: Mapping[str, Any] | None, folde
     Raises:
         InputError: Something of them differs.
     """
-    for name, now in pictures_facts(pictures).items() if begun is not None else ():
+    if begun is None:
+        return
+    for name, now in pictures_facts(pictures).items():
         then = begun[name]
         if then == now:
             continue
