@@ -138,7 +138,10 @@ class Inversion:
         while not one.finished:
             loss = one.step()
             self._tell("stage_one", one.done, one.steps, loss)
+        begins = self.two is None
         two = self.second_stage()
+        if begins:  # not where `load_state` has set it up: that would put its step 0 over the state being resumed
+            self._save()
         while not two.finished:
             loss = two.step()
             self._tell("stage_two", two.done, two.steps, loss)
@@ -186,7 +189,6 @@ class Inversion:
             implied = self._implied(label, objective, one) if settings.stage_two.mirror_weight else None
             cameras = one.cameras() if implied is None else implied.cameras
             self.two = StageTwo(self.generator, one.ws(), cameras, objective, settings, label, implied)
-            self._save()
         return self.two
 
     def _implied(self, label: int | None, objective: Objective, one: StageOne) -> ImpliedSilhouettes | None:

@@ -106,6 +106,18 @@ def test_resuming_from_any_state_gives_the_uninterrupted_result(tiny_generator):
         assert _same(_worked(tiny_generator, [photo], state).state(), whole.state())
 
 
+def test_taking_up_a_state_keeps_none_that_is_further_back(tiny_generator):
+    photo, camera, kept = _photo(tiny_generator), tiny_generator.default_camera(), []
+    settings = QUICK.changed(steps1=1, steps2=2)
+    begun = Inversion(tiny_generator, [photo], camera=camera, settings=settings)
+    begun.second_stage().step()
+    again = Inversion(tiny_generator, [photo], camera=camera, settings=settings, checkpoint=kept.append)
+    again.load_state(begun.state())
+    assert kept == []
+    again.run()
+    assert [state["stage_two"]["done"] for state in kept] == [2, 2]
+
+
 @pytest.mark.slow
 def test_looking_on_changes_nothing(tiny_generator):
     photo, seen = _photo(tiny_generator), []
