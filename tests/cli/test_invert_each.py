@@ -108,3 +108,19 @@ def test_a_dry_run_names_the_folders(gen3d, photos):
     done = gen3d("invert", *photos[:2], *KNOWN, "-o", "out/", "--dry-run")
     assert done.code == 0, done.err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--class", "nonsense"), "nonsense"),
+        (("--camera", "nofile.json"), "no camera file at nofile.json"),
+        (("--features", "nothing.pt"), "nothing.pt"),
+        (("--conditioning", "photo"), "latents are not conditioned on a camera"),
+        (("--refine",), "--refine is for models without latents"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_model_does_not_allow(gen3d, photos, arguments, message):
+    done = gen3d("invert", *photos[:2], "--each", "--model", "tiny", *arguments, "--dry-run")
+    assert done.code in (2, 3)
+    assert message in done.error

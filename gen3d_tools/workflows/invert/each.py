@@ -15,6 +15,7 @@ from gen3d_tools.inversion.results.storage import base_reference, check_base
 from gen3d_tools.inversion.results.unfinished import Unfinished
 from gen3d_tools.records import Proof
 from gen3d_tools.wording import option
+from gen3d_tools.workflows.invert.checks import check_model, check_options
 from gen3d_tools.workflows.invert.run import InversionRequest, PhotoOptions, WorkOptions, base_option, invert_with
 from gen3d_tools.workflows.running.batches import load_here, make_pieces, manifest_paths, write_manifests
 from gen3d_tools.workflows.running.claims import claim
@@ -66,6 +67,9 @@ def invert_each(
     ]
     generator = load_here(model, options)
     request = InversionRequest(photos=(), model=model, about=about, work=work, target=target, refine=refine)
+    check_model(generator, replace(request, photos=photos[:1]))
+    if not isinstance(generator, TripoSR):
+        check_options(generator, request, photos)
     run = Run("invert", model, request.options, dry_run=options.dry_run, reporter=reporter)
     run.options |= {"camera_sha256": input_digest(request.about.camera)}
     run.options |= {"features_sha256": input_digest(request.work.features)}

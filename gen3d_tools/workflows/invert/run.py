@@ -29,12 +29,12 @@ from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Spac
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, check_separated, load_photo
-from gen3d_tools.wording import option
 from gen3d_tools.workflows.align import FaceOptions
+from gen3d_tools.workflows.invert.checks import check_model
 from gen3d_tools.workflows.invert.faces import load_faces
 from gen3d_tools.workflows.invert.familiarity import check_familiar
 from gen3d_tools.workflows.invert.photo_cameras import read_camera
-from gen3d_tools.workflows.reconstruct import ReconstructionTask, check_request, reconstruct
+from gen3d_tools.workflows.reconstruct import ReconstructionTask, reconstruct
 from gen3d_tools.workflows.running.claims import claim_folder
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.running.places import model_name, output_folder, output_path
@@ -199,10 +199,9 @@ def invert_with(generator: Generator | TripoSR, request: InversionRequest, repor
         Gen3DError: See `invert`.
         Interrupted: See `invert`.
     """
+    check_model(generator, request)
     if isinstance(generator, TripoSR):
         return _reconstruct(generator, request, reporter)
-    if request.refine:
-        raise InputError(f"{option('refine', True)} is for models without latents; this one is tuned in any case")
     about, target, settings = request.about, request.target, request.work.settings()
     base = base_reference(check_base(generator))
     label = None if about.class_name is None else class_index(about.class_name, generator.class_names)
@@ -244,10 +243,6 @@ def invert_with(generator: Generator | TripoSR, request: InversionRequest, repor
 def _reconstruct(network: TripoSR, request: InversionRequest, reporter: Reporter) -> Run:
     """Let a network without latents make the object."""
     about, work, settings = request.about, request.work, request.work.settings()
-    wanted = {name: getattr(about, name) for name in ("class_name", "camera", "align")}
-    wanted |= {name: getattr(work, name) for name in ("space", "tune", "conditioning", "features")}
-    unfit = {name: value is not None for name, value in wanted.items()} | {"resume": request.resume}
-    check_request(request.photos, unfit, steps=work.steps, refine=request.refine)
     task = ReconstructionTask(
         photo=request.photos[0],
         mask=about.masks[0] if about.masks else None,
