@@ -69,6 +69,8 @@ def test_two_workers_make_what_one_makes(photos, tmp_path):
     [
         (("four.png", "sub/four.png", "--each"), "would both become the folder four; rename one of them"),
         (("four.png", "gone.png", "--each"), "no photo gone.png"),
+        (("four.png", "..png", "--each"), "a result is called after its photo, and ..png leaves no name; rename it"),
+        (("four.png", "...png", "--each"), "and ...png leaves no name"),
         (("four.png", "--each", "--mask", "four.png"), "a mask belongs to one photo"),
         (("four.png", "--each", "-o", "one.glb"), "is one file, and results are folders"),
         (("four.png", "five.png", "--workers", 2), "--workers shares out photos of several objects; add --each"),
@@ -77,7 +79,8 @@ def test_two_workers_make_what_one_makes(photos, tmp_path):
 )
 def test_what_cannot_be_meant_is_told_before_any_work(gen3d, photos, arguments, message):
     Path("sub").mkdir()
-    shutil.copyfile("four.png", "sub/four.png")
+    for copy in ("sub/four.png", "..png", "...png"):
+        shutil.copyfile("four.png", copy)
     done = gen3d("invert", *arguments, "--model", "tiny")
     assert done.code in (2, 3)
     assert message in done.error

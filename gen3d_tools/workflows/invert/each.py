@@ -117,6 +117,8 @@ def _check(photos: Sequence[Path], about: PhotoOptions, options: RunOptions) -> 
     for photo in photos:
         if not photo.is_file():
             raise NotFoundError(f"no photo {photo}")
+        if photo.stem in (".", ".."):  # the folder of all results, or the one above it, would be replaced
+            raise InputError(f"a result is called after its photo, and {photo} leaves no name; rename it")
         if other := names.get(photo.stem):
             raise InputError(f"{other} and {photo} would both become the folder {photo.stem}; rename one of them")
         names[photo.stem] = photo
