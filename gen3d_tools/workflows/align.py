@@ -192,11 +192,12 @@ def _find_all(finder: FaceFinder, photos: Sequence[Path], run: Run) -> list[Foun
 
 
 def crop_names(photos: Sequence[Path]) -> dict[Path, str]:
-    """Name the crops after their photos, without a suffix; photos of one name get numbers."""
+    """Name the crops after their photos, without a suffix; photos of one name get numbers, and "overview" is taken."""
     names: dict[Path, str] = {}
+    taken = Path(OVERVIEW_NAME).stem  # lies beside the crops
     for photo in photos:
         name, number = safe_name(photo.stem), 1
-        while name in names.values():
+        while name == taken or name in names.values():
             number += 1
             name = f"{safe_name(photo.stem)}-{number}"
         names.setdefault(photo, name)

@@ -99,6 +99,16 @@ def test_of_several_photos_those_without_a_face_are_named_at_the_end(gen3d, phot
     assert [name for name, _ in json.loads(Path("out/dataset.json").read_text())["labels"]] == ["face.png", "other.png"]
 
 
+def test_the_crop_of_a_photo_called_overview_lies_beside_the_overview(gen3d, photo, monkeypatch):
+    detect(monkeypatch, face())
+    shutil.copy(photo, "overview.png")
+    done = gen3d("align", "overview.png", "-o", "out", "-q")
+    assert done.code == 0, done.err
+    made = {path.name for path in Path("out").iterdir()}
+    assert {"overview.png", "overview-2.png", "overview-2.landmarks.json"} <= made
+    assert read_image("out/overview-2.png").shape == (3, 512, 512)
+
+
 def lambda_detector(rgb):
     return [face()] if rgb.shape[-1] > 64 else []
 
