@@ -4,10 +4,10 @@ The state is a tree of dictionaries, lists, numbers, words and tensors. The tens
 rest JSON in its header: nothing in it can be run.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +20,7 @@ from gen3d_tools.checkpoints.native import open_tensors, tensors_of
 from gen3d_tools.errors import CheckpointError, Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, shorten
 from gen3d_tools.inversion.progress import State
+from gen3d_tools.staging import remove_leftovers
 from gen3d_tools.wording import option
 
 STATE_NAME = "state.safetensors"
@@ -101,8 +102,11 @@ class Unfinished:
         return state
 
     def remove(self) -> None:
-        """Forget the state: the result is there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget the state: the result is there. What else lies in the folder is not ours, and stays."""
+        remove_leftovers(self.folder)  # of a write that was killed
+        with contextlib.suppress(OSError):  # no state was kept, or the folder holds more
+            self.path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
 
 def _hidden_name(name: str) -> str:

@@ -16,3 +16,16 @@ def test_what_is_kept_is_called_what_it_is(tmp_path, monkeypatch):
     assert "; an earlier state of the work is kept in" in kept.keep({"done": 2})
     assert kept.read() == {"done": 1}
     assert "could not be kept: the disk is full" in Unfinished(tmp_path / "other", {}).keep({"done": 1})
+
+
+def test_a_file_of_others_outlives_the_state(tmp_path):
+    kept = Unfinished(tmp_path / "result", {})
+    kept.remove()  # nothing is there yet
+    kept.keep({"done": 1})
+    (kept.folder / "notes.txt").write_text("mine")
+    kept.remove()
+    assert [path.name for path in kept.folder.iterdir()] == ["notes.txt"]
+    (kept.folder / "notes.txt").unlink()
+    kept.keep({"done": 1})
+    kept.remove()
+    assert not kept.folder.exists()
