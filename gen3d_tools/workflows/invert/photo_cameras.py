@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -69,16 +70,40 @@ def _of_photos(cameras: Camera, names: Sequence[str], photos: Sequence[Path], te
     """Pick the label of each photo by its name.
 
     Raises:
-        InputError: The file has no label for one of them.
+        InputError: The file has no label for one of them, or several of which none is the nearest.
     """
-    by_name = {Path(name).name: index for index, name in enumerate(names)}
-    missing = [photo.name for photo in photos if photo.name not in by_name]
+    missing = [photo.name for photo in photos if all(Path(name).name != photo.name for name in names)]
     if missing:
         raise InputError(
             f"{one_line(text)} has no label for {missing[0]}; its labels belong to {listed(names)}; give the file that "
             "was made with this photo, or 25 numbers alone"
         )
-    return cameras[torch.tensor([by_name[photo.name] for photo in photos])]
+    folder = Path(text).absolute().parent
+    return cameras[torch.tensor([_label_of(photo, names, folder, text) for photo in photos])]
+
+
+def _label_of(photo: Path, names: Sequence[str], folder: Path, text: str) -> int:
+    """Find the label of a photo: of objects in folders of their own, every one has a 000.png.
+
+    Raises:
+        InputError: Labels of other folders are as near.
+    """
+    path = photo.absolute()
+    near = {index: _shared_ends(path, Path(name)) for index, name in enumerate(names) if Path(name).name == photo.name}
+    exact = [index for index in near if folder / names[index] == path]
+    found = exact or [index for index, shared in near.items() if shared == max(near.values())]
+    if len(found) > 1:
+        raise InputError(
+            f"{one_line(text)} has {len(found)} labels for {photo.name}: {listed([names[index] for index in found])}; "
+            "name the photo in the folder that the file describes, or give 25 numbers alone"
+        )
+    return found[0]
+
+
+def _shared_ends(path: Path, other: Path) -> int:
+    """Count the last parts that two paths have in common."""
+    pairs = zip(reversed(path.parts), reversed(other.parts), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def _angles(text: str) -> list[float] | None:

@@ -1,11 +1,13 @@
 """`--camera FILE`: labels as text or JSON, whatever wrote them; what is no camera is refused in one line."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.workflows.invert.photo_cameras import read_camera
 
@@ -47,3 +49,33 @@ def test_what_is_no_number_of_a_camera_is_refused(tiny_generator, tmp_path, labe
             read_camera(str(tmp_path / "label"), tiny_generator, [tmp_path])
     with pytest.raises((InputError, NotFoundError)):
         read_camera(f"{number},0,3", tiny_generator, [tmp_path])
+
+
+@pytest.fixture
+def turned(tmp_path):
+    """Two objects with pictures of the same name, seen from 10 and 70 degrees."""
+    labels = [
+        [name, Camera.from_spherical(yaw, 0, 2.7, fov_y_deg=20.0).to_eg3d_label().tolist()]
+        for name, yaw in (("chair-0000/000.png", 10), ("chair-0001/000.png", 70), ("chair-0001/001.png", 30))
+    ]
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    return tmp_path
+
+
+def _yaws(turned, generator, *photos):
+    cameras = read_camera(str(turned / "dataset.json"), generator, photos)
+    return [round(float(camera.spherical()[0])) for camera in cameras]
+
+
+def test_pictures_of_the_same_name_have_the_labels_of_their_folders(tiny_generator, turned, monkeypatch):
+    first, second = turned / "chair-0000" / "000.png", turned / "chair-0001" / "000.png"
+    assert _yaws(turned, tiny_generator, first, second) == [10, 70]
+    assert _yaws(turned, tiny_generator, Path("elsewhere/chair-0000/000.png")) == [10]
+    assert _yaws(turned, tiny_generator, Path("elsewhere/001.png")) == [30]
+    monkeypatch.chdir(turned / "..")
+    assert _yaws(Path(turned.name), tiny_generator, Path(turned.name, "chair-0000", "000.png")) == [10]
+
+
+def test_a_label_that_may_be_another_photos_is_refused(tiny_generator, turned):
+    with pytest.raises(InputError, match=r"2 labels for 000.png: .*chair-0000/000.png.*chair-0001/000.png"):
+        _yaws(turned, tiny_generator, Path("elsewhere/000.png"))
