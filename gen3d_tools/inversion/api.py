@@ -14,7 +14,7 @@ from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.perception.perceptual import PerceptualDistance, choose_distance
 from gen3d_tools.photos.background import Separation
 from gen3d_tools.photos.framing import measure_framing
-from gen3d_tools.photos.photo import Photo, check_separated, load_photo
+from gen3d_tools.photos.photo import Photo, check_separated, known_cameras, load_photo
 
 
 def invert(
@@ -42,7 +42,8 @@ def invert(
         background: How to find the object otherwise: "auto", "alpha", "border", "rembg", "none", or a network's .onnx
             file.
         object_number: Which of several objects in a photo, 1 = the largest; None = the largest, which is noted.
-        camera: If it is known: one for a single photo, [photos] for several.
+        camera: If it is known: one for a single photo, [photos] for several. Of the pictures as they are opened, see
+            `Photo.known_camera`; that of a result sees the prepared square, `Photo.uncropped` gives the picture's.
         refine_camera: Take `camera` for a start only, and let stage one move it on.
         class_name: Name or index, if it is known.
         settings: Or the name of a preset: "fast", "balanced", "best".
@@ -71,7 +72,7 @@ def invert(
         generator,
         photos[0],
         views=photos[1:],
-        camera=camera,
+        camera=None if camera is None else known_cameras(camera, photos),
         refine_camera=refine_camera,
         class_name=label,
         settings=settings,

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.media.photos import OpenedPhoto, open_mask, open_photo
@@ -22,6 +22,7 @@ from gen3d_tools.wording import option
 _EMPTY = 0.002  # covered share of a photo below which there is no object in it
 _FULL = 0.98  # ... and above which nothing was separated
 _SMALL = 64  # pixels of an object below which there is little to see
+_SQUARE_LENS = 1e-3  # a lens is as wide as it is high if its focal lengths, in sides, differ by a smaller share
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,9 @@ class Photo:
     """Where the square lies in the picture that was opened: left, top, right and bottom in its sides, (0, 0) the upper
     left corner; it may reach beyond the edges."""
 
+    aspect: float = 1.0
+    """Width of the picture that was opened, in its heights."""
+
     def __post_init__(self) -> None:
         height, width = self.rgb.shape[-2:]
         if height != width or self.mask.shape[-2:] != self.rgb.shape[-2:]:
@@ -73,9 +77,48 @@ class Photo:
 
     def uncropped(self, camera: Camera) -> Camera:
         """The camera of the picture that was opened, of which a camera sees the square."""
+        return _widened(camera, self.window)
+
+    def cropped(self, camera: Camera) -> Camera:
+        """The camera that sees the square, of one of the picture that was opened; undoes `uncropped`."""
         left, top, right, bottom = self.window
-        within = camera.intrinsics.new_tensor([[right - left, 0, left], [0, bottom - top, top], [0, 0, 1]])
-        return Camera(camera.cam2world, within @ camera.intrinsics)
+        across, down = 1 / (right - left), 1 / (bottom - top)
+        return _widened(camera, (-left * across, -top * down, (1 - left) * across, (1 - top) * down))
+
+    def known_camera(self, camera: Camera) -> Camera:
+        """The camera that sees the square, of one that somebody knows.
+
+        Most formats know square pictures only. So of a picture that is not square, a lens as wide as it is high is
+        taken for that of its middle square, and every other one for that of the whole.
+
+        Args:
+            camera: Of the picture that was opened, or of its middle square.
+        """
+        lens = camera.intrinsics
+        if self.aspect != 1 and bool(((lens[..., 0, 0] / lens[..., 1, 1] - 1).abs() < _SQUARE_LENS).all()):
+            width, height = min(1.0, 1 / self.aspect), min(1.0, self.aspect)
+            camera = _widened(camera, ((1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2))
+        return self.cropped(camera)
+
+
+def known_cameras(cameras: Camera, photos: Sequence[Photo]) -> Camera:
+    """The cameras that see prepared photos, of those that somebody knows, one per photo, [photos].
+
+    Args:
+        cameras: One per photo; other numbers of them are given back as they are, for the inversion to refuse.
+        photos: See `Photo.known_camera`.
+    """
+    flat = cameras.flatten()
+    if len(flat) != len(photos):
+        return cameras
+    return stack_cameras([photo.known_camera(camera) for photo, camera in zip(photos, flat, strict=True)])
+
+
+def _widened(camera: Camera, window: tuple[float, float, float, float]) -> Camera:
+    """The camera of a picture in which another camera's picture lies at a window."""
+    left, top, right, bottom = window
+    within = camera.intrinsics.new_tensor([[right - left, 0, left], [0, bottom - top, top], [0, 0, 1]])
+    return Camera(camera.cam2world, within @ camera.intrinsics)
 
 
 def load_photo(
@@ -167,9 +210,10 @@ def prepare_photo(
     if found and background == "border":
         notes.append(f"{path.name}: the mask is doubtful: {'; '.join(found)}")
     doubts = tuple(found) if background == "auto" else ()
-    place = window.in_image_sides(cutout.mask.shape[-1], cutout.mask.shape[-2])
+    height, width = cutout.mask.shape[-2:]
+    place = window.in_image_sides(width, height)
     shown = None if cutout.method == "none" else uncut
-    return Photo(rgb, cover, str(path), tuple(notes), uncut=shown, doubts=doubts, window=place)
+    return Photo(rgb, cover, str(path), tuple(notes), uncut=shown, doubts=doubts, window=place, aspect=width / height)
 
 
 def check_separated(photos: Sequence[Photo]) -> None:

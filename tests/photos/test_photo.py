@@ -149,6 +149,24 @@ def test_a_camera_of_the_square_is_one_of_the_whole_picture(tmp_path, tiny_gener
         torch.testing.assert_close(square, whole)
 
 
+def test_a_camera_of_the_whole_picture_is_one_of_the_square():
+    camera = Camera.from_spherical(20, 10, 2.7, fov_y_deg=20.0)
+    photo = Photo(torch.ones(3, 8, 8), torch.ones(1, 8, 8), window=(0.6, -0.1, 0.85, 0.4))
+    for back in (photo.uncropped(photo.cropped(camera)), photo.cropped(photo.uncropped(camera))):
+        torch.testing.assert_close(back.to_eg3d_label(), camera.to_eg3d_label(), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(photo.known_camera(camera).to_eg3d_label(), photo.cropped(camera).to_eg3d_label())
+
+
+@pytest.mark.parametrize("size", [(40, 80), (80, 40)])
+def test_a_square_lens_of_a_picture_that_is_not_square_is_that_of_its_middle(tmp_path, tiny_generator, size):
+    path = saved(tmp_path / "a.png", torch.ones(3, *size) * RED[:, None, None])
+    photo = load_photo(path, tiny_generator, framing=FRAMING, background="none")
+    square = Camera.from_spherical(20, 10, 2.7, fov_y_deg=20.0)
+    whole = photo.uncropped(square)
+    for known in (square, whole):
+        torch.testing.assert_close(photo.known_camera(known).to_eg3d_label(), square.to_eg3d_label())
+
+
 def test_a_square_photo_framed_as_the_generator_does_is_left_alone(tmp_path, tiny_generator):
     path = saved(tmp_path / "a.png", painted(disc(256, radius=0.25), behind=torch.ones(3)))
     photo = load_photo(path, tiny_generator, framing=FRAMING)

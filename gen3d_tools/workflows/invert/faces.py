@@ -8,7 +8,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.media.photos import OpenedPhoto
 from gen3d_tools.photos.alignment.presets import preset_for
 from gen3d_tools.photos.background import check_separation
-from gen3d_tools.photos.photo import Photo, prepare_photo
+from gen3d_tools.photos.photo import Photo, known_cameras, prepare_photo
 from gen3d_tools.workflows.align import FaceFinder, FaceOptions
 from gen3d_tools.workflows.running.reporting import Reporter
 
@@ -42,4 +42,4 @@ def load_faces(
         cameras += [] if face.aligned.camera is None else [face.aligned.camera.to(generator.device)]
         for line in prepared[-1].warnings:
             reporter.say(line)
-    return prepared, stack_cameras(cameras) if cameras else None
+    return prepared, known_cameras(stack_cameras(cameras), prepared) if cameras else None

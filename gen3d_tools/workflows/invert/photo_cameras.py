@@ -12,12 +12,36 @@ from gen3d_tools.cameras.checks import one_line, plain_number
 from gen3d_tools.cameras.formats import cameras_of_labels, load_cameras, read_eg3d_labels
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.photos.photo import Photo, known_cameras
 from gen3d_tools.printable import listed
 from gen3d_tools.texts import decoded, parse_json
 
 _LABEL = 25
 _MAX_BYTES = 2**20
 _MAX_LABELS_BYTES = 2**26
+
+
+def read_known(text: str, generator: Generator, photos: Sequence[Path], prepared: Sequence[Photo]) -> Camera:
+    """Read `--camera` for photos as they are compared.
+
+    Angles are those of the generator's own framing, to which the photos were brought; a file is about the pictures that
+    it was made with, before they were cropped.
+
+    Args:
+        text: See `read_camera`.
+        generator: See `read_camera`.
+        photos: See `read_camera`.
+        prepared: The same photos.
+
+    Returns:
+        One camera per photo, [photos].
+
+    Raises:
+        NotFoundError: See `read_camera`.
+        InputError: See `read_camera`.
+    """
+    cameras = read_camera(text, generator, photos)
+    return known_cameras(cameras, prepared) if _angles(text) is None else cameras
 
 
 def read_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Camera:

@@ -33,7 +33,7 @@ from gen3d_tools.workflows.align import FaceOptions
 from gen3d_tools.workflows.invert.checks import check_model
 from gen3d_tools.workflows.invert.faces import load_faces
 from gen3d_tools.workflows.invert.familiarity import check_familiar
-from gen3d_tools.workflows.invert.photo_cameras import read_camera
+from gen3d_tools.workflows.invert.photo_cameras import read_known
 from gen3d_tools.workflows.reconstruct import ReconstructionTask, reconstruct
 from gen3d_tools.workflows.running.claims import claim_folder
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
@@ -275,7 +275,7 @@ def _prepare(
     else:
         prepared, start = load_faces(photos, about.align, about.background, generator, reporter)
     if about.camera is not None:
-        return prepared, read_camera(about.camera, generator, photos), False
+        return prepared, read_known(about.camera, generator, photos, prepared), False
     return prepared, start, start is not None
 
 

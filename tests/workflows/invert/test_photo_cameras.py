@@ -9,7 +9,8 @@ from torch.testing import assert_close
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.errors import InputError, NotFoundError
-from gen3d_tools.workflows.invert.photo_cameras import read_camera
+from gen3d_tools.photos.photo import Photo
+from gen3d_tools.workflows.invert.photo_cameras import read_camera, read_known
 
 
 @pytest.fixture
@@ -79,3 +80,13 @@ def test_pictures_of_the_same_name_have_the_labels_of_their_folders(tiny_generat
 def test_a_label_that_may_be_another_photos_is_refused(tiny_generator, turned):
     with pytest.raises(InputError, match=r"2 labels for 000.png: .*chair-0000/000.png.*chair-0001/000.png"):
         _yaws(turned, tiny_generator, Path("elsewhere/000.png"))
+
+
+def test_the_camera_of_a_file_follows_the_crop_and_angles_do_not(tiny_generator, tmp_path, label):
+    (tmp_path / "label").write_text(json.dumps(label))
+    photo = Photo(torch.ones(3, 8, 8), torch.ones(1, 8, 8), window=(0.25, 0.25, 0.75, 0.75))
+    [camera] = read_known(str(tmp_path / "label"), tiny_generator, [tmp_path], [photo])
+    assert_close(camera.intrinsics[0, 0], 2 * torch.tensor(label[16]))
+    assert_close(photo.uncropped(camera).to_eg3d_label(), torch.tensor(label))
+    [turned] = read_known("20,10", tiny_generator, [tmp_path], [photo])
+    assert_close(turned.to_eg3d_label(), read_camera("20,10", tiny_generator, [tmp_path])[0].to_eg3d_label())
