@@ -117,7 +117,7 @@ class Inversion:
         self.progress, self.checkpoint = progress, checkpoint
         self.known_cameras = _one_per_photo(camera, len(photos), generator.device)
         self.camera_cond = _conditioning(generator, settings, self.known_cameras)
-        self.moves_cameras = self.known_cameras is None or refine_camera
+        self._finds_cameras = self.known_cameras is None or refine_camera
         self.config = None if self.known_cameras is None else config_for(self.known_cameras, generator.settings)
         self.classes = _possible_classes(generator, class_name)
         with torch.no_grad():
@@ -130,6 +130,11 @@ class Inversion:
         self._pivot_scores: dict[str, float] = {}  # once stage two has begun
         self._fields: dict[Generator, RadianceField] = {}  # the pivot's, with what pictures of it have found out
         self._saved = time.monotonic()
+
+    @property
+    def moves_cameras(self) -> bool:
+        """Whether cameras are moved once the search is over: they are neither known nor to be kept."""
+        return self._finds_cameras and self.settings.stage_one.camera_lr > 0
 
     def run(self) -> None:
         """Work until it is done."""
@@ -175,7 +180,7 @@ class Inversion:
                 self.cameras,
                 self._objective(self.generator.same_ws(start.w), self.settings.stage_one.rays),
                 self.settings,
-                move_camera=self.moves_cameras and self.settings.stage_one.camera_lr > 0,
+                move_camera=self.moves_cameras,
             )
         return self.one
 

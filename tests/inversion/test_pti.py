@@ -350,3 +350,11 @@ def test_the_flat_settings_of_earlier_results_are_read():
     assert (settings.stage_two.locality.weight, settings.stage_one.stop_distance) == (1.5, 0.25)
     with pytest.raises(CheckpointError, match="lr2 unknown or missing"):
         InversionSettings.from_dict({name: one for name, one in flat.items() if name != "lr2"})
+
+
+@pytest.mark.parametrize(("rate", "moved"), [(0.0, False), (0.01, True)])
+def test_a_camera_without_a_rate_is_kept_by_every_stage(tiny_generator, rate, moved):
+    photo, settings = _photo(tiny_generator), QUICK.changed(camera_lr=rate)
+    assert Inversion(tiny_generator, [photo], settings=settings).moves_cameras is moved
+    known = Inversion(tiny_generator, [photo], camera=tiny_generator.default_camera(), settings=settings)
+    assert not known.moves_cameras
