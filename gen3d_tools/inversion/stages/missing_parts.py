@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.fields.field import RadianceField
+from gen3d_tools.fields.render_config import PixelGrid
 from gen3d_tools.inversion.stages.objective import Target
 from gen3d_tools.rendering.rays import pixel_coordinates, rays_through
 from gen3d_tools.rendering.volume.sampling import coarse_shares, place_on_rays, tight_limits
@@ -29,12 +30,15 @@ class MissingParts:
         targets: The photos as they are compared; those without a mask claim nothing.
         cameras: One per photo.
         reach: Raw density above the onset that is deep enough; below it the pull grows in proportion.
+        pixel_grid: Where the rays of the field's own pictures lie.
     """
 
-    def __init__(self, targets: Sequence[Target], cameras: Camera, reach: float) -> None:
+    def __init__(
+        self, targets: Sequence[Target], cameras: Camera, reach: float, pixel_grid: PixelGrid = "centers"
+    ) -> None:
         self.reach = reach
         pairs = zip(cameras, targets, strict=True)
-        self.claims = [(camera, _Claim(one.mask)) for camera, one in pairs if one.mask is not None]
+        self.claims = [(camera, _Claim(one.mask, pixel_grid)) for camera, one in pairs if one.mask is not None]
 
     def __call__(self, field: RadianceField, generator: torch.Generator) -> Tensor:
         """Mean over rays through the masks, 0 where all are stopped; 0 for a field that no box holds."""
@@ -62,10 +66,10 @@ class MissingParts:
 class _Claim:
     """The pixels that show the object."""
 
-    def __init__(self, mask: Float[Tensor, "1 n n"]) -> None:
+    def __init__(self, mask: Float[Tensor, "1 n n"], pixel_grid: PixelGrid) -> None:
         self.claimed = mask.flatten() > 0.5
         self.counted = self.claimed.float().cumsum(0)
-        self.pixels = pixel_coordinates(mask.shape[-1], device=mask.device)
+        self.pixels = pixel_coordinates(mask.shape[-1], pixel_grid, device=mask.device)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Float[Tensor, "rays 2"], Bool[Tensor, " rays"]]:
         """Coordinates of some of them; and whether they are, for there may be none."""

@@ -68,6 +68,9 @@ def _seen_by_both(
     if target.mask is None:
         nothing = target.rgb.new_zeros(0, 3)
         return nothing, nothing
-    seen = objective.look(field, camera, pixel_coordinates(target.size, device=target.rgb.device), None)
+    # The rays of the field's own pictures, as the objective's: others would see its colours up to half a pixel aside.
+    share = 1.0 if field.super_resolution is None else field.super_resolution.grid_share
+    pixels = share * pixel_coordinates(target.size, field.render_config.pixel_grid, device=target.rgb.device)
+    seen = objective.look(field, camera, pixels, None)
     both = (seen.opacity[0] > _BOTH) & (target.mask[0] > _BOTH)
     return seen.rgb[:, both].T, target.rgb[:, both].T

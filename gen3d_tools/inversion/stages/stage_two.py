@@ -72,7 +72,8 @@ class StageTwo:
         share = settings.stage_two.recolor
         recoloring = fit_recoloring(field, cameras, objective, share) if share else None
         self.locality = FieldLocality(field, objective.width, settings.stage_two.locality.points, recoloring)
-        self.missing = MissingParts(objective.targets, cameras, self.locality.scale)
+        grid = field.render_config.pixel_grid
+        self.missing = MissingParts(objective.targets, cameras, self.locality.scale, grid)
         self.implied = implied
         self.averages = [parameter.detach().clone() for parameter in parameters]
         self.done = 0

@@ -103,3 +103,9 @@ def test_an_object_grows_to_where_the_photo_shows_it(tiny_generator, ws):
         opacity[growth, seed] = float(_seen(stage.tuned(), ws).opacity[place].mean())
     worst = {growth: min(value for (own, _), value in opacity.items() if own == growth) for growth in (0.0, 0.3)}
     assert worst[0.3] > worst[0.0] + 0.3
+
+
+def test_masks_are_looked_through_along_the_rays_of_the_fields_pictures():
+    target = Target(torch.zeros(3, SIDE, SIDE), torch.ones(1, SIDE, SIDE))
+    [(_, claim)] = MissingParts([target], CAMERAS, 1.0, "corners").claims
+    assert torch.equal(claim.pixels, pixel_coordinates(SIDE, "corners"))

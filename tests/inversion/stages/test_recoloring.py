@@ -1,5 +1,7 @@
 """The map of colours that the far side follows."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -57,3 +59,18 @@ def test_the_locality_asks_for_the_map_s_colours(tiny_generator):
         asked = FieldLocality(field, 1.0, 512, darker)(field, torch.Generator().manual_seed(0))
     assert float(kept) == 0
     assert float(asked) > 0.05
+
+
+def test_the_pivot_is_seen_along_the_rays_of_its_own_pictures(tiny_generator, monkeypatch):
+    field = tiny_generator.fields(tiny_generator.latents([8], [0]))[0]
+    field = replace(field, render_config=replace(field.render_config, pixel_grid="corners"))
+    target, seen = Target(torch.zeros(3, SIDE, SIDE), torch.ones(1, SIDE, SIDE)), []
+    objective, look = Objective([target], InversionSettings(), None, SIDE**2, 1.0), Objective.look
+
+    def watched(self, field, camera, pixels, generator):
+        seen.append(pixels)
+        return look(self, field, camera, pixels, generator)
+
+    monkeypatch.setattr(Objective, "look", watched)
+    fit_recoloring(field, CAMERAS, objective, 1.0)
+    assert torch.equal(seen[0], pixel_coordinates(SIDE, "corners"))
