@@ -193,7 +193,8 @@ class Inversion:
             objective = self._objective(one.ws(), self.settings.stage_two.rays)
             implied = self._implied(label, objective, one) if settings.stage_two.mirror_weight else None
             cameras = one.cameras() if implied is None else implied.cameras
-            self.two = StageTwo(self.generator, one.ws(), cameras, objective, settings, label, implied)
+            cond = self.camera_cond
+            self.two = StageTwo(self.generator, one.ws(), cameras, objective, settings, label, implied, cond)
         return self.two
 
     def _implied(self, label: int | None, objective: Objective, one: StageOne) -> ImpliedSilhouettes | None:

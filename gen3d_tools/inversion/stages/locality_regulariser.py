@@ -77,11 +77,21 @@ def nearby_latent(
     class_index: int | None,
     settings: InversionSettings,
     generator: torch.Generator,
+    camera_cond: Float[Tensor, "1 25"] | None = None,
 ) -> Float[Tensor, "1 num_ws w_dim"]:
-    """Draw a latent, truncated, and go from the pivot towards it by a fixed length."""
+    """Draw a latent, truncated, and go from the pivot towards it by a fixed length.
+
+    Args:
+        before: The generator before tuning.
+        ws: The pivot.
+        class_index: Of the latent; None for a generator without classes.
+        settings: How far to go, and how truncated.
+        generator: Of random numbers.
+        camera_cond: Label of the camera that latents are conditioned on; None takes the generator's default one.
+    """
     z = torch.randn(1, before.config.z_dim, generator=generator)
     with torch.no_grad():
-        towards = map_z(before, z, class_index, settings.stage_two.locality.psi) - ws
+        towards = map_z(before, z, class_index, settings.stage_two.locality.psi, camera_cond) - ws
         near: Tensor = ws + settings.stage_two.locality.alpha * towards / towards.norm().clamp_min(1e-8)
         return near
 

@@ -181,7 +181,8 @@ class Search:
         assumed = None if label is None else torch.tensor([label], device=self.generator.device)
         picture = photo.rgb[None].to(self.generator.device)
         prediction = encoder(picture, assumed)
-        w, *nearby = map_z(self.generator, self._around(prediction.z), label)[:, : len(self.prior(label).start)]
+        mapped = map_z(self.generator, self._around(prediction.z), label, camera_cond=self.camera_cond)
+        w, *nearby = mapped[:, : len(self.prior(label).start)]
         others = torch.stack(nearby) if nearby else None
         if camera is not None:
             return [Candidate(label, w, camera, chance, nearby=others)]

@@ -39,6 +39,7 @@ class StageTwo:
         settings: Everything else; those for this pivot (`InversionSettings.for_pivot`).
         class_index: Class of the object, for latents nearby.
         implied: How far silhouettes are from those that the photos imply for other sides; None where they imply none.
+        camera_cond: Label of the camera that latents nearby are conditioned on; None takes the generator's default one.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class StageTwo:
         settings: InversionSettings,
         class_index: int | None,
         implied: ImpliedSilhouettes | None = None,
+        camera_cond: Float[Tensor, "1 25"] | None = None,
     ) -> None:
         self.before, self.ws, self.cameras, self.class_index = before, ws.detach(), cameras, class_index
-        self.objective, self.settings = objective, settings
+        self.objective, self.settings, self.camera_cond = objective, settings, camera_cond
         # Kernels lie as convolutions read them: otherwise each is copied twice per step.
         self.generator = _laid_out(copy.deepcopy(before).requires_grad_(True), torch.channels_last)
         self.names = tuned_names(self.generator, settings.stage_two.tune)
@@ -148,7 +150,7 @@ class StageTwo:
             image_locality(
                 self.before,
                 self.generator,
-                nearby_latent(self.before, self.ws, self.class_index, self.settings, self.random),
+                nearby_latent(self.before, self.ws, self.class_index, self.settings, self.random, self.camera_cond),
                 self.cameras[0],
                 self.objective,
             )

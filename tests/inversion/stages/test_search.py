@@ -7,6 +7,9 @@ import torch
 
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.inversion.settings import InversionSettings
+from gen3d_tools.inversion.stages import locality_regulariser as locality
+from gen3d_tools.inversion.stages import search as searching
+from gen3d_tools.inversion.stages.latent_prior import latent_prior, map_z
 from gen3d_tools.inversion.stages.objective import target_of
 from gen3d_tools.inversion.stages.search import Search, _opposite, picture_side
 from gen3d_tools.perception.encoder import EncoderConfig, PhotoEncoder
@@ -178,3 +181,21 @@ def test_without_latents_around_it_the_encoders_own_is_the_start(search, tiny_ge
     target = target_of(PHOTO, tiny_generator.fields(tiny_generator.same_ws(starts[0].w))[0], search.settings)
     better = search._with_better_latents(starts, target)
     assert all(one.w is other.w for one, other in zip(better, starts, strict=True))
+
+
+def test_what_is_conditioned_on_the_photo_is_so_in_the_search_and_nearby(tiny_generator, search, monkeypatch):
+    seen, cond = [], tiny_generator.default_camera().to_eg3d_label().reshape(1, 25)
+
+    def mapped(generator, z, class_index, truncation_psi=1.0, camera_cond=None):
+        seen.append(camera_cond)
+        return map_z(generator, z, class_index, truncation_psi)
+
+    monkeypatch.setattr(searching, "map_z", mapped)
+    monkeypatch.setattr(locality, "map_z", mapped)
+    search.camera_cond = cond
+    search.prior = lambda label: latent_prior(tiny_generator, label, 20)
+    search.candidates(PHOTO, [1], tiny_generator.default_camera())
+    settings, ws = search.settings, tiny_generator.latents([8], [1])
+    locality.nearby_latent(tiny_generator, ws, 1, settings, torch.Generator().manual_seed(0), cond)
+    assert len(seen) == 2
+    assert all(one is cond for one in seen)
