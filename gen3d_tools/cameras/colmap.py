@@ -23,7 +23,7 @@ from gen3d_tools.texts import decoded
 
 _SAME_LENS = 1e-6  # difference, as a share of the picture's side, that single precision makes
 _GREY = 128
-_MARK_LINE = f"# {MARK}"
+_MARKED = f" ({MARK})"
 
 
 def check_pictures(cameras: int, width: int, height: int, names: Sequence[str]) -> None:
@@ -94,12 +94,9 @@ def write_colmap(
     world2cam = Rotation.from_matrix(cam2world[:, :3, :3]).inv()
     quaternions = np.roll(world2cam.as_quat(canonical=True), 1, axis=1)  # scipy's are x y z w
     translations = -world2cam.apply(cam2world[:, :3, 3])
-    lens_lines = [_MARK_LINE, "# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"]
-    image_lines = [
-        _MARK_LINE,
-        "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME",
-        "# POINTS2D[] as (X, Y, POINT3D_ID)",
-    ]
+    lens_lines = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]" + _MARKED]
+    image_lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME" + _MARKED]
+    image_lines += ["# POINTS2D[] as (X, Y, POINT3D_ID)"]
     same = np.ptp(pixels, axis=0).max() < _SAME_LENS * max(width, height)
     for index, file in enumerate(names):
         lens_id = 1 if same else index + 1
@@ -122,7 +119,7 @@ def _point_lines(points: Float[np.ndarray, "points 3"] | None, colors: UInt8[np.
         f"{index} {x:.7g} {y:.7g} {z:.7g} {red} {green} {blue} 0"
         for index, ((x, y, z), (red, green, blue)) in enumerate(zip(places, shades, strict=True), start=1)
     ]
-    return "\n".join([_MARK_LINE, "# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]", *lines]) + "\n"
+    return "\n".join(["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]" + _MARKED, *lines]) + "\n"
 
 
 def read_colmap(path: str | Path) -> Camera:

@@ -55,7 +55,8 @@ def check_options(generator: Generator, request: "InversionRequest", photos: Seq
     elif about.align is not None:
         camera = generator.default_camera().flatten()  # stands for that of the crop, which is not cut yet
     check_settings(generator, work.settings(), camera)
-    find_helpers(generator, work.features)
+    if work.features is not None:
+        find_helpers(generator, work.features)
 
 
 def _first_camera(text: str, generator: Generator, photos: Sequence[Path]) -> Camera:

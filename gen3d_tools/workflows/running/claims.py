@@ -116,7 +116,8 @@ def claim_folder(target: Path, *, overwrite: bool, reads: Sequence[str | Path] =
         InputError: Something is in the way.
         Gen3DError: The place does not accept files.
     """
-    check_not_read([target], reads, model)
+    if overwrite:
+        check_not_read([target], reads, model)
     check_writable(target, overwrite=overwrite, kind="folder")
 
 
