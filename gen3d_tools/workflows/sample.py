@@ -142,7 +142,9 @@ class _Plan:
     @property
     def made_of(self) -> dict[Path, Any]:
         """Which sample each picture shows; nothing for a sheet."""
-        return {path: one.identity for one, row in zip(self.samples, self.files, strict=False) for path in row}
+        if self.sheet is not None:
+            return {}
+        return {path: one.identity for one, row in zip(self.samples, self.files, strict=True) for path in row}
 
     @property
     def paths(self) -> list[Path]:

@@ -1,7 +1,7 @@
 """A data set in memory or on disk: batches of real pictures and the labels that fakes take over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,6 @@ class PictureSet:
     features: Float[Tensor, "pictures features"] | None = None
     _colours: np.ndarray | None = None
     _depths: np.ndarray | None = None
-    _mean_yaw: float = field(default=0.0)
 
     @property
     def count(self) -> int:
