@@ -2,6 +2,7 @@
 
 * `compiling/`: how kernels are compiled, kept on disk and run on threads.
 * `network/`: a tri-plane network as plain numbers, evaluated at points.
+* `convolution/`: convolutions of the networks, in Winograd's tiles.
 * `meshes/`: triangles: edge collapse, and which one a pixel sees.
 * `lattice/`: a tri-plane field on a regular lattice, and marching cubes.
 * `rays/`: rays through a tri-plane field.

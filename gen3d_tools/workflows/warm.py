@@ -42,6 +42,9 @@ KERNELS = (
     ("kernels.rays.differentiable", "_backward_range"),
     ("kernels.rays.batches", "_see_range"),
     ("kernels.rays.batches", "_back_range"),
+    ("kernels.convolution.winograd", "_enter_range"),
+    ("kernels.convolution.winograd", "_convolve_range"),
+    ("kernels.convolution.winograd", "_slopes_range"),
 )
 """The kernels that Python calls; the others are compiled with them."""
 
@@ -56,6 +59,7 @@ AHEAD: Mapping[str, tuple[str, ...]] = {
         "kernels.rays.placement._place_range",
         "kernels.rays.differentiable._render_range",
         "kernels.rays.differentiable._backward_range",
+        "kernels.convolution.winograd._slopes_range",
     ),
 }
 """What each of the demo's compiling processes leaves on disk, by the name of the job."""
@@ -128,12 +132,12 @@ def _meshes() -> None:
 
 
 def _gradients() -> None:
-    """One picture with the gradients that inversions ask for."""
+    """One picture with the gradients that inversions ask for, those of tuning included."""
     generator = load_generator(MODEL, device="cpu")
     ws = generator.latents([0]).requires_grad_()
-    [field] = generator.fields(ws)
+    [field] = generator.requires_grad_(True).fields(ws)
     seen = render_differentiable(field, generator.default_camera(), pixel_coordinates(PICTURE_SIZE))
-    torch.autograd.grad(seen.rgb.sum() + seen.opacity.sum(), ws)
+    torch.autograd.backward(seen.rgb.sum() + seen.opacity.sum())
 
 
 def _batches() -> None:

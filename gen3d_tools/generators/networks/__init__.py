@@ -1,6 +1,7 @@
 """Networks in plain torch, parameters named as published, so that converted weights are the same numbers.
 
 * `layers`: equalised linear layers and modulated convolutions (StyleGAN2).
+* `convolution`: their convolutions, by tiles or by torch, and the way back.
 * `modulated`: a modulated convolution as one step of autograd, for training and inversion.
 * `precision`: where bfloat16 is faster, asked in one place.
 * `stylegan2`: mapping network and skip synthesis network, made of them.

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import NoiseMode
+from gen3d_tools.generators.networks.convolution import convolve
 from gen3d_tools.generators.networks.modulated import (
     EPSILON,
     Doubled,
@@ -140,6 +141,7 @@ def modulated_conv2d(
         bias: Added at the end, not multiplied by anything.
         norms: Sums of squares of `weight` over its pixels, where the caller has kept them.
     """
+    taps = low_pass_filter(x.dtype, x.device) * 4 if up == 2 else None
     scale = styles.new_full((len(x), len(weight)), gain)
     if demodulate:
         norms = weight.square().sum((2, 3)) if norms is None else norms
@@ -147,27 +149,13 @@ def modulated_conv2d(
     if len(x) == 1 and not wants_gradient(x, weight, styles, bias) and weight.numel() < 2 * x.numel():
         kernel = weight * (scale[0, :, None] * styles)[:, :, None, None]  # fewer numbers than there are in x and y
         kernel = kernel.to(x.dtype, memory_format=torch.channels_last)
-        return _convolve(x, kernel, up, None if bias is None else bias.to(x.dtype))
-    y = _convolve(x * styles[:, :, None, None].to(x.dtype), weight.to(x.dtype), up, None)
+        return convolve(x, kernel, None if bias is None else bias.to(x.dtype), taps)
+    y = convolve(x * styles[:, :, None, None].to(x.dtype), weight.to(x.dtype), None, taps)
     factor = scale[:, :, None, None].to(y.dtype)
     if wants_gradient(y, factor, bias):
         return y * factor if bias is None else y * factor + bias[:, None, None].to(y.dtype)
     y *= factor
     return y if bias is None else y.add_(bias[:, None, None].to(y.dtype))
-
-
-def _convolve(
-    x: Float[Tensor, "b in_channels h w"],
-    kernel: Float[Tensor, "out_channels in_channels k k"],
-    up: int,
-    bias: Float[Tensor, " out_channels"] | None,
-) -> Float[Tensor, "b out_channels h2 w2"]:
-    """Convolve at the same size, or at twice the size and low-pass the result."""
-    if up == 1:
-        return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
-    y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
-    taps = low_pass_filter(y.dtype, y.device) * 4
-    return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
 
 
 def wants_gradient(*tensors: Tensor | None) -> bool:

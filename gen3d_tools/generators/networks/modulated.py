@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.generators.networks.precision import kernels_learn_by_channel
+from gen3d_tools.generators.networks.convolution import convolution_backward, convolve
 
 EPSILON = 1e-8  # of the demodulation
 
@@ -82,7 +82,7 @@ class _ModulatedLayer(torch.autograd.Function):
         kept: Kept | None,
     ) -> Tensor:
         turned = x.contiguous(memory_format=torch.channels_last)
-        kept = kept or Kept(weight.square().sum((2, 3)), weight.contiguous(memory_format=torch.channels_last))
+        kept = kept or _kept(weight.contiguous(memory_format=torch.channels_last))
         scale = _demodulation(styles, kept.norms, shape.gain)
         y = _convolved(turned, kept.kernel, styles, scale, bias, taps)
         if noise is not None:
@@ -139,7 +139,7 @@ class _Back(NamedTuple):
         kernel, scale = self.ctx.kept.kernel, self.ctx.scale
         factors = scale[0, :, None] * self.styles[0]
         scaled = kernel * factors[:, :, None, None]
-        of_x, of_weight = _convolution_backward(before, self.x, scaled, self.taps, wants_x, True)
+        of_x, of_weight = convolution_backward(before, self.x, scaled, self.taps, wants_x=wants_x, wants_kernel=True)
         assert of_weight is not None
         of_factors = (of_weight * kernel).sum((2, 3))
         of_weight.mul_(factors[:, :, None, None])
@@ -156,7 +156,9 @@ class _Back(NamedTuple):
         modulated = self.x * self.styles[:, :, None, None] if wanted[1] else self.x  # the kernel's gradient reads it
         wants_x = wanted[0] or wanted[2]
         kernel = self.ctx.kept.kernel
-        of_modulated, of_weight = _convolution_backward(of_y, modulated, kernel, self.taps, wants_x, wanted[1])
+        of_modulated, of_weight = convolution_backward(
+            of_y, modulated, kernel, self.taps, wants_x=wants_x, wants_kernel=wanted[1]
+        )
         of_weight, more = self._demodulation_backward(of_scale, of_weight)
         of_x = of_styles = None
         if wanted[2] and of_modulated is not None:
@@ -175,6 +177,11 @@ class _Back(NamedTuple):
         return of_weight, 2 * self.styles * (of_sums @ self.ctx.kept.norms)
 
 
+def _kept(kernel: Tensor) -> Kept:
+    """Norms are quicker where channels lie last."""
+    return Kept(kernel.square().sum((2, 3)), kernel)
+
+
 def _demodulation(styles: Tensor, norms: Tensor, gain: float) -> Float[Tensor, "b out_channels"]:
     """Scale of each output channel (StyleGAN2, eq. 3)."""
     return (styles.square() @ norms.T + EPSILON).rsqrt() * gain
@@ -190,43 +197,9 @@ def _convolved(
 ) -> Float[Tensor, "b out_channels h2 w2"]:
     """Modulate, convolve, demodulate and add the bias; the result may be changed."""
     if _fits_in_kernel(x, kernel):
-        return _convolve(x, kernel * (scale[0, :, None] * styles[0])[:, :, None, None], taps, bias)
-    y = _convolve(x * styles[:, :, None, None], kernel, taps, None)
+        return convolve(x, kernel * (scale[0, :, None] * styles[0])[:, :, None, None], bias, taps)
+    y = convolve(x * styles[:, :, None, None], kernel, None, taps)
     return y.mul_(scale[:, :, None, None]).add_(bias[:, None, None])
-
-
-def _convolve(x: Tensor, kernel: Tensor, taps: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Convolve at the same size, or at twice the size and low-pass the result."""
-    if taps is None:
-        return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
-    y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
-    return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
-
-
-def _convolution_backward(
-    slopes: Tensor, x: Tensor, kernel: Tensor, taps: Tensor | None, wants_x: bool, wants_kernel: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of the input and the kernel of `_convolve`."""
-    doubles = taps is not None
-    if taps is not None:
-        channels = slopes.shape[1]
-        slopes = F.conv2d(slopes, taps.expand(channels, 1, 4, 4), padding=2, groups=channels)
-    stride, padding = ([2, 2], [0, 0]) if doubles else ([1, 1], [kernel.shape[-1] // 2] * 2)
-    turned = kernel.transpose(0, 1) if doubles else kernel
-
-    def back(slopes: Tensor, x: Tensor, kernel: Tensor, *wanted: bool) -> tuple[Tensor | None, Tensor | None]:
-        of_x, of_kernel, _ = torch.ops.aten.convolution_backward(
-            slopes, x, kernel, None, stride, padding, [1, 1], doubles, [0, 0], 1, [*wanted, False]
-        )
-        return of_x, of_kernel
-
-    if wants_kernel and kernels_learn_by_channel(x):
-        of_x, _ = back(slopes, x, turned, True, False) if wants_x else (None, None)
-        # Of the kernel itself its gradient needs the shape alone, and how it lies decides how all is computed.
-        _, of_kernel = back(slopes.contiguous(), x.contiguous(), turned.new_empty(turned.shape), False, True)
-    else:
-        of_x, of_kernel = back(slopes, x, turned, wants_x, wants_kernel)
-    return of_x, of_kernel.transpose(0, 1) if doubles and of_kernel is not None else of_kernel
 
 
 def _differentiable(
@@ -241,7 +214,7 @@ def _differentiable(
 ) -> Tensor:
     """What `modulated_layer` computes, in torch's own graph."""
     scale = _demodulation(styles, weight.square().sum((2, 3)), shape.gain)
-    y = _convolve(x * styles[:, :, None, None], weight, taps, None)
+    y = convolve(x * styles[:, :, None, None], weight, None, taps)
     z = y * scale[:, :, None, None] + bias[:, None, None]
     result = F.leaky_relu(z if noise is None else z + noise, shape.slope)
     return result if shape.clamp is None else result.clamp(-shape.clamp, shape.clamp)

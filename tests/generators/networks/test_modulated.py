@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gen3d_tools.generators.networks import modulated
+from gen3d_tools.generators.networks import convolution
 from gen3d_tools.generators.networks.layers import low_pass_filter, upsample_image
 from gen3d_tools.generators.networks.modulated import Kept, LayerShape, add_mixed_channels, modulated_layer
 
@@ -33,7 +33,7 @@ def layer_case(batch: int, side: int, *, doubles: bool, noise: bool, clamp: floa
 @pytest.mark.parametrize("by_channel", [False, True])  # as on processors with AVX2
 @pytest.mark.parametrize(("batch", "side"), [(1, 2), (1, 5), (2, 3)])  # the kernel is larger, smaller, shared
 def test_gradients_are_those_of_finite_differences(monkeypatch, batch, side, by_channel, doubles, noise):
-    monkeypatch.setattr(modulated, "kernels_learn_by_channel", lambda maps: by_channel)
+    monkeypatch.setattr(convolution, "kernels_learn_by_channel", lambda maps: by_channel)
     layer, tensors = layer_case(batch, side, doubles=doubles, noise=noise, clamp=None)
     assert torch.autograd.gradcheck(layer, tensors)
     assert torch.autograd.gradcheck(layer, [tensors[0].detach(), tensors[1], *tensors[2:]])

@@ -1,0 +1,120 @@
+"""The convolutions of StyleGAN2 and the way back through them: at the same size, or at twice the size and low-passed.
+
+On processors, 3 x 3 kernels over maps of some size are computed by Winograd's tiles, with a quarter of the products;
+what is too small, of another precision or on another device, and all that autograd has to see, by torch.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3d_tools.generators.networks.precision import kernels_learn_by_channel
+from gen3d_tools.kernels.compiling.threads import allotted_threads
+from gen3d_tools.kernels.convolution import winograd
+
+_LEAST_TILES = 48  # of all samples: below, transforming the kernel takes as long as the convolution
+_LEAST_TILES_TO_LEARN = 16  # where the kernel's gradient is wanted
+
+
+def convolve(
+    x: Float[Tensor, "b in_channels h w"],
+    kernel: Float[Tensor, "out_channels in_channels k k"],
+    bias: Float[Tensor, " out_channels"] | None,
+    taps: Float[Tensor, "4 4"] | None = None,
+) -> Float[Tensor, "b out_channels h2 w2"]:
+    """Convolve at the same size, or at twice the size and low-pass the result.
+
+    Args:
+        x: Feature maps, zeros beyond the border.
+        kernel: Correlation orientation, odd size.
+        bias: Added at the end.
+        taps: The low-pass filter, if the size is doubled.
+    """
+    if taps is not None:
+        y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
+        return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
+    if _seen_by_autograd(x, kernel, bias) or not _in_tiles(x, kernel, _LEAST_TILES):
+        return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
+    return _convolved_in_tiles(x, kernel, bias, back=False)
+
+
+def convolution_backward(
+    slopes: Float[Tensor, "b out_channels h2 w2"],
+    x: Float[Tensor, "b in_channels h w"],
+    kernel: Float[Tensor, "out_channels in_channels k k"],
+    taps: Float[Tensor, "4 4"] | None,
+    *,
+    wants_x: bool,
+    wants_kernel: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of the input and the kernel of `convolve`, of those that are wanted."""
+    x_in_tiles = wants_x and taps is None and _in_tiles(slopes, kernel, _LEAST_TILES)
+    kernel_in_tiles = wants_kernel and taps is None and _in_tiles(x, kernel, _LEAST_TILES_TO_LEARN)
+    wanted = wants_x and not x_in_tiles, wants_kernel and not kernel_in_tiles
+    of_x, of_kernel = _torch_backward(slopes, x, kernel, taps, *wanted) if any(wanted) else (None, None)
+    if x_in_tiles:
+        of_x = _convolved_in_tiles(slopes, kernel, None, back=True)
+    if kernel_in_tiles:
+        of_kernel = _kernel_slopes_in_tiles(x, slopes)
+    return of_x, of_kernel
+
+
+def _torch_backward(
+    slopes: Tensor, x: Tensor, kernel: Tensor, taps: Tensor | None, wants_x: bool, wants_kernel: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Torch's own way back."""
+    doubles = taps is not None
+    if taps is not None:
+        channels = slopes.shape[1]
+        slopes = F.conv2d(slopes, taps.expand(channels, 1, 4, 4), padding=2, groups=channels)
+    stride, padding = ([2, 2], [0, 0]) if doubles else ([1, 1], [kernel.shape[-1] // 2] * 2)
+    turned = kernel.transpose(0, 1) if doubles else kernel
+
+    def back(slopes: Tensor, x: Tensor, kernel: Tensor, *wanted: bool) -> tuple[Tensor | None, Tensor | None]:
+        of_x, of_kernel, _ = torch.ops.aten.convolution_backward(
+            slopes, x, kernel, None, stride, padding, [1, 1], doubles, [0, 0], 1, [*wanted, False]
+        )
+        return of_x, of_kernel
+
+    if wants_kernel and kernels_learn_by_channel(x):
+        of_x, _ = back(slopes, x, turned, True, False) if wants_x else (None, None)
+        # Of the kernel itself its gradient needs the shape alone, and how it lies decides how all is computed.
+        _, of_kernel = back(slopes.contiguous(), x.contiguous(), turned.new_empty(turned.shape), False, True)
+    else:
+        of_x, of_kernel = back(slopes, x, turned, wants_x, wants_kernel)
+    return of_x, of_kernel.transpose(0, 1) if doubles and of_kernel is not None else of_kernel
+
+
+def _seen_by_autograd(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)
+
+
+def _in_tiles(maps: Tensor, kernel: Tensor, least: int) -> bool:
+    """Whether a convolution of maps with a kernel is one that tiles serve, and large enough."""
+    on_processor = maps.device.type == "cpu" and maps.dtype == kernel.dtype == torch.float32
+    served = kernel.shape[2:] == (3, 3) and all(channels % winograd.CHANNELS == 0 for channels in kernel.shape[:2])
+    return on_processor and served and len(maps) * winograd.tiles_of(*maps.shape[2:]) >= least
+
+
+def _numbers(maps: Tensor) -> np.ndarray:
+    """Numbers of maps or kernels, channels last."""
+    return maps.detach().contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy()
+
+
+def _room(count: int, channels: int, height: int, width: int) -> Tensor:
+    return torch.empty((count, channels, height, width), memory_format=torch.channels_last)
+
+
+def _convolved_in_tiles(x: Tensor, kernel: Tensor, bias: Tensor | None, *, back: bool) -> Tensor:
+    out = _room(len(x), kernel.shape[1 if back else 0], *x.shape[2:])
+    added = None if bias is None else bias.detach().numpy()
+    winograd.convolve(_numbers(x), _numbers(kernel), added, _numbers(out), threads=allotted_threads(), back=back)
+    return out
+
+
+def _kernel_slopes_in_tiles(x: Tensor, slopes: Tensor) -> Tensor:
+    out = _room(slopes.shape[1], x.shape[1], 3, 3)
+    winograd.kernel_slopes(_numbers(x), _numbers(slopes), _numbers(out), threads=allotted_threads())
+    return out

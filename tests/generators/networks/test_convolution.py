@@ -1,0 +1,84 @@
+"""Which convolutions are computed in tiles, and that they are what torch gives."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gen3d_tools.generators.networks import convolution
+from gen3d_tools.generators.networks.convolution import convolution_backward, convolve
+from gen3d_tools.generators.networks.layers import low_pass_filter
+
+TAPS = low_pass_filter(torch.float32, torch.device("cpu")) * 4
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[str]:
+    """Names of the kernels that are called."""
+    made: list[str] = []
+    for name in ("convolve", "kernel_slopes"):
+        own = getattr(convolution.winograd, name)
+
+        def noted(*arguments, name=name, own=own, **options):
+            made.append(name)
+            own(*arguments, **options)
+
+        monkeypatch.setattr(convolution.winograd, name, noted)
+    return made
+
+
+def close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return bool((one - other).norm() <= 4e-6 * other.norm())
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("last", [False, True])  # channels, in memory
+def test_large_maps_are_convolved_in_tiles(calls, bias, last):
+    x, kernel, added = drawn(2, 16, 20, 21), drawn(24, 16, 3, 3), drawn(24) if bias else None
+    given = x.contiguous(memory_format=torch.channels_last) if last else x
+    assert close(convolve(given, kernel, added), F.conv2d(x, kernel, added, padding=1))
+    assert calls == ["convolve"]
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel"),
+    [
+        (drawn(1, 16, 8, 8), drawn(16, 16, 3, 3)),  # small
+        (drawn(1, 16, 40, 40), drawn(16, 16, 1, 1)),
+        (drawn(1, 12, 40, 40), drawn(16, 12, 3, 3)),  # channels that fill no vector
+        (drawn(1, 16, 40, 40), drawn(3, 16, 3, 3)),
+        (drawn(1, 16, 40, 40).double(), drawn(16, 16, 3, 3).double()),
+        (drawn(1, 16, 40, 40).bfloat16(), drawn(16, 16, 3, 3).bfloat16()),
+    ],
+)
+def test_other_convolutions_are_torchs(calls, x, kernel):
+    assert torch.equal(convolve(x, kernel, None), F.conv2d(x, kernel, padding=kernel.shape[-1] // 2))
+    assert not calls
+
+
+def test_autograd_sees_torchs_convolution(calls):
+    x, kernel = drawn(1, 16, 40, 40), drawn(16, 16, 3, 3).requires_grad_()
+    convolve(x, kernel, None).sum().backward()
+    assert kernel.grad is not None
+    assert not calls
+    with torch.no_grad():
+        convolve(x, kernel, None)
+    assert calls
+
+
+@pytest.mark.parametrize("doubles", [False, True])
+@pytest.mark.parametrize("wanted", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("side", [3, 17, 28])  # nothing, the kernel's slopes alone, and all in tiles
+def test_the_way_back_is_torchs(side, wanted, doubles):
+    x, kernel = drawn(1, 16, side, side).requires_grad_(), drawn(24, 16, 3, 3).requires_grad_()
+    taps = TAPS if doubles else None
+    out = convolve(x, kernel, None, taps)
+    slopes = drawn(*out.shape)
+    should = torch.autograd.grad(out, (x, kernel), slopes)
+    found = convolution_backward(slopes, x, kernel, taps, wants_x=wanted[0], wants_kernel=wanted[1])
+    for one, other, is_wanted in zip(found, should, wanted, strict=True):
+        assert (one is not None) == is_wanted
+        assert one is None or close(one, other)
