@@ -1,8 +1,12 @@
 """The convolutions of StyleGAN2 and the way back through them: at the same size, or at twice the size and low-passed.
 
 On processors, 3 x 3 kernels over maps of some size are computed by Winograd's tiles, with a quarter of the products;
-what is too small, of another precision or on another device, and all that autograd has to see, by torch.
+what is too small, of another precision or on another device, and gradients of gradients, by torch.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,8 +39,11 @@ def convolve(
     if taps is not None:
         y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
         return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
-    if _seen_by_autograd(x, kernel, bias) or not _in_tiles(x, kernel, _LEAST_TILES):
+    if not _in_tiles(x, kernel, _LEAST_TILES):
         return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
+    if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in (x, kernel, bias)):
+        in_tiles: Tensor = _InTiles.apply(x, kernel, bias)  # type: ignore[no-untyped-call]
+        return in_tiles
     return _convolved_in_tiles(x, kernel, bias, back=False)
 
 
@@ -87,8 +94,41 @@ def _torch_backward(
     return of_x, of_kernel.transpose(0, 1) if doubles and of_kernel is not None else of_kernel
 
 
-def _seen_by_autograd(*tensors: Tensor | None) -> bool:
-    return torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in tensors)
+def differentiable_slopes(
+    layer: Callable[..., Tensor], inputs: tuple[Tensor | None, ...], slopes: Tensor, wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    """Gradients of a layer in torch's own graph, through which further gradients may be taken.
+
+    Args:
+        layer: What the layer computes, by torch.
+        inputs: Of the layer.
+        slopes: Of its result.
+        wanted: Of which inputs gradients are wanted; None is given for the others.
+    """
+    # Views, so that what one input owes to another is not counted here.
+    views = [one if one is None else one.view_as(one) for one in inputs]
+    asked = [one for one, is_wanted in zip(views, wanted, strict=True) if is_wanted and one is not None]
+    found = iter(torch.autograd.grad(layer(*views), asked, slopes, create_graph=True))
+    return [next(found) if is_wanted else None for is_wanted in wanted]
+
+
+class _InTiles(torch.autograd.Function):
+    """A convolution in tiles that autograd sees; the way back can be differentiated in its turn."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, kernel, bias)
+        return _convolved_in_tiles(x, kernel, bias, back=False)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel, bias = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        if torch.is_grad_enabled():  # somebody wants gradients of the gradients
+            layer = partial(F.conv2d, padding=1)
+            return tuple(differentiable_slopes(layer, (x, kernel, bias), slopes, wanted))
+        of_x, of_kernel = convolution_backward(slopes, x, kernel, None, wants_x=wanted[0], wants_kernel=wanted[1])
+        return of_x, of_kernel, slopes.sum((0, 2, 3)) if wanted[2] else None
 
 
 def _in_tiles(maps: Tensor, kernel: Tensor, least: int) -> bool:

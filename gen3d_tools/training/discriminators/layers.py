@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3d_tools.generators.networks.convolution import convolve
 from gen3d_tools.generators.networks.layers import (
     LRELU_GAIN,
     LRELU_SLOPE,
@@ -68,7 +69,7 @@ class Convolution(nn.Module):
         weight = (self.weight * (factor / math.sqrt(self.weight[0].numel()))).to(x.dtype)
         bias = None if self.bias is None else (self.bias if factor == 1 else self.bias * factor).to(x.dtype)
         if self.down == 1:
-            y = F.conv2d(x, weight, bias, padding=size // 2)
+            y = convolve(x, weight, bias)
         else:
             smooth = halved(x) if size == 1 else low_passed(x, padding=2)
             y = F.conv2d(smooth, weight, bias, stride=1 if size == 1 else 2)

@@ -59,14 +59,28 @@ def test_other_convolutions_are_torchs(calls, x, kernel):
     assert not calls
 
 
-def test_autograd_sees_torchs_convolution(calls):
-    x, kernel = drawn(1, 16, 40, 40), drawn(16, 16, 3, 3).requires_grad_()
-    convolve(x, kernel, None).sum().backward()
-    assert kernel.grad is not None
-    assert not calls
-    with torch.no_grad():
-        convolve(x, kernel, None)
-    assert calls
+@pytest.mark.parametrize("bias", [False, True])
+def test_autograd_goes_back_in_tiles(calls, bias):
+    tensors = [drawn(1, 16, 30, 30), drawn(24, 16, 3, 3), *([drawn(24)] if bias else [])]
+    leaves = [one.requires_grad_() for one in tensors]
+    slopes = drawn(1, 24, 30, 30)
+    should = torch.autograd.grad(F.conv2d(*leaves, padding=1), leaves, slopes)
+    found = torch.autograd.grad(convolve(*leaves, *([] if bias else [None])), leaves, slopes)
+    assert calls == ["convolve", "convolve", "kernel_slopes"]
+    assert all(map(close, found, should))
+
+
+def test_gradients_have_gradients():
+    """As the gradient penalty of a discriminator asks for them (R1)."""
+    x, kernel, bias = drawn(2, 8, 20, 20), drawn(8, 8, 3, 3).requires_grad_(), drawn(8).requires_grad_()
+
+    def penalty(layer):
+        images = x.clone().requires_grad_()
+        [slope] = torch.autograd.grad(F.softplus(layer(images)).sum(), images, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), (kernel, bias))
+
+    found = penalty(lambda images: convolve(images, kernel, bias))
+    assert all(map(close, found, penalty(lambda images: F.conv2d(images, kernel, bias, padding=1))))
 
 
 @pytest.mark.parametrize("doubles", [False, True])

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import DepthStrategy
+from gen3d_tools.generators.networks.convolution import convolve
 from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, constant, normal
 
 
@@ -23,7 +24,7 @@ class PlainConv(nn.Module):
     def forward(self, x: Float[Tensor, "b in_channels h w"]) -> Float[Tensor, "b out_channels h w"]:
         """Convolve with zeros around, then leaky ReLU with gain sqrt(2) if activated."""
         weight = self.weight / math.sqrt(self.weight[0].numel())
-        y = F.conv2d(x, weight, self.bias, padding=self.weight.shape[-1] // 2)
+        y = convolve(x, weight, self.bias)
         return F.leaky_relu(y, LRELU_SLOPE) * LRELU_GAIN if self.activated else y
 
 

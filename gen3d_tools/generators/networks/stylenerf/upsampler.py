@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gen3d_tools.fields.mlp import Recolor
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.generators.configs import Growth, NoiseMode, UpsampleMode
+from gen3d_tools.generators.networks.convolution import convolve
 from gen3d_tools.generators.networks.layers import (
     LRELU_GAIN,
     LRELU_SLOPE,
@@ -92,16 +93,14 @@ class UpsampleLayer(nn.Module):
         """Convolve, enlarge and add the bias, times the activation's gain, with which a leaky ReLU commutes."""
         mode, bias = self.style.mode, self.bias * LRELU_GAIN
         weight = self._kernel(w)
-        padding = weight.shape[-1] // 2
         if self.up == 1 or per_point:
-            return F.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding=padding)
-        if mode == "default" and padding:
-            y = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)
-            taps = (low_pass_filter(y.dtype, y.device) * 4).expand(y.shape[1], 1, 4, 4)
-            return F.conv2d(y, taps, bias.to(x.dtype), padding=1, groups=y.shape[1])
+            return convolve(x, weight.to(x.dtype), bias.to(x.dtype))
+        if mode == "default" and weight.shape[-1] > 1:
+            taps = low_pass_filter(x.dtype, x.device) * 4
+            return convolve(x, weight.to(x.dtype), bias.to(x.dtype), taps)
         if mode != "default":
             weight = weight.flip(2, 3)  # the published code convolves with turned kernels here, and was trained so
-        y = F.conv2d(x, weight.to(x.dtype), padding=padding)
+        y = convolve(x, weight.to(x.dtype), None)
         return enlarge(y, mode, self.adapter, gain=LRELU_GAIN, bias=bias)
 
     def _kernel(self, w: Float[Tensor, " w_dim"]) -> Float[Tensor, "out_channels in_channels k k"]:
