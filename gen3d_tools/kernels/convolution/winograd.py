@@ -115,7 +115,7 @@ def _enter_range(kernel, back, channel, entered, first, last):  # type: ignore[n
                 enter_weights(grids[i], entered[q, :, :, begin + i])
 
 
-@compiled(fastmath=IN_ORDER)
+@compiled(fastmath=IN_ORDER, no_cpython_wrapper=True)
 def _apart(channels):  # type: ignore[no-untyped-def]
     """Room for a chunk of transformed tiles, [6, 6, tiles, channels], whose 36 parts fall on different cache lines."""
     lines = (channels + _LINE - 1) // _LINE
@@ -123,25 +123,19 @@ def _apart(channels):  # type: ignore[no-untyped-def]
     return np.empty((PATCH, PATCH, _CHUNK + 1, lines * _LINE), f32)[:, :, :, :channels]
 
 
-@compiled(fastmath=IN_ORDER)
-def _copy_patch(maps, down, along, patch):  # type: ignore[no-untyped-def]
-    """Copy the pixels that begin at a place, zeros beyond the border."""
-    for a in range(patch.shape[0]):
-        for b in range(patch.shape[1]):
+@compiled(fastmath=IN_ORDER, no_cpython_wrapper=True)
+def _pixels(one, down, along, room):  # type: ignore[no-untyped-def]
+    """The pixels of a sample's maps that begin at a place: where they are, or copied with zeros beyond the border."""
+    height, width = room.shape[:2]
+    if down >= 0 and along >= 0 and down + height <= one.shape[0] and along + width <= one.shape[1]:
+        return one[down : down + height, along : along + width]
+    for a in range(height):
+        for b in range(width):
             y, x = down + a, along + b
-            inside = 0 <= y < maps.shape[0] and 0 <= x < maps.shape[1]
-            for c in range(maps.shape[2]):
-                patch[a, b, c] = maps[y, x, c] if inside else f32(0)
-
-
-@compiled(fastmath=IN_ORDER)
-def _enter_patch(one, y, x, patch, entered):  # type: ignore[no-untyped-def]
-    """Transform the input of the tile that begins at a place of a sample's maps."""
-    if y >= 1 and x >= 1 and y + TILE < one.shape[0] and x + TILE < one.shape[1]:
-        enter_input(one[y - 1 : y + PATCH - 1, x - 1 : x + PATCH - 1], entered)
-    else:
-        _copy_patch(one, y - 1, x - 1, patch)
-        enter_input(patch, entered)
+            inside = 0 <= y < one.shape[0] and 0 <= x < one.shape[1]
+            for c in range(one.shape[2]):
+                room[a, b, c] = one[y, x, c] if inside else f32(0)
+    return room
 
 
 @compiled(fastmath=IN_ORDER)
@@ -158,7 +152,7 @@ def _convolve_range(maps, weights, bias, channel, out, first, last):  # type: ig
         for t in range(count):
             sample, place = (start + t) // (across * down), (start + t) % (across * down)
             y, x = place // across * TILE, place % across * TILE
-            _enter_patch(maps[sample], y, x, patch, entered[:, :, t])
+            enter_input(_pixels(maps[sample], y - 1, x - 1, patch), entered[:, :, t])
         for q in range(blocks):
             for a in range(PATCH):
                 for b in range(PATCH):
@@ -168,15 +162,15 @@ def _convolve_range(maps, weights, bias, channel, out, first, last):  # type: ig
             y, x = place // across * TILE, place % across * TILE
             there = out[sample]
             for q in range(blocks):
-                own, begin = bias[q * block : (q + 1) * block], channel + q * block
-                if y + TILE <= height and x + TILE <= width:
-                    leave_output(products[q, :, :, t], own, there[y : y + TILE, x : x + TILE, begin : begin + block])
-                    continue
-                leave_output(products[q, :, :, t], own, tile)
-                for a in range(min(TILE, height - y)):
-                    for b in range(min(TILE, width - x)):
-                        for c in range(block):
-                            there[y + a, x + b, begin + c] = tile[a, b, c]
+                begin = channel + q * block
+                whole = y + TILE <= height and x + TILE <= width
+                to = there[y : y + TILE, x : x + TILE, begin : begin + block] if whole else tile
+                leave_output(products[q, :, :, t], bias[q * block : (q + 1) * block], to)
+                if not whole:
+                    for a in range(min(TILE, height - y)):
+                        for b in range(min(TILE, width - x)):
+                            for c in range(block):
+                                there[y + a, x + b, begin + c] = tile[a, b, c]
 
 
 @compiled(fastmath=IN_ORDER)
@@ -198,14 +192,11 @@ def _slopes_range(maps, slopes, block, out, first, last):  # type: ignore[no-unt
             for t in range(count):
                 sample, place = (start + t) // (across * down), (start + t) % (across * down)
                 y, x = place // across * TILE, place % across * TILE
-                _enter_patch(maps[sample, :, :, begin : begin + inputs], y, x, patch, entered[:, :, t])
+                there = maps[sample, :, :, begin : begin + inputs]
+                enter_input(_pixels(there, y - 1, x - 1, patch), entered[:, :, t])
                 for q in range(blocks):
                     own = slopes[sample, :, :, q * block : (q + 1) * block]
-                    if y + TILE <= height and x + TILE <= width:
-                        enter_slopes(own[y : y + TILE, x : x + TILE], behind[q, :, :, t])
-                    else:
-                        _copy_patch(own, y, x, tile)
-                        enter_slopes(tile, behind[q, :, :, t])
+                    enter_slopes(_pixels(own, y, x, tile), behind[q, :, :, t])
             for q in range(blocks):
                 for a in range(PATCH):
                     for b in range(PATCH):
