@@ -152,12 +152,13 @@ def _make(parent: Path) -> tuple[Path, IO[bytes]]:
             lock = (folder / _LOCK).open("xb")
         except FileNotFoundError:
             continue
-        if take_lock(lock) is not False and _is_there(folder / _LOCK, lock):
+        if take_lock(lock) is not False and is_at(folder / _LOCK, lock):
             return folder, lock
         lock.close()
 
 
-def _is_there(path: Path, file: IO[bytes]) -> bool:
+def is_at(path: Path, file: IO[bytes]) -> bool:
+    """Whether an open file still has a name; somebody may have removed it, or put another one there."""
     with suppress(FileNotFoundError):
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     return False

@@ -21,7 +21,7 @@ from gen3d_tools.training.data.features import ENCODER_MODEL
 from gen3d_tools.training.processes import Processes, own_device
 from gen3d_tools.training.recipes.recipe import Recipe, load_recipe, stored_recipe
 from gen3d_tools.training.run import looks
-from gen3d_tools.training.run.folder import LATEST, check_folder
+from gen3d_tools.training.run.folder import LATEST, run_folder
 from gen3d_tools.training.run.page import write_page
 from gen3d_tools.training.run.record import Log
 from gen3d_tools.training.run.snapshots import read_facts, read_state, write_state
@@ -136,9 +136,9 @@ def train(
     options, reporter = options or TrainOptions(), reporter or Reporter()
     options.check_start()
     folder = Path(out)
-    check_folder(folder, options.resume, Path(pictures))
-    options.load(folder)  # what does not fit is told before processes join
-    return train_here(Path(pictures), folder, options, reporter)
+    with run_folder(folder, options.resume, Path(pictures)):
+        options.load(folder)  # what does not fit is told before processes join
+        return train_here(Path(pictures), folder, options, reporter)
 
 
 def train_here(pictures: Path, folder: Path, options: TrainOptions, reporter: Reporter) -> Run:

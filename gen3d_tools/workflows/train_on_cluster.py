@@ -27,7 +27,7 @@ from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError, N
 from gen3d_tools.files import atomic_path
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import Recipe
-from gen3d_tools.training.run.folder import check_folder
+from gen3d_tools.training.run.folder import run_folder
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts
 from gen3d_tools.training.run.trainer import check_shares
 from gen3d_tools.wording import are_options_typed, option, options_are_typed
@@ -89,16 +89,24 @@ def train_on_cluster(
     if options.start is not None and Path(options.start).exists():
         options = replace(options, start=str(Path(options.start).absolute()))
     folder = Path(out).absolute()
-    check_folder(folder, options.resume, Path(pictures))
+    with run_folder(folder, options.resume, Path(pictures)):  # its processes come and go, this one stays
+        return _train_there(Path(pictures), Path(out), options, ray, workers, reporter)
+
+
+def _train_there(
+    pictures: Path, out: Path, options: TrainOptions, ray: str, workers: int | None, reporter: Reporter
+) -> Run:
+    """Train into a folder that was checked; raises as `train_on_cluster` does."""
+    folder = out.absolute()
     recipe = options.load(folder)
     BatchOptions(ray=ray, workers=workers).check(options.device)
     if find_spec("pandas") is None:  # which Ray Train imports
         raise MissingDependencyError('Ray Train is not installed; try: pip install "gen3d-tools[cluster]"')
     if workers is not None:
         check_shares(recipe, workers)
-    data = open_pictures(Path(pictures), recipe.data)
+    data = open_pictures(pictures, recipe.data)
     reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
-    run = begun(Path(pictures), recipe, reporter)
+    run = begun(pictures, recipe, reporter)
     connect(ray, workers)
     try:
         uses_gpus, count = _places(ray, options.device, workers, recipe)
@@ -107,8 +115,7 @@ def train_on_cluster(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as notes:
             ends = None if options.minutes is None else time.time() + 60 * options.minutes
-            pictures_path = Path(pictures).absolute()
-            task = _Task(pictures_path, folder, Path(notes), options, ends, versions(), are_options_typed())
+            task = _Task(pictures.absolute(), folder, Path(notes), options, ends, versions(), are_options_typed())
             try:
                 _fit(task, count, uses_gpus=uses_gpus, total=round(recipe.run.kimg * 1000), reporter=reporter)
             finally:  # nobody writes notes any more when they are removed
@@ -116,10 +123,10 @@ def train_on_cluster(
     except KeyboardInterrupt as interrupt:
         if not (folder / STATE_NAME).exists():
             raise Interrupted("interrupted before the first snapshot", number=signal_of(interrupt)) from interrupt
-        raise interrupted(Path(pictures), Path(out), interrupt, "--ray", ray) from interrupt
+        raise interrupted(pictures, out, interrupt, "--ray", ray) from interrupt
     finally:
         import_module("ray").shutdown()
-    return ended(run, Path(out), read_facts(folder)["images"] / 1000)
+    return ended(run, out, read_facts(folder)["images"] / 1000)
 
 
 def _places(ray: str, device: str, workers: int | None, recipe: Recipe) -> tuple[bool, int]:

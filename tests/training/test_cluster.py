@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from gen3d_tools.batch.pieces import Failure
 from gen3d_tools.errors import Gen3DError, InputError, MissingDependencyError, PlaceError
+from gen3d_tools.training.run.folder import run_folder
 from gen3d_tools.workflows import train_on_cluster as cluster
 from gen3d_tools.workflows.train import TrainOptions
 from gen3d_tools.workflows.train_on_cluster import train_on_cluster
@@ -108,6 +109,13 @@ def test_a_run_that_cannot_be_spread_is_refused_before_any_work(tmp_path, monkey
     with pytest.raises(InputError, match="2 rounds of 4 pictures cannot be shared by 3 processes"):
         train_on_cluster(pictures, tmp_path / "run", OPTIONS, workers=3)
     assert not list(tmp_path.glob("*run*"))
+
+
+def test_a_folder_in_which_another_run_is_writing_is_refused_before_any_cluster_is_asked(tmp_path):
+    with run_folder(tmp_path / "run", False, tmp_path / "pictures"):
+        for resume in (False, True):
+            with pytest.raises(InputError, match="a training run is writing in"):
+                train_on_cluster(tmp_path / "pictures", tmp_path / "run", replace(OPTIONS, resume=resume))
 
 
 class _Task:

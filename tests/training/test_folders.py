@@ -2,16 +2,33 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from gen3d_tools.errors import InputError, PlaceError
-from gen3d_tools.training.run.folder import LATEST, check_folder
+from gen3d_tools.errors import InputError, NotFoundError, PlaceError
+from gen3d_tools.training.run.folder import LATEST, run_folder
+from gen3d_tools.training.run.lock import LOCK_NAME
 from gen3d_tools.training.run.looks import sheet_path, sheets_in
 from gen3d_tools.workflows.train import TrainOptions, train
 
 PICTURES = Path("pictures")
+HOLDER = """
+import sys, time
+from pathlib import Path
+from gen3d_tools.training.run.lock import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def check_folder(folder, resume, pictures):
+    with run_folder(folder, resume, pictures):
+        pass
 
 
 def begun(folder):
@@ -94,3 +111,44 @@ def test_a_run_that_goes_on_begins_with_no_other(tmp_path):
         InputError, match=r"resume=True goes on with .* start begins with others; leave one of them out"
     ):
         train(PICTURES, tmp_path, TrainOptions(resume=True, start="runs/other"))
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_in_which_a_run_is_writing_is_that_runs_alone(tmp_path, resume):
+    folder = tmp_path / "new" / "run"
+    with run_folder(folder, False, PICTURES):
+        begun(folder)
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(
+            InputError, match=rf"is writing in {folder} \(process {os.getpid()} on .*\); wait, stop it, or choose"
+        ):
+            train(PICTURES, folder, TrainOptions(resume=resume))
+        assert sorted(folder.rglob("*")) == before
+    assert not (folder / LOCK_NAME).exists()
+    check_folder(folder, False, PICTURES)
+
+
+def test_a_run_that_failed_before_it_wrote_anything_leaves_nothing(tmp_path):
+    with pytest.raises(NotFoundError, match="missing"):
+        train(tmp_path / "missing", tmp_path / "new" / "run", TrainOptions(small=True, device="cpu"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_several_processes_one_keeps_others_out(tmp_path, monkeypatch):
+    with run_folder(tmp_path / "run", False, PICTURES):
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        check_folder(tmp_path / "run", False, PICTURES)
+        assert (tmp_path / "run" / LOCK_NAME).exists()
+
+
+@pytest.mark.slow
+def test_the_folder_of_a_killed_run_is_free_at_once(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path / "run"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(InputError, match=f"process {holder.pid} on"):
+            check_folder(tmp_path / "run", False, PICTURES)
+        holder.send_signal(signal.SIGKILL)
+    assert (tmp_path / "run" / LOCK_NAME).exists()
+    check_folder(tmp_path / "run", False, PICTURES)
+    assert not (tmp_path / "run" / LOCK_NAME).exists()

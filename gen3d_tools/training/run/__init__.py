@@ -1,6 +1,7 @@
 """A training run: its state, what is written of it, and what a person sees.
 
 * `folder`: whether a run may live there.
+* `lock`: no two runs in one folder.
 * `building`: the networks that a recipe describes, freshly initialised.
 * `trainer`: networks and counters; one step after the other.
 * `starting`: trained networks to begin with.

@@ -1,7 +1,9 @@
-"""Whether a run may live in a folder: told before any work."""
+"""Whether a run may live in a folder: told before any work; and that no other one does while it works."""
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +11,8 @@ from gen3d_tools.errors import InputError, PlaceError
 from gen3d_tools.files import check_writable, listed
 from gen3d_tools.ownership import in_the_way
 from gen3d_tools.staging import remove_leftovers
+from gen3d_tools.training.processes import tells
+from gen3d_tools.training.run.lock import LOCK_NAME, held
 from gen3d_tools.training.run.looks import SHEETS, is_sheet
 from gen3d_tools.training.run.page import PAGE_NAME
 from gen3d_tools.training.run.record import LOG_NAME
@@ -17,8 +21,11 @@ from gen3d_tools.training.run.snapshots import STATE_NAME
 LATEST = "latest"
 
 
-def check_folder(folder: Path, resume: bool, pictures: Path) -> None:
-    """Say before any work whether the run may live there.
+@contextmanager
+def run_folder(folder: Path, resume: bool, pictures: Path) -> Iterator[None]:
+    """Say before any work whether the run may live there, and keep other runs out as long as it does.
+
+    Of several processes of one run, the one that tells what comes of it keeps them out.
 
     Args:
         folder: That of the run.
@@ -26,19 +33,22 @@ def check_folder(folder: Path, resume: bool, pictures: Path) -> None:
         pictures: Where those that it learns from lie.
 
     Raises:
-        InputError: It may not.
+        InputError: It may not, or another run is writing there.
         PlaceError: Nothing can be written there.
     """
-    if os.path.lexists(folder) and not os.path.isdir(folder):  # of pathlib's, some raise where a parent is closed
-        raise InputError(f"{folder} is no folder, which a run needs; give another name")
-    _check_place(folder)
-    if Path(os.path.realpath(pictures)) in Path(os.path.realpath(folder)).parents:
-        raise InputError(
-            f"{folder} lies in the folder of the pictures, whose sheets the run would take for some; give a folder "
-            "elsewhere"
-        )
-    if not folder.is_dir():
-        return
+    _check_place(folder, pictures)
+    with held(folder) if tells() else nullcontext():
+        if folder.is_dir():
+            _check_content(folder, resume)
+        yield
+
+
+def _check_content(folder: Path, resume: bool) -> None:
+    """Refuse a folder in which there is something else than the run needs.
+
+    Raises:
+        InputError: There is.
+    """
     if resume:
         if _ended_early(folder):
             raise InputError(f"the run in {folder} ended before its first snapshot; start it without --resume")
@@ -50,17 +60,21 @@ def check_folder(folder: Path, resume: bool, pictures: Path) -> None:
         return
     if (folder / STATE_NAME).exists():
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or give another name")
-    if any(folder.iterdir()) and not _ended_early(folder):
+    if any(path.name != LOCK_NAME for path in folder.iterdir()) and not _ended_early(folder):
         raise InputError(f"{folder} is not empty; give a new folder to the run")
 
 
-def _check_place(folder: Path) -> None:
-    """Refuse a place where nothing can be written, by trying: permissions alone do not tell of all of them.
+def _check_place(folder: Path, pictures: Path) -> None:
+    """Refuse a place among the pictures, and one where nothing can be written.
+
+    It is tried out: permissions alone do not tell of all of them.
 
     Raises:
-        PlaceError: It is such a place.
-        InputError: No file system takes that name.
+        PlaceError: Nothing can be written there.
+        InputError: It lies among the pictures, is no folder, or no file system takes that name.
     """
+    if os.path.lexists(folder) and not os.path.isdir(folder):  # of pathlib's, some raise where a parent is closed
+        raise InputError(f"{folder} is no folder, which a run needs; give another name")
     if not os.path.lexists(folder):
         check_writable(folder, kind="folder")
     nearest = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
@@ -69,12 +83,17 @@ def _check_place(folder: Path) -> None:
             pass
     except OSError as error:
         raise PlaceError(f"cannot write {folder}: {nearest} takes no files; choose another place") from error
+    if Path(os.path.realpath(pictures)) in Path(os.path.realpath(folder)).parents:
+        raise InputError(
+            f"{folder} lies in the folder of the pictures, whose sheets the run would take for some; give a folder "
+            "elsewhere"
+        )
 
 
 def _ended_early(folder: Path) -> bool:
     """Whether all that lies there is what a run writes before its first snapshot: nothing that anybody would miss."""
     remove_leftovers(folder)
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()} - {LOCK_NAME}
     if LOG_NAME not in names or not names <= {LOG_NAME, PAGE_NAME, SHEETS} or not _is_log(folder / LOG_NAME):
         return False
     sheets = folder / SHEETS
