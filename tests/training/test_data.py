@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from gen3d_tools.errors import Gen3DError, InputError, NotFoundError
 from gen3d_tools.training.data.dataset import mirrored_angles, mirrored_cameras, open_pictures
 from gen3d_tools.training.data.order import entries_at
+from gen3d_tools.training.recipes.recipe import load_recipe
 from gen3d_tools.training.recipes.sections import DataSection
 
 SIDE = 16
@@ -90,11 +92,21 @@ def test_mirrored_cameras_see_mirrored_points():
     assert torch.linalg.det(mirrored.cam2world[:3, :3]).item() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_mirrored_yaws_keep_their_mean():
+@pytest.mark.parametrize(("at", "yaws"), [("mean", [0.5, 0.1]), ("zero", [-0.1, -0.5])])
+def test_mirrored_yaws_keep_their_mean_or_change_their_sign(at, yaws):
     angles = torch.tensor([[0.1, 1.0, 0.0], [0.5, 1.2, 0.0]])
-    found = mirrored_angles(angles)
-    assert found[:, 0].tolist() == pytest.approx([0.5, 0.1])
+    found = mirrored_angles(angles, at)
+    assert found[:, 0].tolist() == pytest.approx(yaws)
     assert torch.equal(found[:, 1:], angles[:, 1:])
+
+
+@pytest.mark.parametrize(("name", "center"), [("epigraf", 0.0), ("3dgp", 0.3)])
+def test_a_recipe_mirrors_poses_as_its_paper_does(folder, name, center):
+    yaws = [0.0, 0.1, 0.2, 0.3, 0.4, 0.8]  # 0.3 in the mean
+    write_labels(folder, camera_angles=[[one, [yaw, 1.5, 0]] for one, yaw in zip(names_of(folder), yaws, strict=True)])
+    told = replace(load_recipe(name).data, features="none", resolution=SIDE)
+    angles = open_pictures(folder, told).conditions().angles
+    assert (angles[6:, 0] + angles[:6, 0]).tolist() == pytest.approx([2 * center] * 6)
 
 
 def test_an_epoch_shows_every_picture_once():

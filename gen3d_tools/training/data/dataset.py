@@ -23,7 +23,7 @@ from gen3d_tools.training.data.pictures import (
     size_of,
 )
 from gen3d_tools.training.objectives.base import Conditions, RealBatch
-from gen3d_tools.training.recipes.sections import DataSection
+from gen3d_tools.training.recipes.sections import DataSection, MirrorYaw
 
 IN_MEMORY = 2 * 2**30
 """Data sets up to this many bytes are decoded once, and every picture is checked before any work."""
@@ -90,7 +90,7 @@ class PictureSet:
         classes, angles, cameras = self.labels.classes, self.labels.angles, self.labels.cameras
         if self.section.mirror:
             classes = None if classes is None else np.concatenate([classes, classes])
-            angles = None if angles is None else torch.cat([angles, mirrored_angles(angles)])
+            angles = None if angles is None else torch.cat([angles, mirrored_angles(angles, self.section.mirror_yaw)])
             cameras = None if cameras is None else torch.cat([cameras, mirrored_cameras(cameras)])
         return Conditions(len(self), self.num_classes, classes, angles, cameras)
 
@@ -182,9 +182,10 @@ def _labels(container: Container, every: list[str], names: list[str], section: D
     return labels if section.classes else Labels(cameras=labels.cameras, angles=labels.angles)
 
 
-def mirrored_angles(angles: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-    """Poses of mirrored pictures: the yaw is mirrored at the mean of all yaws (3DGP)."""
-    return torch.cat([2 * angles[:, :1].mean() - angles[:, :1], angles[:, 1:]], -1)
+def mirrored_angles(angles: Float[Tensor, "n 3"], at: MirrorYaw) -> Float[Tensor, "n 3"]:
+    """Poses of mirrored pictures: the yaw is mirrored at 0 (EpiGRAF) or at the mean of all yaws (3DGP)."""
+    center = angles[:, :1].mean() if at == "mean" else 0.0
+    return torch.cat([2 * center - angles[:, :1], angles[:, 1:]], -1)
 
 
 def mirrored_cameras(cameras: Float[Tensor, "n 25"]) -> Float[Tensor, "n 25"]:

@@ -30,6 +30,7 @@ _OF_PATCHES = (
     "discriminator.camera_noise",
     "data.depth",
     "data.features",
+    "data.mirror_yaw",
 )
 _UNREAD = {
     "epigraf": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_DENSITY_LOSS, "data.depth"),

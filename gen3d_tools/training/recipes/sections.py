@@ -8,12 +8,15 @@ from gen3d_tools.training.losses.density import DensityRegulariser
 from gen3d_tools.training.losses.distillation import DistillationLoss
 from gen3d_tools.training.patches import Grouping, PatchConfig
 
+MirrorYaw = Literal["zero", "mean"]
+
 __all__ = [
     "AugmentationSection",
     "CamerasSection",
     "DataSection",
     "DiscriminatorSection",
     "LossSection",
+    "MirrorYaw",
     "OptimisationSection",
     "PatchConfig",
     "RunSection",
@@ -135,6 +138,7 @@ class DataSection:
 
     resolution: int = 256  # pictures of another size are resized to it
     mirror: bool = True
+    mirror_yaw: MirrorYaw = "mean"  # what mirrored copies' yaws are mirrored at: 0, or the mean of all pictures
     classes: bool = True  # read the classes of dataset.json where it has some
     depth: bool = False
     features: str = "none"  # "none", "encoder", or a .npy or .safetensors file
