@@ -1,9 +1,12 @@
 """What a small run begins with: cameras and depth unchanged, and fakes that are made once."""
 
+import json
+
 import pytest
 import torch
 
 from gen3d_tools.cameras.distributions.priors import DRAWS
+from gen3d_tools.cameras.poses import pose_of
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.draws import Draws
 from gen3d_tools.training.objectives import multiview
@@ -48,6 +51,23 @@ def test_depth_begins_as_it_is_rendered():
             plain, *answers = adaptor.answers(depth)
         errors.append(max(float((one - plain).square().mean()) for one in answers))
     assert errors[1] < 0.1 * errors[0]
+
+
+@pytest.mark.parametrize("source", ["prior", "labels"])
+@pytest.mark.parametrize(("name", "yaw"), [("epigraf", 0.0), ("3dgp", 0.3)])  # mirrored copies count
+def test_the_mean_camera_is_that_of_the_cameras_fakes_are_seen_from(tmp_path, name, yaw, source):
+    folder = write_pictures(tmp_path / "pictures", count=2)
+    angles = [["00.png", [0.2, 1.2, 0.0]], ["01.png", [0.4, 1.4, 0.0]]]
+    (folder / "dataset.json").write_text(json.dumps({"camera_angles": angles}))
+    told = [f"cameras.source={source}", "prior.yaw={shape='uniform', low=0.5, high=0.7}", "cameras.identity_steps=0"]
+    recipe = tiny_recipe(name, *told[: 2 if name == "epigraf" else 3])
+    trainer = Trainer(recipe, open_pictures(folder, recipe.data))
+    prior = trainer.generator.settings.camera_distribution.mean_pose()
+    expected = prior.angles.tolist() if source == "prior" else [yaw, 1.3, 0.0]
+    assert list(trainer.generator.config.mean_camera[:3]) == pytest.approx(expected, abs=1e-6)
+    assert list(trainer.generator.config.mean_camera[3:]) == [prior.fov_deg, prior.radius][: 2 * (name == "3dgp")]
+    seen = pose_of(trainer.generator.settings.default_view.mean(), yaw_zero=prior.yaw_zero)
+    assert seen.angles.tolist() == pytest.approx(expected, abs=1e-5)
 
 
 WHO_MAKES = {

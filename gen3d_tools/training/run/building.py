@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from gen3d_tools.cameras.distributions.named import (
     CameraDistribution,
@@ -15,6 +16,7 @@ from gen3d_tools.cameras.distributions.named import (
     distribution_from_dict,
 )
 from gen3d_tools.cameras.distributions.priors import PosePrior, Spread
+from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig
 from gen3d_tools.generators.base import Generator
@@ -48,22 +50,26 @@ _FAMILIES: dict[str, tuple[type[NetworkConfig], type[Generator]]] = {
 _CAMERA_NUMBERS = 25
 
 
-def build_generator(recipe: Recipe, class_names: tuple[str, ...]) -> Generator:
+def build_generator(
+    recipe: Recipe, class_names: tuple[str, ...], angles: Float[Tensor, "n 3"] | None = None
+) -> Generator:
     """Make the generator with fresh weights.
 
     Args:
         recipe: Sizes, rendering and cameras.
         class_names: Classes of the data.
+        angles: Yaw, pitch and roll of every entry of the data, radians, where fakes are seen from these.
 
     Raises:
         InputError: Values of the recipe do not go together.
     """
     config_type, family = _FAMILIES[recipe.family]
     distribution = camera_distribution(recipe)
+    mean = _mean_pose(recipe, distribution, angles)
     try:
         render = RenderConfig(**{name: _or_none(name, value) for name, value in recipe.rendering.items()})
-        config = _network_config(recipe, config_type, render, distribution, len(class_names))
-        generator = family.from_config(config, _settings(recipe, render, distribution, class_names))
+        config = _network_config(recipe, config_type, render, distribution, mean, len(class_names))
+        generator = family.from_config(config, _settings(recipe, render, distribution, mean, class_names))
     except (CheckpointError, TypeError) as error:
         raise InputError(f"the recipe {recipe.name} does not describe a generator: {error}") from error
     if isinstance(generator, PlaneGenerator):
@@ -174,18 +180,32 @@ def camera_distribution(recipe: Recipe) -> CameraDistribution:
         raise InputError(f"the section prior of the recipe {recipe.name} is no distribution: {error}") from error
 
 
+def _mean_pose(recipe: Recipe, distribution: CameraDistribution, angles: Float[Tensor, "n 3"] | None) -> Pose | None:
+    """The mean of the cameras that fakes are seen from: angles of the data where they have these; None for EG3D's."""
+    if not isinstance(distribution, PosePrior):
+        return None
+    mean = distribution.mean_pose()
+    if recipe.cameras.source == "prior" or angles is None:
+        return mean
+    return replace(mean, angles=angles.double().mean(0).to(mean.angles))
+
+
 def _network_config(
-    recipe: Recipe, kind: type[NetworkConfig], render: RenderConfig, distribution: CameraDistribution, classes: int
+    recipe: Recipe,
+    kind: type[NetworkConfig],
+    render: RenderConfig,
+    distribution: CameraDistribution,
+    mean: Pose | None,
+    classes: int,
 ) -> NetworkConfig:
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in recipe.generator.items()
     }
     if kind is not EG3DConfig:
         values["num_classes"] = classes
-    if isinstance(distribution, PosePrior):
-        mean = distribution.mean_pose()
+    if mean is not None:
         values["mean_camera"] = tuple(float(number) for number in mean.angles)
-    if kind is ThreeDGPConfig and isinstance(distribution, PosePrior):
+    if kind is ThreeDGPConfig and mean is not None and isinstance(distribution, PosePrior):
         values |= _bounds(distribution)
         values["mean_camera"] = (*values["mean_camera"], float(mean.fov_deg), float(mean.radius))
         values["depth_adaptor"] = bool(values.get("depth_adaptor", False)) and recipe.data.depth
@@ -208,13 +228,17 @@ def _bounds(prior: PosePrior) -> Mapping[str, tuple[float, ...]]:
 
 
 def _settings(
-    recipe: Recipe, render: RenderConfig, distribution: CameraDistribution, class_names: tuple[str, ...]
+    recipe: Recipe,
+    render: RenderConfig,
+    distribution: CameraDistribution,
+    mean: Pose | None,
+    class_names: tuple[str, ...],
 ) -> ModelSettings:
     shift = float(recipe.generator.get("density_shift", -1.0))
     return ModelSettings(
         render_config=render,
         camera_distribution=distribution,
-        default_view=_default_view(distribution),
+        default_view=_default_view(distribution, mean),
         trusted_views=_trusted(distribution),
         iso_level=activated_iso_level("softplus", shift),
         class_names=class_names,
@@ -223,11 +247,12 @@ def _settings(
     )
 
 
-def _default_view(distribution: CameraDistribution) -> FixedCamera:
+def _default_view(distribution: CameraDistribution, mean: Pose | None) -> FixedCamera:
     if isinstance(distribution, FixedCamera):
         return distribution
     if isinstance(distribution, PosePrior):
-        return fixed_view(distribution.mean_pose())
+        assert mean is not None
+        return fixed_view(mean)
     target = distribution.target
     camera = distribution.mean()
     yaw, pitch, radius = (float(value) for value in camera.spherical(torch.tensor(target).to(camera.position)))

@@ -64,9 +64,10 @@ class Trainer:
         self.device = device or torch.device("cpu")
         self.processes = processes or Processes()
         self._check()
+        self.conditions = pictures.conditions()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.run.seed + _INITIAL)
-            self.generator = build_generator(recipe, pictures.labels.class_names)
+            self.generator = build_generator(recipe, pictures.labels.class_names, self.conditions.angles)
             width = 0 if pictures.features is None else pictures.features.shape[1]
             self.discriminator = build_discriminator(recipe, pictures.num_classes, width)
         self.generator.to(self.device)
@@ -76,7 +77,6 @@ class Trainer:
         self.augmentation = Augmentation(recipe.augmentation) if recipe.augmentation.enabled else None
         objective = build_objective(recipe, self.generator, self.discriminator, self.augmentation)
         self.contest = Contest(objective, self._optimisers(objective.schedule()))
-        self.conditions = pictures.conditions()
         self.iteration = self.images = 0
         self.seconds: dict[str, float] = {}
         self._signs: list[float] = []
