@@ -74,7 +74,7 @@ COMPARISONS: dict[str, Comparison] = {
         {
             "annealed": Variant("epigraf"),
             "uniform": Variant("epigraf", ("patches.distribution=uniform",)),
-            "whole": Variant("epigraf", ("patches.distribution=full", "patches.side=64", "patches.least_scale=1.0")),
+            "whole": Variant("epigraf", ("patches.distribution=full", "patches.side=64")),
         },
     ),
     "distillation": Comparison(

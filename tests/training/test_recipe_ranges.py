@@ -75,7 +75,6 @@ def test_values_that_the_first_step_would_fail_with_are_one_line(name, more, mes
 def test_what_goes_together_instead_is_taken():
     assert load_recipe("eg3d", small=True, resolution=256, changes=["generator.super_resolution=4x"])
     assert load_recipe("3dgp", small=True, changes=["generator.depth_adaptor=false", "data.depth=false"])
-    assert load_recipe("3dgp", small=True, changes=["patches.discrete_scales=1"])
 
 
 def test_what_is_due_more_often_than_every_picture_is_due_in_every_step():

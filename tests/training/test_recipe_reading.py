@@ -1,5 +1,6 @@
 """A value that a recipe does not read is refused, and what counts as read is what is read."""
 
+import fnmatch
 import tomllib
 from importlib import resources
 
@@ -7,6 +8,7 @@ import pytest
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.training.data.dataset import open_pictures
+from gen3d_tools.training.recipes import switches
 from gen3d_tools.training.recipes.reading import is_read
 from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
 from gen3d_tools.training.recipes.sections import CamerasSection, LossSection
@@ -46,6 +48,67 @@ def test_what_nothing_would_come_of_is_refused(name, change):
 def test_what_another_value_switches_off_is_refused_where_somebody_sets_it(told, message):
     with pytest.raises(InputError, match=message):
         load_recipe("3dgp", small=True, changes=told)
+
+
+EVERY_SWITCH = [
+    ("3dgp", "losses.distillation=kl", ["losses.distillation_weight=0"]),
+    ("3dgp", "losses.distillation_kimg=9", ["losses.distillation_weight=0"]),
+    ("3dgp", "losses.distillation_kimg=9", ["data.features=none"]),
+    ("epigraf", "losses.distillation_kimg=9", []),
+    ("3dgp", "data.features=encoder", ["losses.distillation_weight=0"]),
+    ("3dgp", "losses.distillation_weight=2", ["losses.distillation_kimg=0"]),
+    ("eg3d", "losses.blur_kimg=9", ["losses.blur_sigma=0"]),
+    ("geometry-aware", "losses.blur_sigma=9", ["losses.blur_kimg=0"]),
+    ("epigraf", "losses.density_noise_kimg=9", ["losses.density_noise=0"]),
+    ("epigraf", "losses.density_noise=9", ["losses.density_noise_kimg=0"]),
+    ("epigraf", "losses.r1_every=4", ["losses.r1_gamma=0"]),
+    ("eg3d", "losses.density_every=9", ["losses.density_weight=0"]),
+    ("geometry-aware", "losses.density_distance=0.1", ["losses.density=monotonic-fixed"]),
+    ("3dgp", "cameras.prior_share=0.1", ["generator.camera_generator=false"]),
+    ("3dgp", "generator.camera_hidden=16", ["generator.camera_generator=false"]),
+    ("3dgp", "cameras.emd_fov=1", []),  # the small form does not move it
+    ("3dgp", "cameras.slope_radius=1", []),
+    ("3dgp", "cameras.force_mean=9", ["generator.adjust_angles=false"]),
+    ("3dgp", "cameras.emd_kimg=9", ["cameras.emd_angles=0", "cameras.emd_fov=0", "cameras.emd_look_at=0"]),
+    ("3dgp", "cameras.force_mean_samples=9", ["cameras.force_mean=0"]),
+    ("3dgp", "cameras.slope_samples=9", []),
+    ("3dgp", "cameras.depth_kimg=9", ["data.depth=false"]),
+    ("3dgp", "generator.depth_hidden=9", ["data.depth=false"]),
+    ("epigraf", "cameras.swap_final=0.9", []),
+    ("3dgp", "patches.beta_end=0.9", ["patches.distribution=uniform"]),
+    ("3dgp", "patches.discrete_scales=1", []),
+    ("epigraf", "patches.anneal_kimg=9", ["patches.distribution=full"]),
+    ("3dgp", "discriminator.frequencies=9", ["discriminator.modulation=0", "discriminator.label_has_patch=false"]),
+    ("geometry-aware", "discriminator.view_mode=pack", ["discriminator.views=1"]),
+    ("geometry-aware", "augmentation.target=0.5", []),
+    ("epigraf", "data.mirror_yaw=mean", []),
+    ("3dgp", "data.mirror_yaw=zero", ["cameras.source=labels", "data.mirror=false"]),
+    ("3dgp", "rendering.importance=smoothed", []),
+    ("eg3d", "run.score_samples=9", ["run.score_kimg=0"]),
+]
+
+
+@pytest.mark.parametrize(("name", "told", "off"), EVERY_SWITCH)
+def test_every_value_that_another_one_switches_off_is_told(name, told, off):
+    value = told.partition("=")[0]
+    with pytest.raises(InputError, match=rf"^{value} changes nothing while .*; set .* as well, or leave it out$"):
+        load_recipe(name, small=True, changes=[*off, told])
+
+
+def test_switches_name_values_of_recipes():
+    tables = [load_recipe(name).to_dict() for name in recipe_names()]
+    every = {f"{section}.{key}" for table in tables for section, values in table.items() for key in values}
+    named = {pattern for switch in switches._SWITCHES for pattern in (*switch.values, *switch.by)}
+    assert [pattern for pattern in sorted(named) if not fnmatch.filter(every, pattern)] == []
+
+
+def test_published_values_may_wait_for_their_switch():
+    changes = ["losses.r1_gamma=0", "losses.r1_every=4"]  # EG3D corrects Adam for a penalty that is off
+    assert load_recipe("eg3d", small=True, changes=changes).losses.r1_every == 4
+    assert load_recipe("3dgp", changes=["cameras.emd_fov=1"]).cameras.emd_fov == 1
+    assert load_recipe("epigraf", changes=["augmentation.target=0.5"]).augmentation.target == 0.5
+    with pytest.raises(InputError, match=r"blur_kimg changes nothing while losses\.blur_sigma is 0"):
+        load_recipe("epigraf", trained=True, changes=["losses.blur_kimg=9"])
 
 
 def test_values_of_a_recipe_may_wait_for_their_switch():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,14 +85,10 @@ def test_three_dgp_learns_from_depth_features_and_cameras(pictures):
 def test_views_of_one_are_the_ordinary_game(pictures):
     """One view: the mean over views and packing are the same network input, so the losses agree."""
     losses = []
+    recipe = tiny_recipe("geometry-aware", "discriminator.views=1", "optimisation.batch=4")
     for mode in ("mean", "pack"):
-        trainer = trainer_of(
-            "geometry-aware",
-            pictures,
-            "discriminator.views=1",
-            f"discriminator.view_mode={mode}",
-            "optimisation.batch=4",
-        )
+        judge = replace(recipe.discriminator, view_mode=mode)
+        trainer = Trainer(replace(recipe, discriminator=judge), open_pictures(pictures, recipe.data))
         losses.append(trainer.step().means()["loss/D"])
     assert losses[0] == losses[1]
 

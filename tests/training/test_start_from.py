@@ -12,7 +12,7 @@ from gen3d_tools.training.run.snapshots import networks_of, read_facts, write_st
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.workflows.train import TrainOptions, train
-from tests.training.tiny import SMALLER, tiny_recipe, write_pictures
+from tests.training.tiny import smaller, tiny_recipe, write_pictures
 
 NAMES = ("generator", "average", "discriminator")
 
@@ -145,7 +145,12 @@ def test_a_last_part_goes_on_from_something(pictures, tmp_path):
 
 @pytest.mark.slow
 def test_a_last_part_is_resumed_as_what_it_is(pictures, tmp_path):
-    tiny = (*SMALLER["3dgp"], "run.processor_minutes=none", "generator.plane_resolution=8", "data.depth=false")
+    tiny = (
+        *smaller("3dgp", "data.depth=false"),
+        "run.processor_minutes=none",
+        "generator.plane_resolution=8",
+        "data.depth=false",
+    )
     tiny = (*tiny, "generator.depth_adaptor=false", "cameras.identity_steps=0", "discriminator.half_blocks=0")
     shared = {"recipe": "3dgp", "small": True, "resolution": 16}
     train(pictures, tmp_path / "run", TrainOptions(**shared, changes=(*tiny, "run.kimg=0.016")))

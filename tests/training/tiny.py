@@ -84,8 +84,23 @@ RUN = ["run.tick_kimg=0.016", "run.snapshot_kimg=0.04", "run.sheet_kimg=0", "run
 BATCH = ["optimisation.batch=8", "optimisation.round=4"]
 
 
+SWITCHED_OFF = {
+    "data.depth=false": "generator.depth_",
+    "generator.camera_generator=false": ("generator.camera_", "cameras.emd_", "cameras.force_mean"),
+    "losses.density_weight=0": "losses.density_every",
+}
+
+
+def smaller(name, *more):
+    """What makes a recipe small, without what other changes switch off."""
+    off = [SWITCHED_OFF[one] for one in more if one in SWITCHED_OFF]
+    if "losses.r1_gamma=0" in more and name in ("3dgp", "epigraf"):
+        off.append("losses.r1_every")
+    return [one for one in SMALLER[name] if not any(one.startswith(start) for start in off)]
+
+
 def changes(name, *more):
-    return [*SMALLER[name], *([] if name == "eg3d" else BATCH), *RUN, *more]
+    return [*smaller(name, *more), *([] if name == "eg3d" else BATCH), *RUN, *more]
 
 
 def tiny_recipe(name, *more):

@@ -7,5 +7,6 @@ A recipe is a TOML file. Each value is written as `{ is = ..., from = "where it 
 * `ranges`: what values may be.
 * `reading`: which values count in which family.
 * `checking`: which values do not go together.
+* `switches`: which values another one switches off.
 * `recipe`: files and `--set` to a recipe; the source of every value.
 """

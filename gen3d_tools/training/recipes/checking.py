@@ -1,6 +1,6 @@
 """Which values of a recipe do not go together; each is what its range allows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gen3d_tools.errors import InputError
@@ -35,31 +35,6 @@ def check_together(family: str, generator: Mapping[str, Any], sections: Mapping[
             "generator.depth_adaptor is false, and without it fakes have no depth to compare with data.depth; set "
             "data.depth=false as well"
         )
-
-
-def check_switches(sections: Mapping[str, Any], told: Collection[str]) -> None:
-    """Refuse what a person has set and what another value switches off; recipes' own values may wait for a switch.
-
-    Args:
-        sections: Those that `check_together` takes.
-        told: Dotted names of the values that the person has set.
-
-    Raises:
-        InputError: Nothing would come of one of them.
-    """
-    distils = "losses.distillation_weight" in told and sections["losses"].distillation_weight
-    if distils and sections["data"].features == "none":
-        raise InputError(
-            "losses.distillation_weight changes nothing while data.features is none; set data.features=encoder as "
-            "well, or leave it out"
-        )
-    judge: DiscriminatorSection = sections["discriminator"]
-    for name in ("camera_dropout", "camera_raw", "camera_noise"):
-        if f"discriminator.{name}" in told and getattr(judge, name) and not judge.camera_conditioned:
-            raise InputError(
-                f"discriminator.{name} changes nothing while discriminator.camera_conditioned is false; set that and "
-                "cameras.source=labels as well, or leave it out"
-            )
 
 
 def _check_batch(optimisation: OptimisationSection, discriminator: DiscriminatorSection) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable, quoted
 from gen3d_tools.training.patches import PatchConfig
-from gen3d_tools.training.recipes.checking import check_switches, check_together
+from gen3d_tools.training.recipes.checking import check_together
 from gen3d_tools.training.recipes.ranges import RANGES, check_ranges
 from gen3d_tools.training.recipes.reading import check_read, is_read
 from gen3d_tools.training.recipes.sections import (
@@ -23,6 +23,7 @@ from gen3d_tools.training.recipes.sections import (
     OptimisationSection,
     RunSection,
 )
+from gen3d_tools.training.recipes.switches import check_switches, shown
 from gen3d_tools.wording import option
 
 _TYPED: dict[str, type] = {
@@ -100,7 +101,7 @@ class Recipe:
                 name = f"{section}.{key}"
                 if not is_read(name, self.family):
                     continue
-                rows.append((name, _shown(value), self.sources.get(name, "default of gen3d_tools")))
+                rows.append((name, shown(value), self.sources.get(name, "default of gen3d_tools")))
         return rows
 
 
@@ -221,7 +222,7 @@ def stored_recipe(
         found = values.get(section, {}).get(key)
         if section != "run" and key in _known(section, values) and value != found:
             raise InputError(
-                f"{section}.{key} is {_shown(value)}, the run was begun with {_shown(found)}; leave that out to go on "
+                f"{section}.{key} is {shown(value)}, the run was begun with {shown(found)}; leave that out to go on "
                 "with it"
             )
         _set(values, sources, section, key, value, "--set")
@@ -347,11 +348,6 @@ def _build(form: Form, about: Mapping[str, str], values: Mapping[str, Section], 
     for section in _FREE:
         check_ranges(section, free[section])
     check_together(about["family"], free["generator"], typed)
-    check_switches(typed, {name for name, source in sources.items() if source == "--set"})
-    return Recipe(**form._asdict(), family=about["family"], about=about["about"], sources=sources, **free, **typed)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    recipe = Recipe(**form._asdict(), family=about["family"], about=about["about"], sources=sources, **free, **typed)
+    check_switches(recipe.family, recipe.to_dict(), {name for name, source in sources.items() if source == "--set"})
+    return recipe
