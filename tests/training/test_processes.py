@@ -41,6 +41,43 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
         assert float((gradient - together[name]).abs().max()) <= 1e-5 * max(largest, 1.0), name
 
 
+SIGNS = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from gen3d_tools.training.augmentation.augment import Augmentation
+from gen3d_tools.training.processes import Processes
+from gen3d_tools.training.recipes.sections import AugmentationSection
+from gen3d_tools.training.run.trainer import Trainer
+from gen3d_tools.training.step import Gathered
+
+processes, section = Processes.join(torch.device("cpu")), AugmentationSection(enabled=True, every=4)
+trainer = SimpleNamespace(
+    processes=processes,
+    augmentation=Augmentation(section),
+    recipe=SimpleNamespace(augmentation=section),
+    iteration=1,
+    _signs=[],
+)
+gathered = Gathered()
+gathered.add({"signs/real": torch.tensor([1.0, 1.0 - 2 * processes.rank])})
+Trainer._adapt(trainer, gathered)
+(Path(sys.argv[1]) / str(processes.rank)).write_text(str(trainer._signs))
+processes.leave()
+"""
+
+
+@pytest.mark.slow
+def test_a_snapshot_of_one_process_has_the_signs_of_all(tmp_path):
+    """Otherwise a resumed run would adapt its augmentation to what the first process saw."""
+    (tmp_path / "script.py").write_text(SIGNS)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, tmp_path / "script.py", tmp_path], check=True, cwd=ROOT, env=environment)
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["[0.5]", "[0.5]"]
+
+
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)

@@ -205,14 +205,14 @@ class Trainer:
         return moved(request, self.device), draws
 
     def _adapt(self, gathered: Gathered) -> None:
-        """Let the augmentation's strength follow the discriminator."""
+        """Let the augmentation's strength follow the discriminator; every process knows what all of them saw."""
         if self.augmentation is None:
             return
         signs = gathered.values.get("signs/real", [])
         if signs:
-            self._signs.append(float(torch.cat(signs).mean()))
+            self._signs.append(self.processes.average_number(float(torch.cat(signs).mean())))
         if self.iteration % self.recipe.augmentation.every == 0 and self._signs:
-            mean = self.processes.average_number(sum(self._signs) / len(self._signs))
+            mean = sum(self._signs) / len(self._signs)
             self.augmentation.adapt(mean, len(self._signs) * self.recipe.optimisation.batch)
             self._signs.clear()
 
