@@ -59,6 +59,8 @@ EVERY_SWITCH = [
     ("3dgp", "losses.distillation_weight=2", ["losses.distillation_kimg=0"]),
     ("eg3d", "losses.blur_kimg=9", ["losses.blur_sigma=0"]),
     ("geometry-aware", "losses.blur_sigma=9", ["losses.blur_kimg=0"]),
+    ("eg3d", "losses.render_kimg=9", []),
+    ("eg3d", "losses.render_start=16", ["losses.render_kimg=0"]),
     ("epigraf", "losses.density_noise_kimg=9", ["losses.density_noise=0"]),
     ("epigraf", "losses.density_noise=9", ["losses.density_noise_kimg=0"]),
     ("epigraf", "losses.r1_every=4", ["losses.r1_gamma=0"]),

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.training.blurring import blurred
 from gen3d_tools.training.draws import Draws
 from gen3d_tools.training.recipes.sections import CamerasSection, LossSection
@@ -130,6 +131,10 @@ class Objective(ABC):
     def blur(self, images: Float[Tensor, "b channels n n"], kimg: float) -> Float[Tensor, "b channels n n"]:
         """The fading blur of the discriminator's inputs."""
         return blurred(images, blur_sigma(kimg, self.losses.blur_sigma, self.losses.blur_kimg))
+
+    def grown(self, config: NetworkConfig, kimg: float) -> NetworkConfig:
+        """What the generator that people get is by now, where the one that learns grows."""
+        return config
 
     def current(self, kimg: float) -> dict[str, float]:
         """What the schedules say now, for the log."""

@@ -1,11 +1,15 @@
 """EG3D: whole pictures beside their renderings, cameras from labels, and a density regulariser of its own phase."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.fields.triplane import TriplaneField
+from gen3d_tools.generators.configs import EG3DConfig
 from gen3d_tools.generators.families.eg3d import EG3DGenerator
+from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.discriminators.dual import DualDiscriminator, raw_of_real, resized
 from gen3d_tools.training.draws import Draws, swapped_labels
@@ -14,7 +18,7 @@ from gen3d_tools.training.losses.density import density_loss
 from gen3d_tools.training.losses.gradient_penalty import r1_penalty
 from gen3d_tools.training.objectives.base import Conditions, Objective, Phase, RealBatch, Stats, signs, track_w
 from gen3d_tools.training.recipes.sections import CamerasSection, LossSection
-from gen3d_tools.training.schedules import swap_probability
+from gen3d_tools.training.schedules import rendering_resolution, swap_probability
 from gen3d_tools.training.synthesis import dual
 from gen3d_tools.training.synthesis.fakes import Fakes, Request
 from gen3d_tools.training.synthesis.rendering import RaySampling
@@ -83,6 +87,21 @@ class DualObjective(Objective):
             return self._density_loss(request, draws, kimg)
         return self._main_loss(real, request, draws, kimg) if phase == "Dmain" else self._penalty(real, draws, kimg)
 
+    def render_side(self, kimg: float) -> int:
+        """Rays along a side of a rendering by now (EG3D, section 4.3)."""
+        start, final = self.losses.render_start, self.generator.config.render_resolution
+        return final if start is None else rendering_resolution(kimg, start, final, self.losses.render_kimg)
+
+    def grown(self, config: NetworkConfig, kimg: float) -> NetworkConfig:
+        """See `Objective.grown`."""
+        assert isinstance(config, EG3DConfig)
+        return replace(config, render_resolution=self.render_side(kimg))
+
+    def current(self, kimg: float) -> dict[str, float]:
+        """What the schedules say now."""
+        growing = {} if self.losses.render_start is None else {"render_resolution": float(self.render_side(kimg))}
+        return {**super().current(kimg), **growing}
+
     def _told(self, labels: Tensor, uniform: Tensor, kimg: float) -> Tensor:
         """What the mapping network is told: now and then another sample's camera."""
         probability = swap_probability(kimg, self.cameras.swap_final, self.cameras.swap_kimg)
@@ -91,8 +110,7 @@ class DualObjective(Objective):
     def _fakes(self, request: Request, draws: Draws, kimg: float) -> Fakes:
         assert request.labels is not None
         told = self._told(request.labels, draws.uniform(len(request)), kimg)
-        side = self.generator.config.render_resolution
-        return dual.fakes(self.generator, request, told, side, draws, sampling=self.sampling)
+        return dual.fakes(self.generator, request, told, self.render_side(kimg), draws, sampling=self.sampling)
 
     def _density_loss(self, request: Request, draws: Draws, kimg: float) -> tuple[Tensor, Stats]:
         """Draw planes with one decision for the whole batch, and compare densities nearby."""
@@ -141,7 +159,7 @@ class DualObjective(Objective):
 
     def _real_pair(self, real: RealBatch, kimg: float) -> tuple[Tensor, Tensor]:
         """The picture, and what rays would see of it: with the blur's sigma in its own pixels, as published."""
-        raw = raw_of_real(real.images, self.generator.config.render_resolution)
+        raw = raw_of_real(real.images, self.render_side(kimg))
         return real.images, self.blur(raw, kimg)
 
     def _judged(self, made: Fakes, labels: Tensor | None, draws: Draws, kimg: float) -> Tensor:

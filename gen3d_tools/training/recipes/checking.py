@@ -30,6 +30,12 @@ def check_together(family: str, generator: Mapping[str, Any], sections: Mapping[
             "set discriminator.grouping=strided"
         )
     _check_size(generator, sections["data"])
+    start, final = sections["losses"].render_start, generator.get("render_resolution")
+    if start is not None and final is not None and start > final:
+        raise InputError(
+            f"losses.render_start is {start}, more than generator.render_resolution ({final}), which renderings grow "
+            "to; lower it"
+        )
     if family == "threedgp" and sections["data"].depth and not generator.get("depth_adaptor", False):
         raise InputError(
             "generator.depth_adaptor is false, and without it fakes have no depth to compare with data.depth; set "

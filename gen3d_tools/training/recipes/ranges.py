@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from gen3d_tools.checkpoints.configs.config_schema import RENDERING
 from gen3d_tools.checkpoints.configs.schema import Choice, Either, Flag, ListOf, Nothing, Number, Schema, Text
 from gen3d_tools.errors import InputError
+from gen3d_tools.generators.families.eg3d import MAX_RENDER_RESOLUTION
 from gen3d_tools.printable import quoted
 from gen3d_tools.training.recipes.sections import (
     AugmentationSection,
@@ -81,6 +82,8 @@ RANGES: Mapping[str, Mapping[str, Schema]] = {
     "losses": _ranges(
         LossSection,
         logit_limit=_optional,
+        render_start=Either(Number(1, MAX_RENDER_RESOLUTION, whole=True), Nothing()),
+        render_kimg=_number,
         r1_gamma=Either(_number, Choice("auto")),
         **_all(_count, "r1_every", "density_every"),
         style_mixing=_share,

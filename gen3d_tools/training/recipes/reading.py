@@ -14,6 +14,7 @@ _LEARNED_CAMERAS = (
     "cameras.depth_kimg",
 )
 _DENSITY_LOSS = ("losses.density_weight", "losses.density", "losses.density_every", "losses.density_distance")
+_GROWTH = ("losses.render_start", "losses.render_kimg")
 _OF_PATCHES = (
     "patches.*",
     "losses.logit_limit",
@@ -33,10 +34,10 @@ _OF_PATCHES = (
     "data.mirror_yaw",
 )
 _UNREAD = {
-    "epigraf": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_DENSITY_LOSS, "data.depth"),
-    "threedgp": (*_SEVERAL_VIEWS, *_DENSITY_LOSS, "cameras.swap_*"),
+    "epigraf": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_DENSITY_LOSS, *_GROWTH, "data.depth"),
+    "threedgp": (*_SEVERAL_VIEWS, *_DENSITY_LOSS, *_GROWTH, "cameras.swap_*"),
     "eg3d": (*_SEVERAL_VIEWS, *_LEARNED_CAMERAS, *_OF_PATCHES),
-    "geometry_aware": (*_OF_PATCHES, "cameras.*", "discriminator.camera_conditioned"),
+    "geometry_aware": (*_OF_PATCHES, *_GROWTH, "cameras.*", "discriminator.camera_conditioned"),
 }
 _SETTLED = {
     "discriminator.kind": "belongs to the recipe {}; take another recipe instead",

@@ -59,6 +59,8 @@ class LossSection:
     reuse_fakes: bool = False  # D judges the fakes that G has just learned from, and a step makes no others
     blur_sigma: float = 10.0  # pixels of the discriminator's inputs
     blur_kimg: float = 200.0
+    render_start: int | None = None  # rays along a side at first, to become generator.render_resolution; None = at once
+    render_kimg: float = 1000.0
     density_noise: float = 0.0  # standard deviation, added to raw densities at first
     density_noise_kimg: float = 5000.0
     distillation_weight: float = 0.0

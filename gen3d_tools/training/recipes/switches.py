@@ -68,6 +68,8 @@ _SWITCHES = (
     ),
     _Switch(values=("losses.blur_kimg",), by=("losses.blur_sigma",), remedy="losses.blur_sigma=10"),
     _Switch(values=("losses.blur_sigma",), by=("losses.blur_kimg",), remedy="losses.blur_kimg=200"),
+    _Switch(values=("losses.render_kimg",), by=("losses.render_start",), remedy="losses.render_start=32"),
+    _Switch(values=("losses.render_start",), by=("losses.render_kimg",), remedy="losses.render_kimg=1000"),
     _Switch(values=("losses.density_noise_kimg",), by=("losses.density_noise",), remedy="losses.density_noise=1"),
     _Switch(
         values=("losses.density_noise",), by=("losses.density_noise_kimg",), remedy="losses.density_noise_kimg=5000"

@@ -98,6 +98,7 @@ def read_state(trainer: Trainer, folder: Path) -> dict[str, Any]:
                 states.setdefault(int(index), {})[name] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
     trainer.iteration, trainer.images = facts["iteration"], facts["images"]
+    trainer.grow()
     trainer._signs = list(facts["signs"])
     if trainer.augmentation is not None:
         trainer.augmentation.strength = facts["strength"]

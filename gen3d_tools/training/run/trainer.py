@@ -78,6 +78,7 @@ class Trainer:
         objective = build_objective(recipe, self.generator, self.discriminator, self.augmentation)
         self.contest = Contest(objective, self._optimisers(objective.schedule()))
         self.iteration = self.images = 0
+        self.grow()
         self.seconds: dict[str, float] = {}
         self._signs: list[float] = []
 
@@ -162,8 +163,13 @@ class Trainer:
         )
         self.iteration += 1
         self.images += section.batch
+        self.grow()
         self._adapt(gathered)
         return gathered
+
+    def grow(self) -> None:
+        """Let the average be by now what the generator is."""
+        self.average.config = self.contest.objective.grown(self.average.config, self.kimg)
 
     def _real_rounds(self) -> list[tuple[int, RealBatch]]:
         """This process's rounds of real pictures, with their numbers among all rounds of the step."""
