@@ -28,7 +28,10 @@ Faces = Annotated[
 ]
 Smooth = Annotated[int, typer.Option("--smooth", help="Rounds of Taubin smoothing, which keeps the size.")]
 Watertight = Annotated[
-    bool, typer.Option("--watertight", help="Make the mesh watertight: join intersecting parts, close holes.")
+    bool,
+    typer.Option(
+        "--watertight", help="Make the mesh watertight: join intersecting parts, close holes. A fused one is."
+    ),
 ]
 Texture = Annotated[
     int | None,

@@ -250,6 +250,8 @@ def test_existing_outputs_are_kept_unless_overwritten(gen3d, tiny_folder):
         (["--points", "0"], 2, "points is 0"),
         (["--format", ","], 2, "no format in ','"),
         (["--format", "glb,fbx"], 2, "usdz, npz, mrc; try glb,obj"),
+        (["--format", "npz", "--smooth", "2"], 2, "--level, --smooth, --color-from: that is for meshes, and there is"),
+        (["-o", "x.mrc", "--up", "z"], 2, "--up: that is for meshes, and there is none in mrc; leave it out, or write"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(gen3d, tiny_folder, leftovers, arguments, code, message):

@@ -1,7 +1,7 @@
 """What `gen3d mesh` is asked for: a surface, how it is stored, and the files that makes for each sample."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
@@ -284,6 +284,29 @@ def formats_of(file: Path | None, delivery: OutputOptions) -> tuple[str, ...]:
             f"format is {','.join(formats)}, but the output is {file}; leave --format out, or change the suffix"
         )
     return (own, *(name for name in formats if name != own))
+
+
+def check_for_grids(formats: Sequence[str], surface: MeshOptions, delivery: OutputOptions) -> None:
+    """Refuse options of meshes where densities alone are written.
+
+    Raises:
+        InputError: There is one.
+    """
+    further = delivery.points is not None or delivery.preview or delivery.report  # for which a mesh is made
+    if further or any(f".{name}" not in DENSITY_SUFFIXES for name in formats):
+        return
+    said = [
+        option(one.name, typed="--no-color" if one.name == "colors" else "")
+        for options, read in ((surface, "resolution"), (delivery, "formats"))
+        for one in fields(options)
+        if one.name != read and getattr(options, one.name) != one.default
+    ]
+    if said:
+        both = option("formats", f"{DEFAULT_FORMAT},{formats[0]}", typed="--format")
+        raise InputError(
+            f"{', '.join(said)}: that is for meshes, and there is none in {' or '.join(formats)}; leave it out, or "
+            f"write one as well: {both}"
+        )
 
 
 def formats_without_texture(formats: Sequence[str]) -> list[str]:

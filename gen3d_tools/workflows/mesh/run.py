@@ -9,6 +9,7 @@ from gen3d_tools.workflows.mesh.options import (
     SHEET_NAME,
     MeshOptions,
     OutputOptions,
+    check_for_grids,
     formats_of,
     formats_without_texture,
     level_name,
@@ -66,6 +67,7 @@ def mesh(
     check_psi(choice.psi)
     target = options.target("mesh", model, choice.name_parts, urls=True)
     formats = formats_of(options.file, delivery)
+    check_for_grids(formats, surface, delivery)
     if surface.texture is not None and (without := formats_without_texture(formats)):
         reporter.say(f"no texture fits into {' or '.join(without)}; the other formats have it")
     if options.file is not None:

@@ -8,6 +8,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.workflows.mesh.options import (
     MeshOptions,
     OutputOptions,
+    check_for_grids,
     formats_of,
     parse_formats,
     parse_level,
@@ -64,6 +65,19 @@ def test_a_density_needs_no_mesh():
     [grid] = plan_files([MUG], Path("x.npz"), ("npz",), OutputOptions(), one_file=True)
     [both] = plan_files([MUG], Path("x.npz"), ("npz",), OutputOptions(report=True), one_file=True)
     assert (grid.needs_mesh, both.needs_mesh) == (False, True)
+
+
+def test_options_of_meshes_say_nothing_of_densities():
+    check_for_grids(("npz", "mrc"), MeshOptions(resolution=64), OutputOptions(formats=("npz", "mrc")))
+    changed = MeshOptions(keep=0.5, watertight=True), OutputOptions(center=True)
+    for further in ({"points": 9}, {"preview": True}, {"report": True}):
+        check_for_grids(("npz",), changed[0], OutputOptions(**further))
+    check_for_grids(("npz", "glb"), *changed)
+    with pytest.raises(
+        InputError,
+        match=r"^keep, watertight, center: that is for meshes, and there is none in npz or mrc; .* formats='glb,npz'$",
+    ):
+        check_for_grids(("npz", "mrc"), *changed)
 
 
 def test_a_surface_says_what_it_is():
