@@ -99,6 +99,10 @@ def test_two_groups_of_seeds_give_a_direction_with_a_name(gen3d, model):
     assert (
         gen3d("edit", model, "--class", "cube", "-d", "wide=1", "--directions", "mine.safetensors", "-o", "a").code == 0
     )
+    unused = gen3d("edit", model, "--class", "cube", "-d", "sefa-1=1", "--directions", "mine.safetensors", "-o", "b")
+    assert unused.code == 2
+    assert "nothing is moved along a direction of mine.safetensors (it holds tall, wide); name one" in unused.error
+    assert not Path("b").exists()
     wrong_class = gen3d("edit", model, "--class", "ball", "-d", "wide=1", "--directions", "mine.safetensors", "-o", "b")
     assert wrong_class.code == 2
     assert "no direction is called 'wide' here" in wrong_class.error
@@ -146,6 +150,11 @@ def test_a_folder_gets_a_sheet_that_shows_what_each_does(gen3d, model, monkeypat
         ),
         (("directions", "tiny", "--find", "--add"), 2, "a new folder holds nothing to add to; name the file: --out"),
         (("directions", "tiny", "--positive", "1", "--negative", "2", "--count", "3"), 2, "leave --count out"),
+        (
+            ("directions", "tiny", "--find", "--add", "--overwrite", "-o", "a.safetensors"),
+            2,
+            "--add keeps what the file holds, --overwrite replaces it; leave one of them out",
+        ),
         (("directions", "nothing"), 3, "no model 'nothing'"),
     ],
 )

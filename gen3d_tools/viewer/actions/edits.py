@@ -14,7 +14,7 @@ from gen3d_tools.editing.finding import find_directions
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.viewer.choice import Choice
-from gen3d_tools.workflows.editing.known import directions_folder, known_directions
+from gen3d_tools.workflows.editing.known import directions_folder, known_directions, load_files
 
 if TYPE_CHECKING:
     from gen3d_tools.viewer.session import Session
@@ -77,7 +77,7 @@ def offer(generator: Generator, model: str, files: Sequence[str | Path] = (), ba
         Gen3DError: A file is not there, broken, or of another model.
     """
     source = directions_folder(model, base)
-    known = known_directions(generator, source, files)
+    known = known_directions(generator, source, load_files(generator, files))
     if known is not None:
         places = [str(file) for file in files] or [str(source.path)]
         return Offered(known, f"directions = g3.load_directions({places[-1]!r}, generator)")

@@ -139,6 +139,9 @@ def find(
     search, options, reporter = search or Search(), options or RunOptions(), reporter or Reporter()
     search.check()
     method = search.settled
+    if add and options.overwrite:
+        added, replaced = option("add", True), option("overwrite", True)
+        raise InputError(f"{added} keeps what the file holds, {replaced} replaces it; leave one of them out")
     if add and options.out is None:
         raise InputError(f"a new folder holds nothing to add to; name the file: {option('out')}")
     target = options.target("directions", model, [search.name if search.by_groups else method])
@@ -151,7 +154,7 @@ def find(
     before = load_directions(file, generator) if add and file.is_file() else None
     files = [file, *([] if sheet is None else [sheet])]
     if before is not None:
-        claim_addition(run, files, target, overwrite=options.overwrite)
+        claim_addition(run, files, target)
     else:
         claim(run, files, target, options)
     found = search.run(generator)

@@ -24,7 +24,15 @@ from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.sheets import contact_sheet
 from gen3d_tools.rendering.renderer import render
-from gen3d_tools.workflows.editing.known import Move, choose, directions_folder, known_directions, parse_moves
+from gen3d_tools.workflows.editing.known import (
+    Move,
+    check_used,
+    choose,
+    directions_folder,
+    known_directions,
+    load_files,
+    parse_moves,
+)
 from gen3d_tools.workflows.running.claims import check_names, claim_folder
 from gen3d_tools.workflows.running.inputs import input_digest
 from gen3d_tools.workflows.running.reporting import Reporter
@@ -65,11 +73,13 @@ def edit(
     source, base = find_source(model), directions_folder(model, options.base)
     generator = load_generator(model, device=options.device, base=options.base)
     samples = list(dict.fromkeys(choice.samples(generator)))
-    known = known_directions(generator, base, files)
+    further = load_files(generator, files)
+    known = known_directions(generator, base, further)
     several = len(samples) > 1
     plan = [
         _Edit(one, target / one.stem if several else target, _steps(known, generator, moves, one)) for one in samples
     ]
+    check_used(files, further, [direction for made in plan for direction, _ in made.steps])
     check_names([made.folder for made in plan])
     reads = [*files, *([] if options.base is None else [options.base])]
     for made in plan:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import parse_seeds
 from gen3d_tools.generators.source import base_source, find_source
+from gen3d_tools.printable import listed
 from gen3d_tools.wording import option
 
 _FOUND = re.compile(r"(sefa|pca)-([1-9]\d{0,3})")
@@ -73,22 +74,44 @@ def directions_folder(model: str, base: str | None) -> Source:
     return base_source(find_source(model), base)
 
 
-def known_directions(generator: Generator, source: Source, files: Sequence[str | Path]) -> Directions | None:
-    """Gather the directions beside a model and those in files; of two with one name, the last file's stays.
+def load_files(generator: Generator, files: Sequence[str | Path]) -> list[Directions]:
+    """Read files of directions.
+
+    Raises:
+        Gen3DError: One is not there, broken, or of another model.
+    """
+    return [load_directions(file, generator) for file in files]
+
+
+def known_directions(generator: Generator, source: Source, further: Sequence[Directions]) -> Directions | None:
+    """Gather the directions beside a model and those of files; of two with one name, the last file's stays.
 
     Args:
         generator: The model.
         source: What `directions_folder` gave.
-        files: Further files.
+        further: What `load_files` gave.
 
     Raises:
-        Gen3DError: A file is not there, broken, or of another model.
+        Gen3DError: The model's own file is broken, or of another model.
     """
     known = own_directions(generator, source.path)
-    for file in files:
-        more = load_directions(file, generator)
+    for more in further:
         known = more if known is None else known.joined(more)
     return known
+
+
+def check_used(files: Sequence[str | Path], further: Sequence[Directions], chosen: Collection[Direction]) -> None:
+    """Refuse a file that none of the chosen directions come from.
+
+    Raises:
+        InputError: There is one.
+    """
+    for file, directions in zip(files, further, strict=True):
+        if not any(one is entry for one in chosen for entry in directions.entries):
+            raise InputError(
+                f"nothing is moved along a direction of {file} (it holds {listed(list(directions.names)) or 'none'}); "
+                f"name one of those with {option('direction')}, or leave {option('directions')} {file} out"
+            )
 
 
 def choose(known: Directions | None, generator: Generator, name: str, class_index: int | None) -> Direction:

@@ -82,14 +82,13 @@ def claim(
     return set(whole)
 
 
-def claim_addition(run: Run, files: Sequence[Path], target: Path, *, overwrite: bool) -> None:
+def claim_addition(run: Run, files: Sequence[Path], target: Path) -> None:
     """Check that a run may add to the first of its files, and write the others: they stay if they are not ours.
 
     Args:
         run: What will write.
         files: The file that is added to, then what lies beside it.
         target: The folder that they are in, or the file.
-        overwrite: Whether what lies beside it is replaced, ours or not.
 
     Raises:
         InputError: Something is in the way.
@@ -98,8 +97,7 @@ def claim_addition(run: Run, files: Sequence[Path], target: Path, *, overwrite: 
     run.place_record(target, folder=target not in files)
     check_not_read(files[1:], [], run.model)
     check_record_free(run)
-    if not overwrite:
-        check_ours(run, [path for path in files[1:] if os.path.lexists(path)])
+    check_ours(run, [path for path in files[1:] if os.path.lexists(path)])
     check_all_writable(files, overwrite=True, kind="file")
 
 
