@@ -14,6 +14,7 @@ from gen3d_tools.batch.pieces import Maker, Notes, Piece, Prepare
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
+from gen3d_tools.generators.latents import parse_seeds
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.settings import config_for
 from gen3d_tools.media.images import check_image_path, write_image
@@ -23,7 +24,7 @@ from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
 from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
-from gen3d_tools.workflows.samples.selection import Sample, SampleSelection, check_psi, make_fields
+from gen3d_tools.workflows.samples.selection import DEFAULT_SEEDS, Sample, SampleSelection, check_psi, make_fields
 from gen3d_tools.workflows.samples.shards import check_shards, make_shards, plan_shards, write_shard
 from gen3d_tools.workflows.samples.sheets import check_grid, samples_sheet, settle_grid
 from gen3d_tools.workflows.samples.views import ViewOptions, check_size, even_turns, parse_kinds, picture, turn_names
@@ -68,15 +69,12 @@ def sample(
     reporter, kinds = reporter or Reporter(), parse_kinds(show)
     check_size(look.size)
     check_psi(choice.psi)
-    if not 1 <= views <= MAX_VIEWS:
-        raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
     table = settle_grid(grid)
     camera_format = check_cameras_out(cameras_out, kinds, options.file)
-    if camera_format is not None and grid:
-        raise InputError("a sheet is no set of pictures for cameras; leave the grid out, or the cameras")
     check_shards(shards, options)
-    if shards is not None and (grid or camera_format is not None):
-        raise InputError(f"shards hold pictures one by one; leave the grid and the cameras out, or {option('shards')}")
+    _check_together(views, bool(grid), cameras=camera_format is not None, shards=shards is not None)
+    if _is_sheet(choice, grid=bool(grid), options=options, pictures=len(kinds) * views):
+        _refuse_workers(options)
     target = options.target("sample", model, choice.name_parts, urls=True)
     if options.file is not None:
         check_image_path(target, overwrite=options.replaces)
@@ -104,8 +102,8 @@ def sample(
     plan = _plan(samples, columns, target, options, grid=bool(grid), table=table, cameras=cameras_file)
     run.options |= {"grid": plan.sheet is not None, "table": table, "cameras_out": camera_format}
     manifests = manifest_paths(target, options)
-    if plan.sheet is not None and options.batch.asked:
-        raise InputError(f"a sheet is one picture, which one process makes; leave {option('workers')} out")
+    if plan.sheet is not None:
+        _refuse_workers(options)
     whole = claim(run, [*plan.paths, *manifests], target, options, apart=plan.sheet is None, made_of=plan.made_of)
     if options.dry_run:
         _say_plan(run, plan, columns)
@@ -120,6 +118,43 @@ def sample(
         else:
             _write_sheet(run, plan, columns, shoot, overwrite=options.replaces)
     return run.finish(next_command=next_command)
+
+
+def _check_together(views: int, grid: bool, *, cameras: bool, shards: bool) -> None:
+    """Refuse outputs that exclude each other, and views that cannot be.
+
+    Raises:
+        InputError: That is what is asked for.
+    """
+    if not 1 <= views <= MAX_VIEWS:
+        raise InputError(f"views is {views}; it must lie in 1..{MAX_VIEWS}")
+    if cameras and grid:
+        raise InputError("a sheet is no set of pictures for cameras; leave the grid out, or the cameras")
+    if shards and (grid or cameras):
+        raise InputError(f"shards hold pictures one by one; leave the grid and the cameras out, or {option('shards')}")
+
+
+def _is_sheet(choice: SampleSelection, *, grid: bool, options: RunOptions, pictures: int) -> bool:
+    """Whether all go into one picture, as far as that is known before the model's classes are.
+
+    Args:
+        choice: Which samples.
+        grid: A sheet is asked for.
+        options: Where the pictures go.
+        pictures: Of each sample.
+    """
+    several = pictures > 1 or len(set(parse_seeds(choice.seeds or DEFAULT_SEEDS))) > 1
+    return grid or (options.file is not None and several)
+
+
+def _refuse_workers(options: RunOptions) -> None:
+    """Refuse to share out a sheet.
+
+    Raises:
+        InputError: Workers are asked for.
+    """
+    if options.batch.asked:
+        raise InputError(f"a sheet is one picture, which one process makes; leave {option('workers')} out")
 
 
 @dataclass(frozen=True)

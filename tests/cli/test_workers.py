@@ -48,8 +48,16 @@ def test_workers_are_counted_before_any_work(gen3d):
     assert "devices are 'cpu,cpu'" in gen3d("sample", "shapes", "--device", "cpu,cpu").error
 
 
-def test_a_sheet_is_made_by_one_process(gen3d):
-    outcome = gen3d("sample", "shapes", "--seeds", "0-3", "--grid", "--workers", 2)
+@pytest.mark.parametrize("asked", [["--grid"], ["-o", "x.png", "--seeds", "0-3"], ["-o", "x.png", "--views", 2]])
+def test_a_sheet_is_made_by_one_process(gen3d, asked):
+    for model in ("shapes", "there is none of this name"):  # told before any is loaded
+        outcome = gen3d("sample", model, "--workers", 2, *asked)
+        assert outcome.code == 2
+        assert "leave --workers out" in outcome.error
+
+
+def test_a_sheet_of_all_classes_is_made_by_one_process(gen3d):
+    outcome = gen3d("sample", "shapes", "--class", "all", "-o", "x.png", "--workers", 2)
     assert outcome.code == 2
     assert "leave --workers out" in outcome.error
 
