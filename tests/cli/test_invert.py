@@ -80,6 +80,15 @@ def test_what_was_interrupted_goes_on_to_the_same_result(gen3d, photo, monkeypat
     other = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--seed", 1, "--resume", "-q")
     assert other.code == 2
     assert "was begun with different settings" in other.error
+    config = Path("tiny", "config.json")
+    before = config.read_text()
+    told = json.loads(before)
+    told["cameras"]["default"]["yaw_deg"] += 1
+    config.write_text(json.dumps(told))
+    changed = gen3d("invert", photo, *KNOWN, "--background", "none", "-o", "result", "--resume", "-q")
+    assert changed.code == 2
+    assert "was begun with different model config; repeat that command, or omit --resume" in changed.error
+    config.write_text(before)
     state = Path(".result.unfinished", STATE_NAME)
     kept = state.read_bytes()
     state.write_bytes(kept.replace(b"class_index", b"class_other"))

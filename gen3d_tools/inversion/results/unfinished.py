@@ -24,6 +24,8 @@ from gen3d_tools.staging import remove_leftovers
 from gen3d_tools.wording import option
 
 STATE_NAME = "state.safetensors"
+MODEL_CONFIG = "model config"
+"""Part of a job that states of earlier versions lack; these are resumed all the same."""
 _MAX_NAME_BYTES = 180
 _REST = 20.0  # writing may take this share of the time: 1 / 20
 
@@ -93,7 +95,8 @@ class Unfinished:
         if not self.path.is_file():
             raise NotFoundError(f"there is nothing to resume: no {self.path}; leave {option('resume')} out")
         state, job = _unpack(self.path)
-        changed = sorted(key for key in {*job, *self.job} if job.get(key) != self.job.get(key))
+        parts = {*job, *self.job} - ({MODEL_CONFIG} if MODEL_CONFIG not in job else set())
+        changed = sorted(key for key in parts if job.get(key) != self.job.get(key))
         if changed:
             raise InputError(
                 f"{self.path} was begun with different {' and '.join(changed)}; "

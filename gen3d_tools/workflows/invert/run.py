@@ -16,6 +16,7 @@ from gen3d_tools.generators.base import Generator
 from gen3d_tools.generators.latents import class_index
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.generators.reconstructors.triposr import TripoSR
+from gen3d_tools.generators.source import config_digest, find_source
 from gen3d_tools.generators.tuned import find_base
 from gen3d_tools.inversion.api import find_helpers
 from gen3d_tools.inversion.presets import preset
@@ -24,7 +25,7 @@ from gen3d_tools.inversion.pti import Inversion, check_settings
 from gen3d_tools.inversion.refine import REFINING_STEPS
 from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
-from gen3d_tools.inversion.results.unfinished import Unfinished
+from gen3d_tools.inversion.results.unfinished import MODEL_CONFIG, Unfinished
 from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Space, Tune
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
@@ -311,6 +312,7 @@ def _job(run: Run, photos: Sequence[Photo], settings: InversionSettings, camera:
     return {
         "photos": [photo.digest for photo in photos],
         "model": run.model_sha256,
+        MODEL_CONFIG: config_digest(find_source(run.model)),
         "class": run.options["class_name"],
         "camera": None if camera is None else camera.to_eg3d_label().tolist(),
         "settings": settings.to_dict(),

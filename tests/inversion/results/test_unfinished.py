@@ -1,8 +1,10 @@
 """What is kept of an unfinished inversion, and what is said about it."""
 
-from gen3d_tools.errors import Gen3DError
+import pytest
+
+from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.inversion.results import unfinished as module
-from gen3d_tools.inversion.results.unfinished import Unfinished
+from gen3d_tools.inversion.results.unfinished import MODEL_CONFIG, Unfinished
 
 
 def test_what_is_kept_is_called_what_it_is(tmp_path, monkeypatch):
@@ -16,6 +18,16 @@ def test_what_is_kept_is_called_what_it_is(tmp_path, monkeypatch):
     assert "; an earlier state of the work is kept in" in kept.keep({"done": 2})
     assert kept.read() == {"done": 1}
     assert "could not be kept: the disk is full" in Unfinished(tmp_path / "other", {}).keep({"done": 1})
+
+
+def test_a_state_is_of_one_config_of_the_model_unless_it_does_not_say(tmp_path):
+    kept = Unfinished(tmp_path / "result", {"seed": 1, MODEL_CONFIG: "a"})
+    kept.keep({"done": 1})
+    assert kept.read() == {"done": 1}
+    with pytest.raises(InputError, match="was begun with different model config; repeat that command"):
+        Unfinished(tmp_path / "result", {"seed": 1, MODEL_CONFIG: "b"}).read()
+    Unfinished(tmp_path / "result", {"seed": 1}).keep({"done": 2})  # as earlier versions did
+    assert kept.read() == {"done": 2}
 
 
 def test_a_file_of_others_outlives_the_state(tmp_path):
