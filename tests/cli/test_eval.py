@@ -219,6 +219,9 @@ BAD = [
     ("real --against named --geometry", 2, "depth maps are compared name by name"),
     ("meshes broken", 7, "none of 1 meshes could be measured; 0.ply: "),
     ("real --geometry", 2, "name another one to compare it with: --against"),
+    ("real", 2, "real holds 12 pictures and no model: a set of pictures is measured against real ones; name"),
+    ("real --protocol fid50k", 2, "name another one to compare it with: --against FOLDER"),
+    ("empty", 2, "empty holds no pictures and no model: a set of pictures is measured against real ones"),
     ("real --against real --samples 9", 2, "all pictures of a set are measured"),
     (
         "real --against real --psi 0.5 --base tiny",

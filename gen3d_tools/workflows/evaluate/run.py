@@ -25,7 +25,7 @@ from gen3d_tools.workflows.evaluate.distribution.compare import (
 from gen3d_tools.workflows.evaluate.distribution.networks import load_network
 from gen3d_tools.workflows.evaluate.distribution.protocols import DEFAULT, protocol_named
 from gen3d_tools.workflows.evaluate.distribution.samples import SampleShard
-from gen3d_tools.workflows.evaluate.distribution.sets import is_set, open_set
+from gen3d_tools.workflows.evaluate.distribution.sets import count_pictures, is_set, open_set
 from gen3d_tools.workflows.evaluate.geometry import GeometryPlan, geometry
 from gen3d_tools.workflows.evaluate.measures import Group
 from gen3d_tools.workflows.evaluate.report import cache_folder, claim_report, finish_report
@@ -90,6 +90,11 @@ def evaluate(
         Gen3DError: See the tree in `gen3d_tools.errors`.
     """
     options, reporter = options or RunOptions(), reporter or Reporter()
+    if what.against is None and is_set(Path(subject)):
+        raise InputError(
+            f"{subject} holds {count_pictures(Path(subject)) or 'no'} pictures and no model: a set of pictures is "
+            f"measured against real ones; name another one to compare it with: {option('against', 'FOLDER')}"
+        )
     what.check()
     if what.against is None:
         _check_workers(options, f"geometry alone is measured; leave it out, or compare pictures: {option('against')}")
@@ -132,8 +137,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _evaluate_set(subject: Path, what: EvalOptions, options: RunOptions, run: Run) -> list[Group]:
     """Compare a set of pictures with another."""
-    if what.against is None:
-        raise InputError(f"{subject} is a set of pictures; name another one to compare it with: {option('against')}")
+    assert what.against is not None, "which is checked before any work"
     if what.protocol is not None or what.samples is not None:
         raise InputError("a protocol and a number of samples are for models; all pictures of a set are measured")
     _check_workers(options, "two sets of pictures are compared; leave it out")

@@ -64,6 +64,15 @@ def is_set(path: Path) -> bool:
     return path.is_file() or not (path / "config.json").is_file()
 
 
+def count_pictures(path: Path) -> int:
+    """Count the pictures of a set, without a look at them.
+
+    Raises:
+        InputError: It is an archive that cannot be read.
+    """
+    return sum(is_picture(name) for name in open_container(path).names())
+
+
 def set_digest(pictures: PictureSet) -> str:
     """Digest of the names and bytes of all pictures, and of their labels."""
     found = hashlib.sha256()
