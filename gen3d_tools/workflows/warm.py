@@ -59,6 +59,8 @@ AHEAD: Mapping[str, tuple[str, ...]] = {
         "kernels.rays.placement._place_range",
         "kernels.rays.differentiable._render_range",
         "kernels.rays.differentiable._backward_range",
+        "kernels.convolution.winograd._enter_range",
+        "kernels.convolution.winograd._convolve_range",
         "kernels.convolution.winograd._slopes_range",
     ),
 }

@@ -20,6 +20,7 @@ from gen3d_tools.kernels.convolution import winograd
 
 _LEAST_TILES = 48  # of all samples: below, transforming the kernel takes as long as the convolution
 _LEAST_TILES_TO_LEARN = 16  # where the kernel's gradient is wanted
+_LEAST_WORK = 1 << 22  # tiles x channels x channels of what is computed once: less is not worth code to be loaded
 
 
 def convolve(
@@ -27,6 +28,8 @@ def convolve(
     kernel: Float[Tensor, "out_channels in_channels k k"],
     bias: Float[Tensor, " out_channels"] | None,
     taps: Float[Tensor, "4 4"] | None = None,
+    *,
+    learning: bool = False,
 ) -> Float[Tensor, "b out_channels h2 w2"]:
     """Convolve at the same size, or at twice the size and low-pass the result.
 
@@ -35,13 +38,16 @@ def convolve(
         kernel: Correlation orientation, odd size.
         bias: Added at the end.
         taps: The low-pass filter, if the size is doubled.
+        learning: Whether this is a step of many, as it is where autograd sees it.
     """
     if taps is not None:
         y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
         return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
-    if not _in_tiles(x, kernel, _LEAST_TILES):
+    seen = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in (x, kernel, bias))
+    least = _LEAST_TILES if seen or learning else max(_LEAST_TILES, _LEAST_WORK / kernel[:, :, 0, 0].numel())
+    if not _in_tiles(x, kernel, least):
         return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
-    if torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in (x, kernel, bias)):
+    if seen:
         in_tiles: Tensor = _InTiles.apply(x, kernel, bias)  # type: ignore[no-untyped-call]
         return in_tiles
     return _convolved_in_tiles(x, kernel, bias, back=False)
@@ -131,7 +137,7 @@ class _InTiles(torch.autograd.Function):
         return of_x, of_kernel, slopes.sum((0, 2, 3)) if wanted[2] else None
 
 
-def _in_tiles(maps: Tensor, kernel: Tensor, least: int) -> bool:
+def _in_tiles(maps: Tensor, kernel: Tensor, least: float) -> bool:
     """Whether a convolution of maps with a kernel is one that tiles serve, and large enough."""
     on_processor = maps.device.type == "cpu" and maps.dtype == kernel.dtype == torch.float32
     served = kernel.shape[2:] == (3, 3) and all(channels % winograd.CHANNELS == 0 for channels in kernel.shape[:2])

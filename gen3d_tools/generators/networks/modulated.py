@@ -196,8 +196,8 @@ def _convolved(
 ) -> Float[Tensor, "b out_channels h2 w2"]:
     """Modulate, convolve, demodulate and add the bias; the result may be changed."""
     if _fits_in_kernel(x, kernel):
-        return convolve(x, kernel * (scale[0, :, None] * styles[0])[:, :, None, None], bias, taps)
-    y = convolve(x * styles[:, :, None, None], kernel, None, taps)
+        return convolve(x, kernel * (scale[0, :, None] * styles[0])[:, :, None, None], bias, taps, learning=True)
+    y = convolve(x * styles[:, :, None, None], kernel, None, taps, learning=True)
     return y.mul_(scale[:, :, None, None]).add_(bias[:, None, None])
 
 

@@ -39,7 +39,16 @@ def close(one: torch.Tensor, other: torch.Tensor) -> bool:
 def test_large_maps_are_convolved_in_tiles(calls, bias, last):
     x, kernel, added = drawn(2, 16, 20, 21), drawn(24, 16, 3, 3), drawn(24) if bias else None
     given = x.contiguous(memory_format=torch.channels_last) if last else x
-    assert close(convolve(given, kernel, added), F.conv2d(x, kernel, added, padding=1))
+    wanted = F.conv2d(x, kernel, added, padding=1)
+    assert close(convolve(given, kernel, added, learning=True), wanted)
+    assert calls == ["convolve"]
+    assert close(convolve(given, kernel, added), wanted)
+    assert calls == ["convolve"]  # a picture of a small network is not worth it
+
+
+def test_much_work_is_done_in_tiles_also_where_it_is_done_once(calls):
+    x, kernel = drawn(1, 128, 64, 64), drawn(128, 128, 3, 3)
+    assert close(convolve(x, kernel, None), F.conv2d(x, kernel, padding=1))
     assert calls == ["convolve"]
 
 
@@ -55,7 +64,7 @@ def test_large_maps_are_convolved_in_tiles(calls, bias, last):
     ],
 )
 def test_other_convolutions_are_torchs(calls, x, kernel):
-    assert torch.equal(convolve(x, kernel, None), F.conv2d(x, kernel, padding=kernel.shape[-1] // 2))
+    assert torch.equal(convolve(x, kernel, None, learning=True), F.conv2d(x, kernel, padding=kernel.shape[-1] // 2))
     assert not calls
 
 
