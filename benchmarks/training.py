@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmarks.measuring.rows import Effort, Row, row
+from gen3d_tools.generators.networks.epigraf import depth_adaptor
 from gen3d_tools.generators.networks.layers import low_pass_filter
 from gen3d_tools.generators.networks.stylegan2 import SynthesisNetwork
 from gen3d_tools.training.data.dataset import open_pictures
@@ -100,7 +102,7 @@ def _write_pictures(folder: Path, side: int) -> Path:
 
 @contextmanager
 def published_procedure() -> Iterator[None]:
-    """Backbone, rays and filters as the published code has them, for the time being."""
+    """Backbone, convolutions, rays and filters as the published code has them, for the time being."""
 
     def forward(self: SynthesisNetwork, ws: Float[Tensor, "b num_ws w_dim"], **_: Any) -> Tensor:
         return synthesize(self, ws)
@@ -108,9 +110,15 @@ def published_procedure() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(SynthesisNetwork, "forward", forward))
         stack.enter_context(patch.object(rendering, "render_together", lambda *_, **__: None))
+        for module in (layers, depth_adaptor):
+            stack.enter_context(patch.object(module, "convolve", _convolved))
         stack.enter_context(patch.object(layers, "low_passed", partial(_filtered, stride=1)))
         stack.enter_context(patch.object(layers, "halved", partial(_filtered, padding=1, stride=2)))
         yield
+
+
+def _convolved(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
 
 
 def _filtered(x: Tensor, *, padding: int, stride: int) -> Tensor:
