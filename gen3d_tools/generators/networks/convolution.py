@@ -1,11 +1,10 @@
 """The convolutions of StyleGAN2 and the way back through them: at the same size, or at twice the size and low-passed.
 
 On processors, 3 x 3 kernels over maps of some size are computed by Winograd's tiles, with a quarter of the products;
-what is too small, of another precision or on another device, and gradients of gradients, by torch.
+what is too small, of another precision or on another device, by torch. Gradients of gradients go the same ways, but
+for those of a kernel's gradient, which are torch's.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,41 +99,37 @@ def _torch_backward(
     return of_x, of_kernel.transpose(0, 1) if doubles and of_kernel is not None else of_kernel
 
 
-def differentiable_slopes(
-    layer: Callable[..., Tensor], inputs: tuple[Tensor | None, ...], slopes: Tensor, wanted: tuple[bool, ...]
-) -> list[Tensor | None]:
-    """Gradients of a layer in torch's own graph, through which further gradients may be taken.
-
-    Args:
-        layer: What the layer computes, by torch.
-        inputs: Of the layer.
-        slopes: Of its result.
-        wanted: Of which inputs gradients are wanted; None is given for the others.
-    """
-    # Views, so that what one input owes to another is not counted here.
-    views = [one if one is None else one.view_as(one) for one in inputs]
-    asked = [one for one, is_wanted in zip(views, wanted, strict=True) if is_wanted and one is not None]
-    found = iter(torch.autograd.grad(layer(*views), asked, slopes, create_graph=True))
-    return [next(found) if is_wanted else None for is_wanted in wanted]
-
-
 class _InTiles(torch.autograd.Function):
     """A convolution in tiles that autograd sees; the way back can be differentiated in its turn."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, kernel, bias)
+        ctx.save_for_backward(x, kernel)
         return _convolved_in_tiles(x, kernel, bias, back=False)
 
     @staticmethod
     def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
-        x, kernel, bias = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
+        x, kernel = ctx.saved_tensors
+        wants_x, wants_kernel = _asked_for(ctx, 0), _asked_for(ctx, 1)
         if torch.is_grad_enabled():  # somebody wants gradients of the gradients
-            layer = partial(F.conv2d, padding=1)
-            return tuple(differentiable_slopes(layer, (x, kernel, bias), slopes, wanted))
-        of_x, of_kernel = convolution_backward(slopes, x, kernel, None, wants_x=wanted[0], wants_kernel=wanted[1])
-        return of_x, of_kernel, slopes.sum((0, 2, 3)) if wanted[2] else None
+            of_x = convolve(slopes, kernel.transpose(0, 1).flip(2, 3), None, learning=True) if wants_x else None
+            of_kernel = _torch_backward(slopes, x, kernel, None, False, True)[1] if wants_kernel else None
+        else:
+            of_x, of_kernel = convolution_backward(slopes, x, kernel, None, wants_x=wants_x, wants_kernel=wants_kernel)
+        return of_x, of_kernel, slopes.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+
+
+def _asked_for(ctx: Any, index: int) -> bool:
+    """Whether the gradient of an input is asked for now, of those that may be (`needs_input_grad`).
+
+    A gradient penalty asks for that of the maps alone, and the kernel's takes as long again.
+    """
+    if not ctx.needs_input_grad[index]:
+        return False
+    try:
+        return torch._C._will_engine_execute_node(ctx.next_functions[index][0])
+    except RuntimeError:  # torch does not tell of a leaf
+        return True
 
 
 def _in_tiles(maps: Tensor, kernel: Tensor, least: float) -> bool:

@@ -10,6 +10,7 @@ The way back needs no y: with g = dL/da and g' = dL/dz the leaky ReLU gives g' z
 dL/dd = (sum g a - b sum g' - sum n g') / d.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.generators.networks.convolution import convolution_backward, convolve, differentiable_slopes
+from gen3d_tools.generators.networks.convolution import convolution_backward, convolve
 
 EPSILON = 1e-8  # of the demodulation
 
@@ -99,7 +100,7 @@ class _ModulatedLayer(torch.autograd.Function):
         wanted = ctx.needs_input_grad[:5]
         if torch.is_grad_enabled():  # somebody wants gradients of the gradients
             layer = partial(_differentiable, taps=taps, shape=ctx.shape)
-            return (*differentiable_slopes(layer, (x, weight, styles, bias, noise), slopes, wanted), None, None, None)
+            return (*_differentiable_slopes(layer, (x, weight, styles, bias, noise), slopes, wanted), None, None, None)
         slopes = slopes.contiguous(memory_format=torch.channels_last)
         if ctx.shape.clamp is not None:
             slopes = slopes * (result.abs() < ctx.shape.clamp)
@@ -217,6 +218,24 @@ def _differentiable(
     z = y * scale[:, :, None, None] + bias[:, None, None]
     result = F.leaky_relu(z if noise is None else z + noise, shape.slope)
     return result if shape.clamp is None else result.clamp(-shape.clamp, shape.clamp)
+
+
+def _differentiable_slopes(
+    layer: Callable[..., Tensor], inputs: tuple[Tensor | None, ...], slopes: Tensor, wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    """Gradients of a layer in torch's own graph, through which further gradients may be taken.
+
+    Args:
+        layer: What the layer computes, by torch.
+        inputs: Of the layer.
+        slopes: Of its result.
+        wanted: Of which inputs gradients are wanted; None is given for the others.
+    """
+    # Views, so that what one input owes to another is not counted here.
+    views = [one if one is None else one.view_as(one) for one in inputs]
+    asked = [one for one, is_wanted in zip(views, wanted, strict=True) if is_wanted and one is not None]
+    found = iter(torch.autograd.grad(layer(*views), asked, slopes, create_graph=True))
+    return [next(found) if is_wanted else None for is_wanted in wanted]
 
 
 class Doubled(torch.autograd.Function):

@@ -79,17 +79,45 @@ def test_autograd_goes_back_in_tiles(calls, bias):
     assert all(map(close, found, should))
 
 
-def test_gradients_have_gradients():
-    """As the gradient penalty of a discriminator asks for them (R1)."""
-    x, kernel, bias = drawn(2, 8, 20, 20), drawn(8, 8, 3, 3).requires_grad_(), drawn(8).requires_grad_()
+def penalties(layer, *, of_kernel: bool) -> list[torch.Tensor]:
+    """Gradients of the squared gradients of maps, and of the kernel where asked, in the layer's own precision."""
+    dtype = torch.float64 if layer is directly else torch.float32
+    x, kernel, bias = (drawn(*shape).to(dtype).requires_grad_() for shape in ((2, 8, 20, 20), (16, 8, 3, 3), (16,)))
+    asked = (x, kernel, bias) if of_kernel else (x,)
+    found = torch.autograd.grad(F.softplus(layer(x, kernel * 1, bias)).sum(), asked, create_graph=True)
+    return list(torch.autograd.grad(sum(one.square().sum() for one in found), (x, kernel, bias)))
 
-    def penalty(layer):
-        images = x.clone().requires_grad_()
-        [slope] = torch.autograd.grad(F.softplus(layer(images)).sum(), images, create_graph=True)
-        return torch.autograd.grad(slope.square().sum(), (kernel, bias))
 
-    found = penalty(lambda images: convolve(images, kernel, bias))
-    assert all(map(close, found, penalty(lambda images: F.conv2d(images, kernel, bias, padding=1))))
+def directly(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return F.conv2d(x, kernel, bias, padding=1)
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("of_kernel", [False, True])
+def test_gradients_have_gradients(monkeypatch, of_kernel, by_channel):
+    monkeypatch.setattr(convolution, "kernels_learn_by_channel", lambda maps: by_channel)
+    assert all(map(close, penalties(convolve, of_kernel=of_kernel), penalties(directly, of_kernel=of_kernel)))
+
+
+def test_a_gradient_penalty_computes_no_gradient_that_it_does_not_ask_for(calls, monkeypatch):
+    """As that of a discriminator (R1), whose kernels need gradients, but not yet."""
+    monkeypatch.setattr(convolution, "_torch_backward", lambda *arguments: pytest.fail("the kernel's gradient"))
+    penalties(convolve, of_kernel=False)
+    assert calls[:2] == ["convolve", "convolve"]  # forwards, and back to the maps
+    assert calls.count("kernel_slopes") == 2  # of both, in the end
+
+
+@pytest.mark.parametrize(("changed", "raises"), [(0, True), (1, True), (2, False)])  # of no gradient is the bias a part
+def test_what_the_way_back_reads_may_not_change_before(changed, raises):
+    inputs = [one.requires_grad_() for one in (drawn(1, 8, 30, 30), drawn(8, 8, 3, 3), drawn(8))]
+    out = convolve(*inputs)
+    with torch.no_grad():
+        inputs[changed].add_(1)
+    if raises:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            out.sum().backward()
+    else:
+        out.sum().backward()
 
 
 @pytest.mark.parametrize("doubles", [False, True])
@@ -98,7 +126,7 @@ def test_gradients_have_gradients():
 def test_the_way_back_is_torchs(side, wanted, doubles):
     x, kernel = drawn(1, 16, side, side).requires_grad_(), drawn(24, 16, 3, 3).requires_grad_()
     taps = TAPS if doubles else None
-    out = convolve(x, kernel, None, taps)
+    out = directly(x, kernel, None) if taps is None else convolve(x, kernel, None, taps)
     slopes = drawn(*out.shape)
     should = torch.autograd.grad(out, (x, kernel), slopes)
     found = convolution_backward(slopes, x, kernel, taps, wants_x=wanted[0], wants_kernel=wanted[1])
