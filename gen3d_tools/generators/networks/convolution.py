@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gen3d_tools.generators.networks.precision import kernels_learn_by_channel
 from gen3d_tools.kernels.compiling.threads import allotted_threads
@@ -37,14 +38,14 @@ def convolve(
         kernel: Correlation orientation, odd size.
         bias: Added at the end.
         taps: The low-pass filter, if the size is doubled.
-        learning: Whether this is a step of many, as it is where autograd sees it.
+        learning: Whether this is one of many steps, where tiles pay on smaller maps; so it is where autograd sees it.
     """
     if taps is not None:
         y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
         return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
     seen = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in (x, kernel, bias))
-    least = _LEAST_TILES if seen or learning else max(_LEAST_TILES, _LEAST_WORK / kernel[:, :, 0, 0].numel())
-    if not _in_tiles(x, kernel, least):
+    least = _LEAST_TILES if seen or learning else max(_LEAST_TILES, _LEAST_WORK / (len(kernel) * kernel.shape[1]))
+    if _is_transformed() or not (_fits(x, kernel, bias) and _in_tiles(x, kernel, least)):
         return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
     if seen:
         in_tiles: Tensor = _InTiles.apply(x, kernel, bias)  # type: ignore[no-untyped-call]
@@ -139,23 +140,40 @@ def _in_tiles(maps: Tensor, kernel: Tensor, least: float) -> bool:
     return on_processor and served and len(maps) * winograd.tiles_of(*maps.shape[2:]) >= least
 
 
-def _numbers(maps: Tensor) -> np.ndarray:
-    """Numbers of maps or kernels, channels last."""
+def _fits(x: Tensor, kernel: Tensor, bias: Tensor | None) -> bool:
+    """Whether shapes and precisions agree, which compiled code does not check; torch says what does not."""
+    right = bias is None or (bias.shape == kernel.shape[:1] and bias.dtype == kernel.dtype)
+    return right and x.ndim == 4 and x.shape[1] == kernel.shape[1]
+
+
+def _is_transformed() -> bool:
+    """Whether torch compiles, records or transforms what is computed, and so must see operations of its own.
+
+    Such as fake tensors, `torch.func` and gradients forwards: results would be wrong without a word.
+    """
+    recorded = torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0
+    return recorded or forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def _channels_last(maps: Tensor) -> np.ndarray:
+    """Maps or kernels as an array, [maps, height, width, channels]."""
     return maps.detach().contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy()
 
 
-def _room(count: int, channels: int, height: int, width: int) -> Tensor:
-    return torch.empty((count, channels, height, width), memory_format=torch.channels_last)
+def _unset(*shape: int) -> Tensor:
+    """Maps or kernels to be computed, whatever torch's default device and precision are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
 
 
 def _convolved_in_tiles(x: Tensor, kernel: Tensor, bias: Tensor | None, *, back: bool) -> Tensor:
-    out = _room(len(x), kernel.shape[1 if back else 0], *x.shape[2:])
-    added = None if bias is None else bias.detach().numpy()
-    winograd.convolve(_numbers(x), _numbers(kernel), added, _numbers(out), threads=allotted_threads(), back=back)
+    out = _unset(len(x), kernel.shape[1 if back else 0], *x.shape[2:])
+    added = None if bias is None else bias.detach().contiguous().numpy()
+    arrays = _channels_last(x), _channels_last(kernel), added, _channels_last(out)
+    winograd.convolve(*arrays, threads=allotted_threads(), back=back)
     return out
 
 
 def _kernel_slopes_in_tiles(x: Tensor, slopes: Tensor) -> Tensor:
-    out = _room(slopes.shape[1], x.shape[1], 3, 3)
-    winograd.kernel_slopes(_numbers(x), _numbers(slopes), _numbers(out), threads=allotted_threads())
+    out = _unset(slopes.shape[1], x.shape[1], 3, 3)
+    winograd.kernel_slopes(_channels_last(x), _channels_last(slopes), _channels_last(out), threads=allotted_threads())
     return out

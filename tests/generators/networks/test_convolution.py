@@ -1,8 +1,13 @@
 """Which convolutions are computed in tiles, and that they are what torch gives."""
 
+from inspect import unwrap
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from gen3d_tools.generators.networks import convolution
 from gen3d_tools.generators.networks.convolution import convolution_backward, convolve
@@ -28,6 +33,10 @@ def calls(monkeypatch) -> list[str]:
 
         monkeypatch.setattr(convolution.winograd, name, noted)
     return made
+
+
+def directly(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return F.conv2d(x, kernel, bias, padding=1)
 
 
 def close(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -68,6 +77,77 @@ def test_other_convolutions_are_torchs(calls, x, kernel):
     assert not calls
 
 
+def test_a_bias_may_lie_anyhow(calls):
+    x, kernel = drawn(1, 16, 30, 30), drawn(24, 16, 3, 3)
+    for bias in (drawn(24, 2)[:, 1], drawn(1).expand(24)):
+        assert close(convolve(x, kernel, bias, learning=True), directly(x, kernel, bias))
+    assert calls == ["convolve", "convolve"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "biases", "dtype"), [(32, 24, None), (8, 24, None), (16, 40, None), (16, 8, None), (16, 24, "float64")]
+)
+def test_what_does_not_fit_is_refused_as_torch_refuses_it(channels, biases, dtype):
+    bias = drawn(biases).to(dtype and getattr(torch, dtype))
+    with pytest.raises(RuntimeError, match=r"channels|bias"):  # the checks of shapes in our tests left out
+        unwrap(convolve)(drawn(1, channels, 30, 30), drawn(24, 16, 3, 3), bias, learning=True)
+
+
+def test_defaults_of_torch_change_nothing(monkeypatch):
+    given = drawn(1, 16, 30, 30), drawn(24, 16, 3, 3), drawn(24)
+    wanted = convolve(*given, learning=True)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            assert torch.equal(convolve(*given, learning=True), wanted)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_what_torch_compiles_is_torchs(calls, monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    x, kernel = drawn(1, 8, 30, 30), drawn(8, 8, 3, 3)
+    assert torch.equal(convolve(x, kernel, None, learning=True), directly(x, kernel, None))
+    assert not calls
+
+
+def of_fake_tensors(layer, x):
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        return layer(fake.from_tensor(x)).shape
+
+
+def traced(layer, x):
+    return torch.jit.trace(layer, torch.zeros_like(x), check_trace=False)(x)
+
+
+def of_forward_gradients(layer, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(layer(forward_ad.make_dual(x, 2 * x))).tangent
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of the checks of shapes in our tests
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, of what serves forward gradients
+@pytest.mark.parametrize(
+    "transformed",
+    [
+        traced,
+        of_fake_tensors,
+        of_forward_gradients,
+        lambda layer, x: make_fx(layer)(torch.zeros_like(x))(x),
+        lambda layer, x: torch.func.jvp(layer, (x,), (2 * x,))[1],
+        lambda layer, x: torch.func.grad(lambda maps: layer(maps).square().sum())(x),
+        lambda layer, x: torch.vmap(layer)(torch.stack([x, 2 * x])),
+    ],
+)
+def test_what_torch_transforms_is_torchs(calls, transformed):
+    """Of tiles, it would see an empty tensor."""
+    x, kernel, bias = drawn(1, 8, 30, 30), drawn(8, 8, 3, 3), drawn(8)
+    found = transformed(lambda maps: convolve(maps, kernel, bias, learning=True), x)
+    wanted = transformed(lambda maps: directly(maps, kernel, bias), x)
+    assert torch.equal(found, wanted) if isinstance(found, torch.Tensor) else found == wanted
+    assert not calls
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_autograd_goes_back_in_tiles(calls, bias):
     tensors = [drawn(1, 16, 30, 30), drawn(24, 16, 3, 3), *([drawn(24)] if bias else [])]
@@ -86,10 +166,6 @@ def penalties(layer, *, of_kernel: bool) -> list[torch.Tensor]:
     asked = (x, kernel, bias) if of_kernel else (x,)
     found = torch.autograd.grad(F.softplus(layer(x, kernel * 1, bias)).sum(), asked, create_graph=True)
     return list(torch.autograd.grad(sum(one.square().sum() for one in found), (x, kernel, bias)))
-
-
-def directly(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    return F.conv2d(x, kernel, bias, padding=1)
 
 
 @pytest.mark.parametrize("by_channel", [False, True])
