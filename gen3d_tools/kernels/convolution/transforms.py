@@ -2,8 +2,8 @@
 
 Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), eq. 13: an output tile of 4 x 4 pixels is
 A^T [(G g G^T) * (B^T d B)] A for a kernel g of 3 x 3 and the 6 x 6 input pixels d around the tile, with 36 products
-instead of 144. The points of interpolation are 0, +-3/4, +-3/2 and infinity: float32 then rounds as little as a direct
-convolution does, where the usual +-1, +-2 lose twice as much.
+instead of 144. The points of interpolation are 0, +-3/4, +-3/2 and infinity: float32 then rounds twice as much as in a
+direct convolution (2e-6 instead of 1e-6 of the result with 512 channels), with the usual +-1, +-2 four times as much.
 
 Every transform is a product with a constant matrix on either side, for a vector of channels at once, and is written as
 a few sparse factors: what a point and its negative share is computed once.

@@ -75,7 +75,8 @@ def test_a_bias_is_added_to_every_pixel():
     assert_all_close(in_tiles(arrays, bias), directly(arrays, bias))
 
 
-def test_threads_change_no_byte():
+def test_threads_change_no_byte(monkeypatch):
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 3)
     arrays = drawn(2, 40, 48, 45, 50)
     for alone, together in zip(in_tiles(arrays), in_tiles(arrays, threads=3), strict=True):
         assert alone.tobytes() == together.tobytes()
