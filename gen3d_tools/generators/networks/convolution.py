@@ -18,7 +18,7 @@ from gen3d_tools.generators.networks.precision import kernels_learn_by_channel
 from gen3d_tools.kernels.compiling.threads import allotted_threads
 from gen3d_tools.kernels.convolution import winograd
 
-_LEAST_TILES = 48  # of all samples: below, transforming the kernel takes as long as the convolution
+_LEAST_TILES = 48  # of all samples: below, transforming a kernel of 256 channels takes as long as is saved
 _LEAST_TILES_TO_LEARN = 16  # where the kernel's gradient is wanted
 _LEAST_WORK = 1 << 22  # tiles x channels x channels of what is computed once: less is not worth code to be loaded
 

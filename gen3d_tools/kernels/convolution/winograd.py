@@ -1,7 +1,8 @@
 """Convolutions by 3 x 3 kernels, and the gradients of these kernels, in Winograd's tiles (see `transforms`).
 
-Letters: maps [samples, height, width, channels], kernels [outputs, 3, 3, inputs], both float32. Tiles of all samples
-are numbered one after the other, and are worked through in chunks that stay in the processor's cache.
+Maps are [samples, height, width, channels], kernels [outputs, 3, 3, inputs], both float32, as is all else. Tiles of all
+samples are numbered one after the other, and are worked through in chunks that stay in the processor's cache. Nothing
+is checked: of arrays that are not contiguous, or whose sizes do not agree, what lies beside is read and written.
 """
 
 from functools import partial
@@ -77,7 +78,7 @@ def kernel_slopes(maps: np.ndarray, slopes: np.ndarray, out: np.ndarray, *, thre
     """
     announce(_slopes_range)
     inputs = maps.shape[3]
-    least = -(-inputs // (threads * CHANNELS)) * CHANNELS  # a thread transforms all slopes
+    least = -(-inputs // (threads * CHANNELS)) * CHANNELS  # every range transforms all slopes again: one per thread
     work = partial(_slopes_range, maps, slopes, _block(slopes.shape[3]), out)
     share_out(work, inputs, threads=threads, least=least)
 
