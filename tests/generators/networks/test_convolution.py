@@ -131,7 +131,7 @@ def of_forward_gradients(layer, x):
     "transformed",
     [
         traced,
-        of_fake_tensors,
+        pytest.param(of_fake_tensors, marks=pytest.mark.slow),
         of_forward_gradients,
         lambda layer, x: make_fx(layer)(torch.zeros_like(x))(x),
         lambda layer, x: torch.func.jvp(layer, (x,), (2 * x,))[1],
