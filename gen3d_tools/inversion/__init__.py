@@ -6,6 +6,7 @@
 * `presets`: three sets of them that work.
 * `stages/`: search, stage one, stage two, and what they minimise.
 * `pti`: the stages in their order.
+* `threads`: small networks compute the same bytes on any number of threads.
 * `adam`: what moves latents, cameras and weights.
 * `finite`: gradients that are no numbers end it before they move anything.
 * `progress`: what is said on the way.

@@ -27,6 +27,7 @@ from gen3d_tools.inversion.stages.search import Candidate, Search, picture_side
 from gen3d_tools.inversion.stages.stage_one import StageOne
 from gen3d_tools.inversion.stages.stage_two import StageTwo
 from gen3d_tools.inversion.stages.tuned_layers import tuned_names
+from gen3d_tools.inversion.threads import steady_threads
 from gen3d_tools.perception.encoder import PhotoEncoder
 from gen3d_tools.perception.perceptual import PerceptualDistance
 from gen3d_tools.photos.photo import Photo
@@ -72,22 +73,23 @@ def invert(
     Raises:
         InputError: Unknown class or preset, not one camera per photo, or a state of another inversion.
     """
-    work = Inversion(
-        generator,
-        [photo, *views],
-        camera=camera,
-        refine_camera=refine_camera,
-        class_name=class_name,
-        settings=settings if isinstance(settings, InversionSettings) else preset(settings),
-        encoder=encoder,
-        distance=distance,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
-    if resume_state is not None:
-        work.load_state(resume_state)
-    work.run()
-    return work.result()
+    with steady_threads(generator):
+        work = Inversion(
+            generator,
+            [photo, *views],
+            camera=camera,
+            refine_camera=refine_camera,
+            class_name=class_name,
+            settings=settings if isinstance(settings, InversionSettings) else preset(settings),
+            encoder=encoder,
+            distance=distance,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
+        if resume_state is not None:
+            work.load_state(resume_state)
+        work.run()
+        return work.result()
 
 
 class Inversion:

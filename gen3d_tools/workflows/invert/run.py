@@ -27,6 +27,7 @@ from gen3d_tools.inversion.results.result import InversionResult
 from gen3d_tools.inversion.results.storage import OVERVIEW_NAME, base_reference, check_base, write_files
 from gen3d_tools.inversion.results.unfinished import MODEL_CONFIG, Unfinished
 from gen3d_tools.inversion.settings import Conditioning, InversionSettings, Space, Tune
+from gen3d_tools.inversion.threads import steady_threads
 from gen3d_tools.photos.background import check_separation
 from gen3d_tools.photos.framing import measure_framing
 from gen3d_tools.photos.photo import Photo, check_separated, load_photo
@@ -223,20 +224,21 @@ def invert_with(generator: Generator | TripoSR, request: InversionRequest, repor
         )
         run.add(target, f"a result of {settings.stage_one.steps} + {settings.stage_two.steps} steps{more}")
         return run
-    task = Inversion(
-        generator,
-        prepared,
-        camera=camera,
-        refine_camera=moves,
-        class_name=label,
-        settings=settings,
-        encoder=encoder,
-        distance=distance,
-        checkpoint=unfinished.write,
-    )
-    if request.resume:
-        _resume(task, unfinished)
-    _work(task, unfinished, run, target, base, overwrite=request.overwrite)
+    with steady_threads(generator):
+        task = Inversion(
+            generator,
+            prepared,
+            camera=camera,
+            refine_camera=moves,
+            class_name=label,
+            settings=settings,
+            encoder=encoder,
+            distance=distance,
+            checkpoint=unfinished.write,
+        )
+        if request.resume:
+            _resume(task, unfinished)
+        _work(task, unfinished, run, target, base, overwrite=request.overwrite)
     unfinished.remove()
     return run.finish(next_command=f"gen3d video {shlex.quote(str(target))}{base_option(target, base, request.model)}")
 
