@@ -11,7 +11,7 @@ PRESETS: dict[PresetName, InversionSettings] = {
     # Few steps do not make up for what large ones break: novel views of three photos changed by -0.02 to +0.04 dB with
     # an lr2 of 3e-4 (before averaging), those of two of them by -0.5 and +0.1 dB with 1e-3.
     "fast": InversionSettings().changed(
-        steps1=24, steps2=14, lr2=5e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1
+        steps1=24, steps2=14, lr2=5e-4, rays1=1200, rays2=1200, search_starts=3, search_keep=1, far_stretch=4.0
     ),
     "balanced": InversionSettings(),
     # In two hard photos novel views were at 28.3 and 29.6 dB, by "balanced" at 25.9 and 24.8; it takes

@@ -278,9 +278,9 @@ def test_the_farther_the_pivot_is_from_the_photo_the_further_tuning_goes():
     usual = preset("balanced")
     near, half, far = (usual.for_pivot(psnr) for psnr in (30.0, 21.5, 12.0))
     assert near == usual
-    assert (far.stage_two.steps, far.stage_two.lr) == (72, 3e-3)
+    assert (far.stage_two.steps, far.stage_two.lr) == (144, 6e-3)
     assert (far.stage_two.locality.weight, far.stage_two.mirror_weight) == (0.5, usual.stage_two.far.mirror_weight)
-    assert half.stage_two.steps == 45
+    assert half.stage_two.steps == 81
     assert usual.stage_two.lr < half.stage_two.lr < far.stage_two.lr
     assert usual.changed(near_psnr=0.0).for_pivot(12.0).stage_two.steps == 18
     assert preset("best").for_pivot(12.0).stage_two.steps == preset("best").stage_two.steps
@@ -320,7 +320,7 @@ def test_a_photo_far_from_the_generator_is_tuned_to_with_more_and_larger_steps(t
 
 
 # What there was before it could be set.
-BEFORE = {"search_nearby": 0, "search_margin": 1e9, "beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0}
+BEFORE = {"search_nearby": 0, "search_margin": 1e9, "beta1": 0.9, "beta2": 0.999, "far_stretch": 2.0, "far_lr": 3e-3}
 BEFORE |= {"mirror": 0.0, "far_mirror": 0.0}
 
 
