@@ -44,8 +44,10 @@ def convolve(
         y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
         return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
     seen = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in (x, kernel, bias))
-    least = _LEAST_TILES if seen or learning else max(_LEAST_TILES, _LEAST_WORK / (len(kernel) * kernel.shape[1]))
-    if _is_transformed() or not (_fits(x, kernel, bias) and _in_tiles(x, kernel, least)):
+    samples, least = len(x), float(_LEAST_TILES)
+    if not (seen or learning):  # a sample's bytes do not depend on how many others there are
+        samples, least = 1, max(least, _LEAST_WORK / (len(kernel) * kernel.shape[1]))
+    if _is_transformed() or not (_fits(x, kernel, bias) and _in_tiles(x, kernel, least, samples)):
         return F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
     if seen:
         in_tiles: Tensor = _InTiles.apply(x, kernel, bias)  # type: ignore[no-untyped-call]
@@ -63,8 +65,8 @@ def convolution_backward(
     wants_kernel: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of the input and the kernel of `convolve`, of those that are wanted."""
-    x_in_tiles = wants_x and taps is None and _in_tiles(slopes, kernel, _LEAST_TILES)
-    kernel_in_tiles = wants_kernel and taps is None and _in_tiles(x, kernel, _LEAST_TILES_TO_LEARN)
+    x_in_tiles = wants_x and taps is None and _in_tiles(slopes, kernel, _LEAST_TILES, len(x))
+    kernel_in_tiles = wants_kernel and taps is None and _in_tiles(x, kernel, _LEAST_TILES_TO_LEARN, len(x))
     wanted = wants_x and not x_in_tiles, wants_kernel and not kernel_in_tiles
     of_x, of_kernel = _torch_backward(slopes, x, kernel, taps, *wanted) if any(wanted) else (None, None)
     if x_in_tiles:
@@ -133,11 +135,11 @@ def _asked_for(ctx: Any, index: int) -> bool:
         return True
 
 
-def _in_tiles(maps: Tensor, kernel: Tensor, least: float) -> bool:
-    """Whether a convolution of maps with a kernel is one that tiles serve, and large enough."""
+def _in_tiles(maps: Tensor, kernel: Tensor, least: float, samples: int) -> bool:
+    """Whether a convolution of maps with a kernel is one that tiles serve, and large enough with so many samples."""
     on_processor = maps.device.type == "cpu" and maps.dtype == kernel.dtype == torch.float32
     served = kernel.shape[2:] == (3, 3) and all(channels % winograd.CHANNELS == 0 for channels in kernel.shape[:2])
-    return on_processor and served and len(maps) * winograd.tiles_of(*maps.shape[2:]) >= least
+    return on_processor and served and samples * winograd.tiles_of(*maps.shape[2:]) >= least
 
 
 def _fits(x: Tensor, kernel: Tensor, bias: Tensor | None) -> bool:

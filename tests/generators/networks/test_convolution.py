@@ -55,6 +55,18 @@ def test_large_maps_are_convolved_in_tiles(calls, bias, last):
     assert calls == ["convolve"]  # a picture of a small network is not worth it
 
 
+def test_a_sample_does_not_depend_on_those_beside_it(calls):
+    many, kernel = drawn(20, 32, 64, 64), drawn(32, 32, 3, 3)
+    convolve(many, kernel, None)
+    assert not calls  # as for one of them alone
+    few, kernel = drawn(3, 128, 64, 64), drawn(128, 128, 3, 3)
+    together = convolve(few, kernel, None)
+    assert calls
+    assert all(
+        torch.equal(together[index : index + 1], convolve(few[index : index + 1], kernel, None)) for index in range(3)
+    )
+
+
 def test_much_work_is_done_in_tiles_also_where_it_is_done_once(calls):
     x, kernel = drawn(1, 128, 64, 64), drawn(128, 128, 3, 3)
     assert close(convolve(x, kernel, None), F.conv2d(x, kernel, padding=1))
