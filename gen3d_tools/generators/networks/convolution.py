@@ -43,7 +43,7 @@ def convolve(
     if taps is not None:
         y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
         return F.conv2d(y, taps.expand(y.shape[1], 1, 4, 4), bias, padding=1, groups=y.shape[1])
-    seen = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in (x, kernel, bias))
+    seen = wants_gradient(x, kernel, bias)
     samples, least = len(x), float(_LEAST_TILES)
     if not (seen or learning):  # a sample's bytes do not depend on how many others there are
         samples, least = 1, max(least, _LEAST_WORK / (len(kernel) * kernel.shape[1]))
@@ -53,6 +53,11 @@ def convolve(
         in_tiles: Tensor = _InTiles.apply(x, kernel, bias)  # type: ignore[no-untyped-call]
         return in_tiles
     return _convolved_in_tiles(x, kernel, bias, back=False)
+
+
+def wants_gradient(*tensors: Tensor | None) -> bool:
+    """Whether autograd has to see what happens to any of these; if not, work may be done in place."""
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def convolution_backward(

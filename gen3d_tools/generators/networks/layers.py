@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import NoiseMode
-from gen3d_tools.generators.networks.convolution import convolve
+from gen3d_tools.generators.networks.convolution import convolve, wants_gradient
 from gen3d_tools.generators.networks.modulated import (
     EPSILON,
     Doubled,
@@ -156,11 +156,6 @@ def modulated_conv2d(
         return y * factor if bias is None else y * factor + bias[:, None, None].to(y.dtype)
     y *= factor
     return y if bias is None else y.add_(bias[:, None, None].to(y.dtype))
-
-
-def wants_gradient(*tensors: Tensor | None) -> bool:
-    """Whether autograd has to see what happens to any of these; if not, work may be done in place."""
-    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def _is_turned(kernel: Tensor) -> bool:

@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import UpsampleMode
+from gen3d_tools.generators.networks.convolution import wants_gradient
 from gen3d_tools.generators.networks.layers import (
     LRELU_GAIN,
     LRELU_SLOPE,
     low_pass_filter,
     upsample_image,
-    wants_gradient,
 )
 
 UPSAMPLE_MODES: tuple[str, ...] = get_args(UpsampleMode)

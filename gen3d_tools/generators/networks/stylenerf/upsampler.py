@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gen3d_tools.fields.mlp import Recolor
 from gen3d_tools.fields.super_resolution import SuperResolution
 from gen3d_tools.generators.configs import Growth, NoiseMode, UpsampleMode
-from gen3d_tools.generators.networks.convolution import convolve
+from gen3d_tools.generators.networks.convolution import convolve, wants_gradient
 from gen3d_tools.generators.networks.layers import (
     LRELU_GAIN,
     LRELU_SLOPE,
@@ -27,7 +27,6 @@ from gen3d_tools.generators.networks.layers import (
     affine_weight,
     low_pass_filter,
     upsample_image,
-    wants_gradient,
 )
 from gen3d_tools.generators.networks.stylenerf.enlarging import build_adapter, enlarge
 

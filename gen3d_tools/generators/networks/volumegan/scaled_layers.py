@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d_tools.generators.configs import NoiseKind, NoiseMode
-from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, upsample_image, wants_gradient
+from gen3d_tools.generators.networks.convolution import wants_gradient
+from gen3d_tools.generators.networks.layers import LRELU_GAIN, LRELU_SLOPE, upsample_image
 
 ScaledActivation = Literal["linear", "lrelu", "relu"]
 
