@@ -30,7 +30,7 @@ class _Size(NamedTuple):
     lanes: int  # of each vector
 
 
-class _Matrix:
+class Matrix:
     """A matrix of float32 in the code that is being made, or a vector that stands for all rows of one."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
@@ -55,11 +55,15 @@ class _Matrix:
 
     def spread(self, row: Any, column: Any, lanes: int) -> Any:
         """Read one number into all places of a vector."""
-        build, kind = self.builder, ir.VectorType(_FLOAT, lanes)
-        one = build.load(self.pointer(row, column, _FLOAT), align=4)
-        nothing, first = ir.Constant(kind, ir.Undefined), ir.IntType(32)(0)
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        return build.shuffle_vector(build.insert_element(nothing, one, first), nothing, everywhere)
+        return everywhere(self.builder, self.builder.load(self.pointer(row, column, _FLOAT), align=4), lanes)
+
+
+def everywhere(build: Any, number: Any, lanes: int) -> Any:
+    """A number in all places of a vector, in the code that is being made."""
+    kind = ir.VectorType(number.type, lanes)
+    nothing, first = ir.Constant(kind, ir.Undefined), ir.IntType(32)(0)
+    places = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return build.shuffle_vector(build.insert_element(nothing, number, first), nothing, places)
 
 
 def _both(numbers: Sequence[Any], context: Any) -> Sequence[Any]:
@@ -67,7 +71,7 @@ def _both(numbers: Sequence[Any], context: Any) -> Sequence[Any]:
     return numbers if len(numbers) == 2 else [context.get_constant(types.intp, 0), *numbers]
 
 
-def _tile(a: _Matrix, b: _Matrix, out: _Matrix, start: _Matrix | None, place: tuple[Any, Any], size: _Size) -> None:
+def _tile(a: Matrix, b: Matrix, out: Matrix, start: Matrix | None, place: tuple[Any, Any], size: _Size) -> None:
     """Compute a tile of the result, from what `start` has there on."""
     build, (row, column), whole = out.builder, place, place[0].type
     down = [build.add(row, whole(r)) for r in range(size.rows)]
@@ -100,7 +104,7 @@ def _in_steps(builder: Any, start: Any, end: Any, steps: Sequence[int], work: Ca
         start = stop
 
 
-def _write_product(builder: Any, a: _Matrix, b: _Matrix, out: _Matrix, start: _Matrix | None) -> None:
+def _write_product(builder: Any, a: Matrix, b: Matrix, out: Matrix, start: Matrix | None) -> None:
     """Tile by tile, column after column: those of `b` stay near."""
     nothing = out.rows.type(0)
     widths = sorted({_VECTORS * LANES, LANES, LANE}, reverse=True)
@@ -116,21 +120,21 @@ def _write_product(builder: Any, a: _Matrix, b: _Matrix, out: _Matrix, start: _M
     _in_steps(builder, nothing, out.columns, widths, columns)
 
 
-def _fits(kind: Any, dimensions: int, *, contiguous: bool = True, written: bool = False) -> bool:
+def fits(kind: Any, dimensions: int, *, contiguous: bool = True, written: bool = False) -> bool:
     """Whether a kind of array is one that the code serves."""
     right = isinstance(kind, types.Array) and kind.ndim == dimensions and kind.dtype == types.float32
     return right and (not contiguous or kind.layout == "C") and (not written or kind.mutable)
 
 
 def _served(a: Any, b: Any, out: Any) -> bool:
-    return _fits(a, 2, contiguous=False) and _fits(b, 2) and _fits(out, 2, written=True)
+    return fits(a, 2, contiguous=False) and fits(b, 2) and fits(out, 2, written=True)
 
 
 def _code(starts_from: int | None) -> Callable[..., Any]:
     """Make the code of a product that starts from one of its arguments, or from zeros; the last argument is set."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        given = [_Matrix(context, builder, *one) for one in zip(signature.args, values, strict=True)]
+        given = [Matrix(context, builder, *one) for one in zip(signature.args, values, strict=True)]
         _write_product(builder, given[0], given[1], given[-1], None if starts_from is None else given[starts_from])
         return context.get_dummy_value()
 
@@ -155,5 +159,5 @@ def add_product(typing: Any, a: Any, b: Any, out: Any) -> Any:
 @_within_kernels
 def linear(typing: Any, a: Any, b: Any, bias: Any, out: Any) -> Any:
     """Set `out` to `a @ b + bias`, with a contiguous bias [n]; otherwise as `multiply`."""
-    served = _served(a, b, out) and _fits(bias, 1)
+    served = _served(a, b, out) and fits(bias, 1)
     return (types.void(a, b, bias, out), _code(2)) if served else None

@@ -22,6 +22,7 @@ from gen3d_tools.kernels.compiling.compiled import (
 from gen3d_tools.kernels.network.evaluate import WIDTH, activate_all, filled
 from gen3d_tools.kernels.network.numbers import HIDDEN_ACTIVATIONS, SILU, SOFTPLUS, HiddenActivation
 from gen3d_tools.kernels.network.products import LANE, add_product, linear, multiply
+from gen3d_tools.kernels.network.rows import add_to_rows, blend_rows
 
 BATCH = 32  # points per product
 _ENDLESS = f32(1e30)
@@ -149,40 +150,34 @@ def _corner(net, g):  # type: ignore[no-untyped-def]
 
 
 @compiled(forceinline=True)
-def around(net, point, k):  # type: ignore[no-untyped-def]
-    """Rows of the four texels around a point's projection on plane k, and weights and slopes along u and v."""
-    x = point[0] if net.axes[k, 0] == 0 else point[1]  # the first axis comes before ...
-    y = point[1] if net.axes[k, 1] == 1 else point[2]  # ... the second
-    ua, ub, wua, wub, sua, sub = _corner(net, _coordinate(net, x))
-    va, vb, wva, wvb, sva, svb = _corner(net, _coordinate(net, y))
-    row_a, row_b = (k * net.size + va) * net.size, (k * net.size + vb) * net.size
-    return row_a + ua, row_a + ub, row_b + ua, row_b + ub, (wua, wub, sua, sub), (wva, wvb, sva, svb)
+def _corners(net, point):  # type: ignore[no-untyped-def]
+    """`_corner` of all three coordinates, which the planes share."""
+    x, y, z = _coordinate(net, point[0]), _coordinate(net, point[1]), _coordinate(net, point[2])
+    return _corner(net, x), _corner(net, y), _corner(net, z)
 
 
 @compiled(forceinline=True)
-def _rows_around(net, point, k):  # type: ignore[no-untyped-def]
-    """Rows of the four texels around a point's projection on plane k, and their weights."""
-    a, b, c, d, u, v = around(net, point, k)
-    return a, b, c, d, u[0] * v[0], u[1] * v[0], u[0] * v[1], u[1] * v[1]
+def _around(net, corners, k):  # type: ignore[no-untyped-def]
+    """Rows of the four texels around a point's projection on plane k, their weights, and corners along u and v."""
+    u = corners[0] if net.axes[k, 0] == 0 else corners[1]  # the first axis comes before ...
+    v = corners[1] if net.axes[k, 1] == 1 else corners[2]  # ... the second
+    row_a, row_b = (k * net.size + v[0]) * net.size, (k * net.size + v[1]) * net.size
+    rows = row_a + u[0], row_a + u[1], row_b + u[0], row_b + u[1]
+    return rows, (u[2] * v[2], u[3] * v[2], u[2] * v[3], u[3] * v[3]), u, v
 
 
 @compiled(no_cpython_wrapper=True)
 def look_up(net, points, count, features):  # type: ignore[no-untyped-def]
     """Sum the texels around the first `count` points, all two or three planes: [BATCH, 3] to [BATCH, channels]."""
-    t, channels = net.texels, features.shape[1]
     for p in range(count):
-        a, b, c, d, wa, wb, wc, wd = _rows_around(net, points[p], 0)
-        e, f, g, i, we, wf, wg, wi = _rows_around(net, points[p], 1)
+        corners = _corners(net, points[p])
+        rows, weights, _, _ = _around(net, corners, 0)
+        more, their_weights, _, _ = _around(net, corners, 1)
         if len(net.axes) == 3:
-            j, k, m, n, wj, wk, wm, wn = _rows_around(net, points[p], 2)
-            for x in range(channels):
-                first = wa * t[a, x] + wb * t[b, x] + wc * t[c, x] + wd * t[d, x]
-                second = we * t[e, x] + wf * t[f, x] + wg * t[g, x] + wi * t[i, x]
-                features[p, x] = first + second + wj * t[j, x] + wk * t[k, x] + wm * t[m, x] + wn * t[n, x]
+            last, last_weights, _, _ = _around(net, corners, 2)
+            blend_rows(net.texels, rows + more + last, weights + their_weights + last_weights, features[p])
         else:
-            for x in range(channels):
-                first = wa * t[a, x] + wb * t[b, x] + wc * t[c, x] + wd * t[d, x]
-                features[p, x] = first + we * t[e, x] + wf * t[f, x] + wg * t[g, x] + wi * t[i, x]
+            blend_rows(net.texels, rows + more, weights + their_weights, features[p])
 
 
 @compiled(no_cpython_wrapper=True)
@@ -341,28 +336,19 @@ def look_up_backward(net, point, slopes, grads, place_slopes, moving):  # type: 
     """
     t = net.texels
     place_slopes[0] = place_slopes[1] = place_slopes[2] = f32(0)
+    corners = _corners(net, point)
     for k in range(len(net.axes)):
-        a, b, c, d, u, v = around(net, point, k)
-        wa, wb, wc, wd = u[0] * v[0], u[1] * v[0], u[0] * v[1], u[1] * v[1]
-        ga, gb, gc, gd = grads[a], grads[b], grads[c], grads[d]
-        # At the border two of the four may be one row, whose second weight is 0: each has a loop of its own.
-        for i in range(len(slopes)):
-            ga[i] += wa * slopes[i]
-        for i in range(len(slopes)):
-            gb[i] += wb * slopes[i]
-        for i in range(len(slopes)):
-            gc[i] += wc * slopes[i]
-        for i in range(len(slopes)):
-            gd[i] += wd * slopes[i]
+        rows, weights, u, v = _around(net, corners, k)
+        add_to_rows(grads, rows, weights, slopes)  # at the border two may be one row, whose second weight is 0
         if moving:
-            ra, rb, rc, rd = t[a], t[b], t[c], t[d]
+            ra, rb, rc, rd = t[rows[0]], t[rows[1]], t[rows[2]], t[rows[3]]
             da = db = dc = dd = f32(0)
             for i in range(len(slopes)):
                 da += slopes[i] * ra[i]
                 db += slopes[i] * rb[i]
                 dc += slopes[i] * rc[i]
                 dd += slopes[i] * rd[i]
-            along_u = v[0] * (u[2] * da + u[3] * db) + v[1] * (u[2] * dc + u[3] * dd)
-            along_v = u[0] * (v[2] * da + v[3] * dc) + u[1] * (v[2] * db + v[3] * dd)
+            along_u = v[2] * (u[4] * da + u[5] * db) + v[3] * (u[4] * dc + u[5] * dd)
+            along_v = u[2] * (v[4] * da + v[5] * dc) + u[3] * (v[4] * db + v[5] * dd)
             place_slopes[net.axes[k, 0]] += along_u * net.scale * net.per_box
             place_slopes[net.axes[k, 1]] += along_v * net.scale * net.per_box
