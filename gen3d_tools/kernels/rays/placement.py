@@ -60,11 +60,24 @@ def place_samples(
 
 
 @compiled(forceinline=True)
-def _empty_outside(net, points, count, raw):  # type: ignore[no-untyped-def]
-    """Let there be nothing beyond the box of a bounded field."""
-    for p in range(count):
-        if outside(net, points[p]):
-            raw[p] = _NOTHING
+def _note(net, o, d, at, r, k, workspace, raw, found):  # type: ignore[no-untyped-def]
+    """Note where a sample lies, to be asked for, or that nothing is there; gives how many are noted now."""
+    points, places = workspace[0], workspace[1]
+    place(o, d, at, points[found])
+    if outside(net, points[found]):
+        raw[r, k] = _NOTHING
+        return found
+    places[found, 0], places[found, 1] = r, k
+    return found + 1
+
+
+@compiled(forceinline=True)
+def _ask(net, workspace, found, raw):  # type: ignore[no-untyped-def]
+    """Evaluate the samples that are noted; `raw` receives their raw densities: [rays, samples]."""
+    points, places, seen, network_room = workspace[:4]
+    raw_densities(net, points, found, seen, network_room)
+    for i in range(found):
+        raw[places[i, 0], places[i, 1]] = seen[i]
 
 
 @compiled(forceinline=True)
@@ -98,21 +111,17 @@ def _see_first(net, light, origins, directions, at, raw, rays, workspace):  # ty
 
     Neighbouring rays take each step together: they read the same texels.
     """
-    points, seen, network_room, alive, thick = workspace
+    alive, thick = workspace[4], workspace[5]
     count, live = at.shape[1], rays
     for r in range(rays):
         alive[r], thick[r] = r, f32(0)
     for first in range(0, count, _WAVE):
-        end = min(first + _WAVE, count)
+        end, found = min(first + _WAVE, count), 0
         for k in range(first, end):
             for i in range(live):
                 r = alive[i]
-                place(origins[r], directions[r], at[r, k], points[(k - first) * live + i])
-        raw_densities(net, points, (end - first) * live, seen, network_room)
-        _empty_outside(net, points, (end - first) * live, seen)
-        for k in range(first, end):
-            for i in range(live):
-                raw[alive[i], k] = seen[(k - first) * live + i]
+                found = _note(net, origins[r], directions[r], at[r, k], r, k, workspace, raw, found)
+        _ask(net, workspace, found, raw)
         left = 0
         for i in range(live):
             r = alive[i]
@@ -128,29 +137,21 @@ def _see_first(net, light, origins, directions, at, raw, rays, workspace):  # ty
 
 
 @compiled(no_cpython_wrapper=True)
-def _see_lit(net, light, o, d, at, raw, count, workspace, ways):  # type: ignore[no-untyped-def]
-    """Evaluate what was left out behind a surface, where later samples have shown that light passes after all."""
-    points, seen, network_room = workspace[0], workspace[1], workspace[2]
+def _see_lit(net, light, o, d, at, raw, r, count, workspace, ways):  # type: ignore[no-untyped-def]
+    """Evaluate what was left out behind a surface, where samples have shown that light passes after all."""
     lights, stops, shares = ways[0], ways[1], ways[2]
-    n, _, _ = absorb(light, raw, at, count, False, lights, stops, shares)
+    n, _, _ = absorb(light, raw[r], at, count, False, lights, stops, shares)
     lit = 0
     for k in range(count):
-        if raw[k] == _UNSEEN and lights[min(k, n)] > _BLACK_LIGHT:
+        if raw[r, k] == _UNSEEN and lights[min(k, n)] > _BLACK_LIGHT:
             lit = 1
     if lit == 0:
         return
-    wanted = 0
+    found = 0
     for k in range(count):
-        if raw[k] == _UNSEEN:
-            place(o, d, at[k], points[wanted])
-            wanted += 1
-    raw_densities(net, points, wanted, seen, network_room)
-    _empty_outside(net, points, wanted, seen)
-    wanted = 0
-    for k in range(count):
-        if raw[k] == _UNSEEN:
-            raw[k] = seen[wanted]
-            wanted += 1
+        if raw[r, k] == _UNSEEN:
+            found = _note(net, o, d, at[k], r, k, workspace, raw, found)
+    _ask(net, workspace, found, raw)
 
 
 @compiled()
@@ -158,10 +159,10 @@ def _place_range(net, light, origins, directions, coarse, positions, distances, 
     """Compiled part of `place_samples`, for the rays from `start` to `stop`."""
     rounds, fine, samples = positions.shape[0], positions.shape[2], distances.shape[1]
     most = max(BLOCK * max(_WAVE, fine), samples) + BATCH
-    points, seen = np.zeros((most, 3), np.float32), np.empty(most, np.float32)
-    workspace = points, seen, _network_room(net), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    noted = np.zeros((most, 3), np.float32), np.empty((most, 2), np.int64), np.empty(most, np.float32)
+    workspace = (*noted, _network_room(net), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32))
     ways, more = np.empty((3, samples + 1), np.float32), np.empty((3, samples + 1), np.float32)
-    placed = np.empty((BLOCK, fine), np.float32)
+    placed, fresh = np.empty((BLOCK, fine), np.float32), np.empty((BLOCK, fine), np.float32)
     for block in range(start, stop, BLOCK):
         rays, count = min(BLOCK, stop - block), coarse.shape[1]
         o, d = origins[block : block + rays], directions[block : block + rays]
@@ -179,13 +180,13 @@ def _place_range(net, light, origins, directions, coarse, positions, distances, 
                     ways[1, n - 1] += left
                 row = block + r if positions.shape[1] > 1 else 0
                 place_fine(light, at[r], ways[1], n, positions[one, row], more[2], placed[r])
-                for k in range(fine):
-                    place(o[r], d[r], placed[r, k], points[k * rays + r])
-            raw_densities(net, points, rays * fine, seen, workspace[2])
-            _empty_outside(net, points, rays * fine, seen)
+            found = 0
+            for k in range(fine):
+                for r in range(rays):
+                    found = _note(net, o[r], d[r], placed[r, k], r, k, workspace, fresh, found)
+            _ask(net, workspace, found, fresh)
             for r in range(rays):
-                fresh = seen[r : rays * fine : rays]
-                _merge(at[r], answers[r], count, placed[r], fresh, more[0], more[1])
+                _merge(at[r], answers[r], count, placed[r], fresh[r], more[0], more[1])
             count += fine
             for r in range(rays):
-                _see_lit(net, light, o[r], d[r], at[r], answers[r], count, workspace, ways)
+                _see_lit(net, light, o[r], d[r], at[r], answers, r, count, workspace, ways)
