@@ -29,7 +29,8 @@ from gen3d_tools.kernels.rays.trainable_network import (
 )
 
 EXTRAS = 4  # outputs of a ray beside its values
-_SHARD_RAYS, _MOST_SHARDS, _MOST_BYTES = 512, 8, 1 << 27  # rays that make another shard worth its sums; all shards
+_RAYS_OF_TWO, _RAYS_OF_MORE = 512, 1024  # of a shard: less is not worth the sums of another
+_MOST_SHARDS, _MOST_BYTES = 8, 1 << 27
 
 
 def render_samples(
@@ -94,11 +95,10 @@ def render_samples_backward(
     Returns:
         Gradients of the network's numbers, of the origins and of the directions.
     """
-    shards = min(max(len(origins) // _SHARD_RAYS, 1), _MOST_SHARDS, max(_MOST_BYTES // net.texels.nbytes, 2))
-    parts = [
-        NetworkGradients(*(np.zeros_like(getattr(net, name)) for name in NetworkGradients._fields))
-        for _ in range(shards)
-    ]
+    shards = _shards(len(origins), net)
+    # One array of each kind: memory of many megabytes comes in pages that need not be asked for one by one.
+    sums = [np.zeros((shards, *getattr(net, name).shape), np.float32) for name in NetworkGradients._fields]
+    parts = [NetworkGradients(*(one[shard] for one in sums)) for shard in range(shards)]
     origin_slopes, direction_slopes = np.zeros_like(origins), np.zeros_like(directions)
     announce(_backward_range)
 
@@ -116,6 +116,12 @@ def render_samples_backward(
         for name in NetworkGradients._fields[1:]:
             getattr(total, name)[...] += getattr(part, name)
     return total, origin_slopes, direction_slopes
+
+
+def _shards(rays: int, net: TrainableNetwork) -> int:
+    """How many sums of gradients there are, whatever the number of threads."""
+    wanted = max(min(rays // _RAYS_OF_TWO, 2), rays // _RAYS_OF_MORE, 1)
+    return min(wanted, _MOST_SHARDS, max(_MOST_BYTES // net.texels.nbytes, 2))
 
 
 def _add_up(parts: list[np.ndarray], first: int, end: int) -> None:
