@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from gen3d_tools.kernels.lattice.evaluate import DEEP, PART, TILE
-from gen3d_tools.kernels.lattice.tables import Lattice
+from gen3d_tools.kernels.lattice.evaluate import PART, TILE
+from gen3d_tools.kernels.lattice.tables import DEEP, Lattice
 from gen3d_tools.kernels.network.numbers import TriplaneNumbers
 
 _LARGEST_DENSITY = 1e30

@@ -15,6 +15,7 @@ from gen3d_tools.kernels.network.numbers import LEAKY_RELU as LEAKY_RELU
 
 EXP_SEPARABLE = -1  # beside the codes of `HIDDEN_ACTIVATIONS`
 LANES = 64  # units the innermost loops run over: a number that the compiler knows. Layers are padded to whole ones.
+DEEP = 4  # further hidden layers from which on bounds are too wide: a network is looked at instead
 _LARGEST_EXPONENT = 28.0  # exp(28)^3 is a float32
 
 

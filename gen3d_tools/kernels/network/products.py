@@ -127,7 +127,12 @@ def fits(kind: Any, dimensions: int, *, contiguous: bool = True, written: bool =
 
 
 def _served(a: Any, b: Any, out: Any) -> bool:
-    return fits(a, 2, contiguous=False) and fits(b, 2) and fits(out, 2, written=True)
+    return (
+        fits(a, 2, contiguous=False)
+        and fits(b, 2)
+        and fits(out, 2, contiguous=False, written=True)
+        and out.layout != "F"
+    )
 
 
 def _code(starts_from: int | None) -> Callable[..., Any]:
@@ -143,8 +148,9 @@ def _code(starts_from: int | None) -> Callable[..., Any]:
 
 @_within_kernels
 def multiply(typing: Any, a: Any, b: Any, out: Any) -> Any:
-    """Set `out` to `a @ b`: [m, k] and [k, n] to [m, n], float32; b and out contiguous, n a multiple of `LANE`.
+    """Set `out` to `a @ b`: [m, k] and [k, n] to [m, n], float32; n is a multiple of `LANE`.
 
+    b is contiguous, and so is each row of out, which may be some columns of a matrix.
     Nothing is checked when it runs: sizes that do not agree read and write beside the arrays.
     """
     return (types.void(a, b, out), _code(None)) if _served(a, b, out) else None

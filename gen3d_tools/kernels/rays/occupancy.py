@@ -16,9 +16,8 @@ from gen3d_tools.kernels.compiling.announce import announce
 from gen3d_tools.kernels.compiling.compiled import compiled, f32
 from gen3d_tools.kernels.compiling.threads import share_out
 from gen3d_tools.kernels.lattice.bounds import bound_tiles, summaries
-from gen3d_tools.kernels.lattice.evaluate import DEEP
 from gen3d_tools.kernels.lattice.sampled import BEYOND, over_parts
-from gen3d_tools.kernels.lattice.tables import Lattice
+from gen3d_tools.kernels.lattice.tables import DEEP, Lattice
 from gen3d_tools.kernels.network.evaluate import WIDTH, Network
 from gen3d_tools.kernels.network.numbers import SILU
 from gen3d_tools.kernels.network.points import densities_at

@@ -61,6 +61,16 @@ def test_a_column_has_equal_bytes_in_wide_and_narrow_results():
         assert part.tobytes() == np.ascontiguousarray(whole[:, first : first + LANE]).tobytes()
 
 
+def test_a_result_may_be_some_columns_of_a_matrix_but_not_lie_turned_over():
+    a, b, whole = drawn(9, 5), drawn(5, 16), np.zeros((9, 40), np.float32)
+    multiplied(a, b, whole[:, 8:24])
+    np.testing.assert_allclose(whole[:, 8:24], a.astype(np.float64) @ b, atol=1e-5)
+    assert not whole[:, :8].any()
+    assert not whole[:, 24:].any()
+    with pytest.raises(TypingError):
+        multiplied(a, b, np.zeros((16, 9), np.float32).T)
+
+
 def test_other_numbers_are_refused_where_they_are_compiled():
     with pytest.raises(TypingError):
         multiplied(np.zeros((2, 2)), np.zeros((2, 8)), np.zeros((2, 8)))
