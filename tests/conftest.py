@@ -72,6 +72,13 @@ def _has_cuda() -> bool:
 
 
 @pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    """Each test draws the same of torch's own random numbers, whichever tests ran before it in its process."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def _library_logging() -> Iterator[None]:
     """Each test begins with the library's logging as an import leaves it: a command sets it up for its process."""
     logger = logging.getLogger("gen3d_tools")
