@@ -19,11 +19,11 @@ _TOGETHER = 4  # rows summed one after the other, beside others
 _FUSED = ("contract",)
 
 
-def _served(table: Any, rows: Any, weights: Any, vector: Any) -> bool:
-    """Whether kinds of arguments are those that the code serves."""
+def _served(table: Any, rows: Any, weights: Any, vector: Any, *, adds: bool) -> bool:
+    """Whether kinds of arguments are those that the code serves; it writes to the table, or to the vector."""
     tuples = all(isinstance(one, types.UniTuple) for one in (rows, weights)) and rows.count == weights.count
     right = tuples and rows.dtype == types.int64 and weights.dtype == types.float32
-    return right and fits(table, 2) and fits(vector, 1)
+    return right and fits(table, 2, written=adds) and fits(vector, 1, written=not adds)
 
 
 def _along(builder: Any, length: Any, work: Callable[[Any, int], None]) -> None:
@@ -94,7 +94,8 @@ def blend_rows(typing: Any, table: Any, rows: Any, weights: Any, out: Any) -> An
     Rows and weights are tuples of as many int64 and float32; table and out are contiguous, the length is a multiple of
     `LANE`. Nothing is checked when it runs.
     """
-    return (types.void(table, rows, weights, out), _write_blend) if _served(table, rows, weights, out) else None
+    served = _served(table, rows, weights, out, adds=False)
+    return (types.void(table, rows, weights, out), _write_blend) if served else None
 
 
 @_within_kernels
@@ -103,6 +104,5 @@ def add_to_rows(typing: Any, table: Any, rows: Any, weights: Any, vector: Any) -
 
     A row that is named twice gets both.
     """
-    return (
-        (types.void(table, rows, weights, vector), _write_addition) if _served(table, rows, weights, vector) else None
-    )
+    served = _served(table, rows, weights, vector, adds=True)
+    return (types.void(table, rows, weights, vector), _write_addition) if served else None

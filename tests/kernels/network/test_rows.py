@@ -42,6 +42,15 @@ def test_rows_get_weighted_vectors_also_twice(length):
     np.testing.assert_allclose(table, wanted, atol=1e-6)
 
 
+def test_what_must_not_be_written_is_refused():
+    table, vector = drawn(7, 16), drawn(16)
+    table.flags.writeable = vector.flags.writeable = False
+    with pytest.raises(TypingError):
+        blended(table, vector)
+    with pytest.raises(TypingError):
+        added(table, vector)
+
+
 @pytest.mark.parametrize("wrong", ["double", "turned", "short"])
 def test_arrays_that_the_code_does_not_serve_are_refused(wrong):
     table, out = drawn(7, 16), drawn(16)
