@@ -4,8 +4,10 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
@@ -131,6 +133,30 @@ def test_a_run_goes_on_with_the_pictures_it_was_begun_with(pictures, tmp_path):
     (copied / "dataset.json").write_text(json.dumps(table))
     with pytest.raises(InputError, match="classes: cat, dog, not kind 0, kind 1"):
         read_state(trainer_of("epigraf", copied), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["03.png", "03_depth.png"])
+def test_a_run_does_not_go_on_with_a_picture_that_changed_under_its_name(name, tmp_path):
+    folder = write_pictures(tmp_path / "pictures")
+    write_state(trainer_of("3dgp", folder), tmp_path, {})
+    with Image.open(folder / name) as picture:
+        turned = picture.transpose(Image.Transpose.ROTATE_180)
+    turned.save(folder / name)
+    with pytest.raises(InputError, match=r"begun with \(what is in their files: other ones\)"):
+        read_state(trainer_of("3dgp", folder), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_does_not_go_on_with_features_that_changed_under_their_name(pictures, tmp_path):
+    file = tmp_path / "features.npy"
+    told = ("losses.distillation_weight=1.0", f"data.features={file}")
+    np.save(file, np.arange(24.0).reshape(12, 2))
+    write_state(trainer_of("3dgp", pictures, *told), tmp_path, {})
+    assert read_state(trainer_of("3dgp", pictures, *told), tmp_path) == {}
+    np.save(file, np.arange(24.0)[::-1].reshape(12, 2))
+    with pytest.raises(InputError, match=r"begun with \(features: other ones\)"):
+        read_state(trainer_of("3dgp", pictures, *told), tmp_path)
 
 
 def options(*more, **others):

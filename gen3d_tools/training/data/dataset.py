@@ -1,5 +1,6 @@
 """A data set in memory or on disk: batches of real pictures and the labels that fakes take over."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class PictureSet:
         side: Pixels along a side in the files.
         labels: What is known of them.
         features: For distillation [count, features], or None.
+        content: Digest of the files of pictures and depth maps; None where they are read only when they are drawn.
     """
 
     container: Container
@@ -48,8 +50,10 @@ class PictureSet:
     section: DataSection
     labels: Labels
     features: Float[Tensor, "pictures features"] | None = None
+    content: str | None = None
     _colours: np.ndarray | None = None
     _depths: np.ndarray | None = None
+    _digest: "hashlib._Hash | None" = None
 
     @property
     def count(self) -> int:
@@ -103,23 +107,31 @@ class PictureSet:
             return np.asarray(self._colours[index])
         name = self.names[index]
         where = self.container.where(name)
-        return decode_colour(self.container.read(name), where, self.side, self.section.resolution)
+        return decode_colour(self._read(name), where, self.side, self.section.resolution)
 
     def _depth(self, index: int) -> np.ndarray:
         if self._depths is not None:
             return np.asarray(self._depths[index])
         name = depth_name(self.names[index])
         where = self.container.where(name)
-        return decode_depth(self.container.read(name), where, self.side, self.section.resolution)
+        return decode_depth(self._read(name), where, self.side, self.section.resolution)
+
+    def _read(self, name: str) -> bytes:
+        data = self.container.read(name)
+        if self._digest is not None:
+            self._digest.update(hashlib.sha256(data).digest())
+        return data
 
     def keep_in_memory(self) -> None:
-        """Decode everything now, if it fits; a broken picture is found before any work."""
+        """Decode everything now, if it fits; a broken picture is found before any work, a changed one by its digest."""
         side = self.section.resolution
         if self.count * side * side * (5 if self.section.depth else 3) > IN_MEMORY:
             return
+        self._digest = hashlib.sha256()
         self._colours = np.stack([self._colour(index) for index in range(self.count)])
         if self.section.depth:
             self._depths = np.stack([self._depth(index) for index in range(self.count)])
+        self.content = self._digest.hexdigest()
 
 
 def open_pictures(path: Path, section: DataSection) -> PictureSet:

@@ -21,6 +21,7 @@ from gen3d_tools.wording import option
 
 STATE_NAME = "state.safetensors"
 _FORMAT = "gen3d-tools training"
+_NAMES, _CONTENT, _FEATURES = _DIGESTS = ("names and labels", "what is in their files", "features")
 
 
 def write_state(trainer: Trainer, folder: Path, notes: Mapping[str, Any]) -> None:
@@ -109,22 +110,27 @@ def read_state(trainer: Trainer, folder: Path) -> dict[str, Any]:
 def pictures_facts(pictures: PictureSet) -> dict[str, Any]:
     """Describe a data set so that another one is noticed: in the words of messages, as plain JSON values.
 
-    Where it lies does not count, nor whether it is a folder or an archive.
+    Where it lies does not count, nor whether it is a folder or an archive. None stands for what is not known: what is
+    in files that are read only when they are drawn, and in features that no file holds.
     """
     digest = hashlib.sha256("\0".join(pictures.names).encode(errors="surrogateescape"))
-    labels = pictures.labels
+    labels, features = pictures.labels, None
+    if pictures.features is not None and pictures.section.features != "encoder":
+        features = hashlib.sha256(pictures.features.numpy().tobytes()).hexdigest()
     for rows in (labels.classes, labels.cameras, labels.angles):
         digest.update(b"\0none" if rows is None else np.asarray(rows).tobytes())
     return {
         "number of pictures": pictures.count,
         "side in pixels": pictures.side,
         "classes": list(labels.class_names),
-        "names and labels": digest.hexdigest(),
+        _NAMES: digest.hexdigest(),
+        _CONTENT: pictures.content,
+        _FEATURES: features,
     }
 
 
 def _check_pictures(pictures: PictureSet, begun: Mapping[str, Any] | None, folder: Path) -> None:
-    """Refuse to go on with other pictures; runs of earlier versions do not say which theirs were.
+    """Refuse to go on with other pictures; runs of earlier versions do not say all of theirs.
 
     Raises:
         InputError: Something of them differs.
@@ -132,11 +138,11 @@ def _check_pictures(pictures: PictureSet, begun: Mapping[str, Any] | None, folde
     if begun is None:
         return
     for name, now in pictures_facts(pictures).items():
-        then = begun[name]
-        if then == now:
+        then = begun.get(name)
+        if then == now or None in (then, now):
             continue
         found, needed = (listed(one) if isinstance(one, list) else str(one) for one in (now, then))
-        values = "other ones" if name == "names and labels" or found == needed else f"{found}, not {needed}"
+        values = "other ones" if name in _DIGESTS or found == needed else f"{found}, not {needed}"
         begin = f"{option('start', str(folder), typed='--start-from')} in a new folder"
         raise InputError(
             f"{pictures.container.path} does not hold the pictures that the run was begun with ({name}: {values}); "
