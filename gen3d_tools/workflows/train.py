@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from gen3d_tools.training.run.snapshots import read_facts, read_state, write_sta
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.training.step import Gathered, broken_tensor
-from gen3d_tools.wording import option
+from gen3d_tools.wording import choose, option
 from gen3d_tools.workflows.running.interrupts import Interrupted, between_steps, signal_of
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
@@ -252,6 +252,8 @@ class _Watch:
             notes = read_state(self.trainer, self.folder)
             self.before, self.totals = float(notes["seconds"]), dict(notes["totals"])
             self.processor_before = float(notes.get("processor_seconds", 0.0))
+            for line in _on_going_on(self.trainer, notes):
+                self.run.reporter.say(line)
         self.ticked_images, self.ticked_processor = self.trainer.images, self.processor_seconds
         if self.leads:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -334,7 +336,8 @@ class _Watch:
         broken = broken_tensor([*networks, ("average", trainer.average)])
         if broken is not None:
             raise Gen3DError(f"tensor {broken} holds NaN or infinity; the last snapshot before it is kept")
-        notes = {"seconds": self.seconds, "processor_seconds": self.processor_seconds, "totals": self.totals}
+        spent = {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
+        notes = {**spent, "totals": self.totals, "threads": torch.get_num_threads()}
         write_state(trainer, self.folder, notes)
         model = trainer.average
         provenance = {**model.settings.provenance, "thousand_pictures": round(trainer.kimg, 3)}
@@ -361,6 +364,20 @@ class _Watch:
         """Say on the page why the run stopped."""
         if self.leads and self.folder.is_dir():
             self._page(f"stopped: {reason}")
+
+
+def _on_going_on(trainer: Trainer, notes: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a person would not expect of a run that goes on; runs of earlier versions do not say their threads."""
+    before, now = notes.get("threads"), torch.get_num_threads()
+    if before not in (None, now) and trainer.device.type == "cpu":  # sums are added in another order
+        yield (
+            f"the run had {before} threads and goes on with {now}: its numbers will differ in their last digits from "
+            f"those of a run that did not stop; OMP_NUM_THREADS={before} keeps them the same"
+        )
+    if trainer.images >= trainer.recipe.run.kimg * 1000:
+        further = f"run.kimg={2 * trainer.kimg:g}"
+        more = choose(typed=f"--set {further}", python=f"changes={[further]}")
+        yield f"the run has seen all of its {trainer.kimg:g} thousand pictures already; for more of them: {more}"
 
 
 def _real_statistics(pictures: PictureSet) -> tuple[PhotoEncoder, FeatureStatistics] | None:

@@ -20,6 +20,7 @@ from gen3d_tools.training.run.folder import LATEST
 from gen3d_tools.training.run.record import LOG_NAME, Log
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
 from gen3d_tools.training.run.trainer import Trainer
+from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.train import TrainOptions, train
 from tests.training.tiny import SMALLER, changes, tiny_recipe, write_pictures
 
@@ -201,6 +202,33 @@ def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
     assert first == second
     logs = [[json.loads(x)["loss/D"] for x in (f / "log.jsonl").read_text().splitlines()] for f in (whole, parts)]
     assert logs[0] == logs[1]
+
+
+class Listener(Reporter):
+    def __init__(self):
+        self.told = []
+
+    def say(self, message):
+        self.told.append(message)
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_tells_of_other_threads_and_of_its_end(pictures, tmp_path):
+    def told(*more):
+        listener = Listener()
+        train(pictures, tmp_path / "run", TrainOptions(changes=more, resume=True, device="cpu"), reporter=listener)
+        return " ".join(listener.told)
+
+    train(pictures, tmp_path / "run", options("run.kimg=0.008"))
+    assert "seen all of its 0.008 thousand pictures already; for more of them: changes=['run.kimg=0.016']" in told()
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        line = told("run.kimg=0.016")
+    finally:
+        torch.set_num_threads(before)
+    assert f"had {before} threads and goes on with {before + 1}" in line
+    assert "already" not in line
 
 
 def test_the_log_forgets_what_came_after_the_snapshot(tmp_path):
