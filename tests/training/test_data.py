@@ -174,7 +174,7 @@ def test_a_missing_depth_map_is_named(folder):
 
 def test_two_pictures_with_one_depth_map_are_named(folder):
     Image.new("RGB", (SIDE, SIDE)).save(folder / "a" / "0.jpg")
-    write_labels(folder, labels=None)
+    write_labels(folder, labels=None, class_names=None)
     broken(folder, "a/0.jpg and a/0.png have one depth map a/0_depth.png")
     assert open_pictures(folder, section(depth=False)).count == 7
 

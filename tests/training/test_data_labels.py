@@ -85,6 +85,26 @@ def test_misspelt_keys_are_refused():
     refused({}, "its keys: none")
 
 
+def test_names_of_classes_without_classes_are_refused():
+    refused({"class_names": ["a", "b"]}, "class_names and no labels", '[["a/0.png", 0], ...]')
+    refused({"labels": None, "class_names": ["a"]}, "class_names and no labels")
+    assert read({"labels": None, "class_names": []}).class_names == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("cat", "is 'cat'"), (0.5, "is 0.5"), (["1"] * 25, "is a list of 25, with '1' in it")]
+)
+def test_labels_that_are_neither_classes_nor_cameras_say_what_they_are(value, found):
+    refused({"labels": both(value, 0)}, f"labels of a/0.png {found}; needed are 25 numbers", "the number of a class")
+
+
+def test_angles_are_not_told_to_be_classes():
+    refused({"camera_angles": both([0.1, 1.5], [0.1, 1.5, 0])}, "is a list of 2; needed are 3 numbers")
+    with pytest.raises(InputError) as caught:
+        read({"camera_angles": both(0, 0)})
+    assert "class" not in str(caught.value)
+
+
 def test_keys_of_other_programs_are_passed_over():
     table = {"labels": CLASSES, "labels2": 1, "classes": [], "cameras": [], "captions": [], "note": "mine"}
     assert read(table).classes.tolist() == [0, 1]

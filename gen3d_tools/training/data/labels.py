@@ -66,6 +66,11 @@ def read_labels(data: bytes, names: Sequence[str], where: Path, data_set: str = 
     angles = _values(table.get("camera_angles"), names, where, "camera_angles", data_set)
     found_angles = None if angles is None else _rows(angles, _ANGLES, names, where, "camera_angles")
     if values is None:
+        if table.get("class_names"):
+            raise InputError(
+                f"{where} has class_names and no labels, so that no picture has a class; add labels such as "
+                f'[["{printable(names[0])}", 0], ...], or leave class_names out'
+            )
         return Labels(angles=found_angles)
     if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         classes, class_names = _classes(values, table.get("class_names"), names, where)
@@ -184,7 +189,10 @@ def _rows(values: list[Any], width: int, names: Sequence[str], where: Path, key:
     for name, value in zip(names, values, strict=True):
         fits = isinstance(value, list | tuple) and len(value) == width
         if not fits or any(isinstance(one, bool) or not isinstance(one, int | float) for one in value):
-            raise InputError(f"{where}: {key} of {printable(name)} must be {width} numbers, or a class in all pictures")
+            instead = "" if width == _ANGLES else ", or in all pictures the number of a class, counted from 0"
+            raise InputError(
+                f"{where}: {key} of {printable(name)} is {_found(value)}; needed are {width} numbers{instead}"
+            )
     rows = torch.tensor(values, dtype=torch.float32)
     finite = rows.isfinite().all(1)
     if not finite.all():
@@ -193,6 +201,14 @@ def _rows(values: list[Any], width: int, names: Sequence[str], where: Path, key:
     check = _check_angles if width == _ANGLES else _check_cameras
     check(rows, names, where, key)
     return rows
+
+
+def _found(value: Any) -> str:
+    """Say what stands where numbers should: of a list, the first that is none."""
+    if not isinstance(value, list | tuple):
+        return quoted(value)
+    wrong = [one for one in value if isinstance(one, bool) or not isinstance(one, int | float)]
+    return f"{quoted(value)}, with {quoted(wrong[0])} in it" if wrong else quoted(value)
 
 
 def _check_angles(rows: Float[Tensor, "n 3"], names: Sequence[str], where: Path, key: str) -> None:
