@@ -52,7 +52,10 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: It is too large, or holds no table.
     """
     if not path.is_file():
-        raise NotFoundError(f"{path.parent} holds no {path.name}; a model folder has {CONFIG_NAME} and {TENSORS_NAME}")
+        inside = next(iter(sorted(path.parent.glob(f"*/{path.name}"))), None)  # that of a run is its folder latest
+        hint = f"that in it is {printable(str(inside.parent), _LONGEST_PATH)}: give this" if inside else ""
+        hint = hint or f"a model folder has {CONFIG_NAME} and {TENSORS_NAME}"
+        raise NotFoundError(f"{path.parent} holds no {path.name}; {hint}")
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(f"{path} has {path.stat().st_size} bytes, more than any {path.name}")
     check_no_pointer(path)

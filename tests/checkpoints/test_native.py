@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
-from gen3d_tools.checkpoints.native import open_tensors, read_layout, tensors_of
+from gen3d_tools.checkpoints.native import open_tensors, read_config, read_layout, tensors_of
 from gen3d_tools.errors import CheckpointError, InputError, NotFoundError
 from gen3d_tools.generators.loading import choose_device, load_generator
 from tests.support.model_folders import edit_config
@@ -206,3 +206,13 @@ def test_tensors_that_are_read_lie_where_torch_would_have_put_them(tmp_path):
         read = tensors_of(file)
     assert {name: one.data_ptr() % 64 for name, one in read.items()} == dict.fromkeys(written, 0)
     assert all(torch.equal(read[name], one) for name, one in written.items())
+
+
+def test_a_folder_around_a_model_folder_names_it(tmp_path):
+    inner = tmp_path / "run" / "latest"
+    inner.mkdir(parents=True)
+    with pytest.raises(NotFoundError, match=r"a model folder has config\.json and model\.safetensors"):
+        read_config(tmp_path / "run")
+    (inner / "config.json").write_text("{}")
+    with pytest.raises(NotFoundError, match=r"run holds no config.json; that in it is .*latest: give this"):
+        read_config(tmp_path / "run")
