@@ -1,6 +1,8 @@
 """Data sets: what is read, and that damage is one line that names the file."""
 
+import errno
 import json
+import os
 import zipfile
 from dataclasses import replace
 
@@ -196,6 +198,28 @@ def test_an_empty_folder_and_none(tmp_path):
     (tmp_path / "empty").mkdir()
     broken(tmp_path / "empty", "holds no pictures")
     broken(tmp_path / "absent", "no folder or archive", NotFoundError)
+
+
+def test_a_link_to_a_folder_is_named_and_links_to_files_are_followed(folder, tmp_path):
+    for name in ("0.png", "0_depth.png"):
+        (folder / "a" / name).rename(tmp_path / name)
+        (folder / "a" / name).symlink_to(tmp_path / name)
+    assert open_pictures(folder, section()).count == 6
+    (folder / "c").rename(tmp_path / "elsewhere")
+    (folder / "c").symlink_to(tmp_path / "elsewhere")
+    broken(folder, "c is a link to a folder")
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
+    scan = os.scandir
+
+    def closed(path):
+        if str(path).endswith("b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    broken(folder, "b cannot be read (Permission denied)")
 
 
 def test_an_archive_that_is_none_is_named(tmp_path):

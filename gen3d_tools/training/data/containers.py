@@ -38,12 +38,22 @@ class Container(ABC):
 
 
 class Folder(Container):
-    """A folder and everything below it; links to folders are not followed."""
+    """A folder and everything below it; links to files are followed, links to folders refused."""
 
     def names(self) -> list[str]:
-        """Every file, sorted."""
+        """Every file, sorted.
+
+        Raises:
+            InputError: A folder in it is a link, or cannot be read: its files would be missing without a word.
+        """
         found = []
-        for folder, _, files in os.walk(self.path):
+        for folder, inner, files in os.walk(self.path, onerror=_refuse):
+            linked = next((name for name in sorted(inner) if os.path.islink(os.path.join(folder, name))), None)
+            if linked is not None:
+                raise InputError(
+                    f"{Path(folder) / printable(linked)} is a link to a folder, and links of folders are not followed; "
+                    "put the folder itself there, or links to its files"
+                )
             inside = Path(folder).relative_to(self.path).as_posix()
             found += [name if inside == "." else f"{inside}/{name}" for name in files]
             _check_count(len(found), self.path)
@@ -111,6 +121,12 @@ def open_container(path: Path) -> Container:
     if path.suffix.lower() != ".zip":
         raise InputError(f"{path} is neither a folder nor a .zip; give one that holds pictures")
     return Archive(path)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"{printable(str(error.filename))} cannot be read ({error.strerror}); make it readable, or remove it"
+    ) from error
 
 
 def _check_count(count: int, path: Path) -> None:
