@@ -1,16 +1,19 @@
 """What a small run begins with: cameras and depth unchanged, and fakes that are made once."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from gen3d_tools.cameras.distributions.priors import DRAWS
 from gen3d_tools.cameras.poses import pose_of
+from gen3d_tools.errors import InputError
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.draws import Draws
 from gen3d_tools.training.objectives import multiview
-from gen3d_tools.training.run.building import build_generator
+from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names
+from gen3d_tools.training.run.building import build_generator, camera_distribution
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.training.synthesis import dual, planes
 from tests.training.tiny import tiny_recipe, write_pictures
@@ -105,3 +108,37 @@ def test_poses_of_a_round_follow_the_prior_and_its_draws_alone():
     assert not torch.equal(first, other)
     assert -1 <= float(first[:, 0].min()) < -0.9 < 0.9 < float(first[:, 0].max()) <= 1
     assert 1.05 <= float(first[:, 1].min()) < 1.1
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("5", "prior.yaw is 5; needed is a table with a shape, such as"),
+        ("{mean=0.1}", "prior.yaw is a table of 1; needed is a table with a shape"),
+        ("{shape='foo', mean=1}", "unknown distribution 'foo'; known are fixed, uniform"),
+        ("{shape='normal', std='x'}", "prior.yaw has 'std': 'x'; needed is a number"),
+        (
+            "{shape='normal', mean=0.1, std=0.1}",
+            "prior.yaw has 'mean'; a normal distribution is told by shape, std, center",
+        ),
+        ("{shape='uniform', center=0.3}", "prior.yaw has 'center'; a uniform distribution is told by shape, low, high"),
+        ("{shape='uniform', low=0.3}", "prior.yaw has no high; a uniform"),
+    ],
+)
+def test_a_prior_is_told_all_that_its_shape_reads_and_no_more(told, found):
+    with pytest.raises(InputError) as caught:
+        camera_distribution(tiny_recipe("epigraf", f"prior.yaw={told}"))
+    assert found in str(caught.value)
+    assert "Spread" not in str(caught.value)
+
+
+def test_priors_of_recipes_and_of_older_runs_are_read():
+    for name in recipe_names():
+        for small in (True, False):
+            recipe = load_recipe(name, small=small)
+            camera_distribution(recipe)
+            told = dict.fromkeys(recipe.sources, "--set")
+            camera_distribution(replace(recipe, sources=told))
+    recipe = tiny_recipe("epigraf")
+    older = {**recipe.prior, "yaw": {"shape": "fixed", "std": 1.0}}
+    assert camera_distribution(replace(recipe, prior=older)).yaw.center == 0.0

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 Shape = Literal["fixed", "uniform", "uniform_area", "normal", "truncated_normal", "hybrid"]
 DRAWS = 8
 """Uniform numbers that make a pose."""
+SPREAD_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "fixed": (("center",), ()),
+    "uniform": (("low", "high"), ()),
+    "uniform_area": (("low", "high"), ()),
+    "normal": (("std",), ("center",)),
+    "truncated_normal": (("std", "low", "high"), ("center",)),
+    "hybrid": (("std",), ("center", "low", "high")),  # the last two for what the published code calls the mean
+}
+"""What each shape of a `Spread` needs to be told, and what else it reads."""
 _MIDDLE_IS_MEAN = ("uniform", "uniform_area", "hybrid")
 
 

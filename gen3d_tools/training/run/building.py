@@ -15,7 +15,7 @@ from gen3d_tools.cameras.distributions.named import (
     UniformSphere,
     distribution_from_dict,
 )
-from gen3d_tools.cameras.distributions.priors import PosePrior, Spread
+from gen3d_tools.cameras.distributions.priors import SPREAD_KEYS, PosePrior, Spread
 from gen3d_tools.cameras.poses import Pose
 from gen3d_tools.errors import CheckpointError, InputError
 from gen3d_tools.fields.render_config import RenderConfig
@@ -29,6 +29,7 @@ from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.generators.network_config import NetworkConfig
 from gen3d_tools.generators.official.epigraf_base import activated_iso_level, fixed_view, trusted_views
 from gen3d_tools.generators.settings import ModelSettings, TrustedViews
+from gen3d_tools.printable import quoted
 from gen3d_tools.training.augmentation.augment import Augmentation
 from gen3d_tools.training.discriminators.body import BodyConfig, freeze_first
 from gen3d_tools.training.discriminators.dual import DualDiscriminator, ImageDiscriminator
@@ -174,10 +175,36 @@ def camera_distribution(recipe: Recipe) -> CameraDistribution:
     try:
         if "kind" in recipe.prior:
             return distribution_from_dict(recipe.prior)
-        spreads = {name: Spread(**values) for name, values in recipe.prior.items()}
+        spreads = {name: _spread(recipe, f"prior.{name}", values) for name, values in recipe.prior.items()}
         return PosePrior(**spreads, yaw_zero="x" if recipe.family == "epigraf" else "z")
     except (CheckpointError, TypeError) as error:
         raise InputError(f"the section prior of the recipe {recipe.name} is no distribution: {error}") from error
+
+
+def _spread(recipe: Recipe, name: str, values: Any) -> Spread:
+    """How a number of the prior is distributed; what is set must be what its shape reads, and all of that it needs.
+
+    Runs that were begun with more or less than that go on.
+
+    Raises:
+        InputError: It is no table, or holds something else.
+    """
+    hint = f"such as --set '{name}={{shape=\"normal\", center=0.0, std=0.1}}'"
+    if not isinstance(values, Mapping) or not isinstance(values.get("shape"), str):
+        raise InputError(f"{name} is {quoted(values)}; needed is a table with a shape, {hint}")
+    if values["shape"] not in SPREAD_KEYS:
+        return Spread(shape=values["shape"])  # which says what there is
+    required, optional = SPREAD_KEYS[values["shape"]]
+    for key, value in values.items():
+        if key != "shape" and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InputError(f"{name} has {quoted(key)}: {quoted(value)}; needed is a number, {hint}")
+    if recipe.sources.get(name) == "--set":
+        read = ("shape", *required, *optional)
+        wrong = [f"has {quoted(key)}" for key in values if key not in read]
+        wrong += [f"has no {key}" for key in required if key not in values]
+        if wrong:
+            raise InputError(f"{name} {wrong[0]}; a {values['shape']} distribution is told by {', '.join(read)}")
+    return Spread(**values)
 
 
 def _mean_pose(recipe: Recipe, distribution: CameraDistribution, angles: Float[Tensor, "n 3"] | None) -> Pose | None:
