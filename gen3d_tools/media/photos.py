@@ -17,6 +17,7 @@ from torch import Tensor
 from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.media.images import from_uint8
 from gen3d_tools.media.opening import decode_picture, reading_picture
+from gen3d_tools.searching import files_below
 
 MAX_SIDE = 1536  # pixels kept of the longer side: several times what any generator draws
 MIN_SIDE = 8
@@ -48,23 +49,18 @@ def listed_photos(places: Sequence[str | Path], *, but: Path | None = None) -> l
 
     Raises:
         NotFoundError: A folder has no photos; hidden files do not count.
+        InputError: A folder in it is a link, or cannot be read.
     """
     photos: list[Path] = []
     for place in map(Path, places):
         if not place.is_dir():
             photos.append(place)
             continue
-        every = (one for one in sorted(place.rglob("*")) if _is_photo(one.relative_to(place)) and one.is_file())
-        found = [one for one in every if but is None or not one.resolve().is_relative_to(but.resolve())]
+        found = sorted(place / name for name in files_below(place, but=but) if name.lower().endswith(SUFFIXES))
         if not found:
             raise NotFoundError(f"{place} holds no photos ({', '.join(SUFFIXES)}); give files, or a folder of them")
         photos += found
     return photos
-
-
-def _is_photo(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def open_photo(path: str | Path, *, what: str = "photo", max_side: int = MAX_SIDE) -> OpenedPhoto:
@@ -136,7 +132,8 @@ def _check_file(path: Path, what: str) -> None:
     if not path.exists():
         raise NotFoundError(f"no {what} at {path}; check the path")
     if not path.is_file():
-        raise InputError(f"{path} is a folder, not a {what}; name one picture file")
+        kind = "folder" if path.is_dir() else "device or pipe"
+        raise InputError(f"{path} is a {kind}, not a {what}; name one picture file")
     with reading_picture(path), path.open("rb") as file:
         head = file.read(16)
     if not head:

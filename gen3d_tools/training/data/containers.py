@@ -1,6 +1,5 @@
 """Folders and ZIP archives of files, read alike and within bounds."""
 
-import os
 import zipfile
 from abc import ABC, abstractmethod
 from itertools import pairwise
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from gen3d_tools.errors import InputError, NotFoundError, OutOfMemoryError
 from gen3d_tools.printable import printable
+from gen3d_tools.searching import files_below
 
 MAX_FILES = 20_000_000
 MAX_BYTES = 256 * 2**20
@@ -38,7 +38,7 @@ class Container(ABC):
 
 
 class Folder(Container):
-    """A folder and everything below it; links to files are followed, links to folders refused."""
+    """A folder and everything below it that is not hidden; links to files are followed, links to folders refused."""
 
     def names(self) -> list[str]:
         """Every file, sorted.
@@ -47,15 +47,8 @@ class Folder(Container):
             InputError: A folder in it is a link, or cannot be read: its files would be missing without a word.
         """
         found = []
-        for folder, inner, files in os.walk(self.path, onerror=_refuse):
-            linked = next((name for name in sorted(inner) if os.path.islink(os.path.join(folder, name))), None)
-            if linked is not None:
-                raise InputError(
-                    f"{Path(folder) / printable(linked)} is a link to a folder, and links of folders are not followed; "
-                    "put the folder itself there, or links to its files"
-                )
-            inside = Path(folder).relative_to(self.path).as_posix()
-            found += [name if inside == "." else f"{inside}/{name}" for name in files]
+        for name in files_below(self.path):
+            found.append(name)
             _check_count(len(found), self.path)
         return sorted(found)
 
@@ -121,12 +114,6 @@ def open_container(path: Path) -> Container:
     if path.suffix.lower() != ".zip":
         raise InputError(f"{path} is neither a folder nor a .zip; give one that holds pictures")
     return Archive(path)
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(
-        f"{printable(str(error.filename))} cannot be read ({error.strerror}); make it readable, or remove it"
-    ) from error
 
 
 def _check_count(count: int, path: Path) -> None:

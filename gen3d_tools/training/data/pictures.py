@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.media.opening import FORMATS, MAX_PIXELS, reading_picture
+from gen3d_tools.searching import is_hidden
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 DEPTH_SUFFIX = "_depth.png"
@@ -18,9 +19,8 @@ _COLOUR = ("RGB", "RGBA")
 
 def is_picture(name: str) -> bool:
     """Whether a file is a picture to learn from; depth maps and hidden files are not."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not name.lower().endswith(DEPTH_SUFFIX) and not hidden
+    lower = name.lower()
+    return lower.endswith(SUFFIXES) and not lower.endswith(DEPTH_SUFFIX) and not is_hidden(name)
 
 
 def depth_name(name: str) -> str:

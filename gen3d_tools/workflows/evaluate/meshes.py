@@ -14,6 +14,7 @@ from gen3d_tools.geometry.formats.export import read_mesh
 from gen3d_tools.geometry.mesh import mesh_health
 from gen3d_tools.metrics.meshes.solids import ring, silhouette_iou, volume_iou
 from gen3d_tools.metrics.meshes.surfaces import POINTS, THRESHOLD, compare_surfaces
+from gen3d_tools.searching import files_below
 from gen3d_tools.workflows.evaluate.measures import Better, Curve, Group, Measure, Sheet
 from gen3d_tools.workflows.evaluate.report import claim_report, finish_report
 from gen3d_tools.workflows.running.reporting import Reporter
@@ -96,12 +97,12 @@ def meshes_in(folder: Path) -> dict[str, Path]:
 
     Raises:
         NotFoundError: There is no such folder.
-        InputError: It holds no meshes, or two of one name.
+        InputError: It holds no meshes, two of one name, or a folder that is a link or cannot be read.
     """
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}; give one that holds meshes ({', '.join(SUFFIXES)})")
     found: dict[str, Path] = {}
-    for path in sorted(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()):
+    for path in sorted(folder / name for name in files_below(folder) if name.lower().endswith(SUFFIXES)):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise InputError(f"{folder} holds {found[name].name} and {path.name}; keep one mesh of a name")

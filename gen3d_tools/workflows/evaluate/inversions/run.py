@@ -115,7 +115,7 @@ def photos_in(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}; give one that holds photos")
-    found = {one.name: one for one in sorted(folder.iterdir()) if one.suffix.lower() in PHOTOS and one.is_file()}
+    found = {one.name: one for one in sorted(folder.iterdir()) if one.suffix.lower() in PHOTOS and not one.is_dir()}
     if not found:
         raise InputError(f"{folder} holds no photos; give a folder of {', '.join(PHOTOS)} files")
     return found
