@@ -177,7 +177,12 @@ def render_together(
 
 
 def sample_pixels(
-    resolution: int, rays: int, field: RadianceField, generator: torch.Generator | None, turn: int | None = None
+    resolution: int,
+    rays: int,
+    field: RadianceField,
+    generator: torch.Generator | None,
+    turn: int | None = None,
+    jitter: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Choose pixels: every s-th one along each side, so that no more than `rays` are left, from a random start.
 
@@ -191,6 +196,7 @@ def sample_pixels(
         generator: Chooses the start, and where in their pixels the rays pass; without it the first, and the middles.
         turn: The number of this choice in a series, whose starts are then those of every series; None leaves the start
             to the generator.
+        jitter: Side of the square around a pixel's middle, in pixels, in which its ray passes, each ray by itself.
 
     Returns:
         Indices of the chosen rows and columns [2, m], and where the rays pass [m * m, 2] in image sides.
@@ -201,15 +207,15 @@ def sample_pixels(
     count = resolution // stride
     device = field.device
     start = torch.zeros(2, dtype=torch.long)
-    shift = torch.zeros(2)
     if generator is not None:
         starts = resolution - (count - 1) * stride
         start = torch.randint(starts, (2,), generator=generator) if turn is None else _start_in_turn(turn, starts)
-        shift = (torch.rand(2, generator=generator) - 0.5) / 2
     chosen = (start[:, None] + stride * torch.arange(count)).to(device)
     middles = pixel_coordinates(resolution, field.render_config.pixel_grid, device=device)
-    middles = middles.reshape(resolution, resolution, 2)[chosen[0]][:, chosen[1]].reshape(-1, 2)
-    return chosen, middles + shift.to(device) / resolution
+    places = middles.reshape(resolution, resolution, 2)[chosen[0]][:, chosen[1]].reshape(-1, 2)
+    if generator is not None and jitter:
+        places = places + (torch.rand(places.shape, generator=generator).to(places) - 0.5) * (jitter / resolution)
+    return chosen, places
 
 
 def _start_in_turn(turn: int, starts: int) -> Tensor:

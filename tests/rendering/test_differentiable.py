@@ -155,9 +155,22 @@ def test_in_a_series_all_starts_have_their_turn_before_one_comes_again(tiny_gene
     once, again = series(0, 0, 9), series(0, 9, 18)  # every third of 18 places: starts 0, 1, 2
     assert sorted(once) == sorted(again) == [[row, column] for row in range(3) for column in range(3)]
     assert once != again
-    assert series(1, 0, 9) == once  # whatever the seed; where in their pixels the rays pass is the generator's
-    places = [sample_pixels(18, 40, field, torch.Generator().manual_seed(seed), 0)[1] for seed in (0, 1)]
-    assert not torch.equal(*places)
+    assert series(1, 0, 9) == once  # whatever the seed
+
+
+def test_rays_pass_the_middles_of_their_pixels_or_each_a_place_of_its_own_around(tiny_generator):
+    _, field = _leaf_field(tiny_generator)
+
+    def places(jitter, seed):
+        return sample_pixels(18, 40, field, torch.Generator().manual_seed(seed), 0, jitter)[1]
+
+    middles = places(0.0, 0)
+    assert torch.equal(middles, places(0.0, 1))
+    away = (places(0.5, 0) - middles) * 18  # pixels
+    assert 0.2 < away.abs().max() <= 0.25
+    assert len(away.unique()) > 60  # of 72: none goes where its neighbour goes, as a picture that is shifted would
+    assert not torch.equal(places(0.5, 0), places(0.5, 1))
+    assert torch.equal(sample_pixels(18, 40, field, None, jitter=0.5)[1], sample_pixels(18, 40, field, None)[1])
 
 
 def test_without_a_generator_pictures_repeat(tiny_generator):

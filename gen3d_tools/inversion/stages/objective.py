@@ -74,6 +74,8 @@ class Objective:
     """Of the density's onset, see `views`."""
     config: RenderConfig | None = None
     """Instead of the field's own: its near and far may not fit cameras that are known (`config_for`)."""
+    jitter: float = 0.0
+    """How far around the middles of pixels their rays pass, see `sample_pixels`."""
 
     def __call__(
         self, field: RadianceField, cameras: Camera, generator: torch.Generator | None, turn: int | None = None
@@ -140,7 +142,7 @@ class Objective:
         """Pairs of pictures to compare, four channels with the silhouette, and their weights."""
         enlarge = field.super_resolution
         if enlarge is None:
-            (rows, columns), pixels = sample_pixels(target.size, self.rays, field, generator, turn)
+            (rows, columns), pixels = sample_pixels(target.size, self.rays, field, generator, turn, self.jitter)
             seen = self.look(field, camera, pixels, generator)
             wanted = _rgb_and_mask(target)[:, rows][:, :, columns]
             return [(torch.cat([seen.rgb, seen.opacity]), wanted, 1.0)]

@@ -25,6 +25,9 @@ from gen3d_tools.inversion.stages.recoloring import fit_recoloring
 from gen3d_tools.inversion.stages.revolution import ImpliedSilhouettes
 from gen3d_tools.inversion.stages.tuned_layers import tuned_names
 
+# Of a pixel: how far around its middle a ray passes. With rays through the middles alone the object fits those, and
+# what lies between them is worse.
+_JITTER = 0.5
 _WINDOW = 8  # steps over which the early stop averages: each sees other rays
 
 
@@ -54,7 +57,7 @@ class StageTwo:
         camera_cond: Float[Tensor, "1 25"] | None = None,
     ) -> None:
         self.before, self.ws, self.cameras, self.class_index = before, ws.detach(), cameras, class_index
-        self.objective, self.settings, self.camera_cond = objective, settings, camera_cond
+        self.objective, self.settings, self.camera_cond = replace(objective, jitter=_JITTER), settings, camera_cond
         # Kernels lie as convolutions read them: otherwise each is copied twice per step.
         self.generator = _laid_out(copy.deepcopy(before).requires_grad_(True), torch.channels_last)
         self.names = tuned_names(self.generator, settings.stage_two.tune)
