@@ -122,9 +122,15 @@ def untrusted_views(cameras: Camera, settings: ModelSettings) -> str:
 
 
 def _square(cameras: Camera) -> Camera:
-    """The same vertical field of view with square pixels in a square picture; the sides are cut or widened."""
+    """The same vertical field of view with square pixels in a square picture; the sides are cut or widened.
+
+    They are cut alike, so that the picture's middle stays where it is: a principal point beside it is as many pixels
+    beside that of the square, which are more of its sides.
+    """
     lens = cameras.intrinsics.clone()
-    lens[:, 0, 0] = lens[:, 1, 1]
+    stretch = (lens[:, 1, 1] / lens[:, 0, 0])[:, None]
+    middle = lens.new_tensor([0.0, 0.0, 0.5])
+    lens[:, 0] = (lens[:, 0] - middle) * stretch + middle
     return Camera(cameras.cam2world, lens)
 
 

@@ -71,3 +71,11 @@ def test_an_exported_list_of_cameras_takes_its_lens_from_the_view(tmp_path):
     assert (motion.frames, motion.keyframes.fov_y_deg.tolist()) == (2, pytest.approx([30, 30]))
     with pytest.raises(InputError, match=r"holds no lens.*fov_y_deg"):
         plan_motion(str(tmp_path / "list.json"))
+
+
+def test_a_square_shows_the_middle_of_a_wide_picture_whose_lens_is_beside_it(tmp_path, tiny_generator):
+    lens = {"w": 800, "h": 400, "fl_x": 1000, "fl_y": 1000, "cx": 300, "cy": 210}
+    (tmp_path / "wide.json").write_text(json.dumps({**lens, "frames": [{"transform_matrix": torch.eye(4).tolist()}]}))
+    [camera] = plan_motion(str(tmp_path / "wide.json")).cameras(tiny_generator, ViewOptions())
+    in_pixels = camera.intrinsics * torch.tensor([400.0, 400.0, 1.0])[:, None]
+    assert_close(in_pixels, torch.tensor([[1000.0, 0, 300 - 200], [0, 1000, 210], [0, 0, 1]]))  # 200 columns are cut off
