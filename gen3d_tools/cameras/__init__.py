@@ -10,5 +10,5 @@ From one camera to files full of them:
 * `paths`: ways to move: orbit, wiggle, front-circle, line, spiral.
 * `trajectories`: the published scripts' ways, to the letter.
 * `formats`, `colmap`: nerfstudio's files, EG3D's labels, COLMAP's text model, both ways.
-* `lenses`: which lenses of other programs are pinholes.
+* `lenses`: which lenses of other programs are pinholes, and their numbers.
 """

@@ -19,7 +19,7 @@ from torch import Tensor
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.checks import one_line, plain_number, plain_numbers, without_scale
 from gen3d_tools.cameras.colmap import check_pictures, is_colmap, read_colmap
-from gen3d_tools.cameras.lenses import check_pinhole
+from gen3d_tools.cameras.lenses import check_pinhole, focal_length, picture_size, transforms_lens
 from gen3d_tools.errors import InputError, NotFoundError
 from gen3d_tools.files import atomic_path
 from gen3d_tools.texts import parse_json
@@ -223,13 +223,13 @@ def write_nerf_synthetic(path: str | Path, cameras: Camera, *, names: Sequence[s
 
 
 def _camera_path(data: Mapping[str, Any], path: Path) -> Camera:
-    height, width = _picture_size(data, "render_height", "render_width") or (1.0, 1.0)
+    height, width = picture_size(data, "render_height", "render_width") or (1.0, 1.0)
     matrices, lenses = [], []
     for index, pose in enumerate(_entries(data, "camera_path")):
         what = f"camera_path[{index}]"
         check_pinhole({**_lens_keys(data), **pose}, what)
         numbers = plain_numbers(f"{what}.camera_to_world", _need(pose, "camera_to_world", what), 16)
-        fy = _focal(f"{what}.fov", math.radians(plain_number(f"{what}.fov", _need(pose, "fov", what))))
+        fy = focal_length(f"{what}.fov", math.radians(plain_number(f"{what}.fov", _need(pose, "fov", what))))
         matrices.append([numbers[row : row + 4] for row in range(0, 16, 4)])
         lenses.append([fy * height / width, fy, 0.5, 0.5])
     return _from_opengl(matrices, lenses, path)
@@ -242,7 +242,7 @@ def _transforms(data: Mapping[str, Any], path: Path) -> Camera:
         matrices.append(_rows(f"{what}.transform_matrix", _need(frame, "transform_matrix", what), 4))
         values = {**_lens_keys(data), **frame}
         check_pinhole(values, what)
-        lenses.append(_transforms_lens(values, what))
+        lenses.append(transforms_lens(values, what))
     return _from_opengl(matrices, lenses, path)
 
 
@@ -258,7 +258,7 @@ def _exported_list(data: list[Any], path: Path, fov_y_deg: float | None) -> Came
             f"it holds no lens; give the vertical field of view too ({option('fov_y_deg', typed='--fov')}), "
             "or a transforms.json"
         )
-    focal = _focal("the field of view", math.radians(fov_y_deg))
+    focal = focal_length("the field of view", math.radians(fov_y_deg))
     return _from_opengl(matrices, [[focal, focal, 0.5, 0.5]] * len(matrices), path)
 
 
@@ -271,28 +271,6 @@ def _rows(what: str, rows: object, count: int) -> list[list[float]]:
 def _lens_keys(data: Mapping[str, Any]) -> dict[str, Any]:
     """The file's own keys, without its cameras."""
     return {key: value for key, value in data.items() if key not in _READERS}
-
-
-def _transforms_lens(values: Mapping[str, Any], what: str) -> list[float]:
-    """fx, fy, cx, cy in image sides, from pixels (`fl_x`, ...) or from angles (`camera_angle_x`)."""
-    size = _picture_size(values, "h", "w")
-    if "fl_x" in values:
-        if size is None:
-            raise InputError(f"{what}: fl_x is in pixels, but the picture's size w and h is missing")
-        height, width = size
-        fx = plain_number(f"{what}: fl_x", values["fl_x"]) / width
-        fy = plain_number(f"{what}: fl_y", values["fl_y"]) / height if "fl_y" in values else fx * width / height
-        cx = plain_number(f"{what}: cx", values.get("cx", width / 2)) / width
-        cy = plain_number(f"{what}: cy", values.get("cy", height / 2)) / height
-        return [fx, fy, cx, cy]
-    if "camera_angle_x" not in values:
-        raise InputError(f"{what}: the field of view is missing; need camera_angle_x, or fl_x with w and h")
-    height, width = size or (1.0, 1.0)
-    fx = _focal(f"{what}: camera_angle_x", plain_number(f"{what}: camera_angle_x", values["camera_angle_x"]))
-    if "camera_angle_y" not in values:
-        return [fx, fx * width / height, 0.5, 0.5]
-    angle_y = plain_number(f"{what}: camera_angle_y", values["camera_angle_y"])
-    return [fx, _focal(f"{what}: camera_angle_y", angle_y), 0.5, 0.5]
 
 
 def _eg3d_labels(data: Mapping[str, Any], path: Path) -> tuple[list[str], Camera]:
@@ -334,22 +312,6 @@ def _need(entry: Mapping[str, Any], key: str, what: str) -> Any:
     if key not in entry:
         raise InputError(f"{what} has no {key}")
     return entry[key]
-
-
-def _picture_size(values: Mapping[str, Any], height: str, width: str) -> tuple[float, float] | None:
-    """Height and width if the file names both."""
-    if height not in values or width not in values:
-        return None
-    size = plain_number(height, values[height]), plain_number(width, values[width])
-    if min(size) <= 0:
-        raise InputError(f"{height} and {width} must be positive, got {size[0]:g} and {size[1]:g}")
-    return size
-
-
-def _focal(what: str, angle_rad: float) -> float:
-    if not 0 < angle_rad < math.pi:
-        raise InputError(f"{what} must lie between 0 and 180 degrees, got {math.degrees(angle_rad):g}")
-    return 0.5 / math.tan(angle_rad / 2)
 
 
 def _from_opengl(matrices: list[list[list[float]]], lenses: list[list[float]], path: Path) -> Camera:

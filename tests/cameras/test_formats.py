@@ -135,6 +135,10 @@ def test_transforms_lenses_are_pixels_or_angles(tmp_path):
     assert lens(camera_angle_x=right_angle)[:2] == [pytest.approx([0.5, 0, 0.5]), pytest.approx([0, 0.5, 0.5])]
     assert lens(camera_angle_x=right_angle, w=8, h=4)[1] == pytest.approx([0, 1, 0.5])
     assert lens(camera_angle_x=right_angle, camera_angle_y=2 * math.atan(0.25))[1] == pytest.approx([0, 2, 0.5])
+    of_angle = lens(camera_angle_x=right_angle, fl_y=6, cx=2, cy=3, w=8, h=4)  # what stands in pixels beside it counts
+    assert of_angle[:2] == [pytest.approx([0.5, 0, 0.25]), pytest.approx([0, 1.5, 0.75])]
+    with pytest.raises(InputError, match=r"frames\[0\]: cx is in pixels, but the picture's size w and h is missing"):
+        lens(camera_angle_x=right_angle, cx=2)
 
 
 def test_each_frame_may_have_its_own_lens(tmp_path):
