@@ -10,12 +10,15 @@ import pytest
 import websockets
 
 from gen3d_tools.errors import Gen3DError, InputError
+from gen3d_tools.viewer.browser.panel_object import ObjectTab
 from gen3d_tools.viewer.browser.server import Viewer, free_port
 from gen3d_tools.viewer.choice import first_choice
 from gen3d_tools.viewer.serve import view
 from gen3d_tools.viewer.studio import Studio
 from gen3d_tools.workflows.running.reporting import Reporter
+from tests.generators.small_families import eg3d
 from tests.viewer.clients import Client, waited
+from tests.viewer.recording_page import session_of
 
 
 @pytest.fixture
@@ -141,3 +144,18 @@ def test_view_says_where_it_is_and_ends_when_asked(tiny_folder, capsys):
 def test_what_cannot_be_shown_is_refused_before_anything_listens(names, changes):
     with pytest.raises(Gen3DError):
         view(names, port=0, **changes)
+
+
+def test_the_marks_of_mixed_layers_reach_as_far_as_those_of_each_model(viewer, tiny_generator):
+    """Models that are chosen on a page have more layers than the one it began with, or fewer."""
+    other = eg3d()
+    assert other.num_ws != tiny_generator.num_ws
+    session = session_of(tiny_generator, other)
+    tab = ObjectTab(session, viewer.server.gui)
+    for name in ("model 1", "model 0"):
+        session.choose_model(name)
+        tab.refresh()
+        layers = session.generator.num_ws - session.generator.own_rows
+        assert tab._mixed.max == layers
+        assert tab._mixed.value == session.choice.mixed == (layers, layers)
+        session.choose(mixed=(0, int(tab._mixed.max)))

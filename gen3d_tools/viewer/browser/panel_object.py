@@ -97,7 +97,8 @@ class ObjectTab(Tab):
                 gui.add_slider("Share", 0.0, 1.0, 0.01, 0.0), lambda share: session.choose(blend=float(share))
             )
         layers = generator.num_ws - generator.own_rows
-        with gui.add_folder("Styles of another seed", expand_by_default=False, visible=layers > 1):
+        self._styles = gui.add_folder("Styles of another seed", expand_by_default=False, visible=layers > 1)
+        with self._styles:
             self._style = self.on(
                 gui.add_number("Other seed", choice.style_seed, min=0, max=MAX_SEED, step=1),
                 lambda seed: session.choose(style_seed=int(seed)),
@@ -133,6 +134,14 @@ class ObjectTab(Tab):
         for name, slider in self._sliders.items():
             slider.value = float(min(max(edits.amount(name), -FARTHEST), FARTHEST))
 
+    def _show_layers(self, layers: int) -> None:
+        """Let the marks reach as far as the model's layers: another model has more or fewer."""
+        self._styles.visible = layers > 1
+        if layers > 1:
+            self._mixed.max = max(layers, *self._mixed.value)  # no mark may stand beyond the end meanwhile
+            self._mixed.value = self.session.choice.mixed
+            self._mixed.max = layers
+
     def _slider(self, name: str) -> Any:
         edits = self.session.edits
         slider = self.gui.add_slider(name, -FARTHEST, FARTHEST, 0.1, 0.0, hint="Standard deviations.")
@@ -163,8 +172,7 @@ class ObjectTab(Tab):
             self._second.value, self._blend.value = choice.second_seed, choice.blend
             self._style.value = choice.style_seed
             self._show_sliders()
-            if generator.num_ws - generator.own_rows > 1:
-                self._mixed.value = choice.mixed
+            self._show_layers(generator.num_ws - generator.own_rows)
 
 
 class LookTab(Tab):
