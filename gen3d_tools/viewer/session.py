@@ -16,7 +16,7 @@ from gen3d_tools.generators.latents import class_index
 from gen3d_tools.viewer.actions.camera_path import PathActions
 from gen3d_tools.viewer.actions.edits import Edits, Offered
 from gen3d_tools.viewer.actions.photo import PhotoActions
-from gen3d_tools.viewer.actions.sheet import SHEET, ContactSheet
+from gen3d_tools.viewer.actions.sheet import Sheets
 from gen3d_tools.viewer.actions.surface import Surface
 from gen3d_tools.viewer.actions.take_home import TakeHome
 from gen3d_tools.viewer.choice import Choice, History, check_choice, first_choice, throw_dice
@@ -52,6 +52,7 @@ class Session:
         self.edits = Edits(self)
         self.path = PathActions(self)
         self.photo = PhotoActions(self)
+        self.sheets = Sheets(self)
         self.surface = Surface(self)
         self.take_home = TakeHome(self)
         self._lock = threading.RLock()
@@ -153,6 +154,7 @@ class Session:
 
     def changed(self) -> None:
         """Show another object everywhere: the picture, the mesh, the controls."""
+        self.sheets.leave()
         self._draw()
         self.surface.update()
         self.page.refresh()
@@ -165,12 +167,13 @@ class Session:
         """
         with self._lock:
             self.look = replace(self.look, **changes).checked()
+        self.sheets.leave()
         self._draw()
         self.page.refresh()
 
     def show_sheet(self) -> None:
         """Show several seeds side by side, in place of the picture; a click chooses one."""
-        self.jobs.begin(SHEET, lambda job: ContactSheet(self, job).show(), anew=True)
+        self.sheets.show()
 
     # From where
 
@@ -197,6 +200,7 @@ class Session:
         """Move the browser's camera."""
         with self._lock:
             self.view = replace(view, width=self.view.width, height=self.view.height).checked()
+        self.sheets.leave()
         self.page.move_camera(self.view)
         self._draw()
 

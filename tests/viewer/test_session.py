@@ -1,7 +1,9 @@
 """A session without a browser: what happens to it, and what it asks of its page."""
 
 import gc
+import threading
 import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from gen3d_tools.rendering.renderer import render
 from gen3d_tools.viewer.actions import sheet as contact_sheet
 from gen3d_tools.viewer.drawing.look import BESIDE
 from gen3d_tools.viewer.drawing.window import default_view
+from gen3d_tools.viewer.jobs import Job
 from gen3d_tools.viewer.session import Session
 from tests.generators.small_families import eg3d
 from tests.viewer.recording_page import PIXELS, RecordingPage, session_of, still
@@ -177,6 +180,46 @@ def test_a_click_on_the_contact_sheet_chooses_what_is_there(session, shape, monk
     assert session.choice.seed == 1
     assert session.page.clicked is None
     assert min(picture(session).shape[:2]) == PIXELS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda session: session.choose(step=True, seed=5),
+        lambda session: session.show(kind="depth"),
+        lambda session: session.reset_view(),
+        lambda session: session.choose_class("cube" if session.choice.class_index == 0 else "ball"),
+    ],
+)
+@pytest.mark.parametrize("is_drawn", [True, False])
+def test_whatever_else_is_asked_for_takes_the_place_of_the_contact_sheet(session, monkeypatch, asked, is_drawn):
+    monkeypatch.setattr(contact_sheet, "_SIDE", 8)
+    drawn, go_on = threading.Event(), threading.Event()
+    if not is_drawn:  # it is asked for while the sheet is on its way
+
+        def cell(sheet, choice):
+            drawn.set()
+            go_on.wait(10)
+            return np.zeros((8, 8, 3), np.uint8)
+
+        monkeypatch.setattr(contact_sheet.ContactSheet, "_cell", cell)
+    session.show_sheet()
+    drawn.wait(10) if not is_drawn else session.jobs.wait()
+    asked(session)
+    go_on.set()
+    session.jobs.wait()
+    assert session.page.clicked is None
+    assert min(picture(session).shape[:2]) == PIXELS
+    assert session.page.failures == []
+
+
+def test_the_last_seeds_have_a_contact_sheet_too(session):
+    session.choose(seed=2**32 - 1)
+    seeds = [
+        choice.seed for choice in contact_sheet.ContactSheet(session, Job("", session.page), nullcontext()).choices
+    ]
+    assert seeds == list(range(2**32 - 12, 2**32))
 
 
 @pytest.mark.slow

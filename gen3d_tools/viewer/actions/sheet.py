@@ -1,14 +1,16 @@
-"""Several seeds side by side, in place of the picture; a click on one chooses it."""
+"""Several seeds side by side, in place of the picture, until one is clicked on or something else is asked for."""
 
 import math
+import threading
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from gen3d_tools.viewer.choice import Choice
+from gen3d_tools.viewer.choice import MAX_SEED, Choice
 from gen3d_tools.viewer.drawing.look import pixels_of, strips
 from gen3d_tools.viewer.drawing.pace import in_turns
 from gen3d_tools.viewer.jobs import Job
@@ -23,17 +25,44 @@ _EMPTY = 246
 _INK = (60, 60, 60)
 
 
+class Sheets:
+    """The contact sheets of a session, one at a time.
+
+    Args:
+        session: Whose.
+    """
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._lock = threading.RLock()
+        """Held while a sheet is put on the page, or taken away: none comes back once the picture is there again."""
+
+    def show(self) -> None:
+        """Draw one in place of the picture."""
+        self.leave()
+        self._session.jobs.begin(SHEET, lambda job: ContactSheet(self._session, job, self._lock).show(), anew=True)
+
+    def leave(self) -> None:
+        """Show the picture again, if there is a sheet in its place."""
+        with self._lock:
+            if self._session.painter.is_paused or SHEET in self._session.jobs.running:
+                self._session.jobs.cancel(SHEET)
+                self._session.page.ask_click(None)
+                self._session.painter.pause(False)
+
+
 class ContactSheet:
     """The seeds from the present one on, of one class.
 
     Args:
         session: Whose page shows it.
         job: Can be cancelled; the picture then comes back.
+        lock: Held while the page is changed.
     """
 
-    def __init__(self, session: "Session", job: Job) -> None:
-        self._session, self._job = session, job
-        first = (session.choice.seed or 0) // CELLS * CELLS
+    def __init__(self, session: "Session", job: Job, lock: AbstractContextManager[Any]) -> None:
+        self._session, self._job, self._lock = session, job, lock
+        first = min((session.choice.seed or 0) // CELLS * CELLS, MAX_SEED + 1 - CELLS)
         plain = replace(session.choice, blend=0.0, mixed=(0, 0), edits=())
         self.choices = [replace(plain, seed=first + number) for number in range(CELLS)]
         aspect = session.view.aspect
@@ -44,16 +73,22 @@ class ContactSheet:
         """Draw cell after cell into the page, and wait for a click."""
         session = self._session
         cells: list[UInt8[np.ndarray, "side side 3"]] = []
-        session.painter.pause(True)
+        with self._lock:
+            self._job.check()
+            session.painter.pause(True)
         try:
             for number, choice in enumerate(self.choices):
                 self._job.report(number / CELLS, f"{number} of {CELLS}")
                 cells.append(self._cell(choice))
-                session.page.show_picture(self._sheet(cells), sharp=number == CELLS - 1)
+                with self._lock:
+                    self._job.check()
+                    session.page.show_picture(self._sheet(cells), sharp=number == CELLS - 1)
+            with self._lock:
+                self._job.check()
+                session.page.ask_click(lambda x, y: session.act(lambda: self._clicked(x, y)))
         except BaseException:
             session.painter.pause(False)
             raise
-        session.page.ask_click(lambda x, y: session.act(lambda: self._clicked(x, y)))
 
     def choice_at(self, x: float, y: float) -> Choice | None:
         """Give the object that is seen at a place of the window, (0, 0) its upper left corner; None beside all."""
@@ -74,8 +109,7 @@ class ContactSheet:
     def _clicked(self, x: float, y: float) -> None:
         found = self.choice_at(x, y)
         session = self._session
-        session.page.ask_click(None)
-        session.painter.pause(False)
+        session.sheets.leave()
         if found is not None and found.model == session.choice.model:
             session.choose(step=True, seed=found.seed, class_index=found.class_index, blend=0.0, mixed=(0, 0))
 

@@ -104,6 +104,11 @@ class Painter:
             self._tell_news()
 
     @property
+    def is_paused(self) -> bool:
+        """Whether something else is shown, so that nothing is drawn."""
+        return self._paused
+
+    @property
     def is_done(self) -> bool:
         """Whether the sharp picture of what is wanted has been shown."""
         return self._wanted is not None and self._sharp == self._wanted
