@@ -86,6 +86,26 @@ def test_the_lines_make_what_no_option_says(session, tmp_path, monkeypatch):
     assert np.abs(error).mean() < 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes", [{"kind": "depth"}, {"kind": "normals"}, {"kind": "opacity"}, {"background": "black"}]
+)
+def test_the_lines_make_what_is_shown_from_wherever(session, tmp_path, monkeypatch, changes):
+    session.choose(blend=0.4, second_seed=8)
+    place = g3.Camera.from_spherical(-50.0, 10.0, 4.5, fov_y_deg=20.0).position  # farther than the model's rays reach
+    session.look_from(replace(session.view, position=tuple(place.tolist()), look_at=(0.0, 0.0, 0.0)))
+    session.show(**changes)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(session.take_home.command(), "lines", "exec"), {})
+    made = iio.imread(tmp_path / "cube-0003.png").astype(int)
+    if session.look.kind == "depth":  # its colours span what is seen, those of a page the model's box
+        made = iio.imread(taken(session, session.take_home.picture)[1]).astype(int) - made
+        assert np.abs(made).mean() < 0.1
+        return
+    assert made.std() > 1
+    assert np.abs(still(session)[0].astype(int) - made).mean() < 0.5
+
+
 def test_the_picture_taken_home_is_the_one_that_is_seen(session):
     seen, sharp = still(session)
     assert sharp

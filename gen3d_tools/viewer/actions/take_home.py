@@ -8,15 +8,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gen3d_tools.cameras.camera import stack_cameras
+from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.checkpoints.bundled import bundled_models
 from gen3d_tools.errors import InputError
-from gen3d_tools.generators.settings import config_for
+from gen3d_tools.generators.settings import ModelSettings, config_for
 from gen3d_tools.geometry.formats.export import write_mesh
 from gen3d_tools.geometry.formats.point_cloud import sample_points, write_points
 from gen3d_tools.media.images import write_image
 from gen3d_tools.viewer.choice import Choice
+from gen3d_tools.viewer.drawing.look import Kind, Look
 from gen3d_tools.viewer.drawing.window import View, angles_of
 from gen3d_tools.viewer.jobs import Job
 from gen3d_tools.workflows.mesh.options import MeshOptions
@@ -34,6 +35,14 @@ PICTURE_SIZE = 512
 POINT_COUNT = 100_000
 KINDS = {"colour": "rgb", "depth": "depth", "normals": "normal"}
 """What the commands call the kinds of picture that both have."""
+
+_SHOWN: dict[Kind, str] = {
+    "colour": "frames.rgb",
+    "depth": "g3.depth_picture(frames.depth, frames.opacity)",
+    "normals": "normal_picture(normals(field, camera, frames), frames.opacity)",
+    "opacity": "frames.opacity.expand(3, -1, -1)",
+}
+"""Python that gives the picture of each kind."""
 
 
 class TakeHome:
@@ -212,7 +221,20 @@ def python_lines(session: "Session", choice: Choice, view: View, size: int) -> s
     lines.append("[field] = generator.fields(ws)")
     place = ", ".join(repr(tuple(round(number, 6) for number in vector)) for vector in (view.position, view.look_at))
     lines.append(f"camera = g3.Camera.look_at({place}, {view.up!r}, fov_y_deg={view.fov_deg:.6g})")
-    extra = (", exact=True" if look.exact else "") + (", super_resolution=False" if look.raw else "")
-    lines.append(f"frames = g3.render(field, camera, resolution={size}{extra})")
-    lines.append(f"g3.write_image({choice.sample(generator).stem + '.png'!r}, frames.rgb)")
+    lines += _look_lines(look, generator.settings, view.camera(), size, f"{choice.sample(generator).stem}.png")
     return "\n".join(lines)
+
+
+def _look_lines(look: Look, settings: ModelSettings, camera: Camera, size: int, name: str) -> list[str]:
+    """Write the lines that render `field` from `camera`, and keep what the look shows of it."""
+    lines, extra = list[str](), ""
+    wanted, usual = asdict(look.config(settings, camera)), asdict(settings.render_config)
+    if changes := [f"{key}={value!r}" for key, value in wanted.items() if value != usual[key]]:
+        lines += ["from dataclasses import replace", f"config = replace(field.render_config, {', '.join(changes)})"]
+        extra = ", config=config"
+    extra += (", exact=True" if look.exact else "") + (", super_resolution=False" if look.raw else "")
+    lines.append(f"frames = g3.render(field, camera, resolution={size}{extra})")
+    if look.kind == "normals":
+        lines.append("from gen3d_tools.media.images import normal_picture")
+        lines.append("from gen3d_tools.rendering.renderer import normals")
+    return [*lines, f"g3.write_image({name!r}, {_SHOWN[look.kind]})"]
