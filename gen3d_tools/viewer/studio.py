@@ -1,6 +1,8 @@
 """What all sessions of a server share: models, meshes, objects that several look at, and turns on the processor."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -34,7 +36,25 @@ class Studio:
     """What sessions begin with; None without a model."""
     device: str = "auto"
     turns: Turns = field(default_factory=Turns)
+    _reserved: set[Path] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _scenes: WeakValueDictionary[tuple[int, Choice], Scene] = field(default_factory=WeakValueDictionary)
+
+    @contextmanager
+    def reserved(self, choose: Callable[[Collection[Path]], Path]) -> Iterator[Path]:
+        """Keep a folder for what one session makes in the block: photos of two pages are often named alike.
+
+        Args:
+            choose: Gives a folder that is none of those it is told.
+        """
+        with self._lock:
+            folder = choose(self._reserved)
+            self._reserved.add(folder)
+        try:
+            yield folder
+        finally:
+            with self._lock:
+                self._reserved.discard(folder)
 
     def scene(self, generator: Generator, choice: Choice, offered: Offered) -> Scene:
         """Make an object, or give the one that another session looks at: its planes and their layout are large.

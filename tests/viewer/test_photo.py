@@ -9,8 +9,10 @@ from PIL import Image
 
 import gen3d_tools as g3
 from gen3d_tools.errors import Gen3DError
+from gen3d_tools.viewer.actions import photo as photo_module
 from gen3d_tools.viewer.actions.photo import invert_apart
 from gen3d_tools.viewer.jobs import Cancelled, Job
+from gen3d_tools.viewer.session import Session
 from tests.viewer.recording_page import RecordingPage, session_of
 
 
@@ -49,6 +51,25 @@ def test_the_result_is_a_folder_that_is_looked_at(session, photo, tmp_path, tiny
     assert session.page.works
     for what, pixels in session.page.works:
         assert (what, pixels.shape, pixels.dtype) == ("Photo", (128, 128, 3), np.uint8)
+
+
+def test_photos_of_one_name_on_two_pages_get_folders_of_their_own(session, tmp_path, monkeypatch):
+    """Telephones call every photo that they send alike."""
+    other, both, folders = Session(session.studio, RecordingPage()), threading.Barrier(2, timeout=30), []
+
+    def work_on(order, job, page):
+        both.wait()  # neither folder is there before both are worked on
+        folders.append(order["out"])
+        (tmp_path / order["out"]).mkdir(parents=True)
+
+    monkeypatch.setattr(photo_module, "invert_apart", work_on)
+    monkeypatch.setattr(photo_module.PhotoActions, "_look_at", lambda self, folder, model: None)
+    for one in (session, other):
+        one.photo.take("image.jpg", b"")
+    for one in (session, other):
+        one.jobs.wait(60)
+        assert one.page.failures == []
+    assert sorted(folders) == ["gen3d-out/invert-tiny-image", "gen3d-out/invert-tiny-image-2"]
 
 
 @pytest.mark.slow

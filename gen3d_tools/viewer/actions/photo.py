@@ -88,8 +88,10 @@ class PhotoActions:
         preset = self.preset
 
         def work(job: Job) -> None:
-            target = output_folder("invert", model, [stem])
-            with tempfile.TemporaryDirectory() as folder:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                session.studio.reserved(lambda taken: output_folder("invert", model, [stem], taken=taken)) as target,
+            ):
                 photo = Path(folder) / f"{stem}{suffix}"
                 photo.write_bytes(content)
                 order = {"photo": str(photo), "model": model, "out": str(target), "preset": preset, "steps": steps}

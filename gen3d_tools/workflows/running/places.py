@@ -1,7 +1,7 @@
 """Where outputs go: what is typed after -o, and folders that nothing has taken."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gen3d_tools.batch.store import is_almost_url, is_url
@@ -38,16 +38,26 @@ def output_path(out: str | Path | None) -> Path | None:
     return None if out is None else Path(out)
 
 
-def output_folder(command: str, model: str, parts: Sequence[str] = (), *, resume: bool = False) -> Path:
+def output_folder(
+    command: str, model: str, parts: Sequence[str] = (), *, resume: bool = False, taken: Collection[Path] = ()
+) -> Path:
     """Choose a folder `gen3d-out/<command>-<model>-<parts>`: a new one, numbered when taken; to resume, the last one.
+
+    Args:
+        command: Which makes it.
+        model: As typed.
+        parts: What else the name says; empty ones are left out.
+        resume: Give the last one that is there.
+        taken: Folders that are not there yet, and spoken for.
 
     Raises:
         NotFoundError: There is nothing to resume.
     """
-    return free_folder("-".join([command, model_name(model), *(part for part in parts if part)]), resume=resume)
+    name = "-".join([command, model_name(model), *(part for part in parts if part)])
+    return free_folder(name, resume=resume, taken=taken)
 
 
-def free_folder(name: str, *, resume: bool = False) -> Path:
+def free_folder(name: str, *, resume: bool = False, taken: Collection[Path] = ()) -> Path:
     """Choose a folder in `gen3d-out`: one that does not exist yet, numbered when the name is taken; or the last taken.
 
     Raises:
@@ -55,7 +65,7 @@ def free_folder(name: str, *, resume: bool = False) -> Path:
     """
     name = shorten(re.sub(r"[^\w.,-]+", "-", name), _MAX_FOLDER_BYTES)
     candidate, number, last = OUTPUT_ROOT / name, 1, None
-    while candidate.exists():
+    while candidate.exists() or candidate in taken:
         number, last = number + 1, candidate
         candidate = OUTPUT_ROOT / f"{name}-{number}"
     if resume and last is None:
