@@ -1,6 +1,8 @@
 """`gen3d directions` and `gen3d edit`: from a model to a result that every command takes."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,7 @@ def test_several_samples_get_a_folder_each(gen3d, model):
     assert gen3d("edit", model, "--seeds", "0", "-d", "sefa-1=1", "-o", "out", "--dry-run").code == 2
 
 
+@pytest.mark.slow
 def test_two_groups_of_seeds_give_a_direction_with_a_name(gen3d, model):
     groups = ("--positive", "1,4", "--negative", "2,3", "--class", "cube")
     made = gen3d("directions", model, *groups, "--name", "tall", "-o", "mine.safetensors")
@@ -105,7 +108,11 @@ def test_two_groups_of_seeds_give_a_direction_with_a_name(gen3d, model):
     assert not Path("b").exists()
     wrong_class = gen3d("edit", model, "--class", "ball", "-d", "wide=1", "--directions", "mine.safetensors", "-o", "b")
     assert wrong_class.code == 2
-    assert "no direction is called 'wide' here" in wrong_class.error
+    assert "no direction is called 'wide' here: there is one for cube, and" in wrong_class.error
+    assert "is of the class ball; choose --class cube" in wrong_class.error
+    suggested = re.search(r"Next: gen3d (edit .*)", added.err)[1]
+    done = gen3d(*shlex.split(suggested), "-o", "c")
+    assert done.code == 0, done.err
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3d_tools.checkpoints.directions import DIRECTIONS_NAME
-from gen3d_tools.editing.directions import Directions, check_directions_path, load_directions
+from gen3d_tools.editing.directions import Direction, Directions, check_directions_path, load_directions
 from gen3d_tools.editing.finding import GroupMethod, Method, direction_between, find_directions
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.latents import parse_classes, parse_seeds
+from gen3d_tools.generators.latents import distinct_names, parse_classes, parse_seeds
 from gen3d_tools.generators.loading import load_generator
 from gen3d_tools.media.images import write_image
 from gen3d_tools.media.sheets import contact_sheet
@@ -171,8 +171,15 @@ def find(
             run.add(sheet, f"what each does, {AMOUNTS[0]:g} to {AMOUNTS[-1]:g} standard deviations")
     if not len(found):
         return run.finish()
-    known = f"--directions {shlex.quote(str(file))} --direction {found[0].name}=2"
-    return run.finish(next_command=f"gen3d edit {options.after(model)} {known}")
+    known = f" --directions {shlex.quote(str(file))} --direction {found[0].name}=2"
+    return run.finish(next_command=f"gen3d edit {options.after(model)}{_class_option(found[0], generator)}{known}")
+
+
+def _class_option(found: Direction, generator: Generator) -> str:
+    """What to type after the model so that a direction is one of the sample's; nothing for one of all classes."""
+    if found.class_index is None:
+        return ""
+    return f" --class {shlex.quote(distinct_names(generator.class_names)[found.class_index])}"
 
 
 def _sheet(

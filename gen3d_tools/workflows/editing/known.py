@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from gen3d_tools.editing.directions import MAX_AMOUNT, Direction, Directions, lo
 from gen3d_tools.editing.finding import Method, find_directions
 from gen3d_tools.errors import InputError
 from gen3d_tools.generators.base import Generator
-from gen3d_tools.generators.latents import parse_seeds
+from gen3d_tools.generators.latents import distinct_names, parse_seeds
 from gen3d_tools.generators.source import base_source, find_source
 from gen3d_tools.printable import listed
 from gen3d_tools.wording import option
@@ -132,4 +133,23 @@ def choose(known: Directions | None, generator: Generator, name: str, class_inde
             f"no direction is called {name[:40]!r}: this model has none of its own; sefa-1, sefa-2, ... and pca-1, ... "
             f"are there for every model, others come from a file: {option('directions')}"
         )
+    _check_class(known, generator, name, class_index)
     return known.named(name, class_index)
+
+
+def _check_class(known: Directions, generator: Generator, name: str, class_index: int | None) -> None:
+    """Refuse a direction that there is for other classes alone.
+
+    Raises:
+        InputError: It is one; the message says of which.
+    """
+    of = [one.class_index for one in known.entries if one.name == name]
+    others = [index for index in of if index is not None and index != class_index]
+    if class_index is None or len(others) < len(of) or not others:
+        return
+    names = distinct_names(generator.class_names)
+    raise InputError(
+        f"no direction is called {name[:40]!r} here: there is one for {listed([names[index] for index in others])}, "
+        f"and what is moved is of the class {names[class_index]}; choose "
+        f"{option('classes', shlex.quote(names[others[0]]), typed='--class')}"
+    )
