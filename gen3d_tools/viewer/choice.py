@@ -51,8 +51,7 @@ class Choice:
         """
         if not self.is_plain:
             raise InputError("no option says a blend, mixed styles or an edit; take the Python lines")
-        psi = f" --psi {self.psi:g}" if self.psi != 1 and self.seed is not None else ""
-        return self.sample(generator).options + psi
+        return self.sample(generator).options_at(self.psi)
 
     def after(self, generator: Generator) -> str:
         """The model and the object, as typed after the name of a command.

@@ -91,7 +91,7 @@ def sample(
     if turns != even_turns(views):  # a set of other cameras is another work
         run.options |= {"turns": names}
     shoot = _Shoot(generator, choice.psi, kinds, cameras, look)
-    next_command = f"gen3d video {options.after(model)}{samples[0].options}"
+    next_command = f"gen3d video {options.after(model)}{samples[0].options_at(choice.psi)}"
     if shards is not None:
         run.options |= {"shards": shards}
         here = partial(write_shard, shoot.all_pictures, columns, options.replaces)

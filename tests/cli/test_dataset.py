@@ -191,6 +191,8 @@ def test_what_fails_is_listed_and_the_others_are_made(run, monkeypatch):
 def test_what_is_suggested_next_can_be_typed(gen3d, tiny_folder):
     outcome = gen3d("dataset", tiny_folder, *LIGHT, "--class", "ball", "-o", "my chairs")
     assert "--path 'my chairs/ball-0000/transforms.json'" in outcome.err
+    truncated = gen3d("dataset", tiny_folder, *LIGHT, "--class", "ball", "--psi", 0.5, "-o", "truncated")
+    assert "--class ball --seeds 0 --psi 0.5 --path truncated/" in truncated.err
     sent = gen3d("dataset", tiny_folder, *LIGHT, "--class", "ball", "-o", "memory://bucket/set")
     assert sent.code == 0
     assert "Next:" not in sent.err

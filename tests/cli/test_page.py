@@ -40,7 +40,7 @@ def test_meshes_and_pictures_come_on_one_page(gen3d, files):
 
 @pytest.mark.slow
 def test_a_model_gets_a_sheet_and_each_sample_a_film_and_a_mesh(gen3d, tiny_folder, small):
-    made = gen3d("page", tiny_folder, "--class", "all", "--seeds", 0, "-o", "out/")
+    made = gen3d("page", tiny_folder, "--class", "all", "--seeds", 0, "--psi", 0.7, "-o", "out/")
     assert made.code == 0, made.err
     assert made.paths == ["out/gallery.html"]
     page = Path("out/gallery.html").read_text(encoding="utf-8")
@@ -49,6 +49,7 @@ def test_a_model_gets_a_sheet_and_each_sample_a_film_and_a_mesh(gen3d, tiny_fold
     assert page.count("data:image/jpeg;base64,") == 2  # textures
     assert page.count("<img ") == 1
     assert "Ball 0, as the network draws it" in page
+    assert "--class ball --seeds 0 --psi 0.7 --texture" in page  # the command makes what is shown
 
 
 @pytest.mark.slow

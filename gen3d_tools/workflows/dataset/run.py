@@ -230,7 +230,7 @@ def _next(task: ObjectTask, run: Run, options: RunOptions) -> str:
     if task.options.is_set:
         pictures = shlex.quote(str(Path(task.target) / PICTURES))
         return f"gen3d train {pictures} --recipe {task.options.file_format} -o runs/mine"
+    sample = f"{options.after(task.model)}{task.sample.options_at(task.psi)}"
     if task.options.file_format == "nerfstudio":
-        path = task.outputs[0] / TRANSFORMS_NAME
-        return f"gen3d video {options.after(task.model)}{task.sample.options} --path {shlex.quote(str(path))}"
-    return f"gen3d mesh {options.after(task.model)}{task.sample.options}"
+        return f"gen3d video {sample} --path {shlex.quote(str(task.outputs[0] / TRANSFORMS_NAME))}"
+    return f"gen3d mesh {sample}"

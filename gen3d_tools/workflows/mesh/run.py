@@ -94,4 +94,4 @@ def mesh(
     with run.recording():
         write_manifests(manifests, pieces_of(plan, job), run)
         make_all(plan, job, run, target, whole, options, elsewhere)
-    return run.finish(next_command=f"gen3d video {options.after(model)}{samples[0].options}")
+    return run.finish(next_command=f"gen3d video {options.after(model)}{samples[0].options_at(choice.psi)}")

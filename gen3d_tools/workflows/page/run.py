@@ -90,7 +90,11 @@ def page(
         headline = title or ", ".join(dict.fromkeys(one.title for one in subjects))
         with run.recording():  # of the page alone: what it is made of lies elsewhere, for a while
             write_page(
-                path, title=headline, sections=sections, commands=_commands(shown, options), overwrite=options.replaces
+                path,
+                title=headline,
+                sections=sections,
+                commands=_commands(shown, choice.psi, options),
+                overwrite=options.replaces,
             )
             size = path.stat().st_size
             run.add(path, f"{size / 1e6:.1f} MB, opens offline")
@@ -205,12 +209,12 @@ def _sheet(generator: Generator, psi: float, sizes: FigureSizes, path: Path, rep
     return PageItem(path=path, caption=caption, wide=True)
 
 
-def _commands(shown: Sequence[_Shown], options: RunOptions) -> list[NextCommand]:
+def _commands(shown: Sequence[_Shown], psi: float, options: RunOptions) -> list[NextCommand]:
     """Say how to take home what is shown."""
     commands = []
     for one in shown:
         for sample in one.samples[:2]:
             model = options.after(one.subject.name)
-            command = f"gen3d mesh {model}{sample.options} --texture 1024 -o {sample.stem}.glb"
+            command = f"gen3d mesh {model}{sample.options_at(psi)} --texture 1024 -o {sample.stem}.glb"
             commands.append(NextCommand(purpose=f"Take {sample.label} home as a mesh", command=command))
     return commands[:4]

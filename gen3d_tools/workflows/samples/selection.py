@@ -65,6 +65,14 @@ class Sample:
             return ""
         return (f" --class {shlex.quote(self.class_name)}" if self.class_name else "") + f" --seeds {self.seed}"
 
+    def options_at(self, psi: float) -> str:
+        """What to type for this sample alone, truncated.
+
+        Args:
+            psi: Truncation, 1 = off.
+        """
+        return self.options + ("" if psi == 1 or self.seed is None else f" --psi {psi:g}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSelection:

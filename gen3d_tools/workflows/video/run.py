@@ -126,7 +126,7 @@ def video(
                 pictures = [frame_path(shots[0].path, index) for index in range(motion.frames)]
                 cameras_file.write(scene.cameras, pictures, width, target, overwrite=options.replaces)
             run.add(cameras_file.path, cameras_file.line)
-    return run.finish(next_command=f"gen3d mesh {options.after(model)}{samples[0].options}")
+    return run.finish(next_command=f"gen3d mesh {options.after(model)}{samples[0].options_at(choice.psi)}")
 
 
 def _parse_table(grid: str | None) -> tuple[bool, tuple[int, int] | None]:

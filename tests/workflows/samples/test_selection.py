@@ -33,6 +33,12 @@ def test_options_of_a_sample_can_be_typed_as_they_are():
     assert shlex.split(Sample(3, 0, "coffee mug; rm x").options) == ["--class", "coffee mug; rm x", "--seeds", "3"]
 
 
+def test_a_truncated_sample_is_typed_with_its_truncation():
+    assert Sample(3, 1, "cube").options_at(0.7) == " --class cube --seeds 3 --psi 0.7"
+    assert Sample(3, 1, "cube").options_at(1.0) == " --class cube --seeds 3"
+    assert Sample(None, 1, "cube").options_at(1.0) == ""
+
+
 def test_classes_of_one_name_keep_apart(tiny_generator):
     cranes = replace(tiny_generator.settings, class_names=("crane", "crane"))
     generator = GeometryAwareGenerator(tiny_generator.config, cranes)

@@ -78,4 +78,6 @@ def test_a_square_shows_the_middle_of_a_wide_picture_whose_lens_is_beside_it(tmp
     (tmp_path / "wide.json").write_text(json.dumps({**lens, "frames": [{"transform_matrix": torch.eye(4).tolist()}]}))
     [camera] = plan_motion(str(tmp_path / "wide.json")).cameras(tiny_generator, ViewOptions())
     in_pixels = camera.intrinsics * torch.tensor([400.0, 400.0, 1.0])[:, None]
-    assert_close(in_pixels, torch.tensor([[1000.0, 0, 300 - 200], [0, 1000, 210], [0, 0, 1]]))  # 200 columns are cut off
+    assert_close(
+        in_pixels, torch.tensor([[1000.0, 0, 300 - 200], [0, 1000, 210], [0, 0, 1]])
+    )  # 200 columns are cut off
