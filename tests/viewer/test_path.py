@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 import tempfile
 import warnings
 from dataclasses import replace
@@ -9,12 +10,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.errors import InputError
 from gen3d_tools.media.reading import read_video
 from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, read_path
 from gen3d_tools.viewer.browser.gestures import read_move
 from gen3d_tools.viewer.drawing.window import View
+from tests.support.camera_sets import write_transforms
 from tests.viewer.recording_page import PIXELS, session_of
 
 FRONT = View(position=(0.0, 0.0, 2.7), look_at=(0.0, 0.0, 0.0), fov_deg=20.0)
@@ -86,6 +89,32 @@ def test_a_long_way_is_thinned_and_that_is_said(tmp_path):
     thinned, note = read_path((tmp_path / "path.json").read_bytes(), FRONT)
     assert len(thinned.views) == MOST_KEY_FRAMES
     assert "300" in note
+
+
+def test_cameras_of_a_file_keep_their_roll_and_what_a_page_lacks_is_said(tmp_path):
+    rolls = [0.0, 0.4, -1.2]
+    cameras = stack_cameras(
+        [Camera.look_at((0.3, 0.5, 2.5), up=(math.sin(roll), math.cos(roll), 0), fov_y_deg=25) for roll in rolls]
+    )
+    write_transforms(tmp_path / "t.json", cameras)
+    keys, note = read_path((tmp_path / "t.json").read_bytes(), FRONT)
+    assert note == ""
+    assert keys.views[0].up == (0.0, 1.0, 0.0)
+    for view, camera in zip(keys.views, cameras, strict=True):
+        torch.testing.assert_close(view.camera().cam2world, camera.cam2world, atol=1e-4, rtol=0)
+    lens = cameras.intrinsics.clone()
+    lens[:, 0, 2] = 0.4
+    write_transforms(tmp_path / "beside.json", Camera(cameras.cam2world, lens))
+    assert "its lenses are beside the pictures' middle" in read_path((tmp_path / "beside.json").read_bytes(), FRONT)[1]
+
+
+def test_a_preview_leaves_the_page_upright(session):
+    """Between two views that are upright, a camera that turns evenly is rolled."""
+    session.moved(FRONT)
+    session.path.keys.views, session.path.keys.seconds = [SIDE, ABOVE], 0.3
+    session.path.preview()
+    session.jobs.wait()
+    assert session.view.up == session.page.views[-1].up == FRONT.up
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"camera_path": [{"camera_to_world": [1]}]}'])

@@ -37,6 +37,7 @@ MOST_BYTES = 20 * 2**20
 
 _PREVIEW_FPS = 20.0
 _TARGET = (0.0, 0.0, 0.0)
+_CENTRED = 2e-3  # of a picture's side: less than a pixel of 500
 
 
 @dataclass
@@ -133,13 +134,18 @@ def read_path(content: bytes, window: View) -> tuple[KeyFrames, str]:
             cameras, (fps, loop) = load_cameras(file), camera_path_timing(file)
         except InputError as error:
             raise InputError(str(error).replace(str(file), "the file")) from error
-    count, note = len(cameras), ""
+    count, notes = len(cameras), list[str]()
     if count > MOST_KEY_FRAMES:
         kept = [round(i * (count - 1) / (MOST_KEY_FRAMES - 1)) for i in range(MOST_KEY_FRAMES)]
-        cameras, note = cameras[kept], f"{MOST_KEY_FRAMES} of its {count:,} cameras are kept as key frames"
+        cameras = cameras[kept]
+        notes.append(f"{MOST_KEY_FRAMES} of its {count:,} cameras are kept as key frames")
+    if ((cameras.intrinsics[:, :2, 2] - 0.5).abs() > _CENTRED).any():
+        notes.append(
+            "its lenses are beside the pictures' middle, and are put there; gen3d video --path takes them as they are"
+        )
     views = [view_of(one, _TARGET, window.width, window.height) for one in cameras]
     seconds = min(max(count / (fps or FPS), 0.1), LONGEST) if count > 1 else 4.0
-    return KeyFrames(views, seconds, loop), note
+    return KeyFrames(views, seconds, loop), "; ".join(notes)
 
 
 class PathActions:
@@ -207,11 +213,15 @@ class PathActions:
 
     def _play(self, job: Job, cameras: Camera) -> None:
         window, begun = self._session.view, time.monotonic()
-        while (frame := int((time.monotonic() - begun) * _PREVIEW_FPS)) < len(cameras):
-            job.report(frame / len(cameras))
-            view = view_of(cameras[frame], window.look_at, window.width, window.height)
-            self._session.look_from(view)
-            job.cancelled.wait(1 / _PREVIEW_FPS)
+        try:
+            while (frame := int((time.monotonic() - begun) * _PREVIEW_FPS)) < len(cameras):
+                job.report(frame / len(cameras))
+                view = view_of(cameras[frame], window.look_at, window.width, window.height)
+                self._session.look_from(view)
+                job.cancelled.wait(1 / _PREVIEW_FPS)
+        finally:  # between key frames it may be rolled, and nobody turns an object around a tilted axis
+            if self._session.view.up != window.up:
+                self._session.look_from(replace(self._session.view, up=window.up))
 
     def film(self, kind: str, size: int) -> None:
         """Render the path in the background, and give the film.

@@ -86,18 +86,19 @@ def view_of(camera: Camera, target: Vector, width: int = 512, height: int = 512)
     """Give a camera as a view around a point: it looks at the point of its axis that is nearest to the target.
 
     Args:
-        camera: A single, upright camera.
+        camera: A single one. Of an upright one, up is the world's, around which people turn the object.
         target: World point in the middle of the object.
         width: Of the window, pixels.
         height: Of the window, pixels.
     """
     position, forward = camera.position.cpu(), camera.forward.cpu()
     ahead = max(float((forward.new_tensor(target) - position) @ forward), 1e-3)
-    up = -camera.cam2world[:3, 1].cpu()
+    right, up = camera.cam2world[:3, 0].cpu(), -camera.cam2world[:3, 1].cpu()
+    upright = abs(float(right[1])) <= _UPRIGHT and float(up[1]) > _UPRIGHT
     return View(
         position=vector(position),
         look_at=vector(position + ahead * forward),
-        up=(0.0, 1.0, 0.0) if float(up[1]) > _UPRIGHT else vector(up),
+        up=(0.0, 1.0, 0.0) if upright else vector(up),
         fov_deg=float(camera.fov_y_deg),
         width=width,
         height=height,
