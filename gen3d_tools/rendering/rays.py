@@ -54,6 +54,24 @@ def camera_rays(
     return rays_through(camera.cam2world, camera.intrinsics, pixels)
 
 
+def through_middles(camera: Camera, resolution: int, pixel_grid: PixelGrid) -> Camera:
+    """The camera of the same picture as other programs see it, whose rays go through the middles of pixels.
+
+    A ray of the "corners" grid is farther from the picture's middle than the pixel that it colours, by 1 / (n - 1) of
+    its way, which is half a pixel at the edges.
+
+    Args:
+        camera: One or several, as our rays see with it.
+        resolution: Rays along each side.
+        pixel_grid: Where they lie.
+    """
+    if pixel_grid == "centers" or resolution == 1:
+        return camera
+    middle = camera.intrinsics.new_tensor([0.5, 0.5, 1.0])[:, None] * camera.intrinsics.new_tensor([0.0, 0.0, 1.0])
+    scale = camera.intrinsics.new_tensor([1 - 1 / resolution, 1 - 1 / resolution, 1.0])[:, None]
+    return Camera(camera.cam2world, (camera.intrinsics - middle) * scale + middle)
+
+
 def upper_left(camera: Camera, share: float) -> Camera:
     """The camera of a picture's upper left corner, `share` of each side; see `SuperResolution.grid_share`."""
     if share == 1:

@@ -23,7 +23,12 @@ from gen3d_tools.workflows.running.batches import load_here, make_pieces, manife
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
-from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
+from gen3d_tools.workflows.samples.camera_files import (
+    CameraFile,
+    cameras_of_pixels,
+    check_cameras_out,
+    plan_camera_file,
+)
 from gen3d_tools.workflows.samples.selection import DEFAULT_SEEDS, Sample, SampleSelection, check_psi, make_fields
 from gen3d_tools.workflows.samples.shards import check_shards, make_shards, plan_shards, write_shard
 from gen3d_tools.workflows.samples.sheets import check_grid, samples_sheet, settle_grid
@@ -335,11 +340,11 @@ def _write_pictures(
                 count(len(piece.outputs))
     run.sort(plan.pictures)
     if plan.cameras is not None:
-        _write_cameras(run, plan.cameras, plan.files[0], shoot, whole, overwrite=options.replaces)
+        _write_cameras(run, plan, plan.cameras, shoot, whole, overwrite=options.replaces)
 
 
 def _write_cameras(
-    run: Run, file: CameraFile, pictures: Sequence[Path], shoot: _Shoot, whole: Container[Path], *, overwrite: bool
+    run: Run, plan: _Plan, file: CameraFile, shoot: _Shoot, whole: Container[Path], *, overwrite: bool
 ) -> None:
     """Write the cameras of a sample's pictures of colours."""
     if file.path in whole:
@@ -347,8 +352,10 @@ def _write_cameras(
         return
     first, size = shoot.kinds.index("rgb") * len(shoot.cameras), shoot.look.size
     assert size is not None, "the look of a shoot is sized"
-    colours = pictures[first : first + len(shoot.cameras)]
-    file.write(stack_cameras(shoot.cameras), colours, size, pictures[0].parent, overwrite=overwrite)
+    colours = plan.files[0][first : first + len(shoot.cameras)]
+    cameras = stack_cameras(shoot.cameras)
+    seen = cameras_of_pixels(cameras, shoot.generator, plan.samples[0], shoot.psi, shoot.look)
+    file.write(seen, colours, size, colours[0].parent, overwrite=overwrite)
     run.add(file.path, file.line)
 
 

@@ -96,6 +96,26 @@ def test_pictures_come_with_the_cameras_that_took_them(gen3d, tiny_folder, tiny_
     assert (resumed.code, resumed.paths) == (0, made.paths)
 
 
+@pytest.mark.parametrize("command", ["sample", "video"])
+def test_cameras_for_other_programs_see_through_the_middles_of_pixels(
+    gen3d, tiny_folder, tiny_generator, tmp_path, command
+):
+    """Rays of EpiGRAF, 3DGP and VolumeGAN end at the picture's edges, those of other programs half a pixel within."""
+    model = shutil.copytree(tiny_folder, tmp_path / "edges")
+    config = json.loads((model / "config.json").read_text())
+    config["rendering"]["pixel_grid"] = "corners"
+    (model / "config.json").write_text(json.dumps(config))
+    more = {"sample": ("--views", 2), "video": ("--seconds", 0.1)}[command]
+    made = gen3d(command, model, "--class", "ball", "-o", "set", *more, *FAST, "--cameras-out", "nerfstudio")
+    assert made.code == 0, made.err
+    (field,) = tiny_generator.fields(tiny_generator.latents([0], ["ball"]))  # whose rays are those of other programs
+    assert field.render_config.pixel_grid == "centers"
+    cameras, names = load_cameras(made.paths[-1]), named_pictures(Path(made.paths[-1]))
+    for camera, name in zip(cameras, names, strict=True):
+        again = render(field, camera, resolution=16).rgb
+        assert np.abs(pixels(f"set/{name}") / 255 - again.permute(1, 2, 0).numpy()).max() < 0.02
+
+
 def test_views_keep_to_the_sides_that_a_model_is_trusted_from(gen3d, tiny_folder, tmp_path):
     narrow = shutil.copytree(tiny_folder, tmp_path / "narrow")
     config = json.loads((narrow / "config.json").read_text())

@@ -8,7 +8,11 @@ from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.colmap import write_colmap
 from gen3d_tools.cameras.formats import write_transforms
 from gen3d_tools.errors import InputError
+from gen3d_tools.generators.base import Generator
+from gen3d_tools.rendering.rays import through_middles
 from gen3d_tools.wording import option
+from gen3d_tools.workflows.samples.selection import Sample, make_fields
+from gen3d_tools.workflows.samples.views import ViewOptions
 
 _FILES: dict[str, Path] = {"nerfstudio": Path("transforms.json"), "colmap": Path("sparse", "0")}
 _WRITERS: dict[str, Callable[..., None]] = {"nerfstudio": write_transforms, "colmap": write_colmap}
@@ -31,7 +35,7 @@ class CameraFile:
         """Write the cameras.
 
         Args:
-            cameras: One for each picture, [n].
+            cameras: One for each picture, [n]; see `cameras_of_pixels`.
             pictures: Their files.
             size: Side of the pictures in pixels.
             folder: What names in the file are relative to.
@@ -42,6 +46,25 @@ class CameraFile:
         """
         names = [picture.relative_to(folder).as_posix() for picture in pictures]
         _WRITERS[self.format](self.path, cameras, width=size, height=size, names=names, overwrite=overwrite)
+
+
+def cameras_of_pixels(cameras: Camera, generator: Generator, sample: Sample, psi: float, look: ViewOptions) -> Camera:
+    """Give the cameras of pictures as other programs take them: each pixel is seen through its middle.
+
+    Args:
+        cameras: What the pictures were rendered with, [n].
+        generator: Of the pictures; the families differ in where their rays lie.
+        sample: What they show.
+        psi: Its truncation.
+        look: How they were taken.
+    """
+    grid, rays = generator.settings.render_config.pixel_grid, look.side(generator)
+    if grid == "corners" and generator.super_resolves and not look.raw:
+        [field] = make_fields(generator, [sample], psi)
+        upscaler = field.super_resolution
+        assert upscaler is not None, "the generator super-resolves"
+        rays = upscaler.render_resolution if upscaler.grid_share == 1 else upscaler.resolution
+    return through_middles(cameras, rays, grid)
 
 
 def check_cameras_out(text: str | None, kinds: Sequence[str], file: Path | None) -> str | None:

@@ -17,7 +17,12 @@ from gen3d_tools.workflows.running.batches import load_here, make_pieces, manife
 from gen3d_tools.workflows.running.claims import claim
 from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run, RunOptions
-from gen3d_tools.workflows.samples.camera_files import CameraFile, check_cameras_out, plan_camera_file
+from gen3d_tools.workflows.samples.camera_files import (
+    CameraFile,
+    cameras_of_pixels,
+    check_cameras_out,
+    plan_camera_file,
+)
 from gen3d_tools.workflows.samples.selection import SampleSelection, check_psi
 from gen3d_tools.workflows.samples.views import ViewOptions, check_size, parse_kinds
 from gen3d_tools.workflows.video.camera_path import CameraPath, path_digest, plan_motion, untrusted_views
@@ -124,7 +129,8 @@ def video(
         if cameras_file is not None:
             if cameras_file.path not in whole:
                 pictures = [frame_path(shots[0].path, index) for index in range(motion.frames)]
-                cameras_file.write(scene.cameras, pictures, width, target, overwrite=options.replaces)
+                seen = cameras_of_pixels(scene.cameras, generator, samples[0], choice.psi, scene.look)
+                cameras_file.write(seen, pictures, width, target, overwrite=options.replaces)
             run.add(cameras_file.path, cameras_file.line)
     return run.finish(next_command=f"gen3d mesh {options.after(model)}{samples[0].options_at(choice.psi)}")
 
