@@ -18,6 +18,8 @@ from gen3d_tools.cameras.checks import Numbers, broadcast, float_tensor, vectors
 from gen3d_tools.cameras.conventions import LEVEL, POLE_MARGIN, YawZero
 from gen3d_tools.errors import InputError
 
+_LEVEL = 1e-2  # sine of a roll that nobody sees: half a degree
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pose:
@@ -133,6 +135,25 @@ def pose_of(camera: Camera, *, target: Numbers = (0.0, 0.0, 0.0), yaw_zero: YawZ
     aim, distance = _spherical(vectors("target", target, camera.device).expand_as(angles), yaw_zero)
     look_at = torch.cat([aim[..., :2], distance[..., None]], -1)
     return Pose(angles=angles, fov_deg=camera.fov_y_deg, radius=radius, look_at=look_at, yaw_zero=yaw_zero)
+
+
+def check_upright(camera: Camera) -> None:
+    """Refuse cameras of which yaw and pitch say less than all: their picture's horizon is not level.
+
+    Args:
+        camera: One or several.
+
+    Raises:
+        InputError: One is rolled, or upside down; the message says which and how far.
+    """
+    right, up = camera.cam2world[..., 1, 0].flatten(), -camera.cam2world[..., 1, 1].flatten()
+    wrong = (right.abs() > _LEVEL) | (up < -_LEVEL)
+    if wrong.any():
+        roll = torch.atan2(right, up).rad2deg().abs() * wrong
+        worst = int(roll.argmax())
+        raise InputError(
+            f"camera {worst} is rolled by {roll[worst].item():.0f} degrees, and yaw and pitch say nothing of that"
+        )
 
 
 def _spherical(points: Float[Tensor, "*b 3"], yaw_zero: YawZero) -> tuple[Float[Tensor, "*b 3"], Float[Tensor, "*b"]]:

@@ -7,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gen3d_tools.cameras.poses import Pose, pose_of
+from gen3d_tools.cameras.camera import Camera
+from gen3d_tools.cameras.poses import Pose, check_upright, pose_of
+from gen3d_tools.errors import InputError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 OPENGL = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
@@ -76,3 +78,9 @@ def test_parameters_round_trip_and_average_by_component():
     torch.testing.assert_close(pose.mean().parameters, parameters.mean(0))
     torch.testing.assert_close(pose[2].parameters, parameters[2])
     assert len(pose) == 5
+
+
+def test_views_from_straight_above_are_upright_and_those_beyond_the_pole_are_not():
+    check_upright(Camera.from_spherical([0.0, 120.0, 30.0], [0.0, 90.0, -90.0], 2.7, fov_y_deg=20))
+    with pytest.raises(InputError, match="camera 1 is rolled by 180 degrees"):
+        check_upright(Camera.from_spherical([0.0, 0.0], [80.0, 100.0], 2.7, fov_y_deg=20))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.errors import Gen3DError, MissingDependencyError, PlaceError
 from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.run.trainer import Trainer
@@ -15,6 +16,7 @@ from gen3d_tools.workflows.dataset import run as dataset_module
 from gen3d_tools.workflows.dataset.options import DatasetOptions
 from gen3d_tools.workflows.dataset.scene import ObjectTask
 from gen3d_tools.workflows.samples.selection import Sample
+from tests.support.camera_sets import write_transforms
 from tests.support.programs import same_with_workers
 from tests.training.tiny import tiny_recipe
 
@@ -284,6 +286,16 @@ def test_lenses_that_differ_do_not_fit_into_one_file_of_nerfs(gen3d, tiny_folder
     refused = gen3d(*command, "--format", "blender")
     assert refused.code == 2
     assert "one centred lens for all pictures" in refused.error
+
+
+def test_rolled_cameras_do_not_fit_into_labels_of_yaw_and_pitch(gen3d, tiny_folder, tmp_path):
+    rolls = [Camera.look_at((0, 0, 2.7), up=(up, 1, 0), fov_y_deg=20) for up in (0.0, 1.0)]
+    write_transforms(tmp_path / "rolled.json", stack_cameras(rolls))
+    command = ("dataset", tiny_folder, "--cameras", "path", "--path", "rolled.json", "--views", 2, "--dry-run")
+    refused = gen3d(*command, "--format", "3dgp")
+    assert refused.code == 2
+    assert "camera 1 is rolled by 45 degrees, and yaw and pitch say nothing of that" in refused.error
+    assert gen3d(*command, "--format", "eg3d").code == 0
 
 
 def test_nothing_that_stands_there_is_lost(run, leftovers):

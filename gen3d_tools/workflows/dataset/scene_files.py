@@ -11,6 +11,8 @@ import numpy as np
 from gen3d_tools.cameras.camera import Camera
 from gen3d_tools.cameras.colmap import write_colmap
 from gen3d_tools.cameras.formats import check_one_lens, write_nerf_synthetic, write_transforms
+from gen3d_tools.cameras.poses import check_upright
+from gen3d_tools.errors import InputError
 from gen3d_tools.geometry.formats.point_cloud import PointCloud, write_points
 from gen3d_tools.workflows.dataset.layout import (
     POINTS_NAME,
@@ -28,13 +30,21 @@ _NERFSTUDIO_KEYS = {"masks": "mask_path", "depth": "depth_file_path"}
 
 
 def check_lenses(cameras: Camera, options: DatasetOptions) -> None:
-    """Refuse, before any work, lenses that the form cannot hold.
+    """Refuse, before any work, cameras that the form cannot hold.
 
     Raises:
-        InputError: They differ from picture to picture, in the form of NeRF's synthetic scenes.
+        InputError: They differ from picture to picture, in the form of NeRF's synthetic scenes; or are rolled, in
+            that of 3DGP.
     """
     if options.file_format == "blender":
         check_one_lens(cameras)
+    if options.file_format == "3dgp":
+        try:
+            check_upright(cameras)
+        except InputError as error:
+            raise InputError(
+                f"{error}, which is all that labels of 3dgp hold; choose another format, such as eg3d"
+            ) from error
 
 
 def write_scene_files(folder: Path, files: ObjectFiles, cameras: Camera, size: int, cloud: PointCloud | None) -> None:
