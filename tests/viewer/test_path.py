@@ -7,16 +7,21 @@ import tempfile
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from gen3d_tools.cameras.camera import Camera, stack_cameras
 from gen3d_tools.cameras.formats import write_camera_path
 from gen3d_tools.errors import InputError
+from gen3d_tools.media.images import depth_picture, to_uint8
 from gen3d_tools.media.reading import read_video
-from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, read_path
+from gen3d_tools.rendering.renderer import render
+from gen3d_tools.viewer.actions.camera_path import MOST_KEY_FRAMES, KeyFrames, film_frames, read_path
 from gen3d_tools.viewer.browser.gestures import read_move
 from gen3d_tools.viewer.drawing.window import View
+from gen3d_tools.viewer.jobs import Job
+from gen3d_tools.workflows.video.frames import depth_span
 from tests.support.camera_sets import write_transforms
 from tests.viewer.recording_page import PIXELS, session_of
 
@@ -153,6 +158,20 @@ def test_a_film_has_the_seconds_and_the_size_that_were_asked_for(session, tmp_pa
         gc.collect()
     assert {frame.shape for frame in frames} == {(3, PIXELS, PIXELS)}
     assert len(frames) == (6 if kind == "mp4" else 5)
+
+
+@pytest.mark.slow
+def test_a_colour_of_a_film_means_one_depth_from_wherever_the_camera_is(session):
+    """As in those of `gen3d video`: what comes nearer grows brighter."""
+    look = replace(session.look, kind="depth", size=PIXELS)
+    cameras = stack_cameras([replace(FRONT, position=(0.0, 0.0, far)).camera() for far in (2.7, 3.2)])
+    scene = session.scene_of(session.choice)
+    near, far = film_frames(session, scene, look, cameras, Job("", session.page))
+    frames = render(scene.field, cameras, resolution=PIXELS, config=look.config(scene.settings, cameras))
+    ends = depth_span(cameras, scene.field.box_side)
+    for pixels, depth, opacity in zip((near, far), frames.depth, frames.opacity, strict=True):
+        wanted = to_uint8(depth_picture(depth, opacity, *ends))
+        assert np.abs(pixels.astype(int) - wanted).mean() < 1
 
 
 def test_a_cancelled_film_sends_nothing(session):

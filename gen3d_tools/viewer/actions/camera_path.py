@@ -21,6 +21,7 @@ from gen3d_tools.viewer.drawing.pace import in_turns
 from gen3d_tools.viewer.drawing.painter import Scene
 from gen3d_tools.viewer.drawing.window import View, view_of
 from gen3d_tools.viewer.jobs import Job
+from gen3d_tools.workflows.video.frames import depth_span
 
 if TYPE_CHECKING:
     from gen3d_tools.viewer.session import Session
@@ -258,9 +259,10 @@ def film_frames(
 ) -> Iterator[UInt8[np.ndarray, "side side 3"]]:
     """Draw square pictures from each camera, other sessions in between."""
     assert look.size is not None
+    span = depth_span(cameras, scene.field.box_side)  # one for all: a colour means the same depth in every picture
     for camera in cameras.to(scene.field.device):
         work = strips(scene.field, camera, look, scene.settings, look.size, 1.0, sharp=True)
         picture = in_turns(work, session.studio.turns, job.cancelled.is_set)
         job.check()
         assert picture is not None, "it is dropped only when the job is cancelled"
-        yield pixels_of(scene.field, picture, camera, look, 1.0)
+        yield pixels_of(scene.field, picture, camera, look, 1.0, span)

@@ -108,7 +108,12 @@ def strips(
 
 
 def pixels_of(
-    field: RadianceField, picture: WindowPicture, camera: Camera, look: Look, aspect: float
+    field: RadianceField,
+    picture: WindowPicture,
+    camera: Camera,
+    look: Look,
+    aspect: float,
+    span: tuple[float, float] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Turn a picture into pixels of the window's shape.
 
@@ -118,9 +123,11 @@ def pixels_of(
         camera: From where.
         look: What is to be shown.
         aspect: Width over height of the window; a square picture gets grey sides.
+        span: Depths of the brightest and the darkest colour; None = half a box before and behind the box's middle.
     """
     if look.kind == "depth":
-        shown = depth_picture(picture.depth, picture.opacity, *depth_span(camera.flatten(), field.box_side))
+        ends = span or depth_span(camera.flatten(), field.box_side)
+        shown = depth_picture(picture.depth, picture.opacity, *ends)
     elif look.kind == "normals":
         shown = normal_picture(window_normals(field, picture), picture.opacity)
     elif look.kind == "opacity":
