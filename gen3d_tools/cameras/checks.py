@@ -145,7 +145,8 @@ def plain_number(what: str, value: object) -> float:
         InputError: Anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
-        raise InputError(f"{what} must hold finite numbers, got {one_line(value)}")
+        found = repr(value) if isinstance(value, str) else value  # else "24" would seem to be one
+        raise InputError(f"{what} must hold finite numbers, got {one_line(found)}")
     return float(value)
 
 

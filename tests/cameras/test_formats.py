@@ -193,7 +193,7 @@ def frame(matrix: object = FRONT_OPENGL, **lens: object) -> dict[str, object]:
         ({"camera_path": [{"camera_to_world": FLAT_FRONT}]}, r"camera_path\[0\] has no fov"),
         (pose(camera_to_world=FLAT_FRONT[:15]), "camera_to_world must be 16 numbers, got 15"),
         (pose(camera_to_world="abc"), "must be 16 numbers, got abc"),
-        (pose(camera_to_world=["1"] * 16), "must hold finite numbers, got 1"),
+        (pose(camera_to_world=["1"] * 16), "must hold finite numbers, got '1'"),
         (pose(camera_to_world=[math.nan] * 16), "must hold finite numbers, got nan"),
         (pose(camera_to_world=[1] * 16), "not orthonormal"),
         (pose(fov=math.inf), "fov must hold finite numbers, got inf"),
