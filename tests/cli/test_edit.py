@@ -138,6 +138,11 @@ def test_a_folder_gets_a_sheet_that_shows_what_each_does(gen3d, model, monkeypat
         (("directions", "tiny", "--find", "--method", "ica"), 2, "must be sefa or pca"),
         (("directions", "tiny", "--find", "--layers", "99"), 2, "this model has layers 0 to"),
         (("directions", "tiny", "--positive", "1"), 2, "one group of seeds is missing"),
+        (
+            ("directions", "tiny", "--positive", "1", "--negative", "2", "--name", "very tall"),
+            2,
+            "choose another: --name",
+        ),
         (("directions", "tiny", "--find", "-o", "a.json"), 2, "name it .safetensors"),
         (
             ("directions", "tiny", "--count", "3", "--add"),

@@ -1,5 +1,6 @@
 """`gen3d directions --find`: ways through a model's latent space, found and kept, with a sheet of what each does."""
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -8,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d_tools.checkpoints.directions import DIRECTIONS_NAME
+from gen3d_tools.checkpoints.directions import DIRECTIONS_NAME, NAME_FORM
 from gen3d_tools.editing.directions import Direction, Directions, check_directions_path, load_directions
 from gen3d_tools.editing.finding import GroupMethod, Method, direction_between, find_directions
 from gen3d_tools.errors import InputError
@@ -75,6 +76,11 @@ class Search:
             raise InputError(
                 f"name is {self.name[:40]!r}, but what {method} finds is numbered: {method}-1, ...; leave "
                 f"{option('name')} out, or give two groups of seeds: {groups}"
+            )
+        if self.by_groups and not re.fullmatch(NAME_FORM, self.name):
+            raise InputError(
+                f"name is {self.name[:40]!r}; a direction has a name of at most 64 letters, digits, - and _, a letter "
+                f"first; choose another: {option('name')}"
             )
         if self.by_groups and self.count != Search.count:
             raise InputError(
