@@ -66,10 +66,11 @@ def camera_path_timing(path: str | Path) -> tuple[float | None, bool]:
     """Read the pictures per second of a nerfstudio camera path, and whether it is a closed round.
 
     Returns:
-        None where the file does not say; (None, False) for the other formats `load_cameras` reads.
+        None where the file says neither them nor how many seconds it takes; (None, False) for the other formats
+        `load_cameras` reads.
 
     Raises:
-        InputError: The number is not positive, or the file is not JSON.
+        InputError: A number is not positive, or the file is not JSON.
     """
     path = Path(path)
     if path.is_dir() or is_colmap(path):
@@ -77,12 +78,14 @@ def camera_path_timing(path: str | Path) -> tuple[float | None, bool]:
     data = _read_json(path)
     if isinstance(data, list):
         return None, False
-    if "camera_path" not in data or data.get("fps") is None:
+    key = next((key for key in ("fps", "seconds") if data.get(key) is not None), None)
+    if "camera_path" not in data or key is None:
         return None, bool(data.get("is_cycle", False))
     with _in_file(path):
-        fps = plain_number("fps", data["fps"])
-        if fps <= 0:
-            raise InputError(f"fps must be positive, got {fps:g}")
+        given = plain_number(key, data[key])
+        if given <= 0:
+            raise InputError(f"{key} must be positive, got {given:g}")
+        fps = given if key == "fps" else len(_entries(data, "camera_path")) / given
     return fps, bool(data.get("is_cycle", False))
 
 
@@ -104,7 +107,13 @@ def read_eg3d_labels(path: str | Path) -> tuple[list[str], Camera]:
 
 
 def write_camera_path(
-    path: str | Path, cameras: Camera, *, height: int = 512, fps: float = 30.0, overwrite: bool = False
+    path: str | Path,
+    cameras: Camera,
+    *,
+    height: int = 512,
+    fps: float = 30.0,
+    closed: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Write a nerfstudio camera path; the picture's width follows from the lens.
 
@@ -113,6 +122,7 @@ def write_camera_path(
         cameras: The path, [n]. The format knows centred lenses only, and one aspect for all.
         height: Picture height in pixels.
         fps: Pictures per second.
+        closed: Whether the first camera follows the last.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
@@ -138,7 +148,7 @@ def write_camera_path(
             "fps": fps,
             "seconds": len(cameras) / fps,
             "smoothness_value": 0,
-            "is_cycle": False,
+            "is_cycle": closed,
         },
         overwrite=overwrite,
     )
@@ -242,6 +252,9 @@ def _transforms(data: Mapping[str, Any], path: Path) -> Camera:
         matrices.append(_rows(f"{what}.transform_matrix", _need(frame, "transform_matrix", what), 4))
         values = {**_lens_keys(data), **frame}
         check_pinhole(values, what)
+        for angle, focal in (("camera_angle_x", "fl_x"), ("camera_angle_y", "fl_y")):
+            if angle in frame and focal not in frame:
+                values.pop(focal, None)  # the file's, which this frame's own lens replaces
         lenses.append(transforms_lens(values, what))
     return _from_opengl(matrices, lenses, path)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gen3d_tools.cameras.checks import one_line, plain_number
+from gen3d_tools.cameras.checks import one_line, plain_number, plain_numbers
 from gen3d_tools.errors import InputError
 
 COLMAP_LENSES = {
@@ -35,7 +35,7 @@ def check_pinhole(values: Mapping[str, Any], what: str) -> None:
         what: Names the frame in errors.
 
     Raises:
-        InputError: Another type or model of camera, or a distortion that is not 0.
+        InputError: Another type or model of camera, a distortion that is not 0, or a shutter that rolls.
     """
     if not _is_one_of(values.get("camera_type"), _PINHOLE_TYPES):
         raise InputError(f"{what}: camera_type is {one_line(values['camera_type'])}, {_CURE}")
@@ -44,6 +44,10 @@ def check_pinhole(values: Mapping[str, Any], what: str) -> None:
     for key in _OTHER_LENS:
         if values.get(key):
             raise InputError(f"{what}: {key} is {one_line(values[key])}, {_CURE}")
+    if any(plain_numbers(f"{what}: rolling_shutter", values.get("rolling_shutter") or [0.0] * 4, 4)):
+        raise InputError(
+            f"{what}: the pictures' rows are of different moments (rolling_shutter); only still ones are known"
+        )
     for key in values:
         if _DISTORTION.fullmatch(key):
             value = values[key]

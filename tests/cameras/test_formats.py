@@ -63,7 +63,23 @@ def test_only_a_camera_path_knows_its_timing(tmp_path):
     with pytest.raises(InputError, match=r"path\.json: fps must be positive, got 0"):
         camera_path_timing(tmp_path / "path.json")
     (tmp_path / "path.json").write_text(json.dumps({**data, "fps": None, "is_cycle": True}))
+    assert camera_path_timing(tmp_path / "path.json") == (pytest.approx(25), True)  # five cameras in .2 seconds
+    (tmp_path / "path.json").write_text(json.dumps({**data, "fps": None, "seconds": None, "is_cycle": True}))
     assert camera_path_timing(tmp_path / "path.json") == (None, True)
+    (tmp_path / "path.json").write_text(json.dumps({**data, "fps": None, "seconds": -1}))
+    with pytest.raises(InputError, match=r"path\.json: seconds must be positive, got -1"):
+        camera_path_timing(tmp_path / "path.json")
+    write_camera_path(tmp_path / "round.json", cameras(), closed=True)
+    assert camera_path_timing(tmp_path / "round.json") == (30, True)
+
+
+def test_a_frames_own_angle_counts_more_than_the_files_focal_length(tmp_path):
+    own = {"camera_angle_x": math.radians(90), "transform_matrix": FRONT_OPENGL}
+    frames = [{"transform_matrix": FRONT_OPENGL}, own, own | {"camera_angle_y": math.radians(90)}]
+    content = {"fl_x": 100, "fl_y": 100, "w": 100, "h": 100, "frames": frames}
+    (tmp_path / "transforms.json").write_text(json.dumps(content))
+    lenses = load_cameras(tmp_path / "transforms.json").intrinsics
+    assert lenses[:, [0, 1], [0, 1]].flatten().tolist() == pytest.approx([1, 1, 0.5, 1, 0.5, 0.5])
 
 
 def test_transforms_round_trip(tmp_path):

@@ -15,6 +15,7 @@ from tests.support.camera_sets import write_colmap, write_transforms
 
 TURNED = Camera.from_spherical([10.0, 70.0, 200.0], 20.0, 2.0, fov_y_deg=[30.0, 40.0, 50.0])
 ZEROS = {"k1": 0, "k2": 0.0, "k3": 0, "k4": 0, "p1": 0, "p2": 0, "distortion_params": [0, 0.0], "is_fisheye": False}
+ZEROS["rolling_shutter"] = [0, 0, 0, 0]
 BENT = [
     ({"camera_type": "fisheye"}, "camera_type is fisheye"),
     ({"camera_type": "equirectangular"}, "camera_type is equirectangular"),
@@ -27,6 +28,7 @@ BENT = [
     ({"k1": "much"}, "k1 must hold finite numbers"),
     ({"distortion_params": [0, -0.2]}, r"distortion_params\[1\] is -0.2"),
     ({"is_fisheye": True}, "is_fisheye is True"),
+    ({"rolling_shutter": [0, 0, 0.01, 0]}, r"of different moments \(rolling_shutter\)"),
 ]
 
 

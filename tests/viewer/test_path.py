@@ -87,6 +87,17 @@ def test_a_saved_way_is_one_of_nerfstudio_and_comes_back(session):
     back = session.path.keys
     assert back.seconds == pytest.approx(1.0)
     torch.testing.assert_close(back.cameras()[-1].position, ABOVE.camera().position, atol=1e-3, rtol=0)
+    assert not json.loads(content)["is_cycle"]
+    session.path.keys.loop = True
+    session.path.save()
+    assert json.loads(session.page.files[-1][1])["is_cycle"]
+
+
+def test_cameras_without_a_lens_get_that_of_the_view():
+    poses = [{"transform": FRONT.camera().cam2world[:3].tolist()} for _ in range(2)]
+    keys, note = read_path(json.dumps(poses).encode(), replace(FRONT, fov_deg=33.0))
+    assert note == "its cameras have no lens, and get that of the view"
+    assert [view.fov_deg for view in keys.views] == pytest.approx([33.0, 33.0])
 
 
 def test_a_long_way_is_thinned_and_that_is_said(tmp_path):

@@ -132,10 +132,12 @@ def read_path(content: bytes, window: View) -> tuple[KeyFrames, str]:
         file = Path(folder) / "path.json"
         file.write_bytes(content)
         try:
-            cameras, (fps, loop) = load_cameras(file), camera_path_timing(file)
+            cameras, (fps, loop) = load_cameras(file, fov_y_deg=window.fov_deg), camera_path_timing(file)
         except InputError as error:
             raise InputError(str(error).replace(str(file), "the file")) from error
     count, notes = len(cameras), list[str]()
+    if content.lstrip().startswith(b"["):
+        notes.append("its cameras have no lens, and get that of the view")
     if count > MOST_KEY_FRAMES:
         kept = [round(i * (count - 1) / (MOST_KEY_FRAMES - 1)) for i in range(MOST_KEY_FRAMES)]
         cameras = cameras[kept]
@@ -204,7 +206,7 @@ class PathActions:
         """Give the path as a nerfstudio camera path."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "path.json"
-            write_camera_path(file, self.keys.cameras(), fps=FPS)
+            write_camera_path(file, self.keys.cameras(), fps=FPS, closed=self.keys.loop)
             self._session.page.send_file("camera-path.json", file.read_bytes())
 
     def preview(self) -> None:
