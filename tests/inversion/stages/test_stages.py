@@ -140,6 +140,22 @@ def _second(generator, settings, apart=0.3):
     return StageTwo(generator, ws, cameras, _objective(target, settings), settings, 0)
 
 
+def test_rays_of_stage_one_pass_the_middles_of_pixels_and_those_of_stage_two_around_them(tiny_generator, monkeypatch):
+    seen = []
+    look = Objective.look
+
+    def noted(self, field, camera, pixels, generator):
+        seen.append(pixels)
+        return look(self, field, camera, pixels, generator)
+
+    monkeypatch.setattr(Objective, "look", noted)
+    _first(tiny_generator, tiny_generator.latents([7], [0]), SETTINGS).step()
+    _second(tiny_generator, _with(locality_weight=0.0)).step()
+    first, second = ((pixels - pixel_coordinates(SIDE)) * SIDE for pixels in seen)
+    assert first.abs().max() < 1e-5
+    assert 0.2 < second.abs().max() <= 0.25 + 1e-5
+
+
 @pytest.mark.slow
 def test_stage_two_makes_the_picture_the_photo(tiny_generator):
     stage = _second(tiny_generator, _with(steps2=60, lr2=3e-3, locality_weight=0.0))
