@@ -21,6 +21,7 @@ from gen3d_tools.training.data.features import ENCODER_MODEL
 from gen3d_tools.training.processes import Processes, own_device
 from gen3d_tools.training.recipes.recipe import Recipe, load_recipe, stored_recipe
 from gen3d_tools.training.run import looks
+from gen3d_tools.training.run.building import check_networks
 from gen3d_tools.training.run.folder import LATEST, run_folder
 from gen3d_tools.training.run.page import write_page
 from gen3d_tools.training.run.record import Log
@@ -59,10 +60,15 @@ class TrainOptions:
             folder: That of the run. A run to go on with has its own recipe, whatever that name gives today.
 
         Raises:
-            InputError: Something does not fit, the minutes included.
+            InputError: Something does not fit, the minutes included, or no networks can be made of it.
             NotFoundError: There is no run to go on with.
             CheckpointError: Its snapshot is broken.
         """
+        recipe = self._recipe(folder)
+        check_networks(recipe)
+        return recipe
+
+    def _recipe(self, folder: Path | None) -> Recipe:
         if self.minutes is not None and not self.minutes > 0:
             raise InputError(f"minutes is {self.minutes:g}, it must be more than 0")
         if self.resume and folder is not None:

@@ -4,11 +4,12 @@ from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.training.recipes.ranges import RANGES
-from gen3d_tools.training.recipes.recipe import _TYPED, load_recipe
-from gen3d_tools.workflows.train import _Watch
+from gen3d_tools.training.recipes.recipe import _TYPED, load_recipe, recipe_names
+from gen3d_tools.workflows.train import TrainOptions, _Watch, train
 
 REFUSED = {
     "3dgp": [
@@ -70,6 +71,37 @@ def test_every_value_has_a_range_which_its_default_fits(section):
 def test_values_that_the_first_step_would_fail_with_are_one_line(name, more, message):
     with pytest.raises(InputError, match=message):
         load_recipe(name, small=True, **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("3dgp", "generator.plane_resolution=7", "power of two >= 4 as resolution, got 7"),
+        ("epigraf", "rendering.near=5", "need 0 <= near < far, got near=5"),
+        ("3dgp", "rendering.near=box", 'need two numbers, or "box" for both'),
+        ("3dgp", "prior.yaw={shape='normal', center=0.0}", r"prior\.yaw has no std"),
+        ("epigraf", "prior.radius={shape='normal', center=-1.0, std=0.1}", "radius must be positive, got -1"),
+        ("3dgp", "discriminator.frozen=50", "frozen is 50, there are"),
+        ("3dgp", "patches.side=6", "a patch has a side of a power of two from 8, got 6"),
+        ("geometry-aware", "prior.radius=0", "radius must be positive, got 0"),
+    ],
+)
+@pytest.mark.parametrize("small", [True, False])
+def test_what_no_networks_can_be_made_of_is_explained_as_the_run_refuses_it(name, change, message, small, tmp_path):
+    options = TrainOptions(recipe=name, small=small, changes=[change])
+    with pytest.raises(InputError, match=message) as explained:
+        options.load()
+    with pytest.raises(InputError) as refused:  # before the pictures, which there are not, are read
+        train(tmp_path / "none", tmp_path / "run", options)
+    assert str(refused.value) == str(explained.value)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("small", [True, False])
+def test_networks_of_every_recipe_can_be_made(name, small):
+    before = torch.random.get_rng_state()
+    TrainOptions(recipe=name, small=small).load()
+    assert torch.equal(torch.random.get_rng_state(), before)  # nothing is drawn where nothing is made
 
 
 def test_what_goes_together_instead_is_taken():

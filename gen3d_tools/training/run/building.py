@@ -64,18 +64,39 @@ def build_generator(
     Raises:
         InputError: Values of the recipe do not go together.
     """
+    generator = _fresh_generator(recipe, class_names, angles, torch.device("cpu"))
+    if isinstance(generator, PlaneGenerator):
+        prepare(generator, recipe.cameras.identity_steps)
+    return generator
+
+
+def check_networks(recipe: Recipe) -> None:
+    """Refuse, without making anything, what `build_generator` and the others refuse whatever the pictures are.
+
+    Raises:
+        InputError: Values of the recipe do not go together.
+    """
+    nowhere = torch.device("meta")
+    generator = _fresh_generator(recipe, (), None, nowhere)
+    with nowhere:
+        build_objective(recipe, generator, build_discriminator(recipe, 0, 0), None)
+
+
+def _fresh_generator(
+    recipe: Recipe, class_names: tuple[str, ...], angles: Float[Tensor, "n 3"] | None, device: torch.device
+) -> Generator:
+    """Make the generator as its family initialises it; its settings are numbers on any device."""
     config_type, family = _FAMILIES[recipe.family]
     distribution = camera_distribution(recipe)
     mean = _mean_pose(recipe, distribution, angles)
     try:
         render = RenderConfig(**{name: _or_none(name, value) for name, value in recipe.rendering.items()})
         config = _network_config(recipe, config_type, render, distribution, mean, len(class_names))
-        generator = family.from_config(config, _settings(recipe, render, distribution, mean, class_names))
+        settings = _settings(recipe, render, distribution, mean, class_names)
+        with device:
+            return family.from_config(config, settings)
     except (CheckpointError, TypeError) as error:
         raise InputError(f"the recipe {recipe.name} does not describe a generator: {error}") from error
-    if isinstance(generator, PlaneGenerator):
-        prepare(generator, recipe.cameras.identity_steps)
-    return generator
 
 
 def _or_none(name: str, value: Any) -> Any:
