@@ -83,6 +83,10 @@ def test_values_that_the_first_step_would_fail_with_are_one_line(name, more, mes
         ("epigraf", "prior.radius={shape='normal', center=-1.0, std=0.1}", "radius must be positive, got -1"),
         ("3dgp", "discriminator.frozen=50", "frozen is 50, there are"),
         ("3dgp", "patches.side=6", "a patch has a side of a power of two from 8, got 6"),
+        ("3dgp", "generator.camera_generator=no", "camera_generator is .no., which is not what belongs there"),
+        ("epigraf", "generator.use_noise=1", "use_noise is 1, which is not what belongs there"),
+        ("3dgp", "generator.color_activation=foo", "color_activation is .foo., it must be one of "),
+        ("eg3d", "generator.super_resolution=foo", "super_resolution is .foo., it must be one of "),
         ("geometry-aware", "prior.radius=0", "radius must be positive, got 0"),
     ],
 )

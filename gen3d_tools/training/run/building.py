@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import torch
@@ -258,7 +258,9 @@ def _network_config(
         values["mean_camera"] = (*values["mean_camera"], float(mean.fov_deg), float(mean.radius))
         values["depth_adaptor"] = bool(values.get("depth_adaptor", False)) and recipe.data.depth
         values["depth_near"], values["depth_far"] = render.near, render.far
-    return kind(**values)
+    every = fields(kind)  # type: ignore[arg-type]
+    defaults = {one.name: one.default for one in every if one.name not in values}
+    return kind.from_dict({**defaults, **values})  # which checks the type of each
 
 
 def _bounds(prior: PosePrior) -> Mapping[str, tuple[float, ...]]:
