@@ -1,6 +1,7 @@
 """A value that a recipe does not read is refused, and what counts as read is what is read."""
 
 import fnmatch
+import shlex
 import tomllib
 from importlib import resources
 
@@ -123,6 +124,16 @@ def test_values_of_a_recipe_may_wait_for_their_switch():
 def test_another_discriminator_is_another_recipe():
     with pytest.raises(InputError, match=r"discriminator\.kind belongs to the recipe 3dgp; take another"):
         load_recipe("3dgp", small=True, changes=["discriminator.kind=dual", "discriminator.grouping=strided"])
+
+
+@pytest.mark.parametrize(("name", "inner"), [("3dgp", "yaw.std"), ("epigraf", "fov_deg.center"), ("eg3d", "target.x")])
+def test_how_a_table_is_set_is_said_with_what_it_is_now(name, inner):
+    with pytest.raises(
+        InputError, match=rf"no value prior\.{inner}: prior\.\w+ is one value; give all of it"
+    ) as caught:
+        load_recipe(name, small=True, changes=[f"prior.{inner}=0.1"])
+    _, told = shlex.split(str(caught.value).partition("such as ")[2])
+    assert load_recipe(name, small=True, changes=[told]).to_dict() == load_recipe(name, small=True).to_dict()
 
 
 def test_what_a_value_is_already_may_be_said():

@@ -1,6 +1,7 @@
 """Recipes from TOML, with overrides, and with the source of every value."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -316,10 +317,22 @@ def _set(
         if known_only:
             return
         close = difflib.get_close_matches(key, known, n=1)
+        if section == "prior" and (table := key.partition(".")[0]) in known:
+            raise InputError(
+                f"a recipe has no value {printable(f'{section}.{key}')}: {section}.{table} is one value; give all of "
+                f"it, such as --set '{section}.{table}={_in_toml(values[section][table])}'"
+            )
         hint = f"; did you mean {section}.{close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
         raise InputError(f"a recipe has no value {printable(f'{section}.{key}')}{hint}")
     values.setdefault(section, {})[key] = value
     sources[f"{section}.{key}"] = source
+
+
+def _in_toml(value: Any) -> str:
+    """A number, a text or a table as `_parse` reads it."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}={_in_toml(one)}' for key, one in value.items())}}}"
+    return json.dumps(value)
 
 
 def _value(values: Mapping[str, Section], section: str, key: str) -> Any:
