@@ -1,11 +1,34 @@
 """Every file below a folder that somebody gave: none is left out without a word but what is hidden."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable
+
+_PICTURES = {
+    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw"),  # of cameras
+    *(".avif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".jp2", ".jxl", ".webp"),
+    *(".bmp", ".exr", ".gif", ".hdr", ".png", ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff"),
+}
+"""Of files that people take for pictures, whether they can be read here or not."""
+
+
+def passed_over(names: Iterable[str], read: tuple[str, ...]) -> str:
+    """Say which pictures among files are not read for what their names end with; empty if there are none.
+
+    Args:
+        names: Of the files; hidden ones do not count.
+        read: What the names of those end with that are read, such as .png.
+    """
+    ends = Counter(PurePosixPath(name).suffix.lower() for name in names if not is_hidden(name))
+    unread = {end: count for end, count in sorted(ends.items()) if end in _PICTURES and end not in read}
+    if not unread:
+        return ""
+    kinds = ", ".join(f"{count:,} {end}" for end, count in unread.items())
+    return f"passed over, as they are not read: {kinds}; save them as .png or .jpg"
 
 
 def is_hidden(name: str) -> bool:

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from gen3d_tools.errors import InputError, NotFoundError
-from gen3d_tools.media.photos import listed_photos
-from gen3d_tools.searching import files_below, is_hidden
+from gen3d_tools.media.photos import listed_photos, unread_photos
+from gen3d_tools.searching import files_below, is_hidden, passed_over
 from gen3d_tools.training.data.containers import open_container
 from gen3d_tools.workflows.evaluate.meshes import meshes_in
 
@@ -83,3 +83,14 @@ def test_a_link_that_leads_nowhere_is_a_file(folder):
     (folder / "lost.png").symlink_to(folder / "nowhere.png")
     assert folder / "lost.png" in listed_photos([folder])
     assert "lost.png" in open_container(folder).names()
+
+
+def test_kinds_of_pictures_that_are_not_read_are_named(folder):
+    for name in ("a.GIF", "deep/b.avif", "deep/c.avif", ".d.gif"):
+        (folder / name).write_bytes(b"")
+    names = open_container(folder).names()
+    told = "passed over, as they are not read: 2 .avif, 1 .gif; save them as .png or .jpg"
+    assert passed_over(names, (".png", ".jpg")) == told
+    assert passed_over(names, (".png", ".jpg", ".gif", ".avif")) == ""
+    assert list(unread_photos([folder, folder / "a.jpg"])) == [f"{folder}: {told}"]
+    assert list(unread_photos([folder], but=folder / "deep")) == [f"{folder}: {told.replace('2 .avif, ', '')}"]

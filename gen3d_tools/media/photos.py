@@ -3,7 +3,7 @@
 Whatever is unusual is either put right and said in a note, or refused in one line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor
 from gen3d_tools.errors import InputError, MissingDependencyError, NotFoundError
 from gen3d_tools.media.images import from_uint8
 from gen3d_tools.media.opening import decode_picture, reading_picture
-from gen3d_tools.searching import files_below
+from gen3d_tools.searching import files_below, passed_over
 
 MAX_SIDE = 1536  # pixels kept of the longer side: several times what any generator draws
 MIN_SIDE = 8
@@ -61,6 +61,13 @@ def listed_photos(places: Sequence[str | Path], *, but: Path | None = None) -> l
             raise NotFoundError(f"{place} holds no photos ({', '.join(SUFFIXES)}); give files, or a folder of them")
         photos += found
     return photos
+
+
+def unread_photos(places: Sequence[str | Path], *, but: Path | None = None) -> Iterator[str]:
+    """Say of every folder that `listed_photos` would search which of its pictures are passed over, if any."""
+    for place in map(Path, places):
+        if place.is_dir() and (line := passed_over(files_below(place, but=but), SUFFIXES)):
+            yield f"{place}: {line}"
 
 
 def open_photo(path: str | Path, *, what: str = "photo", max_side: int = MAX_SIDE) -> OpenedPhoto:

@@ -14,7 +14,7 @@ from torch import Tensor
 from gen3d_tools.errors import Gen3DError, InputError, NotFoundError
 from gen3d_tools.files import atomic_path, safe_name
 from gen3d_tools.media.images import from_uint8, write_image
-from gen3d_tools.media.photos import listed_photos, open_photo
+from gen3d_tools.media.photos import listed_photos, open_photo, unread_photos
 from gen3d_tools.media.sheets import contact_sheet, thumbnail
 from gen3d_tools.perception.faces.face import FaceDetector
 from gen3d_tools.perception.faces.finding import find_detector
@@ -151,12 +151,15 @@ def align(
         Gen3DError: See the tree in `gen3d_tools.errors`; with several photos those that fail are named at the end.
     """
     options, reporter = options or FaceOptions(), reporter or Reporter()
-    finder, photos = FaceFinder(options, check_preset(preset)), listed_photos(photos, but=output_path(out))
+    finder, places = FaceFinder(options, check_preset(preset)), photos
+    photos = listed_photos(places, but=output_path(out))
     options.check(len(photos))
     target = output_path(out) or output_folder("align", photos[0].stem)
     claim_folder(target, overwrite=overwrite, reads=photos)
     asked = {"photos": [photo.name for photo in photos], "preset": finder.preset, **vars(options)}
     run = Run("align", "", asked, dry_run=dry_run, reporter=reporter)
+    for line in unread_photos(places, but=target):
+        reporter.say(line)
     faces = _find_all(finder, photos, run)
     names = crop_names(photos)
     kept = [(names[face.path], face) for face in faces]

@@ -17,7 +17,7 @@ from torch import Tensor
 from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.files import atomic_path, safe_name
 from gen3d_tools.media.images import write_image
-from gen3d_tools.media.photos import listed_photos, open_photo
+from gen3d_tools.media.photos import listed_photos, open_photo, unread_photos
 from gen3d_tools.media.sheets import contact_sheet, thumbnail
 from gen3d_tools.photos.background import Separation, check_separation, cut_out
 from gen3d_tools.photos.framing import Framing, cropped, framed_window
@@ -118,6 +118,8 @@ def cut_objects(
     asked = {"photos": [str(place) for place in places], "preset": PRESET, **vars(options)}
     run = Run("align", "", asked, dry_run=dry_run, reporter=reporter)
     classes = sorted({class_of(photo) for photo in photos})
+    for line in unread_photos(places, but=target):
+        reporter.say(line)
     cut = _each(photos, options.size, separation, run)
     if dry_run:
         kept = [path for path, _ in cut]

@@ -168,7 +168,8 @@ def _train(
 ) -> Run:
     reporter = reporter if processes.leads else Reporter()  # one of several tells what happens
     data = open_pictures(pictures, recipe.data)
-    reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
+    for line in data.notes():
+        reporter.say(line)
     trainer = Trainer(recipe, data, device=device, processes=processes)
     if options.start is not None and not options.resume:
         for line in begin_with(trainer, trained_networks(options.start)):

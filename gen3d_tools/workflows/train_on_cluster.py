@@ -105,7 +105,8 @@ def _train_there(
     if workers is not None:
         check_shares(recipe, workers)
     data = open_pictures(pictures, recipe.data)
-    reporter.say(f"{data.count:,} pictures of {data.side} x {data.side}, {data.num_classes or 'no'} classes")
+    for line in data.notes():
+        reporter.say(line)
     run = begun(pictures, recipe, reporter)
     connect(ray, workers)
     try:

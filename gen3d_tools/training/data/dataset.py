@@ -1,7 +1,7 @@
 """A data set in memory or on disk: batches of real pictures and the labels that fakes take over."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from torch import Tensor
 
 from gen3d_tools.errors import InputError
 from gen3d_tools.printable import printable
+from gen3d_tools.searching import passed_over
 from gen3d_tools.training.data.containers import Container, open_container
 from gen3d_tools.training.data.features import encoder_features, read_features
 from gen3d_tools.training.data.labels import FILE, Labels, read_labels
 from gen3d_tools.training.data.pictures import (
+    SUFFIXES,
     check_size,
     decode_colour,
     decode_depth,
@@ -67,6 +69,12 @@ class PictureSet:
     def num_classes(self) -> int:
         """Classes; 0 without."""
         return len(self.labels.class_names) if self.labels.classes is not None else 0
+
+    def notes(self) -> Iterator[str]:
+        """What there is, and what is passed over, line by line."""
+        yield f"{self.count:,} pictures of {self.side} x {self.side}, {self.num_classes or 'no'} classes"
+        if line := passed_over(self.container.names(), SUFFIXES):
+            yield line
 
     def batch(self, entries: Sequence[int] | np.ndarray) -> RealBatch:
         """Give some pictures with everything known of them."""
