@@ -87,6 +87,7 @@ def test_values_that_the_first_step_would_fail_with_are_one_line(name, more, mes
         ("epigraf", "generator.use_noise=1", "use_noise is 1, which is not what belongs there"),
         ("3dgp", "generator.color_activation=foo", "color_activation is .foo., it must be one of "),
         ("eg3d", "generator.super_resolution=foo", "super_resolution is .foo., it must be one of "),
+        ("3dgp", "generator.depth_kernel_size=2", "depth_kernel_size is 2; kernels have a middle, so give 3 or 5"),
         ("geometry-aware", "prior.radius=0", "radius must be positive, got 0"),
     ],
 )

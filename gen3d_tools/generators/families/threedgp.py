@@ -145,7 +145,13 @@ def build_camera_generator(config: ThreeDGPConfig) -> CameraGenerator:
 
 
 def build_depth_adaptor(config: ThreeDGPConfig) -> DepthAdaptor:
-    """Build the depth adaptor, freshly initialised."""
+    """Build the depth adaptor, freshly initialised.
+
+    Raises:
+        CheckpointError: Its maps would grow from layer to layer.
+    """
+    if config.depth_kernel_size % 2 == 0:
+        raise CheckpointError(f"depth_kernel_size is {config.depth_kernel_size}; kernels have a middle, so give 3 or 5")
     return DepthAdaptor(
         config.depth_near,
         config.depth_far,
