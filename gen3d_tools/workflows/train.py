@@ -24,7 +24,7 @@ from gen3d_tools.training.run import looks
 from gen3d_tools.training.run.building import check_networks
 from gen3d_tools.training.run.folder import LATEST, run_folder
 from gen3d_tools.training.run.page import write_page
-from gen3d_tools.training.run.record import Log
+from gen3d_tools.training.run.record import PARTIAL, Log
 from gen3d_tools.training.run.snapshots import read_facts, read_state, write_state
 from gen3d_tools.training.run.starting import begin_with, trained_networks
 from gen3d_tools.training.run.trainer import Trainer
@@ -293,10 +293,29 @@ class _Watch:
         return images // every > (images - batch) // every
 
     def _tick(self) -> None:
+        line, now = self._line(), time.monotonic()
+        if self.scored is not None and self._due(self.section.score_kimg):
+            encoder, real = self.scored
+            line[FD_NAME] = looks.score(
+                self.trainer.average,
+                real,
+                encoder,
+                samples=self.section.score_samples,
+                resolution=self.trainer.recipe.data.resolution,
+            )
+        if self.leads:
+            self.log.add(line)
+        loss = ", ".join(f"{name} {line[f'loss/{name}']:.2f}" for name in ("G", "D") if f"loss/{name}" in line)
+        self.run.reporter.describe(f"training at {line['pictures_per_second']:.0f} pictures/s, {loss}")
+        self.totals, self.ticked = {}, now
+        self.ticked_images, self.ticked_processor = self.trainer.images, self.processor_seconds
+        self.trainer.seconds.clear()
+
+    def _line(self) -> dict[str, Any]:
+        """What the log says of the time since the last tick."""
         now, trainer = time.monotonic(), self.trainer
         spent = sum(trainer.seconds.values()) or 1.0
         processor, made = self.processor_seconds, trainer.images - self.ticked_images
-        means = {name: total / count for name, (total, count) in self.totals.items()}
         line: dict[str, Any] = {
             "iteration": trainer.iteration,
             "kimg": trainer.kimg,
@@ -305,26 +324,12 @@ class _Watch:
             "pictures_per_second": round(made / max(now - self.ticked, 1e-9), 3),
             "pictures_per_processor_second": round(made / max(processor - self.ticked_processor, 1e-9), 3),
             "shares": {name: round(part / spent, 3) for name, part in trainer.seconds.items()},
-            **means,
+            **{name: total / count for name, (total, count) in self.totals.items()},
             **trainer.contest.objective.current(trainer.kimg),
         }
         if trainer.augmentation is not None:
             line["augmentation"] = trainer.augmentation.strength
-        if self.scored is not None and self._due(self.section.score_kimg):
-            encoder, real = self.scored
-            line[FD_NAME] = looks.score(
-                trainer.average,
-                real,
-                encoder,
-                samples=self.section.score_samples,
-                resolution=trainer.recipe.data.resolution,
-            )
-        if self.leads:
-            self.log.add(line)
-        loss = ", ".join(f"{name} {means[f'loss/{name}']:.2f}" for name in ("G", "D") if f"loss/{name}" in means)
-        self.run.reporter.describe(f"training at {line['pictures_per_second']:.0f} pictures/s, {loss}")
-        self.totals, self.ticked, self.ticked_images, self.ticked_processor = {}, now, trainer.images, processor
-        trainer.seconds.clear()
+        return line
 
     def _look(self) -> None:
         looks.write_sheet(self.trainer.average, self.folder, self.trainer.images, self.trainer.recipe.data.resolution)
@@ -364,6 +369,8 @@ class _Watch:
         """Write everything at the end of a session."""
         if self.leads and self.trainer.iteration:
             self._look()
+            if self.totals:
+                self.log.add(self._line() | {PARTIAL: True})
         self._snapshot()
         self._page(status)
 

@@ -17,7 +17,8 @@ from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.recipes.recipe import load_recipe, recipe_names, stored_recipe
 from gen3d_tools.training.run.building import build_generator
 from gen3d_tools.training.run.folder import LATEST
-from gen3d_tools.training.run.record import LOG_NAME, Log
+from gen3d_tools.training.run.page import chart
+from gen3d_tools.training.run.record import LOG_NAME, PARTIAL, Log
 from gen3d_tools.training.run.snapshots import STATE_NAME, read_facts, read_state, write_state
 from gen3d_tools.training.run.trainer import Trainer
 from gen3d_tools.workflows.running.reporting import Reporter
@@ -197,6 +198,9 @@ def test_a_run_goes_on_through_the_command_workflow(pictures, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(pictures, whole, options("run.kimg=0.08"))
     train(pictures, parts, options("run.kimg=0.04"))
+    ended = json.loads((parts / "log.jsonl").read_text().splitlines()[-1])  # between two ticks
+    assert (ended["kimg"], ended[PARTIAL]) == (0.04, True)
+    assert ended["loss/D"] > 0
     train(pictures, parts, TrainOptions(changes=("run.kimg=0.08",), resume=True, device="cpu"))  # its own recipe
     first, second = ((folder / LATEST / "model.safetensors").read_bytes() for folder in (whole, parts))
     assert first == second
@@ -241,6 +245,12 @@ def test_the_log_forgets_what_came_after_the_snapshot(tmp_path):
     found = [json.loads(line) for line in (tmp_path / LOG_NAME).read_text().splitlines()]
     assert [line["iteration"] for line in found] == [0, 1, 2, 3, 4]
     assert found[-1]["kimg"] is None
+
+
+def test_a_curve_of_one_point_is_a_dot_and_one_of_none_is_nothing():
+    assert chart("loss", {"G": [(0.1, 2.0)], "D": []}).count("<circle") == 1
+    assert "<circle" not in chart("loss", {"G": [(0.1, 2.0), (0.2, 1.0)]})
+    assert chart("loss", {"G": []}) == ""
 
 
 @pytest.mark.slow

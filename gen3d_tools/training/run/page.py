@@ -64,8 +64,8 @@ def write_page(
 
 
 def chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, unit: str = "kimg") -> str:
-    """Draw curves over thousands of pictures, or another unit, as SVG; nothing where there are not two points."""
-    drawn = {name: points for name, points in series.items() if len(points) > 1}
+    """Draw curves over thousands of pictures, or another unit, as SVG, a single point as a dot; nothing where there are no points."""
+    drawn = {name: points for name, points in series.items() if points}
     if not drawn:
         return ""
     xs = [x for points in drawn.values() for x, _ in points]
@@ -81,6 +81,9 @@ def chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, un
         colour = _COLOURS[number % len(_COLOURS)]
         line = " ".join(place(*point) for point in points)
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{line}"/>')
+        if len(points) == 1:
+            x, y = line.split(",")
+            parts.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>')
         at = _WIDTH - 8 - 120 * number
         parts.append(f'<text x="{at}" y="14" fill="{colour}" text-anchor="end">{html.escape(name)}</text>')
     parts.append(f'<text x="2" y="{_HEIGHT - 24}">{low:.3g}</text><text x="2" y="28">{high:.3g}</text>')

@@ -8,6 +8,8 @@ from typing import Any
 from gen3d_tools.files import atomic_path
 
 LOG_NAME = "log.jsonl"
+PARTIAL = "partial"
+"""True in the last line of a session that ended between two ticks; a run that goes on forgets the line."""
 
 
 class Log:
@@ -29,7 +31,7 @@ class Log:
                     line = json.loads(text)
                 except ValueError:
                     continue
-                if isinstance(line, dict) and line.get("iteration", 0) <= iteration:
+                if isinstance(line, dict) and line.get("iteration", 0) <= iteration and not line.get(PARTIAL):
                     self.lines.append(line)
         with atomic_path(self.path, overwrite=True) as temporary:
             temporary.write_text("".join(f"{json.dumps(line)}\n" for line in self.lines), encoding="utf-8")
