@@ -14,10 +14,9 @@ from gen3d_tools.errors import Gen3DError, InputError
 from gen3d_tools.generators.loading import choose_device
 from gen3d_tools.generators.settings import TrustedViews
 from gen3d_tools.metrics.frechet import NAME as FD_NAME
-from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics
-from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
-from gen3d_tools.training.data.dataset import PictureSet, open_pictures
-from gen3d_tools.training.data.features import ENCODER_MODEL
+from gen3d_tools.metrics.frechet import FeatureStatistics
+from gen3d_tools.perception.encoder import PhotoEncoder
+from gen3d_tools.training.data.dataset import open_pictures
 from gen3d_tools.training.processes import Processes, own_device
 from gen3d_tools.training.recipes.recipe import Recipe, load_recipe, stored_recipe
 from gen3d_tools.training.run import looks
@@ -35,8 +34,6 @@ from gen3d_tools.workflows.running.reporting import Reporter
 from gen3d_tools.workflows.running.runs import Run
 
 DEFAULT_RECIPE = "3dgp"
-_REAL_PICTURES = 2048
-_SCORE_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +266,7 @@ class _Watch:
                 if int(path.stem) > self.trainer.images:
                     path.unlink()
         if self.section.score_kimg and self.leads:
-            self.scored = _real_statistics(self.trainer.pictures)
+            self.scored = looks.real_statistics(self.trainer.pictures)
 
     def take(self, gathered: Gathered) -> None:
         """Take the figures of a step, and write what is due."""
@@ -392,15 +389,3 @@ def _on_going_on(trainer: Trainer, notes: Mapping[str, Any]) -> Iterator[str]:
         further = f"run.kimg={2 * trainer.kimg:g}"
         more = choose(typed=f"--set {further}", python=f"changes={[further]}")
         yield f"the run has seen all of its {trainer.kimg:g} thousand pictures already; for more of them: {more}"
-
-
-def _real_statistics(pictures: PictureSet) -> tuple[PhotoEncoder, FeatureStatistics] | None:
-    """Features of real pictures, for the distance; None where the bundled encoder is missing."""
-    encoder = load_encoder(ENCODER_MODEL)
-    if encoder is None:
-        return None
-    count = min(pictures.count, _REAL_PICTURES)
-    starts = range(0, count, _SCORE_BATCH)
-    with torch.no_grad():
-        read = (pictures.images(start, min(start + _SCORE_BATCH, count)) for start in starts)
-        return encoder, feature_statistics(encoder(batch).embedding for batch in read)

@@ -19,9 +19,11 @@ from gen3d_tools.generators.families.threedgp import ThreeDGPGenerator
 from gen3d_tools.media.images import depth_picture, write_image
 from gen3d_tools.media.sheets import tile
 from gen3d_tools.metrics.frechet import FeatureStatistics, feature_statistics, frechet_distance
-from gen3d_tools.perception.encoder import PhotoEncoder
+from gen3d_tools.perception.encoder import PhotoEncoder, load_encoder
 from gen3d_tools.rendering.differentiable import View, render_differentiable
 from gen3d_tools.rendering.rays import pixel_coordinates
+from gen3d_tools.training.data.dataset import PictureSet
+from gen3d_tools.training.data.features import ENCODER_MODEL
 from gen3d_tools.training.draws import Draws
 
 SHEETS = "sheets"
@@ -30,6 +32,7 @@ _TURNS_DEG = (-40.0, 0.0, 40.0)
 _CAMERAS = 512
 _SCORE_KEY = 7_000_003
 _BATCH = 64
+_REAL_PICTURES = 2048
 _SHEET = re.compile(r"[0-9]{9}\.png")
 
 
@@ -128,6 +131,18 @@ def camera_histograms(generator: Generator, seed: int) -> dict[str, Any]:
         counts = [np.histogram(one, edges)[0].tolist() for one in pair]
         found[name] = {"edges": edges.round(2).tolist(), "prior": counts[0], "posterior": counts[1]}
     return found
+
+
+def real_statistics(pictures: PictureSet) -> tuple[PhotoEncoder, FeatureStatistics] | None:
+    """Features of real pictures, for the distance; None where the bundled encoder is missing."""
+    encoder = load_encoder(ENCODER_MODEL)
+    if encoder is None:
+        return None
+    count = min(pictures.count, _REAL_PICTURES)
+    starts = range(0, count, _BATCH)
+    with torch.no_grad():
+        read = (pictures.images(start, min(start + _BATCH, count)) for start in starts)
+        return encoder, feature_statistics(encoder(batch).embedding for batch in read)
 
 
 def score(
