@@ -64,7 +64,7 @@ def write_page(
 
 
 def chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, unit: str = "kimg") -> str:
-    """Draw curves over thousands of pictures, or another unit, as SVG; one point is a dot, without points there is nothing."""
+    """Draw curves over thousands of pictures, or another unit, as SVG: one point is a dot, and none are nothing."""
     drawn = {name: points for name, points in series.items() if points}
     if not drawn:
         return ""
