@@ -1,8 +1,6 @@
 """Data sets: what is read, and that damage is one line that names the file."""
 
-import errno
 import json
-import os
 import zipfile
 from dataclasses import replace
 
@@ -208,18 +206,6 @@ def test_a_link_to_a_folder_is_named_and_links_to_files_are_followed(folder, tmp
     (folder / "c").rename(tmp_path / "elsewhere")
     (folder / "c").symlink_to(tmp_path / "elsewhere")
     broken(folder, "c is a link to a folder")
-
-
-def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
-    scan = os.scandir
-
-    def closed(path):
-        if str(path).endswith("b"):
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", closed)
-    broken(folder, "b cannot be read (Permission denied)")
 
 
 def test_an_archive_that_is_none_is_named(tmp_path):
